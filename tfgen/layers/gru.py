@@ -1,0 +1,50 @@
+"""`GRU`: the Keras layer with a loop that trains fast on a CPU."""
+
+import keras
+import tensorflow as tf
+
+from tfgen.layers.recurrent import FastRecurrent, as_tensor
+from tfgen.layers.recurrent_kernels import gru_sequence
+
+
+@keras.saving.register_keras_serializable(package="tfgen")
+class GRU(FastRecurrent, keras.layers.GRU):
+    """Gated recurrent unit, equal to `keras.layers.GRU` on the same weights.
+
+    It takes the arguments of `keras.layers.GRU` and holds its weights under the same names, so
+    weights move freely between the two. The input projection of the whole sequence is one matrix
+    product, and the gradient is written by hand (see `tfgen.layers.recurrent_kernels`).
+
+    Args:
+        units: Number of units.
+        **kwargs: Every other argument of `keras.layers.GRU`. A configuration that the fast loop
+            does not compute (`reset_after=False`, other activations, `recurrent_dropout`,
+            `unroll`) runs as in Keras.
+
+    Example:
+
+    >>> layer = GRU(4, return_sequences=True)
+    >>> layer(tf.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+
+    Source: Cho et al., arXiv:1406.1078, in the `reset_after` form of cuDNN.
+    """
+
+    def project(self, inputs):
+        cell = self.cell
+        projected = keras.ops.matmul(inputs, cell.kernel)
+        # The second row of the bias belongs to the recurrent product.
+        return projected if cell.bias is None else keras.ops.add(projected, cell.bias[0])
+
+    def scan(self, projected, state, mask=None, recurrent_mask=None):
+        cell = self.cell
+        kernel = as_tensor(cell.recurrent_kernel, projected.dtype)
+        if cell.bias is None:
+            bias = tf.zeros([3 * self.units], projected.dtype)
+        else:
+            bias = as_tensor(cell.bias, projected.dtype)[1]
+        outputs = gru_sequence(projected, *state, kernel, bias, mask, recurrent_mask)
+        return outputs, [outputs[-1]]
+
+    def _kernel_applies(self, training):
+        return self.reset_after and super()._kernel_applies(training)

@@ -1,0 +1,39 @@
+"""`LSTM`: the Keras layer with a loop that trains fast on a CPU."""
+
+import keras
+
+from tfgen.layers.recurrent import FastRecurrent, as_tensor
+from tfgen.layers.recurrent_kernels import lstm_sequence
+
+
+@keras.saving.register_keras_serializable(package="tfgen")
+class LSTM(FastRecurrent, keras.layers.LSTM):
+    """Long short-term memory, equal to `keras.layers.LSTM` on the same weights.
+
+    It takes the arguments of `keras.layers.LSTM` and holds its weights under the same names, so
+    weights move freely between the two. The input projection of the whole sequence is one matrix
+    product, and the gradient is written by hand (see `tfgen.layers.recurrent_kernels`).
+
+    Args:
+        units: Number of units.
+        **kwargs: Every other argument of `keras.layers.LSTM`. A configuration that the fast loop
+            does not compute (other activations, `recurrent_dropout`, `unroll`) runs as in Keras.
+
+    Example:
+
+    >>> layer = LSTM(4, return_sequences=True)
+    >>> layer(tf.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+
+    Source: Hochreiter & Schmidhuber, 1997; forget gate: Gers et al., 2000.
+    """
+
+    def project(self, inputs):
+        cell = self.cell
+        projected = keras.ops.matmul(inputs, cell.kernel)
+        return projected if cell.bias is None else keras.ops.add(projected, cell.bias)
+
+    def scan(self, projected, state, mask=None, recurrent_mask=None):
+        kernel = as_tensor(self.cell.recurrent_kernel, projected.dtype)
+        outputs, c_last = lstm_sequence(projected, *state, kernel, mask, recurrent_mask)
+        return outputs, [outputs[-1], c_last]

@@ -1,0 +1,204 @@
+"""LSTM and GRU over a whole sequence, with gradients written by hand.
+
+Two things make a recurrent layer slow on a CPU when it is left to automatic differentiation: the
+weight gradient is accumulated by one small product per position, and every intermediate of a cell
+is kept. Here only the recurrence runs in the loop; its gradient collects the gate gradients of all
+positions and forms each weight gradient from them by ONE product after the loop.
+
+Arrays are time-major, `(time, batch, ...)`, because a loop reads and writes whole slices of the
+leading axis. The cells are those of Keras: LSTM after Hochreiter & Schmidhuber (1997) with the
+forget gate of Gers et al. (2000), gates in the order i, f, c, o; GRU after Cho et al.
+(arXiv:1406.1078) in the `reset_after` form that cuDNN uses, gates in the order z, r, h.
+
+The gradients are of first order: differentiating them again is not supported.
+"""
+
+import tensorflow as tf
+
+
+def lstm_sequence(projected, h0, c0, recurrent_kernel, mask=None, recurrent_mask=None):
+    """Runs an LSTM over a sequence whose input projection `x W + b` is already done.
+
+    Args:
+        projected: Float `(time, batch, 4 * units)`, gates i, f, c, o.
+        h0: Initial output `(batch, units)`.
+        c0: Initial cell state `(batch, units)`.
+        recurrent_kernel: `(units, 4 * units)`.
+        mask: Optional bool `(time, batch)`; where False the state is carried over unchanged.
+        recurrent_mask: Optional float `(batch, units)`, multiplied onto the previous output before
+            the recurrent product of every position (variational dropout, arXiv:1512.05287). It
+            gets no gradient.
+
+    Returns:
+        `(outputs, c_last)`: outputs `(time, batch, units)` and the last cell state
+        `(batch, units)`. The last output is `outputs[-1]`.
+    """
+    keep = None if mask is None else tf.cast(mask, projected.dtype)[:, :, None]
+
+    @tf.custom_gradient
+    def run(projected, h0, c0, recurrent_kernel):
+        def step(position, h, c):
+            z = tf.gather(projected, position) + tf.matmul(
+                _times(h, recurrent_mask), recurrent_kernel
+            )
+            i, f, g, o = tf.split(z, 4, axis=-1)
+            i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+            c_new = f * c + i * g
+            h_new = o * tf.tanh(c_new)
+            if keep is not None:
+                here = tf.gather(keep, position)
+                h_new, c_new = h + here * (h_new - h), c + here * (c_new - c)
+            return (h_new, c_new), (h_new, c_new, tf.concat([i, f, g, o], axis=-1))
+
+        (_, c_last), (outputs, cells, gates) = _scan(step, (h0, c0), projected, 3)
+
+        def gradient(d_outputs, d_c_last):
+            transposed = tf.transpose(recurrent_kernel)
+            cells_before = _shift(c0, cells)
+
+            def step_back(position, dh, dc):
+                dh += tf.gather(d_outputs, position)
+                i, f, g, o = tf.split(tf.gather(gates, position), 4, axis=-1)
+                c_before = tf.gather(cells_before, position)
+                dh_here, dc_here = dh, dc
+                if keep is not None:
+                    here = tf.gather(keep, position)
+                    dh_here, dc_here = here * dh, here * dc
+                tanh_c = tf.tanh(f * c_before + i * g)
+                dc_here += dh_here * o * (1 - tanh_c * tanh_c)
+                dz = tf.concat(
+                    [
+                        dc_here * g * i * (1 - i),
+                        dc_here * c_before * f * (1 - f),
+                        dc_here * i * (1 - g * g),
+                        dh_here * tanh_c * o * (1 - o),
+                    ],
+                    axis=-1,
+                )
+                dh_before = _times(tf.matmul(dz, transposed), recurrent_mask)
+                dc_before = dc_here * f
+                if keep is not None:
+                    dh_before += (1 - here) * dh
+                    dc_before += (1 - here) * dc
+                return (dh_before, dc_before), (dz,)
+
+            (dh0, dc0), (dz,) = _scan(
+                step_back, (tf.zeros_like(h0), d_c_last), projected, 1, reverse=True
+            )
+            h_before = _times(_shift(h0, outputs), recurrent_mask)
+            return dz, dh0, dc0, _weight_gradient(h_before, dz)
+
+        return (outputs, c_last), gradient
+
+    return run(projected, h0, c0, recurrent_kernel)
+
+
+def gru_sequence(projected, h0, recurrent_kernel, recurrent_bias, mask=None, recurrent_mask=None):
+    """Runs a GRU (`reset_after=True`) whose input projection `x W + b` is already done.
+
+    Args:
+        projected: Float `(time, batch, 3 * units)`, gates z, r, h.
+        h0: Initial output `(batch, units)`.
+        recurrent_kernel: `(units, 3 * units)`.
+        recurrent_bias: `(3 * units,)`.
+        mask: Optional bool `(time, batch)`; where False the state is carried over unchanged.
+        recurrent_mask: Optional float `(batch, units)`, multiplied onto the previous output before
+            the recurrent product of every position (variational dropout, arXiv:1512.05287), not
+            onto the part that the update gate carries over. It gets no gradient.
+
+    Returns:
+        Outputs `(time, batch, units)`.
+    """
+    keep = None if mask is None else tf.cast(mask, projected.dtype)[:, :, None]
+
+    @tf.custom_gradient
+    def run(projected, h0, recurrent_kernel, recurrent_bias):
+        def step(position, h):
+            xz, xr, xh = tf.split(tf.gather(projected, position), 3, axis=-1)
+            inner = tf.matmul(_times(h, recurrent_mask), recurrent_kernel) + recurrent_bias
+            hz, hr, hh = tf.split(inner, 3, axis=-1)
+            z, r = tf.sigmoid(xz + hz), tf.sigmoid(xr + hr)
+            candidate = tf.tanh(xh + r * hh)
+            h_new = candidate + z * (h - candidate)
+            if keep is not None:
+                h_new = h + tf.gather(keep, position) * (h_new - h)
+            return (h_new,), (h_new, tf.concat([z, r, candidate, hh], axis=-1))
+
+        _, (outputs, gates) = _scan(step, (h0,), projected, 2)
+
+        def gradient(d_outputs):
+            transposed = tf.transpose(recurrent_kernel)
+            h_before = _shift(h0, outputs)
+
+            def step_back(position, dh):
+                dh += tf.gather(d_outputs, position)
+                z, r, candidate, hh = tf.split(tf.gather(gates, position), 4, axis=-1)
+                dh_here = dh
+                if keep is not None:
+                    here = tf.gather(keep, position)
+                    dh_here = here * dh
+                d_candidate = dh_here * (1 - z) * (1 - candidate * candidate)
+                dz = dh_here * (tf.gather(h_before, position) - candidate) * z * (1 - z)
+                dr = d_candidate * hh * r * (1 - r)
+                d_inner = tf.concat([dz, dr, d_candidate * r], axis=-1)
+                dh_before = dh_here * z + _times(tf.matmul(d_inner, transposed), recurrent_mask)
+                if keep is not None:
+                    dh_before += (1 - here) * dh
+                return (dh_before,), (tf.concat([dz, dr, d_candidate], axis=-1), d_inner)
+
+            (dh0,), (d_projected, d_inner) = _scan(
+                step_back, (tf.zeros_like(h0),), projected, 2, reverse=True
+            )
+            return (
+                d_projected,
+                dh0,
+                _weight_gradient(_times(h_before, recurrent_mask), d_inner),
+                tf.reduce_sum(d_inner, axis=[0, 1]),
+            )
+
+        return outputs, gradient
+
+    return run(projected, h0, recurrent_kernel, recurrent_bias)
+
+
+def _scan(step, states, sequence, num_saved, reverse=False):
+    """Loops `step(position, *states) -> (states, saved)` over the positions of `sequence`.
+
+    Returns:
+        `(states, saved)`: the last states, and each saved tensor stacked over positions.
+    """
+    length = sequence.shape[0] or tf.shape(sequence)[0]
+    arrays = [tf.TensorArray(sequence.dtype, size=length) for _ in range(num_saved)]
+
+    def body(count, states, arrays):
+        position = length - 1 - count if reverse else count
+        states, saved = step(position, *states)
+        arrays = [array.write(position, value) for array, value in zip(arrays, saved)]
+        return count + 1, states, arrays
+
+    _, states, arrays = tf.while_loop(
+        lambda count, *_: count < length,
+        body,
+        (tf.constant(0), tuple(states), arrays),
+        maximum_iterations=length,
+    )
+    stacked = [array.stack() for array in arrays]
+    for tensor in stacked:
+        tensor.set_shape([sequence.shape[0], *tensor.shape[1:]])
+    return states, stacked
+
+
+def _shift(first, sequence):
+    """The value before each position: `first`, then `sequence` without its last."""
+    return tf.concat([first[None], sequence[:-1]], axis=0)
+
+
+def _times(value, factor):
+    return value if factor is None else value * factor
+
+
+def _weight_gradient(inputs, d_outputs):
+    """Sum over time and batch of the outer products, as one matrix product."""
+    rows = tf.reshape(inputs, [-1, inputs.shape[-1]])
+    columns = tf.reshape(d_outputs, [-1, d_outputs.shape[-1]])
+    return tf.matmul(rows, columns, transpose_a=True)
