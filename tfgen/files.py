@@ -7,6 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tfgen.errors import InputError
+
 
 @contextlib.contextmanager
 def atomic_file(path):
@@ -35,12 +37,23 @@ def atomic_file(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path):
+def atomic_folder(path, replace=True):
     """Yields a temporary folder beside `path` that takes its place when the block succeeds.
 
-    A folder that was there before is moved aside first and deleted last.
+    Args:
+        path: The folder to write.
+        replace: Whether a folder that is there already is replaced: it is moved aside first and
+            deleted last.
+
+    Raises:
+        InputError: If `replace` is False and `path` is there and not an empty folder, or if `path`
+            is a file.
     """
     path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file, not a folder")
+    if not replace and path.is_dir() and any(path.iterdir()):
+        raise InputError(f"{path} is not empty: choose another folder or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".tmp-{path.name}-", dir=path.parent))
     try:

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.layers.recurrent import FastRecurrent, as_tensor
-from tfgen.layers.recurrent_kernels import gru_sequence
+from tfgen.layers.recurrent_kernels import gru_cell, gru_sequence
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -31,20 +31,29 @@ class GRU(FastRecurrent, keras.layers.GRU):
     """
 
     def project(self, inputs):
-        cell = self.cell
-        projected = keras.ops.matmul(inputs, cell.kernel)
+        projected = tf.matmul(inputs, as_tensor(self.cell.kernel, inputs.dtype))
         # The second row of the bias belongs to the recurrent product.
-        return projected if cell.bias is None else keras.ops.add(projected, cell.bias[0])
+        return projected + as_tensor(self.cell.bias, inputs.dtype)[0] if self.use_bias else projected
 
     def scan(self, projected, state, mask=None, recurrent_mask=None):
-        cell = self.cell
-        kernel = as_tensor(cell.recurrent_kernel, projected.dtype)
-        if cell.bias is None:
-            bias = tf.zeros([3 * self.units], projected.dtype)
-        else:
-            bias = as_tensor(cell.bias, projected.dtype)[1]
+        kernel, bias = self._recurrent_weights(projected.dtype)
         outputs = gru_sequence(projected, *state, kernel, bias, mask, recurrent_mask)
         return outputs, [outputs[-1]]
+
+    def stepper(self):
+        kernel, bias = self._recurrent_weights(self.compute_dtype)
+
+        def step(projected, state):
+            h, _ = gru_cell(projected, tf.matmul(state[0], kernel) + bias, state[0])
+            return h, [h]
+
+        return step
+
+    def _recurrent_weights(self, dtype):
+        kernel = as_tensor(self.cell.recurrent_kernel, dtype)
+        if self.use_bias:
+            return kernel, as_tensor(self.cell.bias, dtype)[1]
+        return kernel, tf.zeros([3 * self.units], dtype)
 
     def _kernel_applies(self, training):
         return self.reset_after and super()._kernel_applies(training)

@@ -1,9 +1,10 @@
 """`LSTM`: the Keras layer with a loop that trains fast on a CPU."""
 
 import keras
+import tensorflow as tf
 
 from tfgen.layers.recurrent import FastRecurrent, as_tensor
-from tfgen.layers.recurrent_kernels import lstm_sequence
+from tfgen.layers.recurrent_kernels import lstm_cell, lstm_sequence
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -29,11 +30,19 @@ class LSTM(FastRecurrent, keras.layers.LSTM):
     """
 
     def project(self, inputs):
-        cell = self.cell
-        projected = keras.ops.matmul(inputs, cell.kernel)
-        return projected if cell.bias is None else keras.ops.add(projected, cell.bias)
+        projected = tf.matmul(inputs, as_tensor(self.cell.kernel, inputs.dtype))
+        return projected + as_tensor(self.cell.bias, inputs.dtype) if self.use_bias else projected
 
     def scan(self, projected, state, mask=None, recurrent_mask=None):
         kernel = as_tensor(self.cell.recurrent_kernel, projected.dtype)
         outputs, c_last = lstm_sequence(projected, *state, kernel, mask, recurrent_mask)
         return outputs, [outputs[-1], c_last]
+
+    def stepper(self):
+        kernel = as_tensor(self.cell.recurrent_kernel, self.compute_dtype)
+
+        def step(projected, state):
+            h, c, _ = lstm_cell(projected + tf.matmul(state[0], kernel), state[1])
+            return h, [h, c]
+
+        return step

@@ -34,6 +34,14 @@ class FastRecurrent:
         """
         raise NotImplementedError
 
+    def stepper(self):
+        """Returns `step(projected, state) -> (output, state)` for one position.
+
+        `projected` is `(batch, gates * units)`. The weights are read here, once, so that a loop
+        around the function finds them ready.
+        """
+        raise NotImplementedError
+
     def uses_fused_kernels(self, training):
         """Whether Keras' fused GPU kernels do the work."""
         return bool(training) and self.use_cudnn is not False and _has_gpu()

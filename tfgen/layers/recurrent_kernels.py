@@ -41,14 +41,11 @@ def lstm_sequence(projected, h0, c0, recurrent_kernel, mask=None, recurrent_mask
             z = tf.gather(projected, position) + tf.matmul(
                 _times(h, recurrent_mask), recurrent_kernel
             )
-            i, f, g, o = tf.split(z, 4, axis=-1)
-            i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
-            c_new = f * c + i * g
-            h_new = o * tf.tanh(c_new)
+            h_new, c_new, gates = lstm_cell(z, c)
             if keep is not None:
                 here = tf.gather(keep, position)
                 h_new, c_new = h + here * (h_new - h), c + here * (c_new - c)
-            return (h_new, c_new), (h_new, c_new, tf.concat([i, f, g, o], axis=-1))
+            return (h_new, c_new), (h_new, c_new, gates)
 
         (_, c_last), (outputs, cells, gates) = _scan(step, (h0, c0), projected, 3)
 
@@ -114,15 +111,11 @@ def gru_sequence(projected, h0, recurrent_kernel, recurrent_bias, mask=None, rec
     @tf.custom_gradient
     def run(projected, h0, recurrent_kernel, recurrent_bias):
         def step(position, h):
-            xz, xr, xh = tf.split(tf.gather(projected, position), 3, axis=-1)
             inner = tf.matmul(_times(h, recurrent_mask), recurrent_kernel) + recurrent_bias
-            hz, hr, hh = tf.split(inner, 3, axis=-1)
-            z, r = tf.sigmoid(xz + hz), tf.sigmoid(xr + hr)
-            candidate = tf.tanh(xh + r * hh)
-            h_new = candidate + z * (h - candidate)
+            h_new, gates = gru_cell(tf.gather(projected, position), inner, h)
             if keep is not None:
                 h_new = h + tf.gather(keep, position) * (h_new - h)
-            return (h_new,), (h_new, tf.concat([z, r, candidate, hh], axis=-1))
+            return (h_new,), (h_new, gates)
 
         _, (outputs, gates) = _scan(step, (h0,), projected, 2)
 
@@ -159,6 +152,41 @@ def gru_sequence(projected, h0, recurrent_kernel, recurrent_bias, mask=None, rec
         return outputs, gradient
 
     return run(projected, h0, recurrent_kernel, recurrent_bias)
+
+
+def lstm_cell(z, c):
+    """One position of an LSTM.
+
+    Args:
+        z: The sum of both products, `(batch, 4 * units)`.
+        c: The cell state before, `(batch, units)`.
+
+    Returns:
+        `(h, c, gates)`: output and cell state after, and i, f, g, o side by side.
+    """
+    i, f, g, o = tf.split(z, 4, axis=-1)
+    i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+    c = f * c + i * g
+    return o * tf.tanh(c), c, tf.concat([i, f, g, o], axis=-1)
+
+
+def gru_cell(x, inner, h):
+    """One position of a GRU.
+
+    Args:
+        x: The product with the input, `(batch, 3 * units)`.
+        inner: The product with the output before, `(batch, 3 * units)`.
+        h: The output before, `(batch, units)`.
+
+    Returns:
+        `(h, gates)`: the output after, and z, r, the candidate and the third of `inner` that the
+        reset gate weighs, side by side.
+    """
+    xz, xr, xh = tf.split(x, 3, axis=-1)
+    hz, hr, hh = tf.split(inner, 3, axis=-1)
+    z, r = tf.sigmoid(xz + hz), tf.sigmoid(xr + hr)
+    candidate = tf.tanh(xh + r * hh)
+    return candidate + z * (h - candidate), tf.concat([z, r, candidate, hh], axis=-1)
 
 
 def _scan(step, states, sequence, num_saved, reverse=False):

@@ -1,0 +1,303 @@
+"""Recipes: what is read is what was written, and a mistake is told in one line."""
+
+import dataclasses
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfgen.errors import InputError
+from tfgen.names import normalise
+from tfgen.recipe import (
+    SECTIONS,
+    DataConfig,
+    GenerationConfig,
+    PreprocessingConfig,
+    Recipe,
+    TrainingConfig,
+    fields_help,
+    parse_value,
+)
+
+# A value other than the default for every field that is not a plain number.
+OTHER = {
+    "data.name": "böok\n\"quoted\" \\ #1.txt",
+    "data.column": "text",
+    "data.validation_fraction": 0.25,
+    "preprocessing.tokenizer": "byte",
+    "preprocessing.max_vocabulary": 64,
+    "training.beta_2": 0.1 + 0.2,  # 0.30000000000000004: all digits have to survive
+    "training.ema": 1e-17,
+    "training.carry_state": True,
+    "generation.top_p": 0.9,
+    "generation.min_p": 0.05,
+    "generation.stop": ("\n\n", "END\r\n", "\u2028é"),
+}
+
+
+def other_value(field):
+    if field.key in OTHER:
+        return OTHER[field.key]
+    return field.default + (1 if isinstance(field.default, int) else 0.125)
+
+
+ALL_FIELDS = [pytest.param(field, id=field.key) for field in fields_help()]
+
+
+@pytest.mark.parametrize("field", ALL_FIELDS)
+def test_every_field_survives_toml_exactly(field):
+    section, _, name = field.key.partition(".")
+    base = Recipe("lstm")
+    config = dataclasses.replace(getattr(base, section), **{name: other_value(field)})
+    recipe = dataclasses.replace(base, **{section: config})
+    assert recipe != base
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+
+
+@pytest.mark.parametrize("field", ALL_FIELDS)
+def test_every_field_is_explained_and_can_be_overridden(field):
+    assert len(field.help) > 10 and "\n" not in field.help
+    section, _, name = field.key.partition(".")
+    changed = Recipe("lstm").override({field.key: other_value(field)})
+    assert getattr(getattr(changed, section), name) == other_value(field)
+    differing = [key for key in SECTIONS if getattr(changed, key) != getattr(Recipe("lstm"), key)]
+    assert differing == [section]
+
+
+def test_the_help_covers_every_field_with_its_default():
+    helped = {field.key: field.default for field in fields_help()}
+    defaults = {
+        f"{name}.{field.name}": getattr(config(), field.name)
+        for name, config in SECTIONS.items()
+        for field in dataclasses.fields(config)
+    }
+    assert helped == defaults
+
+
+def test_model_and_description_survive_toml_exactly():
+    recipe = Recipe(
+        "My_Family",
+        {"a": 2, "b": 1 / 3, "c": True, "d": [1, 2], "odd key": "ä\\", "sub": {"e": 1}},
+        description='Line "one"\nline two',
+    )
+    assert recipe.family == "my-family"
+    again = Recipe.from_toml(recipe.to_toml())
+    assert again == recipe
+    # 1 == True == 1.0 in Python, and a constructor may tell them apart.
+    assert [type(value) for value in again.model.values()] == [int, float, bool, list, str, dict]
+
+
+def test_the_readme_of_the_module_is_a_recipe(tmp_path):
+    path = tmp_path / "recipe.toml"
+    # A byte-order mark and Windows line ends, as an editor may leave them.
+    path.write_bytes(
+        b'\xef\xbb\xbffamily = "lstm"\r\n'
+        b"[model]\r\nunits = 256\r\n[training]\r\nlearning_rate = 1\r\n"
+    )
+    recipe = Recipe.from_file(path)
+    assert recipe == Recipe("lstm", {"units": 256}, training=TrainingConfig(learning_rate=1.0))
+    assert isinstance(recipe.training.learning_rate, float)
+
+
+def test_saving_leaves_only_the_recipe(tmp_path):
+    recipe = Recipe("gru", generation=GenerationConfig(stop=["x"]))
+    recipe.save(tmp_path / "run" / "recipe.toml")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.toml"]
+    assert Recipe.from_file(tmp_path / "run" / "recipe.toml") == recipe
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ('[training]\nsteps = 3', "family is missing"),
+        ('family = 3', "family must be a string. Received: family=3"),
+        ('family = " "', "family must name a family"),
+        ('family = "a"\n[trainin]\n', "Unknown recipe section 'trainin'. Did you mean 'training'?"),
+        ('family = "a"\nsteps = 3', "Unknown recipe key 'steps'. Did you mean 'training.steps'?"),
+        ('family = "a"\n[training]\nstesp = 3', "'training.stesp'. Did you mean 'training.steps'"),
+        ('family = "a"\n[model]\nx = nan', "model.x must be a finite number"),
+        ('family = "a"\n[generation]\nbatch_size = 3', "Did you mean 'training.batch_size'"),
+        ('family = "a"\ntraining = 3', "training must be a section, [training]. Received"),
+        ('family = "a"\nmodel = 3', "model must be a section"),
+        ('family = "a"\n[training]\nsteps = "many"', "training.steps must be a whole number"),
+        ('family = "a"\n[training]\nsteps = true', "Received: training.steps=True"),
+        ('family = "a"\n[training]\nsteps = 10.0', "Received: training.steps=10.0"),
+        ('family = "a"\n[training]\nsteps = -1', "must be >= 1. Received: training.steps=-1"),
+        ('family = "a"\n[training]\nseed = 9223372036854775808', "64-bit"),
+        ('family = "a"\n[training]\ncarry_state = 1', "must be true or false"),
+        ('family = "a"\n[training]\nlearning_rate = inf', "must be a finite number"),
+        ('family = "a"\n[training]\nlearning_rate = 0', "must be > 0. Received"),
+        ('family = "a"\n[training]\nlearning_rate = false', "must be a number. Received"),
+        (f'family = "a"\n[training]\nclip_norm = {"9" * 400}', "must be a finite number"),
+        (f'family = "a"\n[training]\nclip_norm = {"9" * 5000}', "not valid TOML"),
+        ('family = "a"\n[preprocessing]\ntokenizer = "bytes"', "Did you mean 'byte'?"),
+        (
+            'family = "a"\n[preprocessing]\ntokenizer = "byte"\nmax_vocabulary = 3',
+            "max_vocabulary is for the character tokenizer",
+        ),
+        ('family = "a"\n[generation]\nstop = [1]', "generation.stop must be a string"),
+        ('family = "a"\n[generation]\nstop = [""]', "generation.stop must hold no empty string"),
+        ('family = "a"\n[generation]\nstop = 3', "must be a list of strings"),
+        ('family = "a"\nfamily = "b"', "not valid TOML: Cannot overwrite a value (at"),
+        ('family = ', "not valid TOML: Invalid value (at end of document)"),
+        ("a = " + "[" * 5000, "nested too deeply"),
+        ('family = "a"\n[model]\nwhen = 2020-01-01', "model.when must be a number, a string"),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line_that_names_file_and_key(tmp_path, text, expected):
+    path = tmp_path / "my.toml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        Recipe.from_file(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b'family = "\xff"')
+    with pytest.raises(InputError, match="a.toml: not a recipe: not UTF-8 at byte 10"):
+        Recipe.from_file(tmp_path / "a.toml")
+    (tmp_path / "b.toml").write_bytes(b"#" * (2 << 20))
+    with pytest.raises(InputError, match="b.toml: not a recipe: larger than"):
+        Recipe.from_file(tmp_path / "b.toml")
+    with pytest.raises(FileNotFoundError):
+        Recipe.from_file(tmp_path / "c.toml")
+
+
+@pytest.mark.parametrize(
+    "config, name, inside, outside",
+    [
+        (DataConfig, "validation_fraction", [0.001, 0.999], [0, 1, -0.1, math.nan]),
+        (PreprocessingConfig, "max_vocabulary", [1, None], [0]),
+        *[
+            (TrainingConfig, name, [1], [0, -1])
+            for name in ("steps", "batch_size", "window", "log_every", "validation_batches",
+                         "keep_checkpoints")
+        ],
+        *[
+            (TrainingConfig, name, [0, 1], [-1])
+            for name in ("warmup_steps", "final_learning_rate", "weight_decay", "clip_norm",
+                         "validate_every", "sample_every", "histogram_every", "checkpoint_every",
+                         "patience", "seed")
+        ],
+        (TrainingConfig, "learning_rate", [1e-30], [0]),
+        (TrainingConfig, "beta_2", [0, 0.999], [1]),
+        (TrainingConfig, "ema", [0, 0.999], [1, -0.1]),
+        (TrainingConfig, "seed", [2**63 - 1], [2**63]),
+        (GenerationConfig, "max_new_tokens", [1], [0]),
+        (GenerationConfig, "temperature", [0, 5.0], [-0.1]),
+        (GenerationConfig, "top_k", [0, 5], [-1]),
+        (GenerationConfig, "top_p", [0.1, 1], [0, 1.1]),
+        (GenerationConfig, "min_p", [0, 1], [-0.1, 1.1]),
+        (GenerationConfig, "repetition_penalty", [0.1, 2], [0]),
+    ],
+)  # fmt: skip
+def test_ranges_end_where_they_should(config, name, inside, outside):
+    for value in inside:
+        assert getattr(config(**{name: value}), name) == value
+    (field,) = (field for field in dataclasses.fields(config) if field.name == name)
+    for value in outside:
+        shown = float(value) if field.type is float else value
+        expected = f"Received: {config.section}.{name}={shown!r}"
+        with pytest.raises(InputError, match=re.escape(expected) + "$"):
+            config(**{name: value})
+
+
+def test_values_of_numpy_and_paths_become_plain():
+    recipe = Recipe(
+        "a",
+        {"units": np.int64(3), "rate": np.float32(0.5), "sizes": (np.int32(1),)},
+        data=DataConfig(name=Path("x") / "y"),
+        training=TrainingConfig(steps=np.int32(7)),
+    )
+    assert recipe.model == {"units": 3, "rate": 0.5, "sizes": [1]}
+    assert recipe.data.name == str(Path("x") / "y")
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+
+
+def test_a_recipe_does_not_share_what_can_change():
+    given = {"sizes": [1]}
+    recipe = Recipe("a", given)
+    given["sizes"].append(2)
+    recipe.to_dict()["model"]["sizes"].append(3)
+    assert recipe.model == {"sizes": [1]}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe.training.steps = 3
+
+
+def test_none_in_model_is_refused_with_advice():
+    with pytest.raises(InputError, match="leave the key out .* Received: model.x=None"):
+        Recipe("a", {"x": None})
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("3", 3), ("-3", -3), ("1_000", 1000), ("1e-3", 1e-3), (".5", 0.5), ("-2.", -2.0),
+        ("true", True), ("False", False), ("None", None), ("none", None), ('"3"', "3"),
+        ('["a", "b"]', ["a", "b"]), ("a b", "a b"), ("", ""), ("007", "007"), ("gru", "gru"),
+        ("1\nother = 2", "1\nother = 2"), ("2020-01-01", "2020-01-01"), ("a=b", "a=b"),
+    ],
+)  # fmt: skip
+def test_values_of_a_command_line(text, value):
+    parsed = parse_value(text)
+    assert parsed == value and type(parsed) is type(value)
+
+
+def test_override_reads_strings_by_the_field_they_are_for():
+    recipe = Recipe("lstm", {"units": 256, "cell": "x"}).override(
+        {
+            "model.units": "12",
+            "model.cell": "none",
+            "model.tied": "True",
+            "training.learning-rate": "3e-4",
+            "training.carry_state": "true",
+            "data.name": "2024",
+            "data.column": "7",
+            "generation.stop": "END",
+            "preprocessing.max_vocabulary": "none",
+            "family": "gru",
+        }
+    )
+    assert recipe.family == "gru"
+    assert recipe.model == {"units": 12, "tied": True}
+    assert recipe.training == TrainingConfig(learning_rate=3e-4, carry_state=True)
+    assert recipe.data == DataConfig(name="2024", column="7")
+    assert recipe.generation.stop == ("END",)
+    assert recipe.override({"generation.stop": '["a", "b"]'}).generation.stop == ("a", "b")
+    assert recipe.override({"data.column": "none"}).data.column is None
+    assert recipe.override({"data.column": None}).data.column is None
+    assert recipe.override({"data.name": "none"}).data.name == "none"
+
+
+@pytest.mark.parametrize(
+    "key, value, expected",
+    [
+        ("steps", 3, "Unknown recipe key 'steps'. Did you mean 'training.steps'?"),
+        ("training.stesp", 3, "Did you mean 'training.steps'"),
+        ("trainig.steps", 3, "Unknown recipe section 'trainig'. Did you mean 'training'?"),
+        ("training", 3, "Unknown recipe key 'training'"),
+        ("model", 3, "Unknown recipe key 'model'. Did you mean 'model.*'?"),
+        ("training.steps", "many", "training.steps must be a whole number"),
+        ("training.steps", None, "training.steps must be a whole number. Received"),
+        ("training.learning_rate", "nan", "training.learning_rate must be a finite number"),
+    ],
+)
+def test_override_refuses_what_does_not_exist_or_fit(key, value, expected):
+    with pytest.raises(InputError, match=re.escape(expected)):
+        Recipe("lstm").override({key: value})
+
+
+def test_names_have_one_form():
+    assert normalise(" LSTM_Shakes-Peare ") == "lstm-shakes-peare"
+
+
+def test_recipes_need_no_tensorflow():
+    code = "import tfgen.recipe, sys; assert not {'tensorflow', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

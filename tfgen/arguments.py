@@ -1,0 +1,70 @@
+"""Reading command lines: options spelt with `-` or `_`, and mistakes told in one line."""
+
+import argparse
+
+from tfgen.errors import InputError, unknown
+from tfgen.names import normalise
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser for one verb, whose complaints are `InputError`s."""
+
+    def __init__(self, verb, call, description, **kwargs):
+        super().__init__(
+            prog=f"tfgen {verb}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            **kwargs,
+        )
+        self.set_defaults(call=call)
+
+    def error(self, message):
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def parse(parser, argv):
+    """Returns the arguments of a verb; what the verb does not take is an `InputError`."""
+    # Intermixed, so that a prompt may stand behind an option.
+    arguments, rest = parser.parse_known_intermixed_args(argv)
+    for word in rest:
+        if word.startswith("-"):
+            word = word.partition("=")[0]
+            known = [option for option in parser._option_string_actions if option[:2] == "--"]
+            begun = [option for option in known if option.startswith(word)]
+            raise unknown("option", word, begun or known)
+        parser.error(f"unexpected argument '{word}'")
+    return arguments
+
+
+def _spell(word):
+    """Returns `--max_new_tokens=3` as `--max-new-tokens=3`; other words as they are."""
+    name, equals, value = word.partition("=")
+    if word.startswith("--") and not any(character.isspace() for character in name):
+        return normalise(name) + equals + value
+    return word
+
+
+def global_options(argv):
+    """Takes `--import MODULE` and `--zoo PATH`, which may stand anywhere, out of the arguments.
+
+    Returns:
+        `(rest, modules, folders)`; in the rest, options are spelt with `-`.
+    """
+    taken = {"--import": [], "--zoo": []}
+    rest = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":  # what follows are no options
+            rest += [word, *words]
+            break
+        word = _spell(word)
+        name, equals, value = word.partition("=")
+        if name not in taken:
+            rest.append(word)
+            continue
+        value = value if equals else next(words, None)
+        if not value:
+            raise InputError(f"{name} needs a {'module' if name == '--import' else 'folder'}")
+        taken[name].append(value)
+    return rest, taken["--import"], taken["--zoo"]

@@ -1,0 +1,92 @@
+"""`Windows`: batches of a long sequence of tokens, addressed by their number."""
+
+import numpy as np
+
+from tfgen.errors import InputError
+
+
+class Windows:
+    """Cuts tokens into windows and deals them out in batches.
+
+    Batch k is a pure function of the seed and of k, so that a training that starts again at step k
+    sees what it would have seen. A window holds `window + 1` tokens, the last of which is the first
+    of the window after it: inputs are all but the last, targets all but the first.
+
+    Args:
+        tokens: 1-D integer array; it may be memory-mapped.
+        window: Tokens to predict in a window.
+        batch_size: Windows in a batch.
+        seed: Integer.
+        carry_state: False deals the windows of an epoch in random order, cut at an offset that
+            differs from epoch to epoch. True lays `batch_size` lanes through the tokens and goes
+            along them, so that window j + 1 of a lane follows window j.
+        drop_remainder: Whether the windows of an epoch that fill no batch are left out. If not,
+            windows are in order and the batches cover the tokens once.
+
+    Raises:
+        InputError: If the tokens do not fill one batch.
+    """
+
+    def __init__(
+        self, tokens, window, batch_size, seed=0, carry_state=False, drop_remainder=True
+    ):
+        self.tokens = tokens
+        self.window = window
+        self.batch_size = batch_size
+        self.seed = seed
+        self.carry_state = carry_state
+        self.drop_remainder = drop_remainder
+        # The offset of an epoch may take up to a window from the start.
+        spare = window if drop_remainder else 1
+        windows = max(len(tokens) - spare, 0) // window
+        needed = batch_size if drop_remainder else 1
+        if windows < needed:
+            raise InputError(
+                f"The data is too short: {len(tokens)} tokens, where {needed} windows of {window} "
+                f"need {needed * window + spare}. Use more data or a smaller training.window "
+                "or training.batch_size"
+            )
+        self.steps_per_epoch = windows // batch_size if drop_remainder else -(-windows // batch_size)
+        self._windows = windows
+        self._order = None, None
+
+    def batch(self, k):
+        """Returns batch number k, int32 `(batch_size, window + 1)`."""
+        epoch, step = divmod(int(k), self.steps_per_epoch)
+        if not self.drop_remainder:
+            rows = np.arange(step * self.batch_size, min((step + 1) * self.batch_size, self._windows))
+            starts = rows * self.window
+        elif self.carry_state:
+            lanes = np.arange(self.batch_size) * self.steps_per_epoch
+            starts = self._offset(epoch) + (lanes + step) * self.window
+        else:
+            rows = self._permutation(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
+            starts = self._offset(epoch) + rows * self.window
+        return self.tokens[starts[:, None] + np.arange(self.window + 1)].astype(np.int32)
+
+    def starts_epoch(self, k):
+        """Whether batch k begins an epoch, where a carried state starts from nothing again."""
+        return k % self.steps_per_epoch == 0
+
+    def dataset(self, start=0):
+        """Returns an endless `tf.data.Dataset` of `(k, batch k)` from k = `start` on."""
+        import tensorflow as tf
+
+        shape = [self.batch_size if self.drop_remainder else None, self.window + 1]
+
+        def load(k):
+            batch = tf.numpy_function(self.batch, [k], tf.int32)
+            return k, tf.ensure_shape(batch, shape)
+
+        numbers = tf.data.Dataset.counter(start)
+        return numbers.map(load, num_parallel_calls=1).prefetch(2)
+
+    def _offset(self, epoch):
+        return int(np.random.default_rng([self.seed, epoch, 0]).integers(self.window))
+
+    def _permutation(self, epoch):
+        # Kept for the epoch: it is asked for once a step.
+        if self._order[0] != epoch:
+            generator = np.random.default_rng([self.seed, epoch, 1])
+            self._order = epoch, generator.permutation(self._windows)
+        return self._order[1]

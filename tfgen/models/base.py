@@ -1,0 +1,121 @@
+"""`SequenceGenerator`: what every model of the zoo promises."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from tfgen import models
+from tfgen.files import atomic_folder, sha256
+from tfgen.models.weights import save_weights
+from tfgen.preprocessing import ByteTokenizer, save_tokenizer
+from tfgen.recipe import GenerationConfig
+from tfgen.sampling import random
+
+
+class SequenceGenerator(keras.Model):
+    """A Keras model that generates sequences: raw input in, raw output out.
+
+    A family implements `batch_loss`, from which `fit`, `evaluate` and `tfgen.training` all train,
+    and what it can do with raw data: `generate`, `score`, `export`.
+
+    Args:
+        tokenizer: A `tfgen.preprocessing` tokenizer; None takes bytes.
+        generation: `GenerationConfig` or a dict of its fields: what `generate` does unless told
+            otherwise.
+        seed: Integer, seeds the weights and, in `fit`, the dropout. None draws one.
+        **kwargs: `name`, `dtype` and the like of `keras.Model`.
+    """
+
+    # Whether the training step is compiled by XLA; a family sets what measured faster.
+    jit_compile_training = True
+
+    def __init__(self, tokenizer=None, generation=None, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(generation, dict):
+            generation = GenerationConfig(**generation)
+        self.tokenizer = ByteTokenizer() if tokenizer is None else tokenizer
+        self.generation = GenerationConfig() if generation is None else generation
+        self.seed = random.new_seed() if seed is None else seed
+        self.recipe = None
+
+    def batch_loss(self, batch, key=None, state=None, training=False):
+        """The training loss as a pure function.
+
+        Args:
+            batch: `(inputs, targets)`.
+            key: int32 `(2,)`; every random choice of this call is drawn from it. Needed if
+                `training`.
+            state: What an earlier call returned, to go on from there, or None.
+            training: Whether dropout and the like are on.
+
+        Returns:
+            `(loss, state)`: a float32 scalar, in nats per token, and the state at the end.
+        """
+        raise NotImplementedError
+
+    def activations(self, inputs):
+        """What the layers give for a batch of inputs: a dict from names to tensors, for histograms."""
+        raise NotImplementedError
+
+    def compile(self, optimizer=None, jit_compile=None, **kwargs):
+        """As `keras.Model.compile`, with defaults: AdamW, and XLA where it measured faster.
+
+        The loss is the model's own, so there is none to give.
+        """
+        if optimizer is None:
+            optimizer = keras.optimizers.AdamW(2e-3, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
+        jit_compile = self.jit_compile_training if jit_compile is None else jit_compile
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
+    def train_step(self, data):
+        key = random.fold(random.root(self.seed, random.DROPOUT), self.optimizer.iterations.value)
+        with tf.GradientTape() as tape:
+            loss, _ = self.batch_loss(_pair(data), key, training=True)
+            scaled = self.optimizer.scale_loss(loss)
+        weights = self.trainable_variables
+        self.optimizer.apply(tape.gradient(scaled, [w.value for w in weights]), weights)
+        self._loss_tracker.update_state(loss)
+        return self.get_metrics_result()
+
+    def test_step(self, data):
+        loss, _ = self.batch_loss(_pair(data))
+        self._loss_tracker.update_state(loss)
+        return self.get_metrics_result()
+
+    def save(self, filepath, float16=False, **kwargs):
+        """Writes the model as a folder that `tfgen.zoo.get` opens, or as a Keras file.
+
+        Args:
+            filepath: A folder to write, or a path that ends in `.keras`, which Keras then writes.
+            float16: Store the weights with half the bits (folders only).
+        """
+        if str(filepath).endswith(".keras"):
+            super().save(filepath, **kwargs)
+            return
+        recipe = self.recipe or models.recipe_of(self)
+        with atomic_folder(filepath) as folder:
+            recipe.save(folder / models.RECIPE)
+            save_tokenizer(self.tokenizer, folder / models.TOKENIZER)
+            save_weights(self, folder / models.WEIGHTS, float16=float16)
+            sums = [f"{sha256(folder / n)}  {n}\n" for n in (models.TOKENIZER, models.WEIGHTS)]
+            (folder / models.CHECKSUMS).write_text("".join(sums), encoding="utf-8")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
+            "generation": dataclasses.asdict(self.generation),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        tokenizer = keras.saving.deserialize_keras_object(config["tokenizer"])
+        return cls(**{**config, "tokenizer": tokenizer})
+
+
+def _pair(data):
+    """`(inputs, targets)` of what `fit` was given: windows `(batch, time + 1)`, or a pair."""
+    inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
+    return (inputs[:, :-1], inputs[:, 1:]) if targets is None else (inputs, targets)

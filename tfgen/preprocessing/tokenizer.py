@@ -1,0 +1,94 @@
+"""`Tokenizer`: what every tokenizer does, in the graph and on whole files."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class Tokenizer(keras.layers.Layer):
+    """Turns texts into tokens and back.
+
+    `tokenize` and `detokenize` are TensorFlow operations on constants, so they run inside a graph
+    and a SavedModel holds them without any table or variable. `encode` and `decode` do the same in
+    NumPy, for whole files.
+
+    A text that is not valid UTF-8 is read with U+FFFD in place of what is wrong.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(dtype="int32", trainable=False, **kwargs)
+        self.built = True
+
+    @property
+    def vocabulary_size(self):
+        """Number of token ids."""
+        raise NotImplementedError
+
+    @property
+    def unknown_id(self):
+        """The id of everything outside the vocabulary, never generated; None if there is none."""
+        return None
+
+    @property
+    def symbols(self):
+        """What each id stands for, as a list of printable texts."""
+        raise NotImplementedError
+
+    def adapt(self, chunks):
+        """Fits the vocabulary to an iterable of texts; returns the tokenizer."""
+        return self
+
+    def tokenize(self, texts):
+        """Tokens of texts.
+
+        Args:
+            texts: string tensor `(batch,)`.
+
+        Returns:
+            `(ids, lengths)`: int32 `(batch, time)`, right-padded with 0, `time` being that of the
+            longest text, and int32 `(batch,)`.
+        """
+        raise NotImplementedError
+
+    def detokenize(self, ids, lengths=None):
+        """Texts of tokens.
+
+        Args:
+            ids: integer tensor `(batch, time)`.
+            lengths: integer tensor `(batch,)`: how many tokens of each row count; None takes all.
+
+        Returns:
+            string tensor `(batch,)`, always valid UTF-8.
+        """
+        raise NotImplementedError
+
+    def encode(self, text):
+        """Tokens of one text as a NumPy array of the smallest unsigned type that holds them."""
+        raise NotImplementedError
+
+    def decode(self, ids):
+        """The text of a sequence of tokens."""
+        return self.decoder().decode(ids, final=True)
+
+    def decoder(self):
+        """Returns an object whose `decode(ids, final=False)` gives a text piece by piece.
+
+        A character comes with the last of its tokens; `final` flushes what is left incomplete.
+        """
+        raise NotImplementedError
+
+    def call(self, texts):
+        if not tf.is_tensor(texts):
+            texts = tf.constant(texts, tf.string)
+        return self.tokenize(texts)
+
+    @property
+    def _encoded_dtype(self):
+        return np.min_scalar_type(self.vocabulary_size - 1)
+
+
+def valid_rows(ids, lengths):
+    """Bool `(batch, time)`: which tokens count."""
+    if lengths is None:
+        return tf.ones_like(ids, tf.bool)
+    return tf.range(tf.shape(ids)[1])[None] < tf.cast(lengths, tf.int32)[:, None]

@@ -1,0 +1,391 @@
+"""Recipes: what a model is, what it is trained on and how, as frozen dataclasses and as TOML.
+
+The dataclasses are the one source of every field's name, default, range and explanation: the
+command line's help, the checks of a recipe file and the recipe saved with a run are made of them.
+
+A recipe file has two keys at its top, `family` and `description`, and the sections `[model]`,
+`[data]`, `[preprocessing]`, `[training]` and `[generation]`. Only `family` has to be there:
+
+    family = "lstm"
+
+    [model]
+    units = 256
+
+    [training]
+    steps = 1000
+
+The keys of `[model]` are the arguments of the family's constructor, which this module does not
+know: `tfgen.models.build` checks them.
+"""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import tomli_w
+
+from tfgen.errors import InputError, unknown
+from tfgen.files import atomic_file
+from tfgen.names import normalise
+from tfgen.values import TYPES, check_plain, check_text, parse_value
+
+# A recipe is a page of text; what is larger is another file, and is not read into memory.
+MAX_FILE_BYTES = 1 << 20
+
+
+def _field(default, help, *, low=None, high=None, above=None, below=None, choices=None):
+    """Returns a dataclass field with its explanation and its range.
+
+    Args:
+        default: The value when the recipe does not name the field.
+        help: One line for the command line's help.
+        low: The least allowed value.
+        high: The greatest allowed value.
+        above: A bound that the value must exceed.
+        below: A bound that the value must stay under.
+        choices: The allowed values.
+    """
+    bounds = {">=": low, "<=": high, ">": above, "<": below}
+    bounds = {sign: bound for sign, bound in bounds.items() if bound is not None}
+    metadata = {"help": help, "bounds": bounds, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class _Section:
+    """Checks every field of a section against its type and its range when it is made."""
+
+    section: ClassVar[str]
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            key = f"{self.section}.{field.name}"
+            value = TYPES[field.type].check(key, getattr(self, field.name))
+            if value is not None:
+                _check_range(key, value, field.metadata)
+            object.__setattr__(self, field.name, value)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig(_Section):
+    """What a model is trained on."""
+
+    section: ClassVar[str] = "data"
+
+    name: str = _field("shakespeare", "a built-in set's name, or a path")
+    column: str | None = _field(None, "the column of a CSV file or the key of a JSONL file to read")
+    validation_fraction: float = _field(
+        0.1, "the share of the data, at its end, that is kept for validation", above=0, below=1
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreprocessingConfig(_Section):
+    """How raw data becomes tensors."""
+
+    section: ClassVar[str] = "preprocessing"
+
+    tokenizer: str = _field(
+        "character", "what one token is: character or byte", choices=("character", "byte")
+    )
+    max_vocabulary: int | None = _field(
+        None, "character: keep only so many of the most frequent ones; none keeps all", low=1
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.max_vocabulary is not None and self.tokenizer != "character":
+            raise InputError(
+                f"preprocessing.max_vocabulary is for the character tokenizer; "
+                f"'{self.tokenizer}' has a fixed vocabulary. "
+                f"Received: preprocessing.max_vocabulary={self.max_vocabulary}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig(_Section):
+    """How a model is trained. One step is one update of the weights on one batch."""
+
+    section: ClassVar[str] = "training"
+
+    steps: int = _field(2000, "updates of the weights in all", low=1)
+    batch_size: int = _field(32, "windows in a batch", low=1)
+    window: int = _field(128, "tokens in a training window", low=1)
+    carry_state: bool = _field(
+        False, "carry the state from window to window (truncated backpropagation through time)"
+    )
+    learning_rate: float = _field(2e-3, "the highest learning rate, after the warm-up", above=0)
+    warmup_steps: int = _field(100, "steps over which the learning rate rises from 0", low=0)
+    final_learning_rate: float = _field(
+        0.0, "the learning rate at the last step, where the cosine ends", low=0
+    )
+    beta_2: float = _field(0.99, "AdamW: decay of the squared gradient's average", low=0, below=1)
+    weight_decay: float = _field(0.01, "AdamW: decoupled weight decay", low=0)
+    clip_norm: float = _field(1.0, "the gradient's greatest global norm; 0 does not clip", low=0)
+    ema: float = _field(0.0, "decay of the average of the weights; 0 is off", low=0, below=1)
+    seed: int = _field(0, "the seed of weights, batches and dropout", low=0)
+    log_every: int = _field(50, "steps between two lines of the log", low=1)
+    validate_every: int = _field(250, "steps between two validations; 0 is never", low=0)
+    validation_batches: int = _field(20, "batches in one validation", low=1)
+    sample_every: int = _field(500, "steps between two samples in TensorBoard; 0 is never", low=0)
+    histogram_every: int = _field(500, "steps between two sets of histograms; 0 is never", low=0)
+    checkpoint_every: int = _field(250, "steps between two checkpoints; 0: only at the end", low=0)
+    keep_checkpoints: int = _field(2, "how many of the latest checkpoints are kept", low=1)
+    patience: int = _field(
+        0, "validations without improvement after which training stops; 0 never stops it", low=0
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerationConfig(_Section):
+    """How a trained model is sampled, unless a call says otherwise."""
+
+    section: ClassVar[str] = "generation"
+
+    max_new_tokens: int = _field(200, "tokens to generate after the prompt", low=1)
+    temperature: float = _field(
+        1.0, "divides the logits: below 1 is more careful, 0 takes the likeliest token", low=0
+    )
+    top_k: int = _field(0, "sample from the k likeliest tokens; 0 is off", low=0)
+    top_p: float = _field(
+        1.0, "sample from the smallest set of tokens of this probability; 1 is off", above=0, high=1
+    )
+    min_p: float = _field(
+        0.0, "drop tokens below this share of the likeliest one's probability; 0 is off",
+        low=0, high=1,
+    )
+    repetition_penalty: float = _field(
+        1.0, "above 1 makes tokens that were already there less likely; 1 is off", above=0
+    )
+    stop: tuple[str, ...] = _field((), "strings that end the text where they first appear")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if "" in self.stop:
+            raise InputError(
+                f"generation.stop must hold no empty string. Received: generation.stop={self.stop}"
+            )
+
+
+SECTIONS = {
+    config.section: config
+    for config in (DataConfig, PreprocessingConfig, TrainingConfig, GenerationConfig)
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A family, its arguments, its data, its training and its sampling defaults.
+
+    Args:
+        family: Name of the family, e.g. `"lstm"`. Kept in lower case, with `-` for `_`.
+        model: Arguments of the family's constructor, as far as they are not its defaults.
+        data: A `DataConfig`.
+        preprocessing: A `PreprocessingConfig`.
+        training: A `TrainingConfig`.
+        generation: A `GenerationConfig`.
+        description: What the model is, for people.
+
+    Raises:
+        InputError: A value has the wrong type or is out of range.
+    """
+
+    family: str
+    model: dict = dataclasses.field(default_factory=dict)
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    preprocessing: PreprocessingConfig = dataclasses.field(default_factory=PreprocessingConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    generation: GenerationConfig = dataclasses.field(default_factory=GenerationConfig)
+    description: str = ""
+
+    def __post_init__(self):
+        family = normalise(check_text("family", self.family))
+        if not family:
+            raise InputError("family must name a family, e.g. 'lstm'. Received: family=''")
+        object.__setattr__(self, "family", family)
+        object.__setattr__(self, "description", check_text("description", self.description))
+        if not isinstance(self.model, dict):
+            raise InputError(f"model must be a section of keys. Received: model={self.model!r}")
+        object.__setattr__(self, "model", check_plain("model", self.model))
+        for name, config in SECTIONS.items():
+            if not isinstance(getattr(self, name), config):
+                raise InputError(
+                    f"{name} must be a {config.__name__}. Received: {name}={getattr(self, name)!r}"
+                )
+
+    @classmethod
+    def from_dict(cls, tables):
+        """Returns the recipe of nested dictionaries, as a TOML file gives them."""
+        known = ["family", "description", "model", *SECTIONS]
+        for key in tables:
+            if key not in known:
+                owners = _owners(key)
+                raise unknown("recipe key" if owners else "recipe section", key, owners or known)
+        if "family" not in tables:
+            raise InputError("family is missing: a recipe names its family, e.g. family = \"lstm\"")
+        arguments = dict(tables)
+        for name, config in SECTIONS.items():
+            table = tables.get(name, {})
+            if not isinstance(table, dict):
+                raise InputError(f"{name} must be a section, [{name}]. Received: {name}={table!r}")
+            for key in table:
+                if key not in _names(config):
+                    raise _unknown_key(name, key)
+            arguments[name] = config(**table)
+        return cls(**arguments)
+
+    @classmethod
+    def from_toml(cls, text, where="recipe"):
+        """Returns the recipe of a TOML text; messages begin with `where`."""
+        try:
+            return cls.from_dict(tomllib.loads(text))
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
+            raise InputError(f"{where}: not valid TOML: {error}") from None
+        except RecursionError:
+            raise InputError(f"{where}: not a recipe: nested too deeply") from None
+
+    @classmethod
+    def from_file(cls, path):
+        """Returns the recipe of a TOML file.
+
+        Raises:
+            InputError: What is wrong, beginning with the path.
+            OSError: The file cannot be read.
+        """
+        with open(path, "rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise InputError(f"{path}: not a recipe: larger than {MAX_FILE_BYTES} bytes")
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: not a recipe: not UTF-8 at byte {error.start}") from None
+        return cls.from_toml(text.replace("\r\n", "\n"), where=str(path))
+
+    def to_dict(self):
+        """Returns nested dictionaries that TOML can hold; what is None is left out."""
+        tables = {"family": self.family, "description": self.description}
+        tables["model"] = check_plain("model", self.model)
+        for name in SECTIONS:
+            values = dataclasses.asdict(getattr(self, name))
+            tables[name] = {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in values.items()
+                if value is not None
+            }
+        return tables
+
+    def to_toml(self):
+        """Returns the recipe as TOML, every field written out; `from_toml` gives it back."""
+        return tomli_w.dumps(self.to_dict())
+
+    def save(self, path):
+        """Writes the recipe as a TOML file, whole or not at all."""
+        with atomic_file(path) as temporary:
+            Path(temporary).write_bytes(self.to_toml().encode("utf-8"))
+
+    def override(self, changes):
+        """Returns a new recipe with some values changed.
+
+        Args:
+            changes: A dictionary from `"section.key"` (or `"family"`, `"description"`) to a value.
+                A string is read as on a command line (`parse_value`) unless the field holds a
+                string. None, or the string `"none"`, takes a field back to None and removes a
+                key of `model`, which leaves it to the family's default.
+
+        Raises:
+            InputError: A key does not exist, or a value is of the wrong type or out of range.
+        """
+        tables = self.to_dict()
+        for key, value in changes.items():
+            section, _, name = key.strip().replace("-", "_").partition(".")
+            if not name and section in ("family", "description"):
+                tables[section] = value
+                continue
+            if section == "model" and name:
+                value = parse_value(value) if isinstance(value, str) else value
+            elif section in SECTIONS and name:
+                if name not in _names(SECTIONS[section]):
+                    raise _unknown_key(section, name)
+                value = _field_value(SECTIONS[section], name, value)
+            else:
+                if name:
+                    raise unknown("recipe section", section, ["model", *SECTIONS])
+                raise unknown("recipe key", key, _owners(key) or [*recipe_keys(), "model.*"])
+            if value is None and (section == "model" or _optional(section, name)):
+                tables[section].pop(name, None)
+            else:
+                tables[section][name] = value
+        return type(self).from_dict(tables)
+
+
+class FieldHelp(NamedTuple):
+    """What a person may want to know about one field of a recipe."""
+
+    key: str  # "training.steps"
+    type: str  # "whole number"
+    default: object
+    help: str
+
+
+def fields_help():
+    """Returns a list of `FieldHelp`, one for every field of every section but `[model]`."""
+    return [
+        FieldHelp(
+            f"{name}.{field.name}", TYPES[field.type].noun, field.default, field.metadata["help"]
+        )
+        for name, config in SECTIONS.items()
+        for field in dataclasses.fields(config)
+    ]
+
+
+def recipe_keys():
+    """Returns the keys that `Recipe.override` takes, apart from those of `[model]`."""
+    return ["family", "description", *(field.key for field in fields_help())]
+
+
+def _field_value(config, name, value):
+    """Returns the value that `override` was given for a field, strings parsed by its type."""
+    if not isinstance(value, str):
+        return value
+    (field,) = (field for field in dataclasses.fields(config) if field.name == name)
+    parsed = parse_value(value)
+    if field.type in (str, str | None) and not isinstance(parsed, str):
+        # A folder called 2024 is a string; `none` is None only where None is allowed.
+        return None if parsed is None and field.type == str | None else value
+    if field.type == tuple[str, ...] and not isinstance(parsed, list):
+        return [parsed if isinstance(parsed, str) else value]
+    return parsed
+
+
+def _names(config):
+    return [field.name for field in dataclasses.fields(config)]
+
+
+def _optional(section, name):
+    (field,) = (field for field in dataclasses.fields(SECTIONS[section]) if field.name == name)
+    return field.default is None
+
+
+def _unknown_key(section, key):
+    """Returns the error for a key that its section lacks, knowing the section that has it."""
+    own = [f"{section}.{name}" for name in _names(SECTIONS[section])]
+    return unknown("recipe key", f"{section}.{key}", own + _owners(key))
+
+
+def _owners(key):
+    """Returns `"section.key"` for every section that has the key."""
+    return [f"{name}.{key}" for name, config in SECTIONS.items() if key in _names(config)]
+
+
+def _check_range(key, value, metadata):
+    for sign, bound in metadata["bounds"].items():
+        holds = {
+            ">=": value >= bound, "<=": value <= bound, ">": value > bound, "<": value < bound
+        }[sign]
+        if not holds:
+            raise InputError(f"{key} must be {sign} {bound}. Received: {key}={value!r}")
+    if metadata["choices"] is not None and value not in metadata["choices"]:
+        raise unknown(key, value, metadata["choices"])

@@ -1,0 +1,1 @@
+"""How to draw from a model: random numbers, token filters and the decoding loop."""

@@ -1,0 +1,145 @@
+"""Every random number of tfgen: stateless, and the same in eager, graph and XLA code.
+
+TensorFlow's own stateless floats differ between XLA and everything else; its Philox bits do not.
+So bits are drawn here and turned into floats by arithmetic that has no room to differ:
+
+- `uniform` keeps the upper 23 bits `n` of a word and returns `(n + 0.5) / 2**23`, exact in float32.
+- `normal` and `gumbel` put that number through the inverse of the distribution function in
+  float64 and round the result to float32. The two compilers' float64 functions differ in the last
+  of 53 bits, of which 24 remain: all 2**23 possible values agree, and a test checks each of them.
+
+A key is an int32 tensor `(2,)`. `root` makes one of a seed and a purpose, `fold` makes another of a
+key and a number (a step, a call, a layer), and a key always gives the same draw. Draws are
+prefix-stable: the first rows of a `(batch, ...)` draw do not depend on the batch size.
+
+    key = fold(root(seed, DROPOUT), step)
+    mask = bernoulli_mask(key, [batch, units], keep=0.9)
+"""
+
+import numbers
+import secrets
+
+import tensorflow as tf
+
+from tfgen.errors import InputError
+
+# What a stream of random numbers is for. Streams of one seed with different purposes are
+# unrelated. A value never changes, or the same seed would no longer give the same sample.
+SAMPLING = 1
+DROPOUT = 2
+DATA = 3
+INITIAL = 4
+EVALUATION = 5
+
+# "auto_select" would choose another generator on other devices.
+_ALGORITHM = "philox"
+
+
+def root(seed, purpose):
+    """Returns the key of a seed for one purpose.
+
+    Args:
+        seed: Python (or NumPy) integer of at most 64 bits, signed or unsigned, or an int32 or int64
+            scalar tensor. An integer and a tensor of the same value give the same key.
+        purpose: One of `SAMPLING`, `DROPOUT`, `DATA`, `INITIAL`, `EVALUATION`.
+
+    Returns:
+        int32 tensor `(2,)`.
+
+    Raises:
+        InputError: If `seed` is no integer or has more than 64 bits.
+    """
+    return fold(tf.bitcast(seed_tensor(seed), tf.int32), purpose)
+
+
+def fold(key, data):
+    """Returns a new key of a key and an integer.
+
+    Keys folded from one key with different `data` are different.
+
+    Args:
+        key: int32 tensor `(2,)`.
+        data: Python integer or integer scalar tensor; its lower 32 bits count.
+    """
+    return tf.random.experimental.stateless_fold_in(key, tf.cast(data, tf.int32), alg=_ALGORITHM)
+
+
+def bits(key, shape):
+    """Returns an int32 tensor of `shape` whose 32 bits are all random."""
+    return tf.random.stateless_uniform(
+        shape, seed=key, minval=None, maxval=None, dtype=tf.int32, alg=_ALGORITHM
+    )
+
+
+def uniform(key, shape):
+    """Returns float32 numbers of `shape`, uniform in the open interval (0, 1).
+
+    They lie on a grid of step 2**-23 that is symmetric about 0.5 and excludes 0 and 1.
+    """
+    return _to_uniform(bits(key, shape))
+
+
+def normal(key, shape):
+    """Returns float32 standard normal numbers of `shape`; the largest is 5.29."""
+    return _to_normal(uniform(key, shape))
+
+
+def gumbel(key, shape):
+    """Returns float32 standard Gumbel numbers of `shape`, between -2.81 and 16.64.
+
+    `argmax(logits + gumbel)` is a draw from `softmax(logits)`.
+    """
+    return _to_gumbel(uniform(key, shape))
+
+
+def bernoulli_mask(key, shape, keep):
+    """Returns a dropout mask: `1 / keep` with probability `keep`, else 0.
+
+    Args:
+        key: int32 tensor `(2,)`.
+        shape: Shape of the mask.
+        keep: Probability in (0, 1], a Python number or a scalar tensor.
+
+    Returns:
+        float32 tensor of `shape`, of mean 1.
+    """
+    keep = tf.cast(keep, tf.float32)
+    return tf.where(uniform(key, shape) < keep, 1.0 / keep, 0.0)
+
+
+def new_seed():
+    """Returns a seed that nobody chose: a Python integer of 63 random bits."""
+    return secrets.randbits(63)
+
+
+def seed_tensor(seed):
+    """Returns a seed as an int64 scalar tensor; unsigned values wrap.
+
+    Raises:
+        InputError: If `seed` is no integer or has more than 64 bits.
+    """
+    if tf.is_tensor(seed):
+        if not seed.dtype.is_integer or seed.shape.rank not in (0, None):
+            raise InputError(
+                f"seed must be an integer scalar. Received: seed={seed.dtype.name} {seed.shape}"
+            )
+        return tf.cast(seed, tf.int64)
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
+        raise InputError(f"seed must be a whole number. Received: seed={seed!r}")
+    if not -(2**63) <= seed < 2**64:
+        raise InputError(f"seed must have at most 64 bits. Received: seed={seed!r}")
+    seed = int(seed) % 2**64
+    return tf.constant(seed - 2**64 if seed >= 2**63 else seed, tf.int64)
+
+
+def _to_uniform(words):
+    upper = tf.bitwise.right_shift(tf.bitcast(words, tf.uint32), tf.constant(9, tf.uint32))
+    return (tf.cast(upper, tf.float32) + 0.5) * 2.0**-23
+
+
+def _to_normal(uniforms):
+    return tf.cast(tf.math.ndtri(tf.cast(uniforms, tf.float64)), tf.float32)
+
+
+def _to_gumbel(uniforms):
+    return tf.cast(-tf.math.log(-tf.math.log(tf.cast(uniforms, tf.float64))), tf.float32)

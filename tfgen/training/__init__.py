@@ -1,0 +1,5 @@
+"""Training: one compiled step in a loop, watched by TensorBoard and kept in a run folder."""
+
+from tfgen.training.trainer import train
+
+__all__ = ["train"]

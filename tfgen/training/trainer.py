@@ -1,0 +1,388 @@
+"""`train`: from a recipe to a run folder."""
+
+import dataclasses
+import math
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfgen import models
+from tfgen.data import Windows, encode, open_text
+from tfgen.errors import InputError
+from tfgen.preprocessing import build_tokenizer, load_tokenizer, save_tokenizer
+from tfgen.recipe import Recipe
+from tfgen.sampling import random
+from tfgen.training.checkpoints import Checkpoints, read_arrays, write_arrays
+from tfgen.training.dashboard import Dashboard
+
+# What a resumed run may change: how long it goes on and how it reports. Anything else would make
+# it another run than the one that was stopped.
+RESUMABLE = {
+    "steps",
+    "log_every",
+    "validate_every",
+    "validation_batches",
+    "sample_every",
+    "histogram_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "patience",
+}
+
+
+def train(recipe, logdir, resume=False, progress=True):
+    """Trains a model and leaves a run folder.
+
+    The folder holds `recipe.toml` and `tokenizer.json`, `logs/` for TensorBoard, `checkpoints/`,
+    and at the end `final/`: the model with its best weights by validation loss, which
+    `tfgen.zoo.get` opens.
+
+    Batch k depends on the seed and on k alone, and a checkpoint holds every variable, so a run that
+    was stopped and resumed ends with the same weights, to the bit, as one that was not, on the same
+    machine. Ctrl-C finishes the step, writes a checkpoint and raises `KeyboardInterrupt`; a second
+    one does not wait.
+
+    Args:
+        recipe: A `tfgen.recipe.Recipe`; None when resuming takes the run's own.
+        logdir: The run's folder. Without `resume` it must be new or empty.
+        resume: Continue the run in the folder from its last checkpoint.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        `pathlib.Path` of `final/`.
+
+    Raises:
+        InputError: For data that is too short, a folder in use, a recipe that cannot continue the
+            run, or a loss that is no longer finite.
+        KeyboardInterrupt: After Ctrl-C, with the run saved.
+    """
+    logdir = Path(logdir)
+    recipe = _settle(recipe, logdir, resume)
+    config = recipe.training
+
+    source = open_text(
+        recipe.data.name,
+        column=recipe.data.column,
+        validation_fraction=recipe.data.validation_fraction,
+    )
+    if resume:
+        tokenizer = load_tokenizer(logdir / models.TOKENIZER)
+    else:
+        tokenizer = build_tokenizer(recipe.preprocessing, source.chunks("train"))
+    windows = {
+        split: Windows(
+            encode(source, tokenizer, split),
+            config.window,
+            config.batch_size,
+            seed=config.seed,
+            carry_state=config.carry_state and split == "train",
+            drop_remainder=split == "train",
+        )
+        for split in ("train", "validation")
+    }
+    # Nothing is written before the data and the recipe have proved good.
+    model = models.build(recipe, tokenizer)
+    logdir.mkdir(parents=True, exist_ok=True)
+    recipe.save(logdir / models.RECIPE)
+    if not resume:
+        save_tokenizer(tokenizer, logdir / models.TOKENIZER)
+    return _Run(model, recipe, windows, logdir, progress).train(resume)
+
+
+class _Run:
+    """One training: the compiled step, and what happens between steps."""
+
+    def __init__(self, model, recipe, windows, logdir, progress):
+        self.model, self.recipe, self.config = model, recipe, recipe.training
+        self.windows, self.logdir, self.progress = windows, logdir, progress
+        self.optimizer = _optimizer(self.config)
+        self.optimizer.build(model.trainable_variables)
+        self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
+        self.dashboard = Dashboard(logdir / "logs", model)
+        self.step = 0
+        self.state = None  # of carried windows
+        self.best = {"loss": math.inf, "step": 0}
+        self.worse = 0  # validations since the best
+        jit = model.jit_compile_training
+        self._train_step = tf.function(self._update, jit_compile=jit, autograph=False)
+        self._loss = tf.function(self._evaluate, jit_compile=jit, autograph=False)
+
+    def train(self, resume):
+        config = self.config
+        if resume:
+            self._restore()
+        self._say(f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}")
+        bar = tqdm(
+            total=config.steps,
+            initial=self.step,
+            unit="step",
+            disable=not self.progress,
+            dynamic_ncols=True,
+        )
+        batches = iter(self.windows["train"].dataset(self.step).prefetch(2))
+        losses, norms, started = [], [], time.perf_counter()
+        with _stop_signal() as stopped, bar:
+            while self.step < config.steps:
+                _, batch = next(batches)
+                loss, norm = self._one_step(batch)
+                losses.append(loss)
+                norms.append(norm)
+                self.step += 1
+                bar.update()
+                if self._due(config.log_every):
+                    # Reading the losses waits for the device, so it is done for a stretch at once.
+                    mean = float(np.mean([value.numpy() for value in losses]))
+                    tokens = len(losses) * config.batch_size * config.window
+                    speed = tokens / (time.perf_counter() - started)
+                    self._check_finite(mean)
+                    self.dashboard.progress(
+                        self.step,
+                        mean,
+                        float(self._learning_rate()),
+                        [value.numpy() for value in norms],
+                        config.clip_norm,
+                        speed,
+                    )
+                    bar.set_postfix_str(f"loss {mean:.4f}, {speed:,.0f} tokens/s{self._best_so_far()}")
+                    losses, norms = [], []
+                paused = time.perf_counter()
+                self._between_steps(batch)
+                if stopped.is_set():
+                    self._save()
+                    bar.close()
+                    self._say(
+                        f"Stopped after step {self.step}. "
+                        f"Go on with: tfgen train --resume --logdir {self.logdir}"
+                    )
+                    raise KeyboardInterrupt
+                # The speed is that of training: validation and samples stop the clock.
+                now = time.perf_counter()
+                started = now if not losses else started + (now - paused)
+                if config.patience and self.worse >= config.patience:
+                    self._say(f"No improvement in {self.worse} validations: stopped early.")
+                    break
+        return self._finish()
+
+    def _one_step(self, batch):
+        if not self.config.carry_state:
+            loss, norm, _ = self._train_step(batch, None)
+            return loss, norm
+        if self.state is None or self.windows["train"].starts_epoch(self.step):
+            self.state = self.model.initial_state(self.config.batch_size)
+        loss, norm, self.state = self._train_step(batch, self.state)
+        return loss, norm
+
+    def _update(self, batch, state):
+        key = random.fold(
+            random.root(self.config.seed, random.DROPOUT), self.optimizer.iterations.value
+        )
+        weights = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            pair = batch[:, :-1], batch[:, 1:]
+            loss, state = self.model.batch_loss(pair, key, state, training=True)
+        gradients = tape.gradient(loss, [weight.value for weight in weights])
+        norm = tf.linalg.global_norm(gradients)
+        self.optimizer.apply(gradients, weights)
+        return loss, norm, state
+
+    def _evaluate(self, batch):
+        return self.model.batch_loss((batch[:, :-1], batch[:, 1:]))[0]
+
+    def _between_steps(self, batch):
+        config = self.config
+        last = self.step == config.steps
+        if self._due(config.validate_every) or last:
+            self._validate()
+        if config.sample_every and (self._due(config.sample_every) or last):
+            self.dashboard.samples(self.step)
+        if config.histogram_every and (self._due(config.histogram_every) or last):
+            self.dashboard.histograms(self.step, batch[:, :-1])
+        if self._due(config.checkpoint_every) or last:
+            self._save()
+            self.dashboard.flush()
+
+    def _due(self, every):
+        return bool(every) and (self.step % every == 0 or self.step == self.config.steps)
+
+    def _validate(self):
+        windows = self.windows["validation"]
+        count = min(self.config.validation_batches, windows.steps_per_epoch)
+        averaged = self._swap_in_average()
+        losses = [float(self._loss(tf.constant(windows.batch(k)))) for k in range(count)]
+        loss = float(np.mean(losses))
+        self.dashboard.validated(self.step, loss)
+        if loss < self.best["loss"]:
+            self.best, self.worse = {"loss": loss, "step": self.step}, 0
+            write_arrays(self._best_path, self._weights(), self.best)
+        else:
+            self.worse += 1
+        if averaged is not None:
+            self._assign(averaged)
+
+    def _swap_in_average(self):
+        """Puts the averaged weights into the model; returns those that were there."""
+        if not self.config.ema:
+            return None
+        weights = self._weights()
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        return weights
+
+    def _finish(self):
+        self.dashboard.close()
+        if self._best_path.is_file():
+            self._assign(read_arrays(self._best_path)[0])
+        final = self.logdir / "final"
+        self.model.save(final)
+        self._say(f"Saved {final}{self._best_so_far().replace(', ', ': ', 1)}")
+        return final
+
+    # Saving and resuming
+
+    @property
+    def _best_path(self):
+        return self.logdir / "checkpoints" / "best.npz"
+
+    def _weights(self):
+        return {weight.path: weight.numpy() for weight in self.model.weights}
+
+    def _assign(self, arrays):
+        for weight in self.model.weights:
+            weight.assign(arrays[weight.path])
+
+    def _save(self):
+        arrays = {f"model/{name}": array for name, array in self._weights().items()}
+        for index, variable in enumerate(self.optimizer.variables):
+            arrays[f"optimizer/{index}"] = variable.numpy()
+        for index, value in enumerate(tf.nest.flatten(self.state)):
+            if value is not None:
+                arrays[f"state/{index}"] = value.numpy()
+        self.checkpoints.save(self.step, arrays, {"best": self.best, "worse": self.worse})
+
+    def _restore(self):
+        found = self.checkpoints.latest()
+        if found is None:
+            self._say("There is no checkpoint yet: starting from the first step.")
+            return
+        arrays, record = found
+        self._assign({k.removeprefix("model/"): v for k, v in arrays.items() if k.startswith("model/")})
+        for index, variable in enumerate(self.optimizer.variables):
+            variable.assign(arrays[f"optimizer/{index}"])
+        if "state/0" in arrays:
+            like = self.model.initial_state(self.config.batch_size)
+            values = [arrays[f"state/{i}"] for i in range(len(tf.nest.flatten(like)))]
+            self.state = tf.nest.pack_sequence_as(like, [tf.constant(value) for value in values])
+        self.step, self.best, self.worse = record["step"], record["best"], record["worse"]
+        if self.step >= self.config.steps:
+            self._say(f"All {self.step} steps are done; --set training.steps=N trains on.")
+
+    # What a person sees
+
+    def _summary(self):
+        windows = self.windows
+        return (
+            f"{self.recipe.family}: {self.model.count_params():,} weights; {self.recipe.data.name}: "
+            f"{len(windows['train'].tokens):,} tokens to train on, "
+            f"{len(windows['validation'].tokens):,} to validate, "
+            f"{self.model.tokenizer.vocabulary_size} symbols; "
+            f"{self.config.steps} steps are "
+            f"{self.config.steps / windows['train'].steps_per_epoch:.1f} epochs"
+        )
+
+    def _best_so_far(self):
+        if not math.isfinite(self.best["loss"]):
+            return ""
+        return f", validation {self.best['loss']:.4f} at step {self.best['step']}"
+
+    def _learning_rate(self):
+        return self.optimizer.learning_rate
+
+    def _check_finite(self, loss):
+        if not math.isfinite(loss):
+            self.dashboard.close()
+            raise InputError(
+                f"The loss became {loss} before step {self.step}; the last checkpoint is untouched. "
+                "Try a lower training.learning_rate or training.clip_norm. Received: "
+                f"training.learning_rate={self.config.learning_rate}"
+            )
+
+    def _say(self, text):
+        if self.progress:
+            tqdm.write(text, file=sys.stderr)
+
+
+def _settle(recipe, logdir, resume):
+    """Returns the recipe to train by, or refuses the folder."""
+    saved = logdir / models.RECIPE
+    if not resume:
+        if logdir.exists() and (not logdir.is_dir() or any(logdir.iterdir())):
+            raise InputError(f"{logdir} is not empty: choose another --logdir, or add --resume")
+        return recipe
+    if not saved.is_file():
+        raise InputError(f"{logdir} holds no run to resume: {models.RECIPE} is missing")
+    before = Recipe.from_file(saved)
+    if recipe is None:
+        return before
+    for section in ("family", "model", "data", "preprocessing"):
+        if getattr(recipe, section) != getattr(before, section):
+            raise InputError(
+                f"A resumed run cannot change its {section}: it was {getattr(before, section)}"
+            )
+    for field in dataclasses.fields(before.training):
+        old, new = getattr(before.training, field.name), getattr(recipe.training, field.name)
+        if old != new and field.name not in RESUMABLE:
+            raise InputError(
+                f"A resumed run cannot change training.{field.name} from {old}. "
+                f"Received: training.{field.name}={new}"
+            )
+    return recipe
+
+
+def _optimizer(config):
+    """AdamW with warm-up and cosine decay; biases and normalisation gains are not decayed."""
+    decay_steps = max(config.steps - config.warmup_steps, 1)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if config.warmup_steps else config.learning_rate,
+        decay_steps=decay_steps,
+        alpha=config.final_learning_rate / config.learning_rate,
+        warmup_target=config.learning_rate if config.warmup_steps else None,
+        warmup_steps=config.warmup_steps,
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule,
+        beta_2=config.beta_2,
+        weight_decay=config.weight_decay or None,
+        global_clipnorm=config.clip_norm or None,
+        use_ema=bool(config.ema),
+        ema_momentum=config.ema or 0.99,
+    )
+    if config.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+class _stop_signal:
+    """Within it, a first Ctrl-C sets an event; a second one interrupts as usual."""
+
+    def __enter__(self):
+        event = threading.Event()
+
+        def handle(number, frame):
+            event.set()
+            signal.signal(number, self.before)
+
+        # Python delivers signals to the main thread only.
+        self.active = threading.current_thread() is threading.main_thread()
+        if self.active:
+            self.before = signal.signal(signal.SIGINT, handle)
+        return event
+
+    def __exit__(self, *_):
+        if self.active:
+            signal.signal(signal.SIGINT, self.before)

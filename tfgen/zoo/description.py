@@ -1,0 +1,186 @@
+"""What an entry, a family or a layer is, for people and for the table of the zoo."""
+
+import dataclasses
+import json
+import math
+import re
+import textwrap
+from pathlib import Path
+
+from tfgen.errors import InputError
+from tfgen.recipe import Recipe
+from tfgen.zoo.folders import CARD, RECIPE, RESULTS, WEIGHTS, has_weights
+from tfgen.zoo.registry import find
+from tfgen.zoo.signatures import arguments_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What is known about one name. `str()` of it is a page to read.
+
+    What does not apply, or is not known, is None or empty.
+    """
+
+    name: str
+    kind: str
+    summary: str
+    family: str | None = None
+    arguments: list = dataclasses.field(default_factory=list)  # of signatures.Argument
+    parameters: int | None = None  # how many numbers the weights are
+    data: str | None = None
+    scores: dict = dataclasses.field(default_factory=dict)
+    licence: str | None = None
+    bytes: int | None = None  # size of the weights on disk
+    folder: Path | None = None
+
+    def __str__(self):
+        rows = [
+            ("kind", self.kind),
+            ("family", self.family),
+            ("parameters", None if self.parameters is None else f"{self.parameters:,}"),
+            ("data", self.data),
+            *((key.replace("_", " "), readable(value)) for key, value in self.scores.items()),
+            ("licence", self.licence),
+            ("size", None if self.bytes is None else readable_bytes(self.bytes)),
+            ("folder", self.folder),
+        ]
+        rows = [(label, value) for label, value in rows if value not in (None, "")]
+        width = max(len(label) for label, _ in rows)
+        lines = [f"{self.name}: {self.summary}" if self.summary else self.name, ""]
+        lines += [f"  {label:<{width}}  {value}" for label, value in rows]
+        if self.arguments:
+            lines += ["", "Arguments:"]
+        for argument in self.arguments:
+            lines.append(f"  {argument}" + (" (required)" if argument.required else ""))
+            lines += textwrap.wrap(
+                argument.help, width=96, initial_indent="      ", subsequent_indent="      "
+            )
+        return "\n".join(lines)
+
+
+def describe(name):
+    """Returns the `Description` of a name of the zoo, or of the model in a folder.
+
+    Args:
+        name: As for `tfgen.zoo.get`.
+
+    Raises:
+        InputError: An unknown name, with near matches; or a folder that holds no model.
+    """
+    item = find(name)
+    if item.kind == "layer":
+        arguments = list(arguments_of(item.row.load()).values())
+        return Description(item.name, "layer", item.row.summary, arguments=arguments)
+    if item.kind == "family":
+        return Description(
+            item.name, "family", item.row.summary, arguments=_family_arguments(item.row)
+        )
+    return describe_entry(item.name, item.folder, arguments=True)
+
+
+def describe_entry(name, folder, arguments=False):
+    """Returns the `Description` of the model in a folder.
+
+    Args:
+        name: What the description calls it.
+        folder: The folder of the recipe.
+        arguments: Whether to look up the family's arguments as well, which imports TensorFlow.
+    """
+    recipe = Recipe.from_file(folder / RECIPE)
+    results = read_results(folder)
+    parameters = results.pop("parameters", None)
+    taken = []
+    if arguments:
+        from tfgen.models import family
+
+        taken = _family_arguments(family(recipe.family), recipe.model)
+    return Description(
+        name=name,
+        kind="entry",
+        summary=recipe.description,
+        family=recipe.family,
+        arguments=taken,
+        parameters=count_parameters(folder) if parameters is None else parameters,
+        data=recipe.data.name,
+        scores=results,
+        licence=_licence(folder),
+        bytes=(folder / WEIGHTS).stat().st_size if has_weights(folder) else None,
+        folder=folder,
+    )
+
+
+def read_results(folder):
+    """Returns the measured scores of an entry, `results.json`; empty if it has none."""
+    path = Path(folder) / RESULTS
+    if not path.is_file():
+        return {}
+    try:
+        results = json.loads(path.read_text("utf-8"))
+    except ValueError as error:  # no UTF-8, or no JSON
+        raise InputError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(results, dict):
+        raise InputError(f"{path}: must hold a JSON object. Received: {type(results).__name__}")
+    return results
+
+
+def count_parameters(folder):
+    """Returns how many numbers the weights in a folder are; None without weights."""
+    path = Path(folder) / WEIGHTS
+    if not path.is_file():
+        return None
+    import h5py
+
+    count = 0
+
+    def add(name, item):
+        nonlocal count
+        # A saved optimizer's slots, and the integer states of random generators, are no parameters.
+        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and "optimizer" not in name:
+            count += math.prod(item.shape)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(add)
+    return count
+
+
+def readable(value):
+    """Returns a score as a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {readable(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(readable(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def readable_bytes(count):
+    """Returns a size in the unit that fits it."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}" if unit != "bytes" else f"{count} bytes"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def _family_arguments(row, given=None):
+    """Returns the arguments that a family leaves free, with a recipe's values as defaults."""
+    explained = arguments_of(row.load())
+    given = given or {}
+    return [
+        dataclasses.replace(explained[name], default=given.get(name, explained[name].default))
+        for name in row.arguments()
+    ]
+
+
+def _licence(folder):
+    """Returns the licence that the card names: its line `Licence: ...`."""
+    card = Path(folder) / CARD
+    if not card.is_file():
+        return None
+    line = re.search(
+        r"^[\s|*-]*licen[cs]e[\s*]*[:|][\s*]*([^|\n]+)",
+        card.read_text("utf-8", "replace"),
+        re.IGNORECASE | re.MULTILINE,
+    )
+    return line and line[1].strip(" *")

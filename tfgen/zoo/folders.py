@@ -1,0 +1,82 @@
+"""Folders that hold a model: entries of the zoo, and the runs of `tfgen train`."""
+
+import os
+from pathlib import Path
+
+from tfgen.errors import InputError
+
+RECIPE = "recipe.toml"
+WEIGHTS = "model.weights.h5"
+RESULTS = "results.json"
+CARD = "README.md"
+
+
+def is_path(name):
+    """Whether a name stands for a folder: a `Path`, a separator in it, or a leading `.` or `~`."""
+    if isinstance(name, os.PathLike):
+        return True
+    separators = [separator for separator in (os.sep, os.altsep) if separator]
+    return name.startswith((".", "~")) or any(separator in name for separator in separators)
+
+
+def as_argument(path):
+    """Returns a path as a person has to type it where a name could stand as well."""
+    path = str(path)
+    return path if is_path(path) else os.path.join(".", path)
+
+
+def shipped_folder():
+    """Returns the folder of the entries that come with tfgen.
+
+    An installed tfgen has it beside this file, as `entries`; a checkout has it at its top, as
+    `zoo`.
+    """
+    here = Path(__file__).resolve().parent
+    beside = here / "entries"
+    return beside if beside.is_dir() else here.parents[1] / "zoo"
+
+
+def entries_in(folder):
+    """Returns the entries of a folder, the sub-folders with a recipe, sorted by name."""
+    try:
+        found = sorted(Path(folder).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path for path in found if (path / RECIPE).is_file()]
+
+
+def model_folder(path):
+    """Returns the folder that holds the model of a path a person gave.
+
+    Args:
+        path: An entry's folder, a run's folder, or the `final` folder of a run.
+
+    Raises:
+        InputError: The path holds no model, or a run that has not finished.
+    """
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        problem = "is a file, not a folder" if path.exists() else "does not exist"
+        raise InputError(f"{path}: no model: the folder {problem}")
+    if (path / "final" / RECIPE).is_file():
+        return path / "final"
+    if not (path / RECIPE).is_file():
+        raise InputError(f"{path}: no model: the folder has no {RECIPE}")
+    if is_run(path):
+        raise InputError(
+            f"{path}: this training run is not finished. "
+            f"Continue it: tfgen train --resume --logdir {path}"
+        )
+    return path
+
+
+def is_run(path):
+    """Whether a folder is that of a training run, finished or not."""
+    path = Path(path)
+    parts = ("checkpoints", "logs", "final")
+    return (path / RECIPE).is_file() and any((path / part).is_dir() for part in parts)
+
+
+def has_weights(folder):
+    """Whether the folder of a model holds its weights."""
+    return (Path(folder) / WEIGHTS).is_file()

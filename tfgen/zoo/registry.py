@@ -1,0 +1,286 @@
+"""One flat list of names for entries, families and layers, and `get`, which gives each."""
+
+import dataclasses
+import fnmatch
+import re
+from pathlib import Path
+
+from tfgen.errors import InputError, unknown
+from tfgen.names import normalise
+from tfgen.recipe import GenerationConfig, Recipe
+from tfgen.zoo.folders import (
+    RECIPE,
+    entries_in,
+    has_weights,
+    is_path,
+    model_folder,
+    shipped_folder,
+)
+from tfgen.zoo.layers import LAYERS, LayerRow
+from tfgen.zoo.signatures import check_call
+
+KINDS = ("entry", "family", "layer")
+
+# What a person added in this process: folders of entries by name, and layer classes by name.
+# Families go to the table of tfgen.models, from which recipes are built.
+_added_entries = {}
+_added_layers = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One name of the zoo."""
+
+    name: str
+    kind: str  # one of KINDS
+    folder: Path | None = None  # an entry's folder
+    row: object = None  # a family's or a layer's row, with `load()` and `summary`
+
+    @property
+    def pretrained(self):
+        return self.folder is not None and has_weights(self.folder)
+
+    @property
+    def summary(self):
+        """What it is, in one line; what is wrong with it, if its recipe cannot be read."""
+        if self.kind != "entry":
+            return self.row.summary
+        try:
+            return Recipe.from_file(self.folder / RECIPE).description
+        except (InputError, OSError) as error:
+            return f"cannot be used: {error}"
+
+
+def items():
+    """Returns `{name: Item}` of everything that has a name, sorted by name."""
+    from tfgen.models import FAMILIES
+
+    shipped = {normalise(path.name): path for path in entries_in(shipped_folder())}
+    found = {
+        **{name: Item(name, "layer", row=row) for name, row in (LAYERS | _added_layers).items()},
+        **{name: Item(name, "family", row=row) for name, row in FAMILIES.items()},
+        **{
+            name: Item(name, "entry", folder=folder)
+            for name, folder in (shipped | _added_entries).items()
+        },
+    }
+    return dict(sorted(found.items()))
+
+
+def find(name):
+    """Returns the `Item` of a name, or of a folder.
+
+    Args:
+        name: A name of the zoo; or a path, which is a `Path`, or a string that holds a separator
+            or begins with `.` or `~`.
+
+    Raises:
+        InputError: No such name, with near matches; or the folder holds no model.
+    """
+    if not isinstance(name, str | Path):
+        raise InputError(f"A name must be a string or a path. Received: {name!r}")
+    if is_path(name):
+        folder = model_folder(name)
+        return Item(str(name), "entry", folder=folder)
+    known = items()
+    if normalise(name) in known:
+        return known[normalise(name)]
+    error = unknown("name", name, known)
+    if name and Path(name).exists():
+        raise InputError(f"{error}. To open the folder of that name, write './{name}'")
+    raise error
+
+
+def list_models(pattern="*", kind=None, pretrained=None):
+    """Returns the names of the zoo that match, sorted.
+
+    Args:
+        pattern: A glob pattern, e.g. `"lstm-*"`.
+        kind: Only `"entry"`, `"family"` or `"layer"`.
+        pretrained: True for what comes with weights, False for what does not, None for both.
+
+    Returns:
+        A list of names; empty if none matches.
+    """
+    if kind is not None and kind not in KINDS:
+        raise unknown("kind", kind, KINDS)
+    return [
+        item.name
+        for item in items().values()
+        if fnmatch.fnmatchcase(item.name, normalise(pattern))
+        and kind in (None, item.kind)
+        and pretrained in (None, item.pretrained)
+    ]
+
+
+def get(name_or_folder, weights=True, **overrides):
+    """Returns a model or a layer by name, or the model of a folder.
+
+    Args:
+        name_or_folder: The name of an entry, a family or a layer; or the path of an entry or a
+            training run.
+        weights: Whether an entry or a run comes with its weights, or new ones. A family and a
+            layer are always new.
+        **overrides: Arguments of the model or layer that differ from the recipe's or from the
+            constructor's defaults; for a model also the defaults of its sampling, e.g.
+            `temperature`.
+
+    Returns:
+        A `tfgen.models.base.SequenceGenerator`, or a `keras.layers.Layer`.
+
+    Raises:
+        InputError: An unknown name or argument, with near matches; an override that does not fit
+            the weights; a folder that holds no model, or files that are not what they were.
+
+    Example:
+
+        model = get("lstm-shakespeare", temperature=0.8)
+        print(model.generate(["ROMEO:"], seed=7)[0])
+    """
+    item = find(name_or_folder)
+    if item.kind == "layer":
+        cls = item.row.load()
+        check_call(item.name, cls, overrides)
+        return cls(**overrides)
+
+    from tfgen import models
+
+    if item.kind == "family":
+        return models.build(_family_recipe(item, overrides))
+    if weights and not item.pretrained:
+        raise InputError(f"'{name_or_folder}' has no weights; weights=False gives it new ones")
+    return models.load(item.folder, weights=weights, overrides=overrides)
+
+
+def register(name, preset=None):
+    """Returns a decorator that gives a person's own family or layer a name in the zoo.
+
+    Args:
+        name: The name. It must be free: neither an entry's, nor a family's, nor a layer's.
+        preset: For a family, the arguments that this name stands for, e.g. `{"cell": "gru"}`.
+
+    Raises:
+        InputError: The name is taken or is no name; or the class is neither a
+            `tfgen.models.base.SequenceGenerator` nor a `keras.layers.Layer`.
+
+    Example:
+
+        @register("my-family")
+        class MyFamily(SequenceGenerator):
+            ...
+    """
+    normalised = _checked_name(name)
+
+    def decorate(cls):
+        import keras
+
+        from tfgen import models
+        from tfgen.models.base import SequenceGenerator
+
+        _require_free(normalised, cls)
+        if isinstance(cls, type) and issubclass(cls, SequenceGenerator):
+            models.register_family(normalised, cls, preset=preset)
+        elif isinstance(cls, type) and issubclass(cls, keras.layers.Layer):
+            if preset:
+                raise InputError(f"A layer takes no preset. Received: preset={preset!r}")
+            _added_layers[normalised] = _AddedLayer(cls)
+        else:
+            raise InputError(
+                "Only a SequenceGenerator or a keras.layers.Layer can be registered. "
+                f"Received: {cls!r}"
+            )
+        return cls
+
+    return decorate
+
+
+def add_entries(path):
+    """Adds a person's own entries, so that their names work like those that come with tfgen.
+
+    Args:
+        path: A folder whose sub-folders are entries, or the folder of one entry. A sub-folder is
+            an entry if it has a recipe.toml.
+
+    Returns:
+        The names that were added.
+
+    Raises:
+        InputError: The folder has no entries, or one of their names is taken.
+    """
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        problem = "is a file, not a folder" if path.exists() else "does not exist"
+        raise InputError(f"{path}: no entries: the folder {problem}")
+    folders = [path] if (path / RECIPE).is_file() else entries_in(path)
+    if not folders:
+        raise InputError(f"{path}: no entries: no sub-folder has a {RECIPE}")
+    added = {}
+    for folder in folders:
+        name = normalise(folder.resolve().name)
+        if name in added:
+            raise InputError(f"{path}: two entries have the name '{name}'")
+        _require_free(_checked_name(name), folder.resolve())
+        added[name] = folder.resolve()
+    _added_entries.update(added)
+    return sorted(added)
+
+
+@dataclasses.dataclass(frozen=True)
+class _AddedLayer:
+    """The row of a registered layer: what `LayerRow` is for one of ours."""
+
+    cls: type
+
+    @property
+    def summary(self):
+        return (self.cls.__doc__ or "").strip().partition("\n")[0]
+
+    def load(self):
+        return self.cls
+
+
+def _checked_name(name):
+    """Returns a name in its normal form, or raises if it could not be one."""
+    normalised = normalise(name)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", normalised):
+        raise InputError(
+            f"A name is made of letters, digits, '-', '_' and '.'. Received: name={name!r}"
+        )
+    return normalised
+
+
+def _require_free(name, new):
+    """Raises if a name is taken by something else than `new`, a class or an entry's folder.
+
+    A cell of a notebook that runs twice, or a module that is reloaded, registers the same thing
+    again: the later definition then takes the place of the earlier one.
+    """
+    taken = items().get(name)
+    if taken is None:
+        return
+    same = taken.folder == new
+    if isinstance(new, type) and taken.row is not None:
+        old = taken.row.load()
+        same = (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
+    if not same:
+        article = "an" if taken.kind == "entry" else "a"
+        raise InputError(f"The name '{name}' is taken: it is {article} {taken.kind} of the zoo")
+
+
+def _family_recipe(item, overrides):
+    """Returns the recipe of a new model: a family with its arguments and sampling defaults."""
+    arguments = item.row.arguments()
+    sampling = GenerationConfig.__dataclass_fields__
+    generation = {
+        key: value
+        for key, value in overrides.items()
+        if key in sampling and key not in arguments
+    }
+    model = {
+        key: value
+        for key, value in overrides.items()
+        if key not in generation
+        # A recipe cannot hold None; an argument whose default is None has it without being named.
+        and not (value is None and key in arguments and arguments[key].default is None)
+    }
+    return Recipe(item.name, model, generation=GenerationConfig(**generation))

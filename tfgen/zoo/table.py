@@ -1,0 +1,50 @@
+"""The table of the zoo's entries, made from their recipes and their measured results."""
+
+from tfgen.zoo.description import describe_entry, readable, readable_bytes
+from tfgen.zoo.folders import entries_in, shipped_folder
+
+_HEAD = """\
+# The zoo
+
+Each folder here is an entry: a model that `tfgen.zoo.get` gives by its folder's name, with its
+weights, how it was trained (`recipe.toml`) and its card (`README.md`). Scores are measured on the
+last part of the data, which training did not see.
+
+This table is written by `scripts/make_zoo_table.py` from the recipes and results.
+"""
+
+_NONE_YET = "There are no entries yet.\n"
+
+# Heading of a column, and the cell of an entry's description.
+_COLUMNS = {
+    "entry": lambda entry: f"[{entry.name}]({entry.name}/)",
+    "family": lambda entry: entry.family,
+    "data": lambda entry: entry.data,
+    "parameters": lambda entry: entry.parameters and f"{entry.parameters:,}",
+    "nats/character": lambda entry: entry.scores.get("nats_per_character"),
+    "bits/character": lambda entry: entry.scores.get("bits_per_character"),
+    "size": lambda entry: entry.bytes and readable_bytes(entry.bytes),
+    "licence": lambda entry: entry.licence,
+    "what it is": lambda entry: entry.summary,
+}
+
+
+def zoo_table(folder=None):
+    """Returns the text of `zoo/README.md`.
+
+    Args:
+        folder: The folder of the entries; None is that of the entries that come with tfgen.
+    """
+    folders = entries_in(folder or shipped_folder())
+    if not folders:
+        return f"{_HEAD}\n{_NONE_YET}"
+    rows = [list(_COLUMNS), ["---"] * len(_COLUMNS)]
+    for path in folders:
+        entry = describe_entry(path.name, path)
+        rows.append([_cell(column(entry)) for column in _COLUMNS.values()])
+    return _HEAD + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _cell(value):
+    text = "" if value is None else readable(value)
+    return " ".join(text.split()).replace("|", "\\|")
