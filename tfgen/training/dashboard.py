@@ -20,6 +20,7 @@ class Dashboard:
 
     def __init__(self, folder, model):
         self.model = model
+        self._activations = tf.function(model.activations, autograph=False)
         self.train = tf.summary.create_file_writer(str(folder / "train"))
         self.validation = tf.summary.create_file_writer(str(folder / "validation"))
 
@@ -66,7 +67,7 @@ class Dashboard:
         with self.train.as_default(step):
             for weight in self.model.trainable_weights:
                 tf.summary.histogram(f"weights/{weight.path}", weight.value)
-            for name, values in self.model.activations(inputs).items():
+            for name, values in self._activations(inputs).items():
                 tf.summary.histogram(f"activations/{name}", values)
             for layer in self.model._flatten_layers():
                 if isinstance(layer, ClipByValue):

@@ -279,7 +279,12 @@ class _Run:
             values = [arrays[f"state/{i}"] for i in range(len(tf.nest.flatten(like)))]
             self.state = tf.nest.pack_sequence_as(like, [tf.constant(value) for value in values])
         self.step, self.best, self.worse = record["step"], record["best"], record["worse"]
-        if self.step >= self.config.steps:
+        if self.step > self.config.steps:
+            raise InputError(
+                f"The run has done {self.step} steps already. "
+                f"Received: training.steps={self.config.steps}"
+            )
+        if self.step == self.config.steps:
             self._say(f"All {self.step} steps are done; --set training.steps=N trains on.")
 
     # What a person sees

@@ -1,0 +1,109 @@
+"""Likelihood of text: over a whole split, and over random crops as nanoGPT reports it."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.data import BUILTIN, encode, open_text
+from tfgen.errors import InputError
+from tfgen.names import normalise
+
+# The split is read in this many places at once, each after so many tokens of context that are
+# not scored, so that every token but the very first ones has at least this context.
+_LANES = 32
+_CONTEXT = 1024
+_LANES_FROM = 16 * _CONTEXT  # a shorter text is read in one go
+_CHUNK = 256
+_CROP_BATCH = 64
+
+
+def evaluate(model, data, column=None, split=None, window=256, crops=1024, seed=0):
+    """Measures how well a text model predicts data.
+
+    Two figures are given, because the field uses both. `nats_per_character` scores the whole
+    split, each character given all of the text before it (at least the 1024 tokens before it).
+    `crop_nats_per_token` is the mean over random crops that begin with no context at all, as
+    nanoGPT's `estimate_loss` has it; its standard error is that of the random choice of crops.
+
+    Args:
+        model: An `AutoregressiveGenerator`.
+        data: What `tfgen.data.open_text` takes.
+        column: The column of a table.
+        split: `"train"`, `"validation"` or `"all"`; None takes the validation split of a built-in
+            set and of the data that the model was trained on, and all of anything else.
+        window: Tokens in a crop.
+        crops: Number of crops.
+        seed: Integer that chooses the crops.
+
+    Returns:
+        A dict that JSON can hold.
+
+    Raises:
+        InputError: If the data is too short for one crop.
+    """
+    trained_on = model.recipe.data if model.recipe else None
+    source = open_text(data, column, trained_on.validation_fraction if trained_on else 0.1)
+    if split is None:
+        own = trained_on and (trained_on.name, trained_on.column) == (str(data), column)
+        split = "validation" if own or normalise(data) in BUILTIN else "all"
+    tokens = encode(source, model.tokenizer, split)
+    if len(tokens) <= window:
+        raise InputError(
+            f"The data is too short: {len(tokens)} tokens in the split '{split}' of {source.name}, "
+            f"where a crop needs {window + 1}"
+        )
+    characters = source.characters[split]
+    nats = _whole(model, np.concatenate([model.tokenizer.encode("\n"), tokens]))
+    crop_means = _crops(model, tokens, window, crops, seed)
+    unknown_id = model.tokenizer.unknown_id
+    return {
+        "data": source.name,
+        "split": split,
+        "characters": characters,
+        "unknown_characters": 0 if unknown_id is None else int(np.sum(tokens == unknown_id)),
+        "parameters": model.count_params(),
+        "nats_per_character": nats / characters,
+        "bits_per_character": nats / characters / float(np.log(2)),
+        "crop_nats_per_token": float(np.mean(crop_means)),
+        "crop_standard_error": float(np.std(crop_means) / np.sqrt(crops)),
+        "crop_window": window,
+        "crops": crops,
+    }
+
+
+def _whole(model, ids):
+    """Total nats of `ids[1:]`, each given all before it."""
+    targets = len(ids) - 1
+    lanes = _LANES if targets >= _LANES_FROM else 1
+    stride = -(-(targets - _CONTEXT) // lanes) if lanes > 1 else targets
+    # Lane i reads the targets from i * stride on. The first scores all it reads, the others what
+    # comes after their context: together every target once.
+    length = stride + (_CONTEXT if lanes > 1 else 0)
+    starts = np.arange(lanes) * stride
+    chunks = -(-length // _CHUNK)
+    padded = np.zeros(starts[-1] + chunks * _CHUNK + 1, np.int32)
+    padded[: len(ids)] = ids
+    total, state = 0.0, model.initial_state(lanes)
+    for chunk in range(chunks):
+        first = chunk * _CHUNK
+        rows = padded[starts[:, None] + first + np.arange(_CHUNK + 1)]
+        nats, state = model.token_nats(tf.constant(rows), tf.fill([lanes], _CHUNK), state)
+        position = first + np.arange(_CHUNK)
+        scored = (position < length) & (starts[:, None] + position < targets)
+        scored[1:] &= position >= _CONTEXT
+        total += float(np.sum(nats.numpy().astype(np.float64)[scored]))
+    return total
+
+
+def _crops(model, tokens, window, crops, seed):
+    """Mean nats per token of each random crop."""
+    starts = np.random.default_rng(seed).integers(len(tokens) - window, size=crops)
+    means = []
+    for first in range(0, crops, _CROP_BATCH):
+        batch = starts[first : first + _CROP_BATCH]
+        # A last batch that is not full is filled up, so that nothing is compiled twice.
+        rows = np.resize(batch, _CROP_BATCH)
+        ids = tokens[rows[:, None] + np.arange(window + 1)].astype(np.int32)
+        state = model.initial_state(_CROP_BATCH)
+        nats, _ = model.token_nats(tf.constant(ids), tf.fill([_CROP_BATCH], window), state)
+        means.append(nats.numpy()[: len(batch)].mean(axis=1))
+    return np.concatenate(means).astype(np.float64)
