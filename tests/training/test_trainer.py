@@ -1,0 +1,334 @@
+"""A run from its recipe to its folder, and that stopping it changes nothing."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tfgen import models
+from tfgen.errors import InputError
+from tfgen.models.recurrent import RecurrentGenerator
+from tfgen.recipe import Recipe
+from tfgen.training import train
+from tfgen.training.checkpoints import read_arrays
+
+SETTINGS = {
+    "model.units": 12,
+    "model.layers": 1,
+    "model.dropout": 0.2,
+    "training.steps": 12,
+    "training.batch_size": 4,
+    "training.window": 16,
+    "training.warmup_steps": 2,
+    "training.learning_rate": 0.01,
+    "training.log_every": 4,
+    "training.validate_every": 4,
+    "training.validation_batches": 2,
+    "training.checkpoint_every": 4,
+    "training.sample_every": 0,
+    "training.histogram_every": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "text.txt"
+    rng = np.random.default_rng(0)
+    words = ["to", "be", "or", "not", "that", "is", "the", "question"]
+    path.write_text(" ".join(rng.choice(words, 800)))
+    return path
+
+
+@pytest.fixture
+def recipe(text, monkeypatch):
+    # These tests are about the loop; compiling its step by XLA takes seconds and is tested once.
+    monkeypatch.setattr(RecurrentGenerator, "jit_compile_training", False)
+    return Recipe(family="lstm").override({**SETTINGS, "data.name": str(text)})
+
+
+def weights(folder):
+    model = models.load(folder)
+    return {weight.path: weight.numpy() for weight in model.weights}
+
+
+def assert_bit_equal(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def stop_at(monkeypatch, step):
+    """Sends Ctrl-C to this process while step number `step` runs."""
+    from tfgen.training import trainer
+
+    original = trainer._Run._one_step
+
+    def one_step(self, batch):
+        if self.step == step - 1:
+            signal.raise_signal(signal.SIGINT)
+        return original(self, batch)
+
+    monkeypatch.setattr(trainer._Run, "_one_step", one_step)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"training.carry_state": True, "model.recurrent_dropout": 0.2},
+        {"training.ema": 0.9, "training.carry_state": True},
+    ],
+    ids=["windows", "carried", "averaged"],
+)
+def test_a_run_stopped_and_resumed_ends_with_the_same_bits(recipe, changes, tmp_path, monkeypatch):
+    recipe = recipe.override(changes)
+    train(recipe, tmp_path / "whole", progress=False)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 6)  # between two checkpoints
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, tmp_path / "parts", progress=False)
+    assert not (tmp_path / "parts" / "final").exists()
+    train(None, tmp_path / "parts", resume=True, progress=False)
+    assert_bit_equal(weights(tmp_path / "parts" / "final"), weights(tmp_path / "whole" / "final"))
+    last = [read_arrays(tmp_path / run / "checkpoints" / "step-000000012.npz") for run in ("whole", "parts")]
+    assert_bit_equal(last[0][0], last[1][0])  # the optimizer and the carried state as well
+    assert last[0][1] == last[1][1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_command_line_and_resume_under_xla(text, tmp_path):
+    """The same through the command itself, with the compiled step."""
+    settings = {**SETTINGS, "training.steps": 60, "training.checkpoint_every": 1000}
+    command = [sys.executable, "-m", "tfgen", "train", "gru", "--data", str(text)]
+    command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    whole = subprocess.run([*command, "--logdir", str(tmp_path / "whole")], capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stderr
+
+    parts = tmp_path / "parts"
+    process = subprocess.Popen(
+        [*command, "--logdir", str(parts)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    while "loss" not in process.stderr.readline():  # the bar's first loss: training is under way
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 130, error
+    assert "--resume" in error
+    assert not (parts / "final").exists()
+
+    again = subprocess.run(
+        [sys.executable, "-m", "tfgen", "train", "--resume", "--logdir", str(parts)],
+        capture_output=True,
+        text=True,
+    )
+    assert again.returncode == 0, again.stderr
+    assert_bit_equal(weights(parts / "final"), weights(tmp_path / "whole" / "final"))
+
+
+def test_the_loss_falls_and_the_best_weights_are_kept(recipe, tmp_path):
+    # A learning rate that ruins the model late: the best weights are not the last.
+    final = train(
+        recipe.override({"training.steps": 40, "training.final_learning_rate": 0.5}),
+        tmp_path / "run",
+        progress=False,
+    )
+    best, record = read_arrays(tmp_path / "run" / "checkpoints" / "best.npz")
+    assert_bit_equal(weights(final), best)
+    losses = scalars(tmp_path / "run", "validation", "epoch_loss")
+    assert record["loss"] == pytest.approx(min(losses.values()), abs=1e-6)
+    assert losses[record["step"]] == pytest.approx(record["loss"], abs=1e-6)
+    assert min(losses.values()) < losses[4] - 0.1
+
+
+def test_early_stopping_ends_after_patience_validations_without_improvement(recipe, tmp_path):
+    recipe = recipe.override(
+        {"training.steps": 400, "training.learning_rate": 3.0, "training.patience": 2}
+    )
+    train(recipe, tmp_path / "run", progress=False)
+    losses = scalars(tmp_path / "run", "validation", "epoch_loss")
+    best = min(losses, key=losses.get)
+    assert max(losses) == best + 2 * 4 < 400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"training.learning_rate": 0.02},
+        {"training.warmup_steps": 0},
+        {"training.final_learning_rate": 0.005},
+        {"training.beta_2": 0.9},
+        {"training.weight_decay": 0.5},
+        {"training.clip_norm": 0.01},
+        {"training.seed": 1},
+        {"training.carry_state": True},
+        {"training.window": 8},
+        {"training.batch_size": 2},
+        {"training.ema": 0.5},
+        {"model.dropout": 0.0},
+        {"data.validation_fraction": 0.3},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_setting_changes_the_weights(recipe, change, tmp_path, reference):
+    recipe = recipe.override({"training.steps": 4, **change})
+    changed = weights(train(recipe, tmp_path / "run", progress=False))
+    assert any(not np.array_equal(changed[name], reference[name]) for name in reference)
+
+
+@pytest.fixture(scope="module")
+def reference(text, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RecurrentGenerator, "jit_compile_training", False)
+        recipe = Recipe(family="lstm").override(
+            {**SETTINGS, "data.name": str(text), "training.steps": 4}
+        )
+        folder = tmp_path_factory.mktemp("reference") / "run"
+        return weights(train(recipe, folder, progress=False))
+
+
+def test_weight_decay_shrinks_matrices_and_leaves_biases(recipe, tmp_path):
+    """With a learning rate of next to nothing, what changes is decay alone."""
+    from tfgen.training.trainer import _optimizer
+
+    model = models.build(recipe)
+    optimizer = _optimizer(recipe.override({"training.weight_decay": 0.5}).training)
+    optimizer.build(model.trainable_variables)
+    excluded = [w.path for w in model.trainable_variables if not optimizer._use_weight_decay(w)]
+    assert excluded and all("bias" in path for path in excluded)
+    assert all("bias" in w.path for w in model.trainable_variables if len(w.shape) == 1)
+
+
+def test_the_learning_rate_warms_up_and_decays(recipe, tmp_path):
+    recipe = recipe.override({"training.log_every": 1, "training.final_learning_rate": 0.002})
+    train(recipe, tmp_path / "run", progress=False)
+    rates = scalars(tmp_path / "run", "train", "epoch_learning_rate")
+    assert rates[1] == pytest.approx(0.005)
+    assert rates[2] == pytest.approx(0.01)
+    cosine = [0.002 + 0.008 * (1 + np.cos(np.pi * k / 10)) / 2 for k in range(11)]
+    np.testing.assert_allclose([rates[k] for k in range(2, 13)], cosine, rtol=1e-5)
+
+
+def test_tensorboard_hears_the_story(recipe, tmp_path):
+    recipe = recipe.override({"training.sample_every": 12, "training.histogram_every": 12})
+    train(recipe, tmp_path / "run", progress=False)
+    events = {}
+    for split in ("train", "validation"):
+        events[split] = EventAccumulator(str(tmp_path / "run" / "logs" / split), {"tensors": 0}).Reload()
+    tags = set(events["train"].Tags()["tensors"])
+    assert {
+        "epoch_loss",
+        "epoch_learning_rate",
+        "metrics/bits_per_token",
+        "gradients/global_norm",
+        "gradients/clip_fraction",
+        "throughput/tokens_per_second",
+        "samples/temperature_1.0",
+        "activations/lstm_0",
+    } <= tags
+    assert sum(tag.startswith("weights/") for tag in tags) == 6
+    assert {"epoch_loss", "metrics/bits_per_token"} == set(events["validation"].Tags()["tensors"])
+    losses = scalars(tmp_path / "run", "train", "epoch_loss")
+    assert sorted(losses) == [4, 8, 12]
+    bits = scalars(tmp_path / "run", "train", "metrics/bits_per_token")
+    assert bits[12] == pytest.approx(losses[12] / np.log(2), rel=1e-5)
+    fractions = scalars(tmp_path / "run", "train", "gradients/clip_fraction")
+    assert all(0 <= fraction <= 1 for fraction in fractions.values())
+    sample = events["train"].Tensors("samples/temperature_1.0")[0].tensor_proto
+    assert sample.string_val[0].decode().startswith("    ")
+
+
+def test_a_layer_that_clips_is_shown(tmp_path):
+    import keras
+    import tensorflow as tf
+
+    from tfgen.layers import ClipByValue
+    from tfgen.training.dashboard import Dashboard
+
+    class Clipping(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.clip = ClipByValue(-1.0, 1.0, name="bounds")
+
+        def call(self, inputs):
+            return self.clip(inputs, training=True)
+
+        def activations(self, inputs):
+            return {"bounds": self(inputs)}
+
+    model = Clipping()
+    inputs = tf.constant([[0.0, 0.5, 2.0, -3.0]])
+    dashboard = Dashboard(tmp_path / "logs", model)
+    dashboard.histograms(1, inputs)
+    dashboard.close()
+    assert scalars(tmp_path, "train", "activations/bounds/clip_fraction") == {1: 0.5}
+
+
+def test_a_folder_in_use_is_refused(recipe, tmp_path):
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        train(recipe, tmp_path, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_data_that_is_too_short_is_refused_and_nothing_written(recipe, tmp_path):
+    (tmp_path / "short.txt").write_text("a few words")
+    recipe = recipe.override({"data.name": str(tmp_path / "short.txt")})
+    with pytest.raises(InputError, match="too short"):
+        train(recipe, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"training.learning_rate": 0.5}, {"model.units": 13}, {"training.window": 8}, {"training.seed": 5}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_resumed_run_keeps_its_recipe(recipe, change, tmp_path):
+    train(recipe.override({"training.steps": 4}), tmp_path / "run", progress=False)
+    before = (tmp_path / "run" / "recipe.toml").read_text()
+    with pytest.raises(InputError, match="cannot change"):
+        train(recipe.override({"training.steps": 4, **change}), tmp_path / "run", resume=True, progress=False)
+    assert (tmp_path / "run" / "recipe.toml").read_text() == before
+
+
+def test_a_resumed_run_may_go_on_for_longer_but_not_shorter(recipe, tmp_path):
+    train(recipe.override({"training.steps": 8}), tmp_path / "run", progress=False)
+    train(recipe.override({"training.steps": 12}), tmp_path / "run", resume=True, progress=False)
+    assert max(scalars(tmp_path / "run", "train", "epoch_loss")) == 12
+    with pytest.raises(InputError, match="12 steps already"):
+        train(recipe.override({"training.steps": 4}), tmp_path / "run", resume=True, progress=False)
+
+
+def test_resuming_where_there_is_no_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no run to resume"):
+        train(None, tmp_path / "nothing", resume=True, progress=False)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(recipe, tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    original = RecurrentGenerator.batch_loss
+
+    def broken(self, *args, **kwargs):
+        loss, state = original(self, *args, **kwargs)
+        return loss * tf.constant(float("nan")), state
+
+    monkeypatch.setattr(RecurrentGenerator, "batch_loss", broken)
+    with pytest.raises(InputError, match="became nan"):
+        train(recipe, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run" / "final").exists()
+
+
+def scalars(run, split, tag):
+    from tensorboard.util import tensor_util
+
+    folder = run / "logs" / split
+    accumulator = EventAccumulator(str(folder), {"tensors": 0}).Reload()
+    return {
+        event.step: float(tensor_util.make_ndarray(event.tensor_proto))
+        for event in accumulator.Tensors(tag)
+    }
