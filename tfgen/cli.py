@@ -314,16 +314,35 @@ def _evaluate_parser():
     parser.add_argument("name", metavar="NAME", help=_NAME_HELP)
     parser.add_argument("--data", required=True, help="a path, or a built-in set's name")
     parser.add_argument("--column", help="the column of a CSV file, or the key of a JSONL file")
+    parser.add_argument(
+        "--split",
+        choices=("train", "validation", "all"),
+        help="default: validation for a built-in set and the model's own data, all of other data",
+    )
+    parser.add_argument("--window", type=int, help="tokens in a random crop (256)")
+    parser.add_argument("--crops", type=int, help="number of random crops (1024)")
+    parser.add_argument("--seed", type=int, help="chooses the crops (0)")
     parser.add_argument("--out", metavar="FILE", help="also write the results as JSON")
     return parser
 
 
+_CROPS = ("split", "window", "crops", "seed")
+
+
 def _evaluate(arguments):
+    for name in ("window", "crops"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name} must be >= 1. Received: {value}")
+    if arguments.seed is not None and arguments.seed < 0:
+        raise InputError(f"--seed must be >= 0. Received: {arguments.seed}")
     model = _model(arguments.name)
     from tfgen.evaluation import evaluate
     from tfgen.zoo.description import readable
 
-    results = evaluate(model, arguments.data, column=arguments.column)
+    options = {name: getattr(arguments, name) for name in ("column", *_CROPS)}
+    options = {name: value for name, value in options.items() if value is not None}
+    results = evaluate(model, arguments.data, **options)
     width = max(len(key) for key in results)
     for key, value in results.items():
         print(f"{key.replace('_', ' '):<{width}}  {readable(value)}")

@@ -1,0 +1,182 @@
+"""What every entry of the zoo promises. A new entry is tested the day it is added."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgen import models, zoo
+from tfgen.sampling import random
+from tfgen.zoo.folders import entries_in, shipped_folder
+
+ENTRIES = [path.name for path in entries_in(shipped_folder())]
+FILES = {"README.md", "SHA256SUMS", "golden.npz", "model.weights.h5", "recipe.toml", "results.json", "tokenizer.json"}
+CARD = ["## What it writes", "## Use it", "## How it was trained", "## Scores", "## Limits", "Licence:"]
+PROMPTS = ["\n", "A", "KING HENRY:\nMy lord, "]
+
+
+@pytest.fixture(scope="module", params=ENTRIES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(name):
+    return zoo.get(name)
+
+
+@pytest.fixture(scope="module")
+def folder(name):
+    return shipped_folder() / name
+
+
+@pytest.fixture(scope="module")
+def golden(folder):
+    with np.load(folder / "golden.npz", allow_pickle=False) as file:
+        return dict(file)
+
+
+def test_there_are_entries():
+    assert {"lstm-shakespeare", "gru-names"} <= set(ENTRIES)
+
+
+def test_the_folder_is_complete_and_small(folder):
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert folder.joinpath("golden.npz").stat().st_size < 200_000
+
+
+def test_all_entries_together_are_small():
+    sizes = [path.stat().st_size for path in shipped_folder().rglob("*") if path.is_file()]
+    assert sum(sizes) < 12e6
+
+
+def test_golden_logits(model, golden):
+    logits = model(tf.constant(golden["ids"])).numpy()
+    assert np.isfinite(logits).all()
+    np.testing.assert_allclose(logits, golden["logits"], atol=1e-4, rtol=1e-4)
+
+
+def test_golden_greedy_continuation(model, golden):
+    prompt, text = str(golden["prompt"]), str(golden["text"])
+    new = len(text) - len(prompt)
+    assert new > 0
+    assert model.generate(prompt, 64, temperature=0, stop=[]) == text
+
+
+def test_every_weight_receives_a_gradient(model, golden):
+    ids = tf.constant(golden["ids"])
+    key = random.root(0, random.DROPOUT)
+    with tf.GradientTape() as tape:
+        loss, _ = model.batch_loss((ids[:, :-1], ids[:, 1:]), key, training=True)
+    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+    for weight, gradient in zip(model.trainable_weights, gradients):
+        assert gradient is not None, weight.path
+        gradient = tf.convert_to_tensor(gradient)
+        assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, weight.path
+
+
+def test_the_seed_decides_the_sample(model):
+    texts = [model.generate(PROMPTS, 30, seed=seed, stop=[]) for seed in (3, 3, 4)]
+    assert texts[0] == texts[1] != texts[2]
+    # Sample i of a batch does not depend on the size of the batch.
+    assert model.generate(PROMPTS[:1], 30, seed=3, stop=[]) == texts[0][:1]
+
+
+def test_stream_gives_the_same_text(model):
+    assert "".join(model.stream("A", 30, seed=3, stop=[])) == model.generate("A", 30, seed=3, stop=[])
+
+
+def test_score_agrees_with_the_golden_logits(model, golden):
+    ids = golden["ids"][:1]
+    text = model.tokenizer.decode(ids[0])
+    whole = np.concatenate([model.tokenizer.encode("\n"), ids[0]])[None].astype(np.int32)
+    logits = model(tf.constant(whole[:, :-1]))
+    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(whole[:, 1:], logits)
+    score = model.score(text)
+    np.testing.assert_allclose(score["log_likelihood"], -np.sum(nats), rtol=1e-5)
+    assert score["characters"] == len(text)
+
+
+def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
+    model.save(tmp_path / "saved")
+    script = (
+        "import sys; from tfgen.zoo import get\n"
+        "model = get(sys.argv[1])\n"
+        "sys.stdout.write(model.generate('A', 30, seed=3, stop=[]))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "saved")]
+    # Bytes, because a text may hold any newline.
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stdout.decode() == model.generate("A", 30, seed=3, stop=[])
+
+
+def test_the_saved_model_equals_the_live_model_at_two_batch_sizes(model, tmp_path):
+    model.export(tmp_path / "served" / "1")
+    served = tf.saved_model.load(str(tmp_path / "served" / "1"))
+    for prompts in (PROMPTS[:1], PROMPTS):
+        texts = served.signatures["generate"](
+            prompts=tf.constant(prompts),
+            max_new_tokens=tf.constant(30),
+            temperature=tf.constant(0.9),
+            top_k=tf.constant(20),
+            top_p=tf.constant(0.95),
+            min_p=tf.constant(0.01),
+            repetition_penalty=tf.constant(1.1),
+            stop=tf.constant([], tf.string),
+            num_samples=tf.constant(1),
+            seed=tf.constant(5, tf.int64),
+            strip_prompt=tf.constant(False),
+        )["texts"][:, 0]
+        live = model.generate(prompts, 30, 0.9, 20, 0.95, 0.01, 1.1, stop=[], seed=5)
+        assert [text.decode() for text in texts.numpy()] == live
+        scores = served.signatures["score"](texts=tf.constant(prompts))
+        for key, value in model.score(prompts).items():
+            np.testing.assert_allclose(scores[key], value, rtol=1e-6)
+
+
+def test_the_recipe_builds_the_model_without_its_weights(name, model):
+    fresh = zoo.get(name, weights=False)
+    assert [w.shape for w in fresh.weights] == [w.shape for w in model.weights]
+    assert any(not np.array_equal(a, b) for a, b in zip(fresh.weights, model.weights))
+
+
+def test_the_card_is_complete_and_its_scores_are_the_measured_ones(folder, name):
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for part in CARD:
+        assert part in card, part
+    assert f'get("{name}")' in card
+    assert f"tfgen train {name}" in card
+    results = json.loads((folder / "results.json").read_text())
+    for key in ("nats_per_character", "bits_per_character", "crop_nats_per_token", "copied_40_characters"):
+        assert re.search(rf"\| *{results[key]:.3f}\b", card), (key, results[key])
+    assert f"{results['parameters']:,}" in card
+
+
+def test_results_are_those_of_the_stored_weights(model, folder):
+    results = json.loads((folder / "results.json").read_text())
+    assert model.count_params() == results["parameters"]
+
+
+@pytest.mark.slow
+def test_the_score_can_be_measured_again(model, folder):
+    from tfgen.evaluation import evaluate
+
+    results = json.loads((folder / "results.json").read_text())
+    again = evaluate(model, model.recipe.data.name, crops=64)
+    assert again["nats_per_character"] == pytest.approx(results["nats_per_character"], abs=1e-3)
+
+
+def test_a_flipped_bit_is_noticed(folder, tmp_path):
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "copy")
+    path = tmp_path / "copy" / "model.weights.h5"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="SHA-256"):
+        models.load(tmp_path / "copy")
