@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.recurrent import FastRecurrent, as_tensor
+from tfgen.layers.recurrent import FastRecurrent, as_tensor, dense
 from tfgen.layers.recurrent_kernels import gru_cell, gru_sequence
 
 
@@ -31,7 +31,7 @@ class GRU(FastRecurrent, keras.layers.GRU):
     """
 
     def project(self, inputs):
-        projected = tf.matmul(inputs, as_tensor(self.cell.kernel, inputs.dtype))
+        projected = dense(inputs, self.cell.kernel)
         # The second row of the bias belongs to the recurrent product.
         return projected + as_tensor(self.cell.bias, inputs.dtype)[0] if self.use_bias else projected
 

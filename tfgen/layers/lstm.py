@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.recurrent import FastRecurrent, as_tensor
+from tfgen.layers.recurrent import FastRecurrent, as_tensor, dense
 from tfgen.layers.recurrent_kernels import lstm_cell, lstm_sequence
 
 
@@ -30,7 +30,7 @@ class LSTM(FastRecurrent, keras.layers.LSTM):
     """
 
     def project(self, inputs):
-        projected = tf.matmul(inputs, as_tensor(self.cell.kernel, inputs.dtype))
+        projected = dense(inputs, self.cell.kernel)
         return projected + as_tensor(self.cell.bias, inputs.dtype) if self.use_bias else projected
 
     def scan(self, projected, state, mask=None, recurrent_mask=None):

@@ -164,10 +164,13 @@ def lstm_cell(z, c):
     Returns:
         `(h, c, gates)`: output and cell state after, and i, f, g, o side by side.
     """
-    i, f, g, o = tf.split(z, 4, axis=-1)
-    i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+    # One tanh over all four gates: sigmoid(x) is tanh(x / 2) / 2 + 1 / 2.
+    units = z.shape[-1] // 4
+    scale = tf.constant([0.5] * 2 * units + [1.0] * units + [0.5] * units, z.dtype)
+    gates = tf.tanh(z * scale) * scale + (1 - scale)
+    i, f, g, o = tf.split(gates, 4, axis=-1)
     c = f * c + i * g
-    return o * tf.tanh(c), c, tf.concat([i, f, g, o], axis=-1)
+    return o * tf.tanh(c), c, gates
 
 
 def gru_cell(x, inner, h):
