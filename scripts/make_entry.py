@@ -54,9 +54,9 @@ def main():
     held_out = "".join(source.chunks("validation"))
     samples = model.generate("", SAMPLE_TOKENS, num_samples=SAMPLES, seed=0, stop=[])
     # The held-out text is cut as the samples are: a share per text of the same length.
-    results["copied_40_characters"] = mean_copied(samples, training)
+    results["copied_40_characters"] = copied_share(samples, training)
     pieces = [held_out[i : i + SAMPLE_TOKENS] for i in range(0, len(held_out), SAMPLE_TOKENS)]
-    results["copied_40_characters_held_out"] = mean_copied(pieces, training)
+    results["copied_40_characters_held_out"] = copied_share(pieces, training)
     write_json(arguments.entry / "results.json", results)
     write_golden(model, held_out, arguments.entry / "golden.npz")
     print(json.dumps(results, indent=2))
@@ -70,10 +70,6 @@ def store(model, entry, float16):
     for name in (models.RECIPE, models.TOKENIZER, models.WEIGHTS, models.CHECKSUMS):
         (entry / "model" / name).replace(entry / name)
     (entry / "model").rmdir()
-
-
-def mean_copied(texts, training):
-    return float(np.mean([copied_share(text, training) for text in texts]))
 
 
 def write_golden(model, held_out, path):

@@ -1,6 +1,10 @@
-#!/usr/bin/env python
-"""Writes zoo/README.md, the table of the entries, from their recipes and results."""
+#!/usr/bin/env python3
+"""Writes the table of the entries, from their recipes and results.
 
+It goes to zoo/README.md, and between two markers of README.md.
+"""
+
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +14,22 @@ sys.path.insert(0, str(ROOT))  # a checkout that is not installed
 from tfgen.files import atomic_file  # noqa: E402
 from tfgen.zoo.table import zoo_table  # noqa: E402
 
+
+def with_table(readme, table):
+    """Returns the project's README with the rows of zoo/README.md between its two markers."""
+    rows = "".join(f"{line}\n" for line in table.splitlines() if line.startswith("|"))
+    rows = rows.replace("](", "](zoo/")  # links from one folder up
+    between = re.compile(r"(<!-- zoo:[^\n]*-->\n).*?(?=<!-- /zoo -->)", re.DOTALL)
+    return between.sub(lambda match: f"{match[1]}\n{rows}\n", readme)
+
+
+def main():
+    table = zoo_table(ROOT / "zoo")
+    readme = with_table((ROOT / "README.md").read_text("utf-8"), table)
+    for path, text in [(ROOT / "zoo" / "README.md", table), (ROOT / "README.md", readme)]:
+        with atomic_file(path) as temporary:
+            temporary.write_text(text, "utf-8")
+
+
 if __name__ == "__main__":
-    with atomic_file(ROOT / "zoo" / "README.md") as temporary:
-        temporary.write_text(zoo_table(ROOT / "zoo"), "utf-8")
+    main()

@@ -67,7 +67,12 @@ def atomic_folder(path, replace=True):
         if path.exists():
             aside = Path(tempfile.mkdtemp(prefix=f".old-{path.name}-", dir=path.parent))
             os.replace(path, aside / path.name)
-            os.replace(temporary, path)
+            try:
+                os.replace(temporary, path)
+            except BaseException:
+                os.replace(aside / path.name, path)
+                aside.rmdir()
+                raise
             shutil.rmtree(aside)
         else:
             os.replace(temporary, path)

@@ -87,11 +87,12 @@ def test_too_short_data_is_refused(model, tmp_path):
 def test_copied_share_counts_what_stands_in_the_training_text():
     training = open_text("names")
     training = next(training.chunks("train"))
-    assert copied_share(training[1000:1100], training, 40) == 1.0
-    assert copied_share(training[1000:1050] + "#" * 50, training, 40) == pytest.approx(11 / 61)
-    assert copied_share("#" * 100, training, 40) == 0.0
-    assert copied_share("short", training, 40) == 0.0
+    assert copied_share([training[1000:1100]], training, 40) == 1.0
+    assert copied_share([training[1000:1050] + "#" * 50], training, 40) == pytest.approx(11 / 61)
+    assert copied_share(["#" * 100], training, 40) == 0.0
+    assert copied_share(["short"], training, 40) == 0.0
+    assert copied_share([training[:60], "#" * 60, "short"], training, 40) == 0.5
     brute = [training[500:560], "xyz", training[80:140]]
     text = "".join(brute)
     expected = np.mean([text[i : i + 20] in training for i in range(len(text) - 19)])
-    assert copied_share(text, training, 20) == pytest.approx(expected)
+    assert copied_share([text], training, 20) == pytest.approx(expected)

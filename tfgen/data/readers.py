@@ -7,13 +7,26 @@ import dataclasses
 import gzip
 import json
 import lzma
-import sys
+import re
+import zlib
 
 from tfgen.errors import InputError, unknown
 
 CHUNK_BYTES = 1 << 22
+# Bounds on what a file that is no table, or has an open quote, can make us hold in memory.
+MAX_LINE = 1 << 26
+MAX_FIELD = 1 << 24
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 TABLES = {".csv", ".tsv", ".jsonl", ".ndjson"}
+_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
+
+
+class Unreadable(InputError):
+    """A file that holds no UTF-8 text; `reason` is the kind of fault, by which it is counted."""
+
+    def __init__(self, reason, message):
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclasses.dataclass
@@ -36,36 +49,33 @@ def read_plain(path):
     """Yields the text of a UTF-8 file in pieces: no byte order mark, newlines as `\\n`.
 
     Raises:
-        InputError: If the file is binary, or is not UTF-8, naming line and byte.
+        InputError: If the file is binary, or is not UTF-8, naming line and byte (counted from 0).
     """
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    offset, line, after_return = 0, 1, False
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    offset, line, first, returned = 0, 1, True, ""
     with _open(path) as file:
         while True:
             data = file.read(CHUNK_BYTES)
-            if b"\0" in data:
-                raise InputError(
-                    f"{path} is a binary file: byte {offset + data.index(0)} is zero"
-                )
+            _check_binary(path, data, offset)
             pending = len(decoder.getstate()[0])
             try:
                 text = decoder.decode(data, final=not data)
             except UnicodeDecodeError as error:
-                position = offset - pending + error.start
-                line += data[: max(error.start - pending, 0)].count(b"\n")
-                raise InputError(
-                    f"{path} is not UTF-8: line {line}, byte {position}: {error.reason}; "
-                    "convert it first (iconv -f LATIN1 -t UTF-8)"
+                good = returned + error.object[: error.start].decode("utf-8")
+                raise Unreadable(
+                    "not UTF-8",
+                    f"{path} is not UTF-8: line {line + _newlines(good).count(chr(10))}, "
+                    f"byte {offset - pending + error.start}: {error.reason}; "
+                    "convert it first (iconv -f LATIN1 -t UTF-8)",
                 ) from error
             offset += len(data)
-            line += data.count(b"\n")
+            if first and text:
+                text, first = text.removeprefix(_BYTE_ORDER_MARK), False
+            text = returned + text
             # A "\r\n" that two pieces share must not become two newlines.
-            if after_return:
-                text = "\r" + text
-            after_return = bool(data) and text.endswith("\r")
-            if after_return:
-                text = text[:-1]
-            text = text.replace("\r\n", "\n").replace("\r", "\n")
+            returned = "\r" if data and text.endswith("\r") else ""
+            text = _newlines(text.removesuffix(returned))
+            line += text.count("\n")
             if text:
                 yield text
             if not data:
@@ -78,29 +88,33 @@ def read_column(path, column, report=None):
     Args:
         path: The file; its suffix tells which it is.
         column: Name of the column, or key of the JSON objects.
-        report: Optional `Report` in which rows without a text are counted.
+        report: Optional `Report` in which the rows are counted, those without a text by reason.
 
     Raises:
         InputError: If the file has no such column, or is not UTF-8.
     """
     report = Report() if report is None else report
     rows = _json_rows if "json" in _suffix(path) else _csv_rows
-    for where, value in rows(path, column, report):
+    for number, value in rows(path, column, report):
         if not isinstance(value, str):
-            report.drop(f"'{column}' is missing or no text", where)
-        elif not value.strip():
-            report.drop(f"'{column}' is empty", where)
+            report.drop(f"'{column}' is missing or no text", f"{path}:{number}")
+        elif not value or value.isspace():
+            report.drop(f"'{column}' is empty", f"{path}:{number}")
         else:
             report.kept += 1
-            yield value.replace("\r\n", "\n").replace("\r", "\n")
+            yield _newlines(value)
 
 
 def is_table(path):
     return _suffix(path) in TABLES
 
 
+def _newlines(text):
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
 def _lines(path):
-    """Yields `(number, line)`; a line keeps its newline."""
+    """Yields `(number, line)`, counted from 1; a line keeps its newline."""
     rest, number = "", 0
     for chunk in read_plain(path):
         lines = (rest + chunk).split("\n")
@@ -108,21 +122,45 @@ def _lines(path):
         for line in lines:
             number += 1
             yield number, line + "\n"
+        if len(rest) > MAX_LINE:
+            raise InputError(
+                f"{path}:{number + 1} is no row of a table: "
+                f"it is longer than {MAX_LINE:,} characters"
+            )
     if rest:
         yield number + 1, rest
 
 
 def _csv_rows(path, column, report):
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    delimiter = "\t" if _suffix(path) == ".tsv" else ","
-    reader = csv.DictReader((line for _, line in _lines(path)), delimiter=delimiter)
-    if column not in (reader.fieldnames or []):
-        raise unknown(f"column of {path}", column, reader.fieldnames or [])
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD))
+    ended = False
+
+    def lines():
+        nonlocal ended
+        for _, line in _lines(path):
+            yield line
+        ended = True
+
+    reader = csv.reader(lines(), delimiter="\t" if _suffix(path) == ".tsv" else ",")
+    start = 1
     try:
+        header = next(reader, [])
+        if column not in header:
+            raise unknown(f"column of {path}", column, header)
+        index = header.index(column)
+        start = reader.line_num + 1
         for row in reader:
-            yield f"{path}:{reader.line_num}", row[column]
+            number, start = start, reader.line_num + 1
+            if ended:
+                # The reader wanted more lines for this row than there are.
+                report.drop("a quote is left open", f"{path}:{number}")
+            elif len(row) > len(header):
+                # Most likely a delimiter in a text without quotes: the text would be cut there.
+                report.drop("the row has more fields than the header", f"{path}:{number}")
+            elif row:
+                yield number, row[index] if index < len(row) else None
     except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num} is no CSV: {error}") from error
+        raise InputError(f"{path}:{start} is no CSV: {error}; is a quote left open?") from error
 
 
 def _json_rows(path, column, report):
@@ -130,19 +168,34 @@ def _json_rows(path, column, report):
     for number, line in _lines(path):
         if not line.strip():
             continue
-        where = f"{path}:{number}"
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
-            report.drop("the line is no JSON", where)
+            report.drop("the line is no JSON", f"{path}:{number}")
             continue
         if not isinstance(row, dict):
-            report.drop("the line is no JSON object", where)
+            report.drop("the line is no JSON object", f"{path}:{number}")
             continue
-        keys.update(row)
-        yield where, row.get(column)
-    if column not in keys:
+        if column not in keys:
+            keys.update(row)
+        value = row.get(column)
+        if isinstance(value, str) and not value.isascii():
+            # "\ud83d" alone is valid JSON and no valid Unicode.
+            value = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", value)
+        yield number, value
+    if keys and column not in keys:
         raise unknown(f"key of {path}", column, keys)
+
+
+def _check_binary(path, data, offset):
+    if offset == 0 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Unreadable(
+            "not UTF-8",
+            f"{path} is not UTF-8 but UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)",
+        )
+    if b"\0" in data:
+        message = f"{path} is a binary file: byte {offset + data.index(0)} is zero"
+        raise Unreadable("binary", message)
 
 
 def _suffix(path):
@@ -158,5 +211,8 @@ def _open(path):
     try:
         with opener(path, "rb") as file:
             yield file
-    except (gzip.BadGzipFile, lzma.LZMAError, EOFError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
+    except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
+        raise Unreadable("damaged", f"{path} is damaged: {error}") from error
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror or error}"
+        raise Unreadable("cannot be read", message) from error

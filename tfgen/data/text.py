@@ -1,5 +1,8 @@
 """`open_text`: a built-in set, a file, a folder or a column, as one stream of text."""
 
+import contextlib
+import difflib
+import fractions
 import os
 from pathlib import Path
 
@@ -10,6 +13,8 @@ from tfgen.names import normalise
 
 SPLITS = ("train", "validation", "all")
 SEPARATOR = "\n"
+# Characters of a chunk: enough that what a call costs does not count, little enough for memory.
+LEAST_CHUNK, MOST_CHUNK = 1 << 20, 1 << 22
 
 
 def open_text(name, column=None, validation_fraction=0.1):
@@ -19,9 +24,11 @@ def open_text(name, column=None, validation_fraction=0.1):
         name: A built-in set's name or a path: of a UTF-8 text file (also `.gz` and `.xz`), of a
             folder, whose files are joined in the order of their names, or of a `.csv`, `.tsv` or
             `.jsonl` file of which one column is read. A built-in name wins over a file of that
-            name; write `./names` for the file.
+            name; write `./names` for the file. Files of a folder that are no text are left out and
+            counted in the report; hidden ones are not looked at.
         column: The column or key that holds the text.
-        validation_fraction: Share of the characters, at the end, that is for validation.
+        validation_fraction: Share of the characters, at the end, that is for validation; at least
+            0 and less than 1.
 
     Returns:
         A `TextSource`. Everything has been read through once: what is wrong is known by now.
@@ -29,34 +36,63 @@ def open_text(name, column=None, validation_fraction=0.1):
     Raises:
         InputError: If there is nothing by that name, or nothing to read in it.
     """
+    if not 0 <= validation_fraction < 1:
+        raise InputError(
+            "validation_fraction must be at least 0 and less than 1. "
+            f"Received: validation_fraction={validation_fraction}"
+        )
     text = os.fspath(name)
     key = normalise(text)
     if isinstance(name, str) and key in BUILTIN:
         if column is not None:
-            raise InputError(f"The built-in set '{key}' has no columns. Received: column={column!r}")
+            raise InputError(f"'{key}' is built in and has no columns. Received: column={column!r}")
         return TextSource(key, [BUILTIN[key].path], None, validation_fraction)
-    path = Path(text).expanduser()
-    if path.is_dir():
-        if column is not None:
-            raise InputError(f"{path} is a folder and has no columns. Received: column={column!r}")
-        files = sorted(
-            file
-            for file in path.rglob("*")
-            if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
-        )
-        if not files:
-            raise InputError(f"{path} holds no files")
-        return TextSource(text, files, None, validation_fraction, skip=True)
-    if path.is_file():
-        if readers.is_table(path) and column is None:
-            raise InputError(f"{path} is a table: name the column that holds the text (--column)")
-        if column is not None and not readers.is_table(path):
-            allowed = ", ".join(sorted(readers.TABLES))
-            raise InputError(f"{path} has no columns: a column needs one of {allowed}")
-        return TextSource(text, [path], column, validation_fraction)
+    if not text.strip():
+        raise InputError(f"Give a path or one of: {', '.join(BUILTIN)}. Received: name={text!r}")
+    try:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            return _open_folder(text, path, column, validation_fraction)
+        if path.is_file():
+            return _open_file(text, path, column, validation_fraction)
+    except (OSError, RuntimeError) as error:
+        # A name too long, a folder closed to us, no such ~user.
+        raise InputError(f"{text} cannot be opened: {error}") from error
+    if path.exists():
+        raise InputError(f"{text} is neither a file nor a folder")
     if os.sep in text or text.startswith((".", "~")) or path.suffix:
-        raise InputError(f"There is no file or folder {text}")
+        raise InputError(f"There is no file or folder {text}.{_near(path)}")
     raise unknown("data set, and no file of that name,", text, BUILTIN)
+
+
+def _open_file(name, path, column, validation_fraction):
+    if readers.is_table(path) and column is None:
+        raise InputError(f"{path} is a table: name the column that holds the text (--column)")
+    if column is not None and not readers.is_table(path):
+        allowed = ", ".join(sorted(readers.TABLES))
+        raise InputError(f"{path} has no columns: a column needs one of {allowed}")
+    return TextSource(name, [path], column, validation_fraction)
+
+
+def _open_folder(name, path, column, validation_fraction):
+    if column is not None:
+        raise InputError(f"{path} is a folder and has no columns. Received: column={column!r}")
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if not file.is_dir() and not any(p.startswith(".") for p in file.relative_to(path).parts)
+    )
+    if not files:
+        raise InputError(f"{path} holds no files")
+    return TextSource(name, files, None, validation_fraction, skip=True)
+
+
+def _near(path):
+    folder, names = path.parent, []
+    with contextlib.suppress(OSError):
+        names = os.listdir(folder)
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(str(folder / name) for name in near)}?" if near else ""
 
 
 class TextSource:
@@ -75,18 +111,19 @@ class TextSource:
         self._paths, self._column = paths, column
         if skip:
             self._paths = [path for path in paths if self._readable(path)]
-        total = sum(len(chunk) for chunk in self._pieces(self.report))
+        total = sum(len(piece) for piece in self._pieces(self.report))
         if not total:
             dropped = "; ".join(
                 f"{number} x {reason} (first: {example})"
                 for reason, (number, example) in self.report.dropped.items()
             )
             raise InputError(f"There is no text in {name}" + (f": {dropped}" if dropped else ""))
-        train = int(total * (1 - validation_fraction))
+        # As a person reads the decimals: 10 * (1 - 0.9) is 0.9999999999999998 in floats.
+        train = int(total * (1 - fractions.Fraction(str(validation_fraction))))
         self.characters = {"train": train, "validation": total - train, "all": total}
         self.split_rule = (
             f"the first {train:,} characters are for training, the last {total - train:,} "
-            f"({validation_fraction:.0%}) for validation"
+            f"({100 * validation_fraction:g}%) for validation"
         )
 
     def chunks(self, split="train"):
@@ -96,6 +133,9 @@ class TextSource:
         train = self.characters["train"]
         start = train if split == "validation" else 0
         stop = train if split == "train" else self.characters["all"]
+        return _joined(self._between(start, stop))
+
+    def _between(self, start, stop):
         position = 0
         for piece in self._pieces(readers.Report()):
             selected = piece[max(start - position, 0) : max(stop - position, 0)]
@@ -107,12 +147,12 @@ class TextSource:
 
     def _pieces(self, report):
         """Every document, and a line break between two of them."""
-        first = True
+        ended = SEPARATOR
         for document in self._documents(report):
             for index, piece in enumerate(document):
-                if index == 0 and not first and not ended.endswith(SEPARATOR):
+                if index == 0 and not ended.endswith(SEPARATOR):
                     yield SEPARATOR
-                first, ended = False, piece
+                ended = piece
                 yield piece
 
     def _documents(self, report):
@@ -125,11 +165,30 @@ class TextSource:
             yield readers.read_plain(path)
 
     def _readable(self, path):
-        try:
-            empty = not any(readers.read_plain(path))
-        except InputError as error:
-            self.report.drop("not readable as text", str(error))
+        """Whether a file is text to its end; if not, it goes into the report."""
+        if not path.is_file():
+            # A link to nothing; or a pipe, which would be waited on for ever.
+            self.report.drop("no file", str(path))
             return False
-        if empty:
+        try:
+            characters = sum(len(piece) for piece in readers.read_plain(path))
+        except readers.Unreadable as error:
+            self.report.drop(error.reason, str(error))
+            return False
+        if not characters:
             self.report.drop("empty", str(path))
-        return not empty
+        return bool(characters)
+
+
+def _joined(pieces):
+    """The same text in pieces of a good size: a row of a table may be a word or a book."""
+    waiting, size = [], 0
+    for piece in pieces:
+        for start in range(0, len(piece), MOST_CHUNK):
+            waiting.append(piece[start : start + MOST_CHUNK])
+            size += len(waiting[-1])
+            if size >= LEAST_CHUNK:
+                yield "".join(waiting)
+                waiting, size = [], 0
+    if waiting:
+        yield "".join(waiting)

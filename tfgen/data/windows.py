@@ -21,15 +21,20 @@ class Windows:
             differs from epoch to epoch. True lays `batch_size` lanes through the tokens and goes
             along them, so that window j + 1 of a lane follows window j.
         drop_remainder: Whether the windows of an epoch that fill no batch are left out. If not,
-            windows are in order and the batches cover the tokens once.
+            an epoch's windows go in order from the first token and predict every token after it
+            once, but for a rest at the end that fills no window. The last batch is smaller then.
 
     Raises:
-        InputError: If the tokens do not fill one batch.
+        InputError: If the tokens do not fill one batch, or an argument is out of range.
     """
 
     def __init__(
         self, tokens, window, batch_size, seed=0, carry_state=False, drop_remainder=True
     ):
+        checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
+        for name, value, least in checks:
+            if value < least:
+                raise InputError(f"{name} must be at least {least}. Received: {name}={value}")
         self.tokens = tokens
         self.window = window
         self.batch_size = batch_size
@@ -46,7 +51,8 @@ class Windows:
                 f"need {needed * window + spare}. Use more data or a smaller training.window "
                 "or training.batch_size"
             )
-        self.steps_per_epoch = windows // batch_size if drop_remainder else -(-windows // batch_size)
+        full = windows // batch_size
+        self.steps_per_epoch = full if drop_remainder else -(-windows // batch_size)
         self._windows = windows
         self._order = None, None
 
@@ -54,8 +60,8 @@ class Windows:
         """Returns batch number k, int32 `(batch_size, window + 1)`."""
         epoch, step = divmod(int(k), self.steps_per_epoch)
         if not self.drop_remainder:
-            rows = np.arange(step * self.batch_size, min((step + 1) * self.batch_size, self._windows))
-            starts = rows * self.window
+            stop = min((step + 1) * self.batch_size, self._windows)
+            starts = np.arange(step * self.batch_size, stop) * self.window
         elif self.carry_state:
             lanes = np.arange(self.batch_size) * self.steps_per_epoch
             starts = self._offset(epoch) + (lanes + step) * self.window
@@ -85,8 +91,10 @@ class Windows:
         return int(np.random.default_rng([self.seed, epoch, 0]).integers(self.window))
 
     def _permutation(self, epoch):
-        # Kept for the epoch: it is asked for once a step.
-        if self._order[0] != epoch:
-            generator = np.random.default_rng([self.seed, epoch, 1])
-            self._order = epoch, generator.permutation(self._windows)
-        return self._order[1]
+        # Kept for the epoch: it is asked for once a step. Read and replaced as one object, because
+        # the thread of a dataset may be elsewhere than its reader.
+        kept, order = self._order
+        if kept != epoch:
+            order = np.random.default_rng([self.seed, epoch, 1]).permutation(self._windows)
+            self._order = epoch, order
+        return order

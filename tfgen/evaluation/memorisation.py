@@ -5,31 +5,33 @@ import numpy as np
 _PRIME, _BASE = 2**31 - 1, 1_000_003
 
 
-def copied_share(text, training_text, length=40):
-    """The share of a text's substrings that stand in the training text as they are.
+def copied_share(texts, training_text, length=40):
+    """The share of texts' substrings that stand in the training text as they are.
 
     A model that writes in the manner of its training text shares short pieces with it; one that
     recites it shares long ones. Compare with the share of a held-out text: that much is common
     stock (names, stock phrases).
 
     Args:
-        text: The generated text.
+        texts: List of generated texts.
         training_text: What the model was trained on.
         length: Characters in a substring.
 
     Returns:
-        A number in [0, 1]; 0 for a text shorter than `length`.
+        The mean over the texts of at least `length` characters, in [0, 1]; 0 if there is none.
     """
-    pieces = {text[start : start + length] for start in range(len(text) - length + 1)}
-    if not pieces:
+    texts = [text for text in texts if len(text) >= length]
+    if not texts:
         return 0.0
-    # Only positions whose hash is that of some piece have to be looked at.
-    wanted = np.unique([int(_hashes(piece, length)[0]) for piece in pieces])
-    hashes = _hashes(training_text, length)
-    candidates = np.flatnonzero(np.isin(hashes, wanted))
-    found = {training_text[start : start + length] for start in candidates} & pieces
-    starts = range(len(text) - length + 1)
-    return sum(text[start : start + length] in found for start in starts) / len(starts)
+    # Only places of the training text whose hash is that of some substring have to be looked at.
+    wanted = np.unique(np.concatenate([_hashes(text, length) for text in texts]))
+    candidates = np.flatnonzero(np.isin(_hashes(training_text, length), wanted))
+    known = {training_text[start : start + length] for start in candidates}
+    shares = []
+    for text in texts:
+        pieces = [text[start : start + length] for start in range(len(text) - length + 1)]
+        shares.append(np.mean([piece in known for piece in pieces]))
+    return float(np.mean(shares))
 
 
 def _hashes(text, length):

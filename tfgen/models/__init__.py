@@ -22,7 +22,7 @@ TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.weights.h5"
 
 # Constructor arguments that a recipe does not hold in its [model] section.
-_NOT_MODEL_KEYS = ("self", "tokenizer", "generation", "kwargs")
+_NOT_MODEL_KEYS = ("self", "tokenizer", "generation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +47,30 @@ class Family:
         return getattr(importlib.import_module(module), name)
 
     def arguments(self):
-        """Returns `{name: inspect.Parameter}` of the constructor arguments that may be chosen."""
-        parameters = inspect.signature(self.load().__init__).parameters
+        """Returns `{name: inspect.Parameter}` of the constructor arguments that may be chosen.
+
+        What `**kwargs` hands on to the classes above counts as well, up to `keras.Model`.
+        """
+        cls = self.load()
+        import keras  # after the class, which has imported it
+
         fixed = {*_NOT_MODEL_KEYS, *self.preset}
-        return {name: parameter for name, parameter in parameters.items() if name not in fixed}
+        found = {}
+        for owner in cls.__mro__:
+            if owner is keras.Model:
+                break
+            if "__init__" not in vars(owner):
+                continue
+            parameters = inspect.signature(owner.__init__).parameters.values()
+            for parameter in parameters:
+                if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                    continue
+                # What a class above has to be given, the class below gives it.
+                if owner is cls or parameter.default is not parameter.empty:
+                    found.setdefault(parameter.name, parameter)
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+                break
+        return {name: parameter for name, parameter in found.items() if name not in fixed}
 
 
 FAMILIES = {
@@ -160,7 +180,7 @@ def _override(recipe, overrides):
 def _verify(folder, weights):
     """Compares every file that SHA256SUMS lists with its checksum."""
     sums = {}
-    for line in (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines():
+    for line in (folder / CHECKSUMS).read_text(encoding="utf-8", errors="replace").splitlines():
         digest, _, name = line.partition("  ")
         sums[name] = digest
     for name in (TOKENIZER,) + ((WEIGHTS,) if weights else ()):

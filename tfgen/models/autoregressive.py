@@ -1,5 +1,7 @@
 """`AutoregressiveGenerator`: models that predict the next token, whatever their network."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import tensorflow as tf
 
@@ -8,11 +10,11 @@ from tfgen.models.base import SequenceGenerator
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
 from tfgen.sampling.tokens import check_sampling_arguments
+from tfgen.values import check_texts
 
 # What stands before every text: the start of a line.
 START = "\n"
-# Shapes are padded up to these, times a power of two, so that few loops are ever compiled.
-PROMPT_BUCKET = 16
+# The decoding loop is compiled for room for so many tokens, times a power of two.
 TOKENS_BUCKET = 64
 # Positions that `score` handles at once, and tokens that `stream` draws at once.
 SCORE_CHUNK = 256
@@ -50,11 +52,16 @@ class AutoregressiveGenerator(SequenceGenerator):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        # Strings cannot enter a function that XLA compiles: these three hold the arithmetic, and
-        # the graph functions around them the text.
-        self._prefill = tf.function(self._prefill_core, jit_compile=True, autograph=False)
+        # Strings cannot enter a function that XLA compiles, so the text stays in the graphs around
+        # these two. Only what loops long enough to pay for its compilation is compiled: reading
+        # prompts and scoring are left to the graph, which takes any shape at once.
         self._decode = tf.function(self._decode_core, jit_compile=True, autograph=False)
         self.token_nats = tf.function(self._nats_core, jit_compile=True, autograph=False)
+        self._prefill_graph = tf.function(
+            self._prefill,
+            input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
+            autograph=False,
+        )
         self._generate_graph = tf.function(
             self._generate_texts, input_signature=list(_ARGUMENTS.values()), autograph=False
         )
@@ -76,17 +83,18 @@ class AutoregressiveGenerator(SequenceGenerator):
 
     def call(self, inputs, training=False):
         """Logits `(batch, time, vocabulary)` of the token after each of int `(batch, time)`."""
+        inputs = tf.cast(inputs, tf.int32)
         state = self.initial_state(tf.shape(inputs)[0])
         key = random.root(self.seed, random.DROPOUT) if training else None
         hidden, _ = self.hidden_states(inputs, state, training=training, key=key)
         return self.logits(hidden)
 
     def batch_loss(self, batch, key=None, state=None, training=False):
-        inputs, targets = batch
+        inputs, targets = (tf.cast(ids, tf.int32) for ids in batch)
         state = self.initial_state(tf.shape(inputs)[0]) if state is None else state
         hidden, state = self.hidden_states(inputs, state, training=training, key=key)
         logits = tf.cast(self.logits(hidden), tf.float32)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(targets, tf.int32), logits)
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
         return tf.reduce_mean(loss), state
 
     def generate(
@@ -134,7 +142,7 @@ class AutoregressiveGenerator(SequenceGenerator):
             InputError: For an argument out of its range.
         """
         single = isinstance(prompts, str)
-        texts = [prompts] if single else list(prompts)
+        texts = _texts("prompts", prompts)
         options = self._options(
             max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, stop
         )
@@ -176,6 +184,7 @@ class AutoregressiveGenerator(SequenceGenerator):
         options = self._options(
             max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, stop
         )
+        (prompt,) = _texts("prompt", [prompt])
         return self._pieces(prompt, options, _seed(seed), strip_prompt)
 
     def _pieces(self, prompt, options, seed, strip_prompt):
@@ -193,7 +202,9 @@ class AutoregressiveGenerator(SequenceGenerator):
         while len(drawn) < limit and not carry.finished[0]:
             count = min(STREAM_CHUNK, limit - len(drawn))
             buffer = tf.zeros([1, STREAM_CHUNK], tf.int32)
-            tokens, carry = self._decode(carry, buffer, len(drawn), count, key, sampling)
+            # Tensors, because a function is traced anew for every other Python number.
+            first, count = tf.constant(len(drawn)), tf.constant(count)
+            tokens, carry = self._decode(carry, buffer, first, count, key, sampling)
             new = tokens.numpy()[0, : int(carry.drawn[0]) - len(drawn)]
             drawn = np.concatenate([drawn, new])
             # What may yet be cut off as part of a stop text is held back.
@@ -221,7 +232,7 @@ class AutoregressiveGenerator(SequenceGenerator):
             text has a log-likelihood of 0 and NaN per character.
         """
         single = isinstance(texts, str)
-        result = self._score_graph(tf.constant([texts] if single else list(texts), tf.string))
+        result = self._score_graph(tf.constant(_texts("texts", texts), tf.string))
         result = {name: value.numpy() for name, value in result.items()}
         return {name: value[0] for name, value in result.items()} if single else result
 
@@ -255,7 +266,15 @@ class AutoregressiveGenerator(SequenceGenerator):
         defaults = self._options()
         stop = tf.constant(defaults.pop("stop"), tf.string)
         # A graph holds no other source of a new seed: this draw is the one that is not stateless.
-        seed = tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
+        # The raw operation, because `tf.random.uniform` would store a seed that was set for the
+        # exporting program, and every server would then give the same texts.
+        seed = tf.raw_ops.RandomUniformInt(
+            shape=tf.constant([], tf.int32),
+            minval=tf.constant(0, tf.int64),
+            maxval=tf.constant(tf.int64.max),
+            seed=0,
+            seed2=0,
+        )
         texts = self._generate_texts(
             prompts, **{**defaults, "stop": stop}, num_samples=1, seed=seed, strip_prompt=False
         )
@@ -284,7 +303,8 @@ class AutoregressiveGenerator(SequenceGenerator):
         capacity = _bucket(max_new_tokens, TOKENS_BUCKET)
         buffer = tf.zeros([tf.shape(carry.logits)[0], capacity], tf.int32)
         key = random.root(seed, random.SAMPLING)
-        tokens, carry = self._decode(carry, buffer, 0, max_new_tokens, key, sampling)
+        first = tf.constant(0)
+        tokens, carry = self._decode(carry, buffer, first, max_new_tokens, key, sampling)
         texts = self.tokenizer.detokenize(tokens, carry.drawn - carry.trim)
         texts = tf.reshape(texts, [-1, num_samples])
         prefix = tf.where(strip_prompt, tf.zeros_like(prompts), prompts)
@@ -293,9 +313,7 @@ class AutoregressiveGenerator(SequenceGenerator):
     def _begin(self, prompts, sampling, num_samples):
         """Reads the prompts; returns the `Carry` of `num_samples` rows for each."""
         ids, lengths = self._start_and(prompts)
-        width = _bucket(tf.shape(ids)[1], PROMPT_BUCKET)
-        ids = tf.pad(ids, [[0, 0], [0, width - tf.shape(ids)[1]]])
-        state, logits, seen = self._prefill(ids, lengths)
+        state, logits, seen = self._prefill_graph(ids, lengths)
         rows = tf.nest.map_structure(lambda x: tf.repeat(x, num_samples, axis=0), (state, logits, seen))
         return decoding.start(*rows, sampling.stops)
 
@@ -311,6 +329,8 @@ class AutoregressiveGenerator(SequenceGenerator):
 
     def _score_texts(self, texts):
         """`score` as a graph."""
+        # What is not valid UTF-8 counts as the characters that it is read as.
+        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         ids, lengths = self._start_and(texts)
         steps = (tf.shape(ids)[1] + SCORE_CHUNK - 2) // SCORE_CHUNK
         ids = tf.pad(ids, [[0, 0], [0, steps * SCORE_CHUNK + 1 - tf.shape(ids)[1]]])
@@ -319,7 +339,7 @@ class AutoregressiveGenerator(SequenceGenerator):
             piece = ids[:, chunk * SCORE_CHUNK : (chunk + 1) * SCORE_CHUNK + 1]
             piece = tf.ensure_shape(piece, [None, SCORE_CHUNK + 1])
             # A text of n tokens after the start has n targets.
-            nats, state = self.token_nats(piece, lengths - 1 - chunk * SCORE_CHUNK, state)
+            nats, state = self._nats_core(piece, lengths - 1 - chunk * SCORE_CHUNK, state)
             return chunk + 1, total + tf.reduce_sum(tf.cast(nats, tf.float64), axis=1), state
 
         total = tf.zeros(tf.shape(lengths), tf.float64)
@@ -328,7 +348,7 @@ class AutoregressiveGenerator(SequenceGenerator):
         characters = tf.strings.length(texts, unit="UTF8_CHAR")
         per_character = nats / tf.cast(characters, tf.float64)
         return {
-            "log_likelihood": -nats,
+            "log_likelihood": 0.0 - nats,  # no -0.0 for an empty text
             "nats_per_character": per_character,
             "bits_per_character": per_character / np.log(2.0),
             "characters": characters,
@@ -336,7 +356,8 @@ class AutoregressiveGenerator(SequenceGenerator):
 
     # The compiled cores: numbers in, numbers out.
 
-    def _prefill_core(self, ids, lengths):
+    def _prefill(self, ids, lengths):
+        """The state after prompts, the logits of what follows, and which tokens they hold."""
         batch, time = tf.unstack(tf.shape(ids))
         valid = tf.range(time)[None] < lengths[:, None]  # (batch, time)
         hidden, state = self.hidden_states(ids, self.initial_state(batch), mask=valid)
@@ -388,8 +409,8 @@ class AutoregressiveGenerator(SequenceGenerator):
         }
         options = {k: getattr(default, k) if v is None else v for k, v in given.items()}
         check_sampling_arguments(**options)
-        stop = default.stop if stop is None else stop
-        options["stop"] = [text for text in ([stop] if isinstance(stop, str) else stop) if text]
+        stop = _texts("stop", default.stop if stop is None else stop)
+        options["stop"] = [text for text in stop if text]
         return options
 
 
@@ -398,6 +419,13 @@ def _bucket(length, smallest):
     ratio = tf.maximum(tf.cast(length, tf.float64) / smallest, 1.0)
     doublings = tf.math.ceil(tf.math.log(ratio) / np.log(2.0) - 1e-9)
     return smallest * tf.cast(tf.pow(tf.constant(2.0, tf.float64), doublings) + 0.5, tf.int32)
+
+
+def _texts(name, value):
+    """A text or several as a list, checked: TensorFlow says less clearly what is wrong."""
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        value = list(value)
+    return list(check_texts(name, value))
 
 
 def _seed(seed):

@@ -1,14 +1,16 @@
 """`SequenceGenerator`: what every model of the zoo promises."""
 
 import dataclasses
+from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from tfgen import models
+from tfgen.errors import InputError
 from tfgen.files import atomic_folder, sha256
 from tfgen.models.weights import save_weights
-from tfgen.preprocessing import ByteTokenizer, save_tokenizer
+from tfgen.preprocessing import ByteTokenizer, Tokenizer, save_tokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
 
@@ -25,6 +27,9 @@ class SequenceGenerator(keras.Model):
             otherwise.
         seed: Integer, seeds the weights and, in `fit`, the dropout. None draws one.
         **kwargs: `name`, `dtype` and the like of `keras.Model`.
+
+    Raises:
+        ValueError: For an argument that is none of these.
     """
 
     # Whether the training step is compiled by XLA; a family sets what measured faster.
@@ -34,9 +39,16 @@ class SequenceGenerator(keras.Model):
         super().__init__(**kwargs)
         if isinstance(generation, dict):
             generation = GenerationConfig(**generation)
-        self.tokenizer = ByteTokenizer() if tokenizer is None else tokenizer
-        self.generation = GenerationConfig() if generation is None else generation
-        self.seed = random.new_seed() if seed is None else seed
+        tokenizer = ByteTokenizer() if tokenizer is None else tokenizer
+        generation = GenerationConfig() if generation is None else generation
+        kinds = {"tokenizer": (tokenizer, Tokenizer), "generation": (generation, GenerationConfig)}
+        for name, (value, kind) in kinds.items():
+            if not isinstance(value, kind):
+                raise ValueError(f"{name} must be a {kind.__name__}. Received: {name}={value!r}")
+        random.seed_tensor(0 if seed is None else seed)  # refuses what is no seed
+        self.tokenizer = tokenizer
+        self.generation = generation
+        self.seed = random.new_seed() if seed is None else int(seed)
         self.recipe = None
 
     def batch_loss(self, batch, key=None, state=None, training=False):
@@ -68,32 +80,56 @@ class SequenceGenerator(keras.Model):
         jit_compile = self.jit_compile_training if jit_compile is None else jit_compile
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
+    def compile_from_config(self, config):
+        # Keras leaves a model that it reads uncompiled if its class has a `compile` of its own.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     def train_step(self, data):
         key = random.fold(random.root(self.seed, random.DROPOUT), self.optimizer.iterations.value)
+        pair = _pair(data)
         with tf.GradientTape() as tape:
-            loss, _ = self.batch_loss(_pair(data), key, training=True)
+            loss, _ = self.batch_loss(pair, key, training=True)
             scaled = self.optimizer.scale_loss(loss)
         weights = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, [w.value for w in weights]), weights)
-        self._loss_tracker.update_state(loss)
+        self._track(loss, pair)
         return self.get_metrics_result()
 
     def test_step(self, data):
-        loss, _ = self.batch_loss(_pair(data))
-        self._loss_tracker.update_state(loss)
+        pair = _pair(data)
+        loss, _ = self.batch_loss(pair)
+        self._track(loss, pair)
         return self.get_metrics_result()
+
+    def _track(self, loss, pair):
+        # Weighted as Keras does, or a last batch that is not full would count as a full one.
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(pair[0])[0])
 
     def save(self, filepath, float16=False, **kwargs):
         """Writes the model as a folder that `tfgen.zoo.get` opens, or as a Keras file.
 
         Args:
             filepath: A folder to write, or a path that ends in `.keras`, which Keras then writes.
+                A folder that is there is replaced, unless it holds anything but a saved model.
             float16: Store the weights with half the bits (folders only).
+
+        Raises:
+            InputError: For a folder of other things, or a weight that float16 cannot hold.
         """
         if str(filepath).endswith(".keras"):
             super().save(filepath, **kwargs)
             return
+        ours = {models.RECIPE, models.TOKENIZER, models.WEIGHTS, models.CHECKSUMS}
+        folder = Path(filepath)
+        others = [p.name for p in folder.iterdir() if p.name not in ours] if folder.is_dir() else []
+        if others:
+            raise InputError(
+                f"{folder} holds more than a saved model, e.g. '{min(others)}': choose another folder"
+            )
         recipe = self.recipe or models.recipe_of(self)
+        # The recipe is of the day the model was built; its sampling defaults may have been changed.
+        recipe = dataclasses.replace(recipe, generation=self.generation)
         with atomic_folder(filepath) as folder:
             recipe.save(folder / models.RECIPE)
             save_tokenizer(self.tokenizer, folder / models.TOKENIZER)
@@ -117,5 +153,7 @@ class SequenceGenerator(keras.Model):
 
 def _pair(data):
     """`(inputs, targets)` of what `fit` was given: windows `(batch, time + 1)`, or a pair."""
-    inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
+    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if weights is not None:
+        raise ValueError("The loss has no weights for samples. Received: sample_weight")
     return (inputs[:, :-1], inputs[:, 1:]) if targets is None else (inputs, targets)

@@ -1,5 +1,7 @@
 """`RecurrentGenerator`: LSTM and GRU text models."""
 
+import numbers
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -72,11 +74,16 @@ class RecurrentGenerator(AutoregressiveGenerator):
         seed=None,
         **kwargs,
     ):
-        _check(cell in CELLS, "cell must be 'lstm' or 'gru'", cell=cell)
+        _check(isinstance(cell, str) and cell in CELLS, "cell must be 'lstm' or 'gru'", cell=cell)
         for name, value in {"units": units, "layers": layers}.items():
             _check(_is_int(value) and value >= 1, f"{name} must be a whole number >= 1", **{name: value})
         for name, rate in {"dropout": dropout, "recurrent_dropout": recurrent_dropout}.items():
-            _check(0 <= rate < 1, f"{name} must be in [0, 1)", **{name: rate})
+            _check(
+                _is_number(rate) and 0 <= rate < 1, f"{name} must be a number in [0, 1)", **{name: rate}
+            )
+        flags = {"layer_norm": layer_norm, "residual": residual, "tie_embeddings": tie_embeddings}
+        for name, flag in flags.items():
+            _check(isinstance(flag, bool), f"{name} must be True or False", **{name: flag})
         _check(
             _is_int(attention) and attention >= 0,
             "attention must be a whole number >= 0",
@@ -297,6 +304,10 @@ def _check(condition, rule, **received):
     if not condition:
         (name, value), = received.items()
         raise ValueError(f"{rule}. Received: {name}={value!r}")
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _is_int(value):

@@ -16,6 +16,9 @@ def save_weights(model, path, float16=False):
         model: A built Keras model.
         path: File to write; Keras reads it as well.
         float16: Store floating-point weights with half the bits.
+
+    Raises:
+        InputError: If float16 cannot hold a weight, whose largest number is 65504.
     """
     with atomic_file(path) as temporary:
         model.save_weights(temporary, overwrite=True)
@@ -27,7 +30,7 @@ def save_weights(model, path, float16=False):
                 if name in values:
                     value = values[name]
                     if float16 and np.issubdtype(value.dtype, np.floating):
-                        value = value.astype(np.float16)
+                        value = _as_float16(value, name)
                     # HDF5 cannot compress a scalar.
                     options = {"compression": "gzip", "shuffle": True} if value.ndim else {}
                     item = file.create_dataset(name, data=value, **options)
@@ -61,7 +64,22 @@ def load_weights(model, path, overrides=()):
             f"in the model but not stored {_shapes(expected - stored)}; "
             "weights=False builds the model without them"
         )
-    model.load_weights(path)
+    try:
+        model.load_weights(path)
+    except (KeyError, TypeError, ValueError) as error:  # the right shapes under other names
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"The weights in {path} do not fit the model: {reason}") from error
+
+
+def _as_float16(value, name):
+    with np.errstate(over="ignore"):
+        half = value.astype(np.float16)
+    if np.isfinite(value).all() and not np.isfinite(half).all():
+        raise InputError(
+            "float16 holds numbers up to 65504 only. "
+            f"Received: {name} with {np.abs(value).max():.3g}"
+        )
+    return half
 
 
 def _read(path):

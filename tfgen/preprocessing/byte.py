@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.preprocessing.tokenizer import Tokenizer, valid_rows
+from tfgen.preprocessing.tokenizer import Tokenizer, valid_rows, valid_text
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -47,7 +47,11 @@ class ByteTokenizer(Tokenizer):
         return _valid_utf8(tf.strings.reduce_join(pieces, axis=1))
 
     def encode(self, text):
-        return np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
+        try:
+            data = text.encode("utf-8")
+        except UnicodeEncodeError:
+            data = valid_text(text).encode("utf-8")
+        return np.frombuffer(data, np.uint8)
 
     def decoder(self):
         return _Decoder()

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.errors import InputError
-from tfgen.preprocessing.tokenizer import Tokenizer, valid_rows
+from tfgen.preprocessing.tokenizer import Tokenizer, valid_rows, valid_text
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
@@ -36,6 +36,15 @@ class CharacterTokenizer(Tokenizer):
 
     def __init__(self, vocabulary=None, max_vocabulary=None, **kwargs):
         super().__init__(**kwargs)
+        if max_vocabulary is not None and not (type(max_vocabulary) is int and max_vocabulary >= 1):
+            raise ValueError(
+                "max_vocabulary must be an integer from 1 on, or None. "
+                f"Received: max_vocabulary={max_vocabulary!r}"
+            )
+        if not isinstance(vocabulary, (str, list, tuple, type(None))):
+            raise ValueError(
+                f"vocabulary must be a text or a list. Received: vocabulary={vocabulary!r}"
+            )
         self.max_vocabulary = max_vocabulary
         characters = list(vocabulary or "")
         for character in characters:
@@ -43,9 +52,16 @@ class CharacterTokenizer(Tokenizer):
                 raise ValueError(
                     f"vocabulary must be single characters. Received: vocabulary with {character!r}"
                 )
+            if "\ud800" <= character <= "\udfff":
+                raise ValueError(
+                    "vocabulary must be characters that UTF-8 has. "
+                    f"Received: vocabulary with {character!r}"
+                )
         if len(set(characters)) != len(characters):
-            repeated, _ = collections.Counter(characters).most_common(1)[0]
-            raise ValueError(f"vocabulary repeats {repeated!r}. Received: vocabulary={vocabulary!r}")
+            [(repeated, _)] = collections.Counter(characters).most_common(1)
+            raise ValueError(
+                f"vocabulary repeats a character. Received: vocabulary with {repeated!r}"
+            )
         self._set("".join(sorted(characters)))
 
     def _set(self, vocabulary):
@@ -72,7 +88,8 @@ class CharacterTokenizer(Tokenizer):
         """
         counts = np.zeros([0x110000], np.int64)
         for chunk in chunks:
-            counts += np.bincount(_code_points(chunk), minlength=len(counts))
+            found = np.bincount(_code_points(chunk))  # (largest + 1,)
+            counts[: len(found)] += found
         found = np.flatnonzero(counts)
         if not len(found):
             raise InputError("There is no character to build a vocabulary from: the text is empty")
@@ -130,8 +147,8 @@ class _Decoder:
 
 
 def _code_points(text):
-    # A lone surrogate, which Python allows in a text and UTF-8 does not, becomes "?".
     try:
-        return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        data = text.encode("utf-32-le")
     except UnicodeEncodeError:
-        return np.frombuffer(text.encode("utf-8", "replace").decode().encode("utf-32-le"), np.uint32)
+        data = valid_text(text).encode("utf-32-le")
+    return np.frombuffer(data, np.uint32)

@@ -9,6 +9,8 @@ from tfgen.preprocessing.byte import ByteTokenizer
 from tfgen.preprocessing.character import CharacterTokenizer
 
 TOKENIZERS = {"byte": ByteTokenizer, "character": CharacterTokenizer}
+# Every character there is, written as JSON, takes less.
+MAX_FILE_BYTES = 1 << 24
 
 
 def build_tokenizer(config, chunks):
@@ -35,8 +37,30 @@ def load_tokenizer(path):
     Raises:
         InputError: If the file is no such file.
     """
+    path = Path(path)
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        return TOKENIZERS[record["tokenizer"]].from_config(record["config"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no tokenizer file: {error!r}") from error
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise InputError(f"{path} is no tokenizer file: it is over {MAX_FILE_BYTES:,} bytes")
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no tokenizer file: it is no JSON: {error}") from error
+    if not isinstance(record, dict) or set(record) != {"tokenizer", "config"}:
+        raise InputError(f"{path} is no tokenizer file: its keys must be 'tokenizer' and 'config'")
+    name, config = record["tokenizer"], record["config"]
+    if not isinstance(name, str) or name not in TOKENIZERS:
+        raise unknown(f"tokenizer in {path}", name, TOKENIZERS)
+    # Exactly our own arguments: those of Keras' base class can name further objects to build.
+    keys = set(TOKENIZERS[name]().get_config())
+    if not isinstance(config, dict) or set(config) != keys:
+        raise InputError(
+            f"{path} is no tokenizer file: the keys of 'config' must be {', '.join(sorted(keys))}"
+        )
+    try:
+        return TOKENIZERS[name](**config)
+    except (ValueError, TypeError) as error:
+        [line, *_] = str(error).splitlines() or [""]
+        raise InputError(f"{path} is no tokenizer file: {line}") from error

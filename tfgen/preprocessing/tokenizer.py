@@ -1,5 +1,7 @@
 """`Tokenizer`: what every tokenizer does, in the graph and on whole files."""
 
+import re
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,7 +14,9 @@ class Tokenizer(keras.layers.Layer):
     and a SavedModel holds them without any table or variable. `encode` and `decode` do the same in
     NumPy, for whole files.
 
-    A text that is not valid UTF-8 is read with U+FFFD in place of what is wrong.
+    A text that is not valid UTF-8 is read with U+FFFD in place of what is wrong; so is a lone
+    surrogate in a Python str. Called as a layer, a tokenizer takes a batch of texts, a list of str
+    too, and tokenizes it.
     """
 
     def __init__(self, **kwargs):
@@ -77,14 +81,26 @@ class Tokenizer(keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def call(self, texts):
-        if not tf.is_tensor(texts):
+    def __call__(self, texts, **kwargs):
+        # Keras refuses a list of str before `call` sees it.
+        if isinstance(texts, (str, bytes)):
+            raise ValueError(f"A tokenizer takes a batch of texts. Received: texts={texts!r}")
+        if isinstance(texts, (list, tuple, np.ndarray)):
+            texts = [valid_text(text) if isinstance(text, str) else text for text in texts]
             texts = tf.constant(texts, tf.string)
+        return super().__call__(texts, **kwargs)
+
+    def call(self, texts):
         return self.tokenize(texts)
 
     @property
     def _encoded_dtype(self):
         return np.min_scalar_type(self.vocabulary_size - 1)
+
+
+def valid_text(text):
+    """The text with U+FFFD for lone surrogates: a Python str may hold them, UTF-8 may not."""
+    return text if text.isascii() else re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
 def valid_rows(ids, lengths):

@@ -7,9 +7,11 @@ import tensorflow as tf
 from tfgen.sampling.random import fold
 from tfgen.sampling.tokens import penalise_repetition, sample_token
 
-# Stop sequences are compared as whole rows of this many tokens, so that a longer one does not
-# change the shape of the compiled loop. A longer stop sequence makes the rows longer.
+# Stop sequences are compared as whole rows of this many tokens, so that neither a longer one nor
+# one more changes the shape of the compiled loop. Beyond that the rows, or their number, grow by
+# as much again.
 STOP_BUCKET = 16
+STOP_ROWS = 4
 
 
 class Sampling(NamedTuple):
@@ -139,13 +141,17 @@ def align_stops(ids, lengths):
         lengths: int32 `(sequences,)`.
 
     Returns:
-        int32 `(sequences, width)` padded with -1 on the left, `width` a multiple of `STOP_BUCKET`,
-        with at least one row.
+        int32 `(rows, width)` padded with -1 on the left, `width` a multiple of `STOP_BUCKET`, and
+        with rows of -1 to a multiple of `STOP_ROWS`.
     """
-    width = tf.shape(ids)[1]
-    width = STOP_BUCKET * tf.maximum(1, (width + STOP_BUCKET - 1) // STOP_BUCKET)
+
+    def rounded_up(size, bucket):
+        return bucket * tf.maximum(1, (size + bucket - 1) // bucket)
+
+    rows = rounded_up(tf.shape(ids)[0], STOP_ROWS)
+    width = rounded_up(tf.shape(ids)[1], STOP_BUCKET)
     column = tf.range(width)[None] - (width - lengths[:, None])  # (sequences, width)
     ids = tf.pad(ids, [[0, 0], [0, width - tf.shape(ids)[1]]])
     aligned = tf.gather(ids, tf.maximum(column, 0), batch_dims=1)
     aligned = tf.where(column >= 0, aligned, -1)
-    return tf.pad(aligned, [[0, tf.cast(tf.shape(ids)[0] == 0, tf.int32)], [0, 0]], constant_values=-1)
+    return tf.pad(aligned, [[0, rows - tf.shape(ids)[0]], [0, 0]], constant_values=-1)

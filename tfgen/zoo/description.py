@@ -165,7 +165,7 @@ def readable_bytes(count):
 
 def _family_arguments(row, given=None):
     """Returns the arguments that a family leaves free, with a recipe's values as defaults."""
-    explained = arguments_of(row.load())
+    explained = arguments_of(row.load(), inherited=True)
     given = given or {}
     return [
         dataclasses.replace(explained[name], default=given.get(name, explained[name].default))

@@ -1,0 +1,1 @@
+"""The parts of `scripts/benchmark.py`: one contestant a file, and what they have in common."""

@@ -1,0 +1,179 @@
+"""README.md: its Python prints what it shows, its links lead somewhere, its commands exist."""
+
+import configparser
+import doctest
+import json
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tfgen import cli, zoo
+from tfgen.arguments import global_options, parse
+from tfgen.recipe import Recipe
+from tfgen.zoo.table import zoo_table
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text("utf-8")
+
+# The text without its blocks, on the same lines.
+PROSE = re.sub(
+    r"^```.*?^```$", lambda block: "\n" * block[0].count("\n"), TEXT, flags=re.MULTILINE | re.DOTALL
+)
+
+# Commands that are not ours.
+FOREIGN = {"pip", "saved_model_cli", "tensorboard"}
+
+
+def blocks(language):
+    """Returns `(line, content, output)` of the fenced blocks in a language.
+
+    The output is the content of a `text` block that follows at once, or None.
+    """
+    pattern = rf"^```{language}\n(.*?)^```$(?:\s*^```text\n(.*?)^```$)?"
+    return [
+        (TEXT.count("\n", 0, match.start()) + 2, match[1], match[2])
+        for match in re.finditer(pattern, TEXT, re.MULTILINE | re.DOTALL)
+    ]
+
+
+# Runs the blocks one after the other, as one program, and writes down what each printed.
+RUNNER = """
+import contextlib, io, json, sys
+
+results, names = [], {"__name__": "__main__"}
+for line, code, _ in json.load(open("blocks.json")):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile("\\n" * (line - 1) + code, "README.md", "exec"), names)
+    results.append(printed.getvalue())
+json.dump(results, open("printed.json", "w"))
+"""
+
+
+@pytest.mark.slow
+def test_the_python_blocks_print_what_the_readme_shows(tmp_path):
+    python = blocks("python")
+    assert len(python) >= 5
+    (tmp_path / "blocks.json").write_text(json.dumps(python))
+    (tmp_path / "runner.py").write_text(RUNNER)
+    result = subprocess.run(
+        [sys.executable, "runner.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    for (line, _, expected), printed in zip(
+        python, json.loads((tmp_path / "printed.json").read_text()), strict=True
+    ):
+        if expected is not None:
+            # A line `...` stands for any further output.
+            same = doctest.OutputChecker().check_output(expected, printed, doctest.ELLIPSIS)
+            assert same, f"README.md:{line} shows\n{expected}\nbut prints\n{printed}"
+
+
+def test_every_link_and_picture_is_there():
+    targets = re.findall(r"\]\(([^)\s]+)|(?:src|href)=\"([^\"]+)", PROSE)
+    targets = [link or attribute for link, attribute in targets]
+    assert targets
+    headings = {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", PROSE, re.MULTILINE)
+    }
+    for target in targets:
+        if re.match(r"\w+:", target):  # https:
+            continue
+        path, _, anchor = target.partition("#")
+        assert (ROOT / path).exists(), f"{target} does not exist"
+        assert path or anchor in headings, f"there is no heading for {target}"
+
+
+def test_every_file_that_is_named_is_there():
+    pattern = r"`((?:python )?(?:tfgen|zoo|scripts|tests|docs|LICENSES)/[^`\s]*)"
+    for name in re.findall(pattern, PROSE):
+        assert (ROOT / name.removeprefix("python ")).exists(), f"`{name}` does not exist"
+
+
+def commands():
+    """Returns `(line, words)` of the commands in shell blocks, in the text, and in quickstart."""
+    found = []
+    for line, content, _ in blocks("bash"):
+        lines = content.replace("\\\n", " ").splitlines()
+        found += [(line, shlex.split(words, comments=True)) for words in lines]
+    quickstart = (ROOT / "scripts" / "quickstart").read_text("utf-8").replace("\\\n", " ")
+    for match in re.finditer(r"^tfgen .*$", quickstart, re.MULTILINE):
+        found.append(("-quickstart", shlex.split(match[0])))
+    for match in re.finditer(r"`((?:tfgen|pip|python) [^`]*)`", PROSE):
+        found.append((PROSE.count("\n", 0, match.start()) + 1, shlex.split(match[1])))
+    return [(line, words) for line, words in found if words]
+
+
+@pytest.mark.parametrize(
+    "words", [pytest.param(words, id=f"line{line}-{words[0]}") for line, words in commands()]
+)
+def test_every_command_exists(words):
+    program, *arguments = words
+    if program == "tfgen":
+        check_tfgen(arguments)
+    elif program.startswith("scripts/"):
+        assert os.access(ROOT / program, os.X_OK), f"{program} is no command"
+    elif program == "python":
+        assert (ROOT / arguments[0]).is_file()
+    else:
+        assert program in FOREIGN
+
+
+@pytest.mark.parametrize("script", ["scripts/quickstart", "scripts/test", ".ci/run"])
+def test_the_shell_scripts_can_be_run(script):
+    assert os.access(ROOT / script, os.X_OK)
+    subprocess.run(["bash", "-n", ROOT / script], check=True)
+
+
+def check_tfgen(argv):
+    """Reads a command line as `tfgen` would, with its names and fields, short of running it."""
+    argv, modules, folders = global_options(argv)
+    assert argv[0] in cli.VERBS, f"tfgen has no verb {argv[0]}"
+    if "--help" in argv:
+        return
+    arguments = parse(cli.VERBS[argv[0]](), argv[1:])
+    name = getattr(arguments, "name", None) or getattr(arguments, "target", None)
+    # A path, a variable, and what a person adds need not be there.
+    if name and not (modules or folders or "/" in name or "$" in name):
+        assert zoo.find(name)
+    for setting in getattr(arguments, "set", []):
+        key, equals, value = setting.partition("=")
+        assert equals
+        Recipe("lstm").override({key: value})
+
+
+def test_the_dependencies_are_those_of_setup_cfg():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", "utf-8")
+    required = [line for line in parser["options"]["install_requires"].splitlines() if line]
+    explained = re.findall(r"^\| (\w[\w-]*) \|", TEXT.partition("| package |")[2], re.MULTILINE)
+    assert [re.match(r"[\w-]+", requirement)[0] for requirement in required] == explained
+    [by_name] = [words for _, words in commands() if "tensorflow-cpu" in " ".join(words)]
+    others = [requirement.replace("tensorflow>", "tensorflow-cpu>") for requirement in required]
+    assert by_name == ["pip", "install", *others]
+
+
+def test_the_table_is_that_of_the_zoo():
+    with_table = runpy.run_path(str(ROOT / "scripts" / "make_zoo_table.py"))["with_table"]
+    table = zoo_table(ROOT / "zoo")
+    assert with_table(TEXT, table) == TEXT, "run scripts/make_zoo_table.py"
+    emptied = with_table(TEXT, "")
+    assert with_table(emptied, table) == TEXT
+    for entry in zoo.list_models(kind="entry"):
+        assert f"| [{entry}](zoo/{entry}/) |" in TEXT
+        assert entry not in emptied.partition("<!-- /zoo -->")[0].partition("<!-- zoo:")[2]
+
+
+def test_nothing_is_left_to_fill():
+    assert "(to be filled)" not in TEXT
