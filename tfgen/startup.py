@@ -22,7 +22,8 @@ def import_tensorflow():
         import tensorflow  # noqa: F401
 
         return
-    os.environ[LOG_LEVEL] = "2"
+    # Errors too: TensorFlow raises what a command has to know, and logs only remarks on kernels.
+    os.environ[LOG_LEVEL] = "3"
     with _stderr_aside():
         import tensorflow as tf
 

@@ -379,7 +379,13 @@ def test_a_constructor_without_kwargs_hands_nothing_up(families):
     assert "Unknown argument" in message(models.build, Recipe("closed", {"units": 8}))
 
 
-def test_what_a_constructor_refuses_is_an_input_error(families):
+def test_weights_beyond_the_memory_are_an_input_error():
+    # 4e18 bytes: no allocator even tries.
+    told = message(models.build, Recipe("gru", {"units": 10**9, "layers": 1, "embedding": 10**9}))
+    assert "not enough memory" in told
+
+
+def test_what_a_constructor_refuses_is_an_input_error():
     told = message(models.build, Recipe("lstm", {"dropout": 2}))
     assert told == (
         "[model] of family 'lstm': dropout must be a number in [0, 1). Received: dropout=2"

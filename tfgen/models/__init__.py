@@ -193,9 +193,13 @@ def _verify(folder, weights):
 @contextlib.contextmanager
 def _as_input_error(where):
     """What a constructor refuses is the person's mistake when it came from a recipe."""
+    import tensorflow as tf
+
     try:
         yield
     except InputError:
         raise
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise InputError(f"{where}: there is not enough memory for weights of that size") from error
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: {str(error).splitlines()[0]}") from error

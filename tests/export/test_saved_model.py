@@ -1,0 +1,291 @@
+"""The SavedModel, served by TensorFlow alone, against the live model."""
+
+import base64
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from tfgen.errors import InputError
+from tfgen.export import write_saved_model
+from tfgen.models.recurrent import RecurrentGenerator
+from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
+
+PROMPTS = ["", "a", "abc é\nab", "Zürich ❤ \x00!"]
+PLAIN = {
+    "max_new_tokens": 30, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0,
+    "repetition_penalty": 1.0, "stop": [], "num_samples": 1, "seed": 5, "strip_prompt": False,
+}  # fmt: skip
+
+# Runs where only TensorFlow is installed: reads cases, calls signatures, writes what they give.
+# The cases are batches of four or of one, because each size is compiled.
+CLIENT = """
+import base64, json, sys
+import tensorflow as tf
+
+TYPES = {"top_k": tf.int32, "max_new_tokens": tf.int32, "num_samples": tf.int32, "seed": tf.int64,
+         "strip_prompt": tf.bool, "stop": tf.string, "prompts": tf.string, "texts": tf.string}
+
+def tensor(name, value):
+    if name in ("prompts", "texts"):
+        value = [base64.b64decode(text) for text in value]
+    return tf.constant(value, TYPES.get(name, tf.float32))
+
+def plain(value):
+    value = value.numpy().tolist()
+    flat = lambda x: [flat(y) for y in x] if isinstance(x, list) else (
+        base64.b64encode(x).decode() if isinstance(x, bytes) else x)
+    return flat(value)
+
+before = set(sys.modules)  # TensorFlow imports a Keras by itself
+loaded = {}
+for case in json.load(sys.stdin):
+    folder, copy, signature, inputs = case
+    if (folder, copy) not in loaded:
+        loaded[folder, copy] = tf.saved_model.load(folder)
+    run = loaded[folder, copy].signatures[signature]
+    outputs = run(**{name: tensor(name, value) for name, value in inputs.items()})
+    print("RESULT", json.dumps({name: plain(value) for name, value in outputs.items()}))
+new = set(sys.modules) - before
+print("MODULES", json.dumps([name for name in new if name.partition(".")[0] in ("tfgen", "keras")]))
+"""
+
+
+def make(tokenizer, **options):
+    options = {"units": 16, "layers": 2, "layer_norm": True, "attention": 3, "seed": 1, **options}
+    model = RecurrentGenerator(tokenizer=tokenizer, **options)
+    kernel = model.head.kernel
+    kernel.assign(np.random.default_rng(0).normal(size=kernel.shape) * 2)
+    return model
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """`{kind: (live model, folder of its export)}`."""
+    folder = tmp_path_factory.mktemp("served")
+    live = {
+        "characters": make(
+            CharacterTokenizer("\n abcé"),
+            generation={"max_new_tokens": 25, "temperature": 0.9, "stop": ["\n\n"]},
+        ),
+        "bytes": make(ByteTokenizer(), cell="gru", layers=1, generation={"max_new_tokens": 9}),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        # As on a machine with a GPU, where Keras' own loop is that of the fused kernels, and in a
+        # program that has set a seed.
+        patch.setattr("tfgen.layers.recurrent._has_gpu", lambda: True)
+        for layer in (keras.layers.LSTM, keras.layers.GRU):
+            patch.setattr(layer, "inner_loop", lambda *_, **__: pytest.fail("exported fused kernels"))
+        tf.random.set_seed(3)
+        for kind, model in live.items():
+            model.export(folder / kind / "1")
+    return {kind: (model, folder / kind / "1") for kind, model in live.items()}
+
+
+def encoded(texts):
+    texts = [text.encode() if isinstance(text, str) else text for text in texts]
+    return [base64.b64encode(text).decode() for text in texts]
+
+
+def decoded(texts):
+    if isinstance(texts, list):
+        return [decoded(text) for text in texts]
+    return base64.b64decode(texts).decode()  # strictly: what is served is valid UTF-8
+
+
+GENERATE = {
+    "plain": (PROMPTS, {}),
+    "one prompt": (PROMPTS[:1], {}),
+    "every argument": (
+        PROMPTS[1:3],
+        {
+            "max_new_tokens": 40, "temperature": 0.7, "top_k": 3, "top_p": 0.9, "min_p": 0.05,
+            "repetition_penalty": 1.3, "stop": ["é", "ab"], "num_samples": 2, "seed": -(2**62),
+            "strip_prompt": True,
+        },
+    ),
+    "greedy": (PROMPTS, {"temperature": 0.0}),
+    "no prompts": ([], {}),
+}  # fmt: skip
+ASKED = [
+    (kind, name)
+    for kind in ("characters", "bytes")
+    for name in GENERATE
+    if (kind, name) != ("bytes", "no prompts")  # each size is compiled: asked once
+]
+SCORED = ["", "a", "abc é\nab", "Zürich", "ab \n" * 90]
+INVALID = [b"\xff\xfe", b"ab\xc3", b"\xed\xa0\x80\x00", b"\x80"]
+
+
+@pytest.fixture(scope="module")
+def answers(served):
+    """What a process that has imported TensorFlow alone gets: `{(kind, case): outputs}`."""
+    cases = {}
+    for kind, (_, folder) in served.items():
+        folder = str(folder)
+        for name in (name for asked, name in ASKED if asked == kind):
+            prompts, options = GENERATE[name]
+            inputs = {**PLAIN, **options, "prompts": encoded(prompts)}
+            cases[kind, name] = folder, 0, "generate", inputs
+        for count in (1, len(SCORED)):
+            cases[kind, f"score {count}"] = folder, 0, "score", {"texts": encoded(SCORED[:count])}
+        for number, copy in enumerate((0, 0, 1)):
+            inputs = {"prompts": encoded(PROMPTS)}
+            cases[kind, f"default {number}"] = folder, copy, "serving_default", inputs
+        inputs = {"prompts": encoded(INVALID)}
+        cases[kind, "invalid"] = folder, 0, "serving_default", inputs
+        cases[kind, "invalid score"] = folder, 0, "score", {"texts": encoded(INVALID)}
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT], input=json.dumps(list(cases.values())), capture_output=True,
+        text=True, cwd=served["bytes"][1].parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    results = [json.loads(line[7:]) for line in lines if line.startswith("RESULT ")]
+    (modules,) = [json.loads(line[8:]) for line in lines if line.startswith("MODULES ")]
+    return {**dict(zip(cases, results, strict=True)), "modules": modules}
+
+
+kinds = pytest.mark.parametrize("kind", ["characters", "bytes"])
+
+
+def test_the_server_needs_tensorflow_alone(answers):
+    assert answers["modules"] == []
+
+
+@pytest.mark.parametrize("kind,name", ASKED)
+def test_generate_gives_the_live_models_texts(served, answers, kind, name):
+    prompts, options = GENERATE[name]
+    texts = decoded(answers[kind, name]["texts"])
+    arguments = {**PLAIN, **options}
+    if not prompts:
+        assert texts == []
+    elif arguments["num_samples"] == 1:
+        assert texts == [[text] for text in served[kind][0].generate(prompts, **arguments)]
+    else:
+        assert texts == served[kind][0].generate(prompts, **arguments)
+        assert [len(row) for row in texts] == [2] * len(prompts)
+
+
+@kinds
+def test_score_gives_the_live_models_scores(served, answers, kind):
+    for count in (1, len(SCORED)):
+        live = served[kind][0].score(SCORED[:count])
+        scores = answers[kind, f"score {count}"]
+        assert set(scores) == set(live)
+        for name, value in live.items():
+            np.testing.assert_allclose(scores[name], value, rtol=1e-6, err_msg=name)
+
+
+@kinds
+def test_the_default_signature_continues_prompts_anew_each_time(served, answers, kind):
+    texts = [decoded(answers[kind, f"default {number}"]["texts"]) for number in range(3)]
+    for row in texts:
+        assert all(text.startswith(prompt) for text, prompt in zip(row, PROMPTS, strict=True))
+    # Neither a second call nor a second server repeats the first, whatever the exporter's seed.
+    assert len(set(map(tuple, texts))) == 3
+    if kind == "characters":
+        new = [text[len(p) :] for row in texts for text, p in zip(row, PROMPTS)]
+        assert max(map(len, new)) <= 25 and not any("\n\n" in text for text in new)
+
+
+@kinds
+def test_invalid_utf8_is_read_as_replacement_characters(served, answers, kind):
+    texts = [base64.b64decode(text) for text in answers[kind, "invalid"]["texts"]]
+    assert all(text.startswith(prompt) for text, prompt in zip(texts, INVALID))
+    replaced = [text.decode("utf-8", "replace") for text in INVALID]
+    live = served[kind][0].score(replaced)
+    for name, value in live.items():
+        np.testing.assert_allclose(answers[kind, "invalid score"][name], value, rtol=1e-6)
+
+
+@kinds
+def test_weights_are_stored_once_and_apart(served, kind):
+    model, folder = served[kind]
+    assert sorted(p.name for p in (folder / "variables").iterdir()) == [
+        "variables.data-00000-of-00001", "variables.index",
+    ]  # fmt: skip
+    stored = (folder / "variables" / "variables.data-00000-of-00001").stat().st_size
+    assert 0 <= stored - 4 * model.count_params() < 4096
+    nodes = all_nodes(folder)
+    constants = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
+    assert max(tensor.ByteSize() for tensor in constants) < 4096
+    assert not [node.op for node in nodes if "Cudnn" in node.op or "PyFunc" in node.op]
+
+
+def all_nodes(folder):
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    graph = saved.meta_graphs[0].graph_def
+    return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+
+
+def test_signatures_name_their_inputs(served):
+    model, folder = served["characters"]
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    signatures = saved.meta_graphs[0].signature_def
+    assert {"serving_default", "generate", "score"} <= set(signatures)
+    assert list(signatures["serving_default"].inputs) == ["prompts"]
+    assert set(signatures["generate"].inputs) == {"prompts", *PLAIN}
+    assert list(signatures["score"].inputs) == ["texts"]
+
+
+@pytest.mark.slow
+def test_saved_model_cli(served, tmp_path):
+    model, folder = served["characters"]
+    types = {"seed": "int64", "strip_prompt": "bool"}
+    inputs = {"prompts": np.array([text.encode() for text in PROMPTS[1:]])}
+    for name, value in PLAIN.items():
+        kind = {bool: "bool", int: "int32", float: "float32", list: "S1"}[type(value)]
+        inputs[name] = np.array(value, types.get(name, kind))
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    command = [
+        sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run", "--dir", folder,
+        "--tag_set", "serve", "--signature_def", "generate", "--outdir", tmp_path / "out",
+        "--inputs", ";".join(f"{name}={tmp_path}/inputs.npz[{name}]" for name in inputs),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # NumPy pickles an array of bytes; this one was written a moment ago.
+    texts = np.load(tmp_path / "out" / "texts.npy", allow_pickle=True)
+    live = model.generate(PROMPTS[1:], **PLAIN)
+    assert [text.decode() for text in texts[:, 0]] == live
+
+
+# Writing
+
+
+SPEC = {"x": tf.TensorSpec([None], tf.float32)}
+
+
+def test_any_functions_can_be_exported(tmp_path):
+    factor = tf.Variable(3.0)
+    write_saved_model(
+        tmp_path / "model" / "1",
+        {
+            "halve": (lambda x: {"half": x / 2}, SPEC),
+            "serving_default": (lambda x: {"product": x * factor}, SPEC),
+        },
+    )
+    signatures = tf.saved_model.load(str(tmp_path / "model" / "1")).signatures
+    assert signatures["halve"](x=tf.constant([4.0]))["half"] == 2
+    assert signatures["serving_default"](x=tf.constant([4.0]))["product"] == 12
+
+
+def test_a_folder_in_use_is_refused_and_a_failure_leaves_nothing(tmp_path):
+    def failing(x):
+        raise RuntimeError("no graph")
+
+    with pytest.raises(RuntimeError, match="no graph"):
+        write_saved_model(tmp_path / "model", {"serving_default": (failing, SPEC)})
+    assert not list(tmp_path.iterdir())
+
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "note").write_text("x")
+    with pytest.raises(InputError, match="is not empty"):
+        write_saved_model(tmp_path / "model", {"serving_default": (failing, SPEC)})
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["note"]
