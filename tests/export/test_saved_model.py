@@ -154,10 +154,12 @@ def answers(served):
 kinds = pytest.mark.parametrize("kind", ["characters", "bytes"])
 
 
+@pytest.mark.slow
 def test_the_server_needs_tensorflow_alone(answers):
     assert answers["modules"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind,name", ASKED)
 def test_generate_gives_the_live_models_texts(served, answers, kind, name):
     prompts, options = GENERATE[name]
@@ -172,6 +174,7 @@ def test_generate_gives_the_live_models_texts(served, answers, kind, name):
         assert [len(row) for row in texts] == [2] * len(prompts)
 
 
+@pytest.mark.slow
 @kinds
 def test_score_gives_the_live_models_scores(served, answers, kind):
     for count in (1, len(SCORED)):
@@ -182,6 +185,7 @@ def test_score_gives_the_live_models_scores(served, answers, kind):
             np.testing.assert_allclose(scores[name], value, rtol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 @kinds
 def test_the_default_signature_continues_prompts_anew_each_time(served, answers, kind):
     texts = [decoded(answers[kind, f"default {number}"]["texts"]) for number in range(3)]
@@ -194,6 +198,7 @@ def test_the_default_signature_continues_prompts_anew_each_time(served, answers,
         assert max(map(len, new)) <= 25 and not any("\n\n" in text for text in new)
 
 
+@pytest.mark.slow
 @kinds
 def test_invalid_utf8_is_read_as_replacement_characters(served, answers, kind):
     texts = [base64.b64decode(text) for text in answers[kind, "invalid"]["texts"]]
