@@ -137,11 +137,14 @@ def gru_sequence(projected, h0, recurrent_kernel, recurrent_bias, mask=None, rec
                 dh_before = dh_here * z + _times(tf.matmul(d_inner, transposed), recurrent_mask)
                 if keep is not None:
                     dh_before += (1 - here) * dh
-                return (dh_before,), (tf.concat([dz, dr, d_candidate], axis=-1), d_inner)
+                return (dh_before,), (d_inner, d_candidate)
 
-            (dh0,), (d_projected, d_inner) = _scan(
+            (dh0,), (d_inner, d_candidate) = _scan(
                 step_back, (tf.zeros_like(h0),), projected, 2, reverse=True
             )
+            # The products differ in the candidate only, which the reset gate weighs in one of them.
+            d_gates = d_inner[:, :, : -d_candidate.shape[-1]]
+            d_projected = tf.concat([d_gates, d_candidate], axis=-1)
             return (
                 d_projected,
                 dh0,
@@ -185,11 +188,12 @@ def gru_cell(x, inner, h):
         `(h, gates)`: the output after, and z, r, the candidate and the third of `inner` that the
         reset gate weighs, side by side.
     """
-    xz, xr, xh = tf.split(x, 3, axis=-1)
-    hz, hr, hh = tf.split(inner, 3, axis=-1)
-    z, r = tf.sigmoid(xz + hz), tf.sigmoid(xr + hr)
-    candidate = tf.tanh(xh + r * hh)
-    return candidate + z * (h - candidate), tf.concat([z, r, candidate, hh], axis=-1)
+    units = h.shape[-1]
+    gates = tf.sigmoid(x[:, : 2 * units] + inner[:, : 2 * units])
+    z, r = tf.split(gates, 2, axis=-1)
+    hh = inner[:, 2 * units :]
+    candidate = tf.tanh(x[:, 2 * units :] + r * hh)
+    return candidate + z * (h - candidate), tf.concat([gates, candidate, hh], axis=-1)
 
 
 def _scan(step, states, sequence, num_saved, reverse=False):
