@@ -25,7 +25,7 @@ from tfgen.recipe import (
 
 # A value other than the default for every field that is not a plain number.
 OTHER = {
-    "data.name": "böok\n\"quoted\" \\ #1.txt",
+    "data.name": 'böok\n"quoted" \\ #1.txt',
     "data.column": "text",
     "data.validation_fraction": 0.25,
     "preprocessing.tokenizer": "byte",
@@ -113,8 +113,8 @@ def test_saving_leaves_only_the_recipe(tmp_path):
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ('[training]\nsteps = 3', "family is missing"),
-        ('family = 3', "family must be a string. Received: family=3"),
+        ("[training]\nsteps = 3", "family is missing"),
+        ("family = 3", "family must be a string. Received: family=3"),
         ('family = " "', "family must name a family"),
         ('family = "a"\n[trainin]\n', "Unknown recipe section 'trainin'. Did you mean 'training'?"),
         ('family = "a"\nsteps = 3', "Unknown recipe key 'steps'. Did you mean 'training.steps'?"),
@@ -143,7 +143,7 @@ def test_saving_leaves_only_the_recipe(tmp_path):
         ('family = "a"\n[generation]\nstop = [""]', "generation.stop must hold no empty string"),
         ('family = "a"\n[generation]\nstop = 3', "must be a list of strings"),
         ('family = "a"\nfamily = "b"', "not valid TOML: Cannot overwrite a value (at"),
-        ('family = ', "not valid TOML: Invalid value (at end of document)"),
+        ("family = ", "not valid TOML: Invalid value (at end of document)"),
         ("a = " + "[" * 5000, "nested too deeply"),
         ('family = "a"\n[model]\nwhen = 2020-01-01', "model.when must be a number, a string"),
     ],

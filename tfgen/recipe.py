@@ -151,8 +151,10 @@ class GenerationConfig(_Section):
         1.0, "sample from the smallest set of tokens of this probability; 1 is off", above=0, high=1
     )
     min_p: float = _field(
-        0.0, "drop tokens below this share of the likeliest one's probability; 0 is off",
-        low=0, high=1,
+        0.0,
+        "drop tokens below this share of the likeliest one's probability; 0 is off",
+        low=0,
+        high=1,
     )
     repetition_penalty: float = _field(
         1.0, "above 1 makes tokens that were already there less likely; 1 is off", above=0
@@ -222,7 +224,7 @@ class Recipe:
                 owners = _owners(key)
                 raise unknown("recipe key" if owners else "recipe section", key, owners or known)
         if "family" not in tables:
-            raise InputError("family is missing: a recipe names its family, e.g. family = \"lstm\"")
+            raise InputError('family is missing: a recipe names its family, e.g. family = "lstm"')
         arguments = dict(tables)
         for name, config in SECTIONS.items():
             table = tables.get(name, {})
@@ -383,7 +385,10 @@ def _owners(key):
 def _check_range(key, value, metadata):
     for sign, bound in metadata["bounds"].items():
         holds = {
-            ">=": value >= bound, "<=": value <= bound, ">": value > bound, "<": value < bound
+            ">=": value >= bound,
+            "<=": value <= bound,
+            ">": value > bound,
+            "<": value < bound,
         }[sign]
         if not holds:
             raise InputError(f"{key} must be {sign} {bound}. Received: {key}={value!r}")

@@ -79,9 +79,7 @@ def training(sizes, effort):
             peer: spread(ratios(values[peer], values[PRODUCT], plain)) for peer in peers
         },
         "executed": {
-            peer: spread(
-                ratios(values[peer], values[PRODUCT], executed if peer == OURS else plain)
-            )
+            peer: spread(ratios(values[peer], values[PRODUCT], executed if peer == OURS else plain))
             for peer in peers
         },
     }
@@ -186,9 +184,7 @@ def start(entry, effort):
     for name, words in verbs.items():
         imports = shell.imports_tensorflow(words)
         listing["contestants"][name]["imports_tensorflow"] = imports
-        listing["notes"].append(
-            f"{name} {'IMPORTS' if imports else 'does not import'} tensorflow"
-        )
+        listing["notes"].append(f"{name} {'IMPORTS' if imports else 'does not import'} tensorflow")
     return [generating, listing]
 
 
@@ -202,9 +198,7 @@ def _compare(name, unit, jobs, effort):
     with contextlib.ExitStack() as stack:
         for contestant, job in jobs.items():
             _tell(f"{name}: preparing {contestant}")
-            worker = Worker(
-                MODULES[contestant], ONE_THREAD if contestant == READ_ONE else None
-            )
+            worker = Worker(MODULES[contestant], ONE_THREAD if contestant == READ_ONE else None)
             stack.callback(worker.stop)
             try:
                 notes[contestant] = worker.prepare(*job)

@@ -38,7 +38,12 @@ def client(tmp_path_factory):
 @pytest.mark.slow
 def test_the_c_api_writes_the_live_models_texts(client, tmp_path):
     model = RecurrentGenerator(
-        tokenizer=CharacterTokenizer("\n abcé"), units=8, layers=2, layer_norm=True, attention=3, seed=1
+        tokenizer=CharacterTokenizer("\n abcé"),
+        units=8,
+        layers=2,
+        layer_norm=True,
+        attention=3,
+        seed=1,
     )
     model.head.kernel.assign(np.random.default_rng(0).normal(size=model.head.kernel.shape) * 4)
     folder = tmp_path / "model" / "1"

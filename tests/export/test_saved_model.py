@@ -80,7 +80,9 @@ def served(tmp_path_factory):
         # program that has set a seed.
         patch.setattr("tfgen.layers.recurrent._has_gpu", lambda: True)
         for layer in (keras.layers.LSTM, keras.layers.GRU):
-            patch.setattr(layer, "inner_loop", lambda *_, **__: pytest.fail("exported fused kernels"))
+            patch.setattr(
+                layer, "inner_loop", lambda *_, **__: pytest.fail("exported fused kernels")
+            )
         tf.random.set_seed(3)
         for kind, model in live.items():
             model.export(folder / kind / "1")
@@ -226,7 +228,10 @@ def test_weights_are_stored_once_and_apart(served, kind):
 def all_nodes(folder):
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     graph = saved.meta_graphs[0].graph_def
-    return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return [
+        *graph.node,
+        *(node for function in graph.library.function for node in function.node_def),
+    ]
 
 
 def test_signatures_name_their_inputs(served):

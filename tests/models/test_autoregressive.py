@@ -39,7 +39,9 @@ def bytes_model():
 
 def logits_after(model, texts):
     """Logits `(time + 1, vocabulary)` after the start and after each token of a text's."""
-    ids = np.concatenate([model.tokenizer.encode("\n"), *(model.tokenizer.encode(t) for t in texts)])
+    ids = np.concatenate(
+        [model.tokenizer.encode("\n"), *(model.tokenizer.encode(t) for t in texts)]
+    )
     return model(tf.constant(ids[None].astype("int32"))).numpy()[0]
 
 
@@ -216,14 +218,18 @@ def test_a_sample_does_not_depend_on_the_size_of_the_batch(model):
     together = model.generate(PROMPTS, seed=6)
     assert model.generate(PROMPTS[:1], seed=6) == together[:1]
     assert model.generate(PROMPTS[:3], seed=6) == together[:3]
-    assert model.generate("ab", seed=6, num_samples=5)[:3] == model.generate("ab", seed=6, num_samples=3)
+    assert model.generate("ab", seed=6, num_samples=5)[:3] == model.generate(
+        "ab", seed=6, num_samples=3
+    )
 
 
 def test_a_second_call_of_the_same_bucket_is_not_traced_again():
     model = make(CHARACTERS)
     model.generate(["ab", "c"], 40, seed=1)
     first = model._decode.experimental_get_tracing_count()
-    model.generate(["abcdeabcdeabcdeabcde", ""], 64, 0.5, 3, 0.9, 0.1, 1.2, stop=["abc", "d"], seed=2)
+    model.generate(
+        ["abcdeabcdeabcdeabcde", ""], 64, 0.5, 3, 0.9, 0.1, 1.2, stop=["abc", "d"], seed=2
+    )
     model.generate(["a", "b"], 3, temperature=0, strip_prompt=True)
     model.generate(["a", "b"], 80, num_samples=2)
     assert model._generate_graph.experimental_get_tracing_count() == 1

@@ -102,7 +102,9 @@ def test_position_by_position_equals_the_whole_sequence(options):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {**EVERYTHING, "cell": "gru"}], ids=["plain", "everything"])
+@pytest.mark.parametrize(
+    "options", [{}, {**EVERYTHING, "cell": "gru"}], ids=["plain", "everything"]
+)
 def test_two_pieces_with_the_state_carried_equal_the_whole(options):
     model = make(**options)
     whole, _ = run(model)
@@ -114,7 +116,9 @@ def test_two_pieces_with_the_state_carried_equal_the_whole(options):
         assert np.abs(fresh - second).max() > 1e-3  # the state matters
 
 
-@pytest.mark.parametrize("options", [{}, {**EVERYTHING, "cell": "gru"}], ids=["plain", "everything"])
+@pytest.mark.parametrize(
+    "options", [{}, {**EVERYTHING, "cell": "gru"}], ids=["plain", "everything"]
+)
 def test_a_padded_row_gives_what_it_gives_alone(options):
     model = make(**options)
     lengths = [7, 3, 1]
@@ -123,7 +127,9 @@ def test_a_padded_row_gives_what_it_gives_alone(options):
     for row, length in enumerate(lengths):
         alone, last = run(model, IDS[row : row + 1, :length])
         np.testing.assert_allclose(hidden[row, :length], alone[0], atol=1e-6)
-        for mine, theirs in zip(tf.nest.flatten(state["recurrent"]), tf.nest.flatten(last["recurrent"])):
+        for mine, theirs in zip(
+            tf.nest.flatten(state["recurrent"]), tf.nest.flatten(last["recurrent"])
+        ):
             np.testing.assert_allclose(mine[row], theirs[0], atol=1e-6)
     # And it goes on as it would alone.
     again, _ = run(model, state=state)
@@ -264,7 +270,7 @@ def test_the_seed_decides_the_weights():
 def test_what_is_out_of_range_is_told_in_one_line(arguments):
     with pytest.raises(ValueError) as caught:
         RecurrentGenerator(**{"units": 4, "layers": 1, **arguments})
-    (name, value), = arguments.items()
+    ((name, value),) = arguments.items()
     assert str(caught.value).endswith(f"Received: {name}={value!r}")
     assert "\n" not in str(caught.value)
 
@@ -324,7 +330,9 @@ def test_the_loss_is_the_mean_cross_entropy():
     log_probability = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     nats = -np.take_along_axis(log_probability, TARGETS[..., None], axis=-1)
     for kind in ("int32", "uint8", "int64", "uint16"):
-        loss, _ = model.batch_loss((tf.constant(IDS.astype(kind)), tf.constant(TARGETS.astype(kind))))
+        loss, _ = model.batch_loss(
+            (tf.constant(IDS.astype(kind)), tf.constant(TARGETS.astype(kind)))
+        )
         assert loss.dtype == tf.float32
         np.testing.assert_allclose(loss, nats.mean(), rtol=1e-5)
 
@@ -429,4 +437,6 @@ def test_other_precisions(policy):
     assert loss.dtype == tf.float32 and np.isfinite(loss)
     logits, _ = model.stepper()(tf.constant(IDS[:, 0]), model.initial_state(BATCH))
     # Eight bits of mantissa.
-    np.testing.assert_allclose(tf.cast(logits, tf.float32), tf.cast(model(IDS)[:, 0], tf.float32), atol=0.05)
+    np.testing.assert_allclose(
+        tf.cast(logits, tf.float32), tf.cast(model(IDS)[:, 0], tf.float32), atol=0.05
+    )

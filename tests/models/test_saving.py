@@ -146,7 +146,10 @@ def test_a_changed_default_of_sampling_is_saved(folder, tmp_path):
 
 def test_the_recipe_a_model_was_built_from_is_kept(tmp_path):
     recipe = Recipe(
-        "gru", {"units": 4, "layers": 1}, training=TrainingConfig(steps=7, seed=3), description="Hm."
+        "gru",
+        {"units": 4, "layers": 1},
+        training=TrainingConfig(steps=7, seed=3),
+        description="Hm.",
     )
     model = models.build(recipe)
     model.save(tmp_path / "model")
@@ -353,7 +356,9 @@ def test_a_subclass_hands_its_arguments_up(families, tmp_path):
     arguments = models.family("my_lstm").arguments()
     assert list(arguments)[0] == "extra"
     assert {"units", "layers", "dropout", "seed"} < set(arguments)
-    assert not {"self", "kwargs", "tokenizer", "generation", "cell", "name", "dtype"} & set(arguments)
+    assert not {"self", "kwargs", "tokenizer", "generation", "cell", "name", "dtype"} & set(
+        arguments
+    )
     assert arguments["units"].default == 512
 
     recipe = Recipe("my-lstm", {"extra": 3, "layers": 1, "units": 4, "seed": 7})
@@ -380,7 +385,9 @@ def test_a_constructor_without_kwargs_hands_nothing_up(families):
     assert "Unknown argument" in message(models.build, Recipe("closed", {"units": 8}))
 
 
-@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")]
+)
 def test_weights_beyond_the_memory_are_an_input_error(families, error):
     # The real thing takes TensorFlow ten seconds to give up.
     class Huge(RecurrentGenerator):

@@ -96,7 +96,9 @@ def pick(logits, seen, noise, temperature, top_k, top_p, min_p, repetition_penal
         return order[0]
     if top_k:
         order = order[:top_k]
-    weights = {token: np.exp((adjusted[token] - adjusted[order[0]]) / temperature) for token in order}
+    weights = {
+        token: np.exp((adjusted[token] - adjusted[order[0]]) / temperature) for token in order
+    }
     total = sum(weights.values())
     kept, mass = [], 0.0
     for token in order:
@@ -139,7 +141,13 @@ def test_draws_what_the_reference_draws():
 
 @pytest.mark.parametrize("name", ["temperature", "top_k", "top_p", "min_p", "repetition_penalty"])
 def test_every_argument_changes_what_is_drawn(name):
-    changed = {"temperature": 0.2, "top_k": 2, "top_p": 0.5, "min_p": 0.5, "repetition_penalty": 3.0}
+    changed = {
+        "temperature": 0.2,
+        "top_k": 2,
+        "top_p": 0.5,
+        "min_p": 0.5,
+        "repetition_penalty": 3.0,
+    }
     assert decode({})[0].tolist() != decode({name: changed[name]})[0].tolist()
 
 
@@ -179,7 +187,12 @@ def test_pieces_give_what_one_loop_gives():
         for first in range(0, 20, size):
             count = min(size, 20 - first)
             tokens, carry = run(
-                carry, tf.zeros([BATCH, 8], tf.int32), tf.constant(first), tf.constant(count), KEY, sampled
+                carry,
+                tf.zeros([BATCH, 8], tf.int32),
+                tf.constant(first),
+                tf.constant(count),
+                KEY,
+                sampled,
             )
             assert not tokens.numpy()[:, count:].any()
             pieces.append(tokens.numpy()[:, :count])
@@ -207,8 +220,14 @@ def test_the_loop_ends_when_every_row_has():
     sampled = sampling(OFF, stops)
     # Eagerly, a while loop is Python's, so its rounds can be counted.
     decoding.decode(
-        counting, begin(sampled), tf.zeros([BATCH, CAPACITY], tf.int32), tf.constant(0),
-        tf.constant(20), KEY, sampled, tf.constant(FORBIDDEN),
+        counting,
+        begin(sampled),
+        tf.zeros([BATCH, CAPACITY], tf.int32),
+        tf.constant(0),
+        tf.constant(20),
+        KEY,
+        sampled,
+        tf.constant(FORBIDDEN),
     )
     assert len(steps) == longest
 
@@ -216,15 +235,25 @@ def test_the_loop_ends_when_every_row_has():
 def test_a_key_is_a_draw():
     sampled = sampling(OFF, [])
     draws = [
-        run(begin(sampled), tf.zeros([BATCH, CAPACITY], tf.int32), tf.constant(0), tf.constant(20),
-            random.root(seed, random.SAMPLING), sampled)[0].numpy().tolist()
+        run(
+            begin(sampled),
+            tf.zeros([BATCH, CAPACITY], tf.int32),
+            tf.constant(0),
+            tf.constant(20),
+            random.root(seed, random.SAMPLING),
+            sampled,
+        )[0]
+        .numpy()
+        .tolist()
         for seed in (1, 1, 2)
     ]
     assert draws[0] == draws[1] != draws[2]
 
 
 def test_align_stops():
-    aligned = decoding.align_stops(tf.constant([[1, 2, 3], [4, 0, 0], [0, 0, 0]]), tf.constant([3, 1, 0])).numpy()
+    aligned = decoding.align_stops(
+        tf.constant([[1, 2, 3], [4, 0, 0], [0, 0, 0]]), tf.constant([3, 1, 0])
+    ).numpy()
     assert aligned.shape == (4, 16)
     assert aligned[:, -3:].tolist() == [[1, 2, 3], [-1, -1, 4], [-1, -1, -1], [-1, -1, -1]]
     assert (aligned[:, :-3] == -1).all()

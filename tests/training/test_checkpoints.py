@@ -23,7 +23,10 @@ def test_the_latest_few_are_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     for step in (5, 10, 15):
         checkpoints.save(step, ARRAYS, {})
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000000010.npz", "step-000000015.npz"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "step-000000010.npz",
+        "step-000000015.npz",
+    ]
     assert checkpoints.latest()[1]["step"] == 15
 
 

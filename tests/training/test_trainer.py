@@ -93,7 +93,10 @@ def test_a_run_stopped_and_resumed_ends_with_the_same_bits(recipe, changes, tmp_
     assert not (tmp_path / "parts" / "final").exists()
     train(None, tmp_path / "parts", resume=True, progress=False)
     assert_bit_equal(weights(tmp_path / "parts" / "final"), weights(tmp_path / "whole" / "final"))
-    last = [read_arrays(tmp_path / run / "checkpoints" / "step-000000012.npz") for run in ("whole", "parts")]
+    last = [
+        read_arrays(tmp_path / run / "checkpoints" / "step-000000012.npz")
+        for run in ("whole", "parts")
+    ]
     assert_bit_equal(last[0][0], last[1][0])  # the optimizer and the carried state as well
     assert last[0][1] == last[1][1]
 
@@ -104,12 +107,17 @@ def test_ctrl_c_at_the_command_line_and_resume_under_xla(text, tmp_path):
     settings = {**SETTINGS, "training.steps": 60, "training.checkpoint_every": 1000}
     command = [sys.executable, "-m", "tfgen", "train", "gru", "--data", str(text)]
     command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    whole = subprocess.run([*command, "--logdir", str(tmp_path / "whole")], capture_output=True, text=True)
+    whole = subprocess.run(
+        [*command, "--logdir", str(tmp_path / "whole")], capture_output=True, text=True
+    )
     assert whole.returncode == 0, whole.stderr
 
     parts = tmp_path / "parts"
     process = subprocess.Popen(
-        [*command, "--logdir", str(parts)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, "--logdir", str(parts)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     while "loss" not in process.stderr.readline():  # the bar's first loss: training is under way
         assert process.poll() is None
@@ -216,7 +224,9 @@ def test_tensorboard_hears_the_story(recipe, tmp_path):
     train(recipe, tmp_path / "run", progress=False)
     events = {}
     for split in ("train", "validation"):
-        events[split] = EventAccumulator(str(tmp_path / "run" / "logs" / split), {"tensors": 0}).Reload()
+        events[split] = EventAccumulator(
+            str(tmp_path / "run" / "logs" / split), {"tensors": 0}
+        ).Reload()
     tags = set(events["train"].Tags()["tensors"])
     assert {
         "epoch_loss",
@@ -283,14 +293,24 @@ def test_data_that_is_too_short_is_refused_and_nothing_written(recipe, tmp_path)
 
 @pytest.mark.parametrize(
     "change",
-    [{"training.learning_rate": 0.5}, {"model.units": 13}, {"training.window": 8}, {"training.seed": 5}],
+    [
+        {"training.learning_rate": 0.5},
+        {"model.units": 13},
+        {"training.window": 8},
+        {"training.seed": 5},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_a_resumed_run_keeps_its_recipe(recipe, change, tmp_path):
     train(recipe.override({"training.steps": 4}), tmp_path / "run", progress=False)
     before = (tmp_path / "run" / "recipe.toml").read_text()
     with pytest.raises(InputError, match="cannot change"):
-        train(recipe.override({"training.steps": 4, **change}), tmp_path / "run", resume=True, progress=False)
+        train(
+            recipe.override({"training.steps": 4, **change}),
+            tmp_path / "run",
+            resume=True,
+            progress=False,
+        )
     assert (tmp_path / "run" / "recipe.toml").read_text() == before
 
 

@@ -14,8 +14,23 @@ from tfgen.sampling import random
 from tfgen.zoo.folders import entries_in, shipped_folder
 
 ENTRIES = [path.name for path in entries_in(shipped_folder())]
-FILES = {"README.md", "SHA256SUMS", "golden.npz", "model.weights.h5", "recipe.toml", "results.json", "tokenizer.json"}
-CARD = ["## What it writes", "## Use it", "## How it was trained", "## Scores", "## Limits", "Licence:"]
+FILES = {
+    "README.md",
+    "SHA256SUMS",
+    "golden.npz",
+    "model.weights.h5",
+    "recipe.toml",
+    "results.json",
+    "tokenizer.json",
+}
+CARD = [
+    "## What it writes",
+    "## Use it",
+    "## How it was trained",
+    "## Scores",
+    "## Limits",
+    "Licence:",
+]
 PROMPTS = ["\n", "A", "KING HENRY:\nMy lord, "]
 
 
@@ -87,7 +102,9 @@ def test_the_seed_decides_the_sample(model):
 
 
 def test_stream_gives_the_same_text(model):
-    assert "".join(model.stream("A", 30, seed=3, stop=[])) == model.generate("A", 30, seed=3, stop=[])
+    assert "".join(model.stream("A", 30, seed=3, stop=[])) == model.generate(
+        "A", 30, seed=3, stop=[]
+    )
 
 
 def test_score_agrees_with_the_golden_logits(model, golden):
@@ -151,7 +168,12 @@ def test_the_card_is_complete_and_its_scores_are_the_measured_ones(folder, name)
     assert f'get("{name}")' in card
     assert f"tfgen train {name}" in card
     results = json.loads((folder / "results.json").read_text())
-    for key in ("nats_per_character", "bits_per_character", "crop_nats_per_token", "copied_40_characters"):
+    for key in (
+        "nats_per_character",
+        "bits_per_character",
+        "crop_nats_per_token",
+        "copied_40_characters",
+    ):
         assert re.search(rf"\| *{results[key]:.3f}\b", card), (key, results[key])
     assert f"{results['parameters']:,}" in card
 

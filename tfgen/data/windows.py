@@ -28,9 +28,7 @@ class Windows:
         InputError: If the tokens do not fill one batch, or an argument is out of range.
     """
 
-    def __init__(
-        self, tokens, window, batch_size, seed=0, carry_state=False, drop_remainder=True
-    ):
+    def __init__(self, tokens, window, batch_size, seed=0, carry_state=False, drop_remainder=True):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
             if value < least:

@@ -6,7 +6,6 @@ import logging
 import keras
 import tensorflow as tf
 
-from tfgen.errors import InputError
 from tfgen.files import atomic_folder
 
 

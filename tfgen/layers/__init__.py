@@ -5,3 +5,4 @@ from tfgen.layers.gru import GRU
 from tfgen.layers.lstm import LSTM
 from tfgen.layers.past_attention import PastAttention
 
+__all__ = ["ClipByValue", "GRU", "LSTM", "PastAttention"]

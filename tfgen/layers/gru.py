@@ -33,7 +33,9 @@ class GRU(FastRecurrent, keras.layers.GRU):
     def project(self, inputs):
         projected = dense(inputs, self.cell.kernel)
         # The second row of the bias belongs to the recurrent product.
-        return projected + as_tensor(self.cell.bias, inputs.dtype)[0] if self.use_bias else projected
+        return (
+            projected + as_tensor(self.cell.bias, inputs.dtype)[0] if self.use_bias else projected
+        )
 
     def scan(self, projected, state, mask=None, recurrent_mask=None):
         kernel, bias = self._recurrent_weights(projected.dtype)

@@ -59,7 +59,10 @@ class AutoregressiveGenerator(SequenceGenerator):
         self.token_nats = tf.function(self._nats_core, jit_compile=True, autograph=False)
         self._prefill_graph = tf.function(
             self._prefill,
-            input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
+            input_signature=[
+                tf.TensorSpec([None, None], tf.int32),
+                tf.TensorSpec([None], tf.int32),
+            ],
             autograph=False,
         )
         self._generate_graph = tf.function(
@@ -191,8 +194,12 @@ class AutoregressiveGenerator(SequenceGenerator):
         if prompt and not strip_prompt:
             yield prompt
         limit = options.pop("max_new_tokens")
-        longest_stop = max((len(self.tokenizer.encode(text)) for text in options["stop"]), default=0)
-        options = {name: tf.constant(value, _ARGUMENTS[name].dtype) for name, value in options.items()}
+        longest_stop = max(
+            (len(self.tokenizer.encode(text)) for text in options["stop"]), default=0
+        )
+        options = {
+            name: tf.constant(value, _ARGUMENTS[name].dtype) for name, value in options.items()
+        }
         options["stop"] = tf.reshape(options["stop"], [-1])
         sampling = self._sampling(**options)
         carry = self._begin(tf.constant([prompt]), sampling, 1)
@@ -314,7 +321,9 @@ class AutoregressiveGenerator(SequenceGenerator):
         """Reads the prompts; returns the `Carry` of `num_samples` rows for each."""
         ids, lengths = self._start_and(prompts)
         state, logits, seen = self._prefill_graph(ids, lengths)
-        rows = tf.nest.map_structure(lambda x: tf.repeat(x, num_samples, axis=0), (state, logits, seen))
+        rows = tf.nest.map_structure(
+            lambda x: tf.repeat(x, num_samples, axis=0), (state, logits, seen)
+        )
         return decoding.start(*rows, sampling.stops)
 
     def _start_and(self, texts):

@@ -76,7 +76,9 @@ class SequenceGenerator(keras.Model):
         The loss is the model's own, so there is none to give.
         """
         if optimizer is None:
-            optimizer = keras.optimizers.AdamW(2e-3, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
+            optimizer = keras.optimizers.AdamW(
+                2e-3, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0
+            )
         jit_compile = self.jit_compile_training if jit_compile is None else jit_compile
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 

@@ -76,10 +76,16 @@ class RecurrentGenerator(AutoregressiveGenerator):
     ):
         _check(isinstance(cell, str) and cell in CELLS, "cell must be 'lstm' or 'gru'", cell=cell)
         for name, value in {"units": units, "layers": layers}.items():
-            _check(_is_int(value) and value >= 1, f"{name} must be a whole number >= 1", **{name: value})
+            _check(
+                _is_int(value) and value >= 1,
+                f"{name} must be a whole number >= 1",
+                **{name: value},
+            )
         for name, rate in {"dropout": dropout, "recurrent_dropout": recurrent_dropout}.items():
             _check(
-                _is_number(rate) and 0 <= rate < 1, f"{name} must be a number in [0, 1)", **{name: rate}
+                _is_number(rate) and 0 <= rate < 1,
+                f"{name} must be a number in [0, 1)",
+                **{name: rate},
             )
         flags = {"layer_norm": layer_norm, "residual": residual, "tie_embeddings": tie_embeddings}
         for name, flag in flags.items():
@@ -116,7 +122,9 @@ class RecurrentGenerator(AutoregressiveGenerator):
                 return_sequences=True,
                 return_state=True,
                 kernel_initializer=keras.initializers.GlorotUniform(self._layer_seed(1, index)),
-                recurrent_initializer=keras.initializers.Orthogonal(seed=self._layer_seed(2, index)),
+                recurrent_initializer=keras.initializers.Orthogonal(
+                    seed=self._layer_seed(2, index)
+                ),
                 dtype=self.dtype_policy,
                 name=f"{cell}_{index}",
             )
@@ -302,7 +310,7 @@ def _look_up(table, ids):
 
 def _check(condition, rule, **received):
     if not condition:
-        (name, value), = received.items()
+        ((name, value),) = received.items()
         raise ValueError(f"{rule}. Received: {name}={value!r}")
 
 

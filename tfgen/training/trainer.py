@@ -150,7 +150,9 @@ class _Run:
                         config.clip_norm,
                         speed,
                     )
-                    bar.set_postfix_str(f"loss {mean:.4f}, {speed:,.0f} tokens/s{self._best_so_far()}")
+                    bar.set_postfix_str(
+                        f"loss {mean:.4f}, {speed:,.0f} tokens/s{self._best_so_far()}"
+                    )
                     losses, norms = [], []
                 paused = time.perf_counter()
                 self._between_steps(batch)
@@ -271,7 +273,9 @@ class _Run:
             self._say("There is no checkpoint yet: starting from the first step.")
             return
         arrays, record = found
-        self._assign({k.removeprefix("model/"): v for k, v in arrays.items() if k.startswith("model/")})
+        self._assign(
+            {k.removeprefix("model/"): v for k, v in arrays.items() if k.startswith("model/")}
+        )
         for index, variable in enumerate(self.optimizer.variables):
             variable.assign(arrays[f"optimizer/{index}"])
         if "state/0" in arrays:

@@ -4,9 +4,8 @@ import os
 from pathlib import Path
 
 from tfgen.errors import InputError
+from tfgen.models import RECIPE, WEIGHTS
 
-RECIPE = "recipe.toml"
-WEIGHTS = "model.weights.h5"
 RESULTS = "results.json"
 CARD = "README.md"
 

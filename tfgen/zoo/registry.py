@@ -16,7 +16,7 @@ from tfgen.zoo.folders import (
     model_folder,
     shipped_folder,
 )
-from tfgen.zoo.layers import LAYERS, LayerRow
+from tfgen.zoo.layers import LAYERS
 from tfgen.zoo.signatures import check_call
 
 KINDS = ("entry", "family", "layer")
@@ -272,9 +272,7 @@ def _family_recipe(item, overrides):
     arguments = item.row.arguments()
     sampling = GenerationConfig.__dataclass_fields__
     generation = {
-        key: value
-        for key, value in overrides.items()
-        if key in sampling and key not in arguments
+        key: value for key, value in overrides.items() if key in sampling and key not in arguments
     }
     model = {
         key: value
