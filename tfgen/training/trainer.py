@@ -126,7 +126,7 @@ class _Run:
             disable=not self.progress,
             dynamic_ncols=True,
         )
-        batches = iter(self.windows["train"].dataset(self.step).prefetch(2))
+        batches = iter(self.windows["train"].dataset(self.step))
         losses, norms, started = [], [], time.perf_counter()
         with _stop_signal() as stopped, bar:
             while self.step < config.steps:
@@ -145,7 +145,7 @@ class _Run:
                     self.dashboard.progress(
                         self.step,
                         mean,
-                        float(self._learning_rate()),
+                        float(self.optimizer.learning_rate),
                         [value.numpy() for value in norms],
                         config.clip_norm,
                         speed,
@@ -202,9 +202,9 @@ class _Run:
         last = self.step == config.steps
         if self._due(config.validate_every) or last:
             self._validate()
-        if config.sample_every and (self._due(config.sample_every) or last):
+        if self._due(config.sample_every):
             self.dashboard.samples(self.step)
-        if config.histogram_every and (self._due(config.histogram_every) or last):
+        if self._due(config.histogram_every):
             self.dashboard.histograms(self.step, batch[:, :-1])
         if self._due(config.checkpoint_every) or last:
             self._save()
@@ -308,9 +308,6 @@ class _Run:
         if not math.isfinite(self.best["loss"]):
             return ""
         return f", validation {self.best['loss']:.4f} at step {self.best['step']}"
-
-    def _learning_rate(self):
-        return self.optimizer.learning_rate
 
     def _check_finite(self, loss):
         if not math.isfinite(loss):
