@@ -114,6 +114,16 @@ class TrainingConfig(_Section):
     carry_state: bool = _field(
         False, "carry the state from window to window (truncated backpropagation through time)"
     )
+    precision: str = _field(
+        "float32",
+        "what the products of a step are computed in; weights and updates are float32 in any case",
+        choices=("float32", "mixed_bfloat16"),
+    )
+    optimizer: str = _field(
+        "adamw",
+        "adamw, or muon, which makes the update of a matrix orthogonal and leaves the rest to adamw",
+        choices=("adamw", "muon"),
+    )
     learning_rate: float = _field(2e-3, "the highest learning rate, after the warm-up", above=0)
     warmup_steps: int = _field(100, "steps over which the learning rate rises from 0", low=0)
     final_learning_rate: float = _field(

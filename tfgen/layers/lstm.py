@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.recurrent import FastRecurrent, as_tensor, dense
+from tfgen.layers.products import as_tensor, dense
+from tfgen.layers.recurrent import FastRecurrent
 from tfgen.layers.recurrent_kernels import lstm_cell, lstm_sequence
 
 

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.recurrent import as_tensor
+from tfgen.layers.products import as_tensor
 
 
 @keras.saving.register_keras_serializable(package="tfgen")

@@ -78,22 +78,5 @@ class FastRecurrent:
         return outputs[-1], tf.transpose(outputs, [1, 0, 2]), state
 
 
-def as_tensor(variable, dtype):
-    """The value of a Keras variable: `tf.custom_gradient` refuses the variable itself."""
-    return tf.cast(tf.convert_to_tensor(variable), dtype)
-
-
-def dense(inputs, kernel):
-    """`inputs @ kernel` over the last axis, as one product of matrices.
-
-    `tf.matmul` of three dimensions with two takes the second for a batch of equal matrices, and its
-    gradient then is as many matrices as there are positions, added up afterwards.
-    """
-    kernel = as_tensor(kernel, inputs.dtype)
-    rows = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)
-    outputs = tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], [kernel.shape[1]]], axis=0))
-    return tf.ensure_shape(outputs, [*inputs.shape[:-1], kernel.shape[1]])
-
-
 def _has_gpu():
     return bool(tf.config.list_physical_devices("GPU"))

@@ -84,6 +84,11 @@ FAMILIES = {
         {"cell": "gru"},
         "GRU layers over an embedding: as the LSTM, with three quarters of its weights",
     ),
+    "transformer": Family(
+        "tfgen.models.transformer:TransformerDecoder",
+        {},
+        "blocks of causal attention: a GPT or a Llama, by its arguments",
+    ),
 }
 
 
@@ -101,12 +106,13 @@ def family(name):
     return FAMILIES[key]
 
 
-def build(recipe, tokenizer=None):
+def build(recipe, tokenizer=None, dtype="float32"):
     """Returns a new model, its weights drawn at random.
 
     Args:
         recipe: A `Recipe`. Its `training.seed` seeds the weights unless `[model]` has a `seed`.
         tokenizer: The fitted tokenizer; by default bytes, which need no fitting.
+        dtype: Keras' dtype policy, e.g. `"mixed_bfloat16"` to train in.
 
     Raises:
         InputError: For a `[model]` key that the family does not take, or a value it refuses.
@@ -120,7 +126,9 @@ def build(recipe, tokenizer=None):
     if "seed" in allowed:
         arguments.setdefault("seed", recipe.training.seed)
     with _as_input_error(f"[model] of family '{recipe.family}'"):
-        model = chosen.load()(tokenizer=tokenizer, generation=recipe.generation, **arguments)
+        model = chosen.load()(
+            tokenizer=tokenizer, generation=recipe.generation, dtype=dtype, **arguments
+        )
     model.recipe = recipe
     return model
 

@@ -1,12 +1,17 @@
 """`AutoregressiveGenerator`: models that predict the next token, whatever their network."""
 
+import contextlib
+import functools
+import re
 from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
 
+from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
 from tfgen.models.base import SequenceGenerator
+from tfgen.models.conditions import condition_specs, condition_tensors
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
 from tfgen.sampling.tokens import check_sampling_arguments
@@ -19,6 +24,8 @@ TOKENS_BUCKET = 64
 # Positions that `score` handles at once, and tokens that `stream` draws at once.
 SCORE_CHUNK = 256
 STREAM_CHUNK = 8
+# Tokens that `stream` makes room for at a time.
+STREAM_ROOM = 1024
 
 _ARGUMENTS = {
     "prompts": tf.TensorSpec([None], tf.string),
@@ -33,6 +40,7 @@ _ARGUMENTS = {
     "seed": tf.TensorSpec([], tf.int64),
     "strip_prompt": tf.TensorSpec([], tf.bool),
 }
+POOLINGS = ("mean", "last")
 
 
 class AutoregressiveGenerator(SequenceGenerator):
@@ -42,10 +50,14 @@ class AutoregressiveGenerator(SequenceGenerator):
 
     - `initial_state(batch_size)`: a nest of tensors `(batch, ...)`;
     - `hidden_states(ids, state, mask, training, key)` -> `(hidden, state)`: the network over
-      int32 `(batch, time)`, hidden `(batch, time, width)`; masked positions leave the state alone;
+      int32 `(batch, time)`, hidden `(batch, time, width)`; masked positions leave the state alone,
+      and a state of None is that of the beginning;
     - `logits(hidden)`: `(..., width)` -> `(..., vocabulary)`;
-    - `stepper()`: a function `(ids (batch,), state)` -> `(logits, state)` for the decoding loop, in
-      which what is the same at every position has been computed beforehand.
+    - `stepper()`: a function `(ids (batch,), state)` -> `(hidden (batch, width), state)` for the
+      decoding loop, in which what is the same at every position has been computed beforehand.
+
+    One whose state grows with the text also says how, by `reserve` and `state_invariants`; one that
+    reads several tokens in less time than one after another does so in `verifier`.
 
     Every text is understood to follow a line break, so an empty prompt starts a line.
     """
@@ -57,25 +69,36 @@ class AutoregressiveGenerator(SequenceGenerator):
         # prompts and scoring are left to the graph, which takes any shape at once.
         self._decode = tf.function(self._decode_core, jit_compile=True, autograph=False)
         self.token_nats = tf.function(self._nats_core, jit_compile=True, autograph=False)
-        self._prefill_graph = tf.function(
-            self._prefill,
-            input_signature=[
-                tf.TensorSpec([None, None], tf.int32),
-                tf.TensorSpec([None], tf.int32),
-            ],
-            autograph=False,
+
+    @functools.cached_property
+    def _begin_graph(self):
+        sampling = decoding.Sampling(
+            **{name: _ARGUMENTS[name] for name in decoding.Sampling._fields if name != "stops"},
+            stops=tf.TensorSpec([None, None], tf.int32),
         )
-        self._generate_graph = tf.function(
-            self._generate_texts, input_signature=list(_ARGUMENTS.values()), autograph=False
-        )
-        self._score_graph = tf.function(
-            self._score_texts, input_signature=[_ARGUMENTS["prompts"]], autograph=False
-        )
+        count = tf.TensorSpec([], tf.int32)
+        specs = [_ARGUMENTS["prompts"], sampling, count, count, self._condition_specs()]
+        return tf.function(self._begin, input_signature=specs, autograph=False)
+
+    @functools.cached_property
+    def _generate_graph(self):
+        specs = {**_ARGUMENTS, **self._condition_specs()}
+        return tf.function(self._generate_texts, input_signature=[specs], autograph=False)
+
+    @functools.cached_property
+    def _score_graph(self):
+        specs = self._text_specs()
+        return tf.function(self._score_texts, input_signature=[specs], autograph=False)
+
+    @functools.cached_property
+    def _encode_graph(self):
+        specs = self._text_specs()
+        return tf.function(self._encode_texts, input_signature=[specs], autograph=False)
 
     def initial_state(self, batch_size):
         raise NotImplementedError
 
-    def hidden_states(self, ids, state, mask=None, training=False, key=None):
+    def hidden_states(self, ids, state=None, mask=None, training=False, key=None):
         raise NotImplementedError
 
     def logits(self, hidden):
@@ -84,18 +107,58 @@ class AutoregressiveGenerator(SequenceGenerator):
     def stepper(self):
         raise NotImplementedError
 
-    def call(self, inputs, training=False):
+    # Whether a state has the same size however long the text is.
+    state_is_constant = True
+    # What a family takes conditions of; see `tfgen.models.conditions`.
+    num_classes = None
+    condition_width = None
+
+    def reserve(self, state, count):
+        """A state in which `count` more tokens have room; one of constant size is as it is."""
+        return state
+
+    def state_invariants(self, state):
+        """The shapes of a state for `tf.while_loop`: what grows from token to token is None."""
+        return tf.nest.map_structure(lambda tensor: tensor.shape, state)
+
+    def verifier(self):
+        """Reading several tokens at once, with the choice of taking the last ones back.
+
+        Returns:
+            `(verify, rewind)`: `verify(ids (batch, count), state)` -> `(hidden (batch, count,
+            width), marks)`, and `rewind(marks, kept (batch,))` -> the state after so many of the
+            ids, none to all of them.
+        """
+        step = self.stepper()
+
+        def verify(ids, state):
+            hidden, states = [], [state]
+            for index in range(ids.shape[1]):
+                output, state = step(ids[:, index], state)
+                hidden.append(output)
+                states.append(state)
+            marks = tf.nest.map_structure(lambda *tensors: tf.stack(tensors, axis=1), *states)
+            return tf.stack(hidden, axis=1), marks
+
+        def rewind(marks, kept):
+            return tf.nest.map_structure(lambda tensor: tf.gather(tensor, kept, batch_dims=1), marks)
+
+        return verify, rewind
+
+    def call(self, inputs, condition=None, training=False):
         """Logits `(batch, time, vocabulary)` of the token after each of int `(batch, time)`."""
         inputs = tf.cast(inputs, tf.int32)
-        state = self.initial_state(tf.shape(inputs)[0])
         key = random.root(self.seed, random.DROPOUT) if training else None
-        hidden, _ = self.hidden_states(inputs, state, training=training, key=key)
+        conditioned = {} if condition is None else {"condition": condition}
+        hidden, _ = self.hidden_states(inputs, training=training, key=key, **conditioned)
         return self.logits(hidden)
 
     def batch_loss(self, batch, key=None, state=None, training=False):
-        inputs, targets = (tf.cast(ids, tf.int32) for ids in batch)
-        state = self.initial_state(tf.shape(inputs)[0]) if state is None else state
-        hidden, state = self.hidden_states(inputs, state, training=training, key=key)
+        inputs, targets = (tf.cast(ids, tf.int32) for ids in batch[:2])
+        conditioned = {"condition": batch[2]} if len(batch) > 2 else {}
+        hidden, state = self.hidden_states(
+            inputs, state, training=training, key=key, **conditioned
+        )
         logits = tf.cast(self.logits(hidden), tf.float32)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
         return tf.reduce_mean(loss), state
@@ -113,6 +176,8 @@ class AutoregressiveGenerator(SequenceGenerator):
         num_samples=1,
         seed=None,
         strip_prompt=False,
+        condition=None,
+        guidance_scale=1.0,
     ):
         """Continues texts.
 
@@ -136,6 +201,12 @@ class AutoregressiveGenerator(SequenceGenerator):
             seed: An integer. The same seed gives the same text, on every call and in the
                 SavedModel; None takes a new one each time.
             strip_prompt: Return what follows the prompt only.
+            condition: What the texts are conditioned on, if the model takes a condition: a class or
+                one for each text; an array `(items, condition_width)` or a list of them. None is no
+                condition.
+            guidance_scale: Above 1 draws texts that are more like their condition than those of the
+                training data (classifier-free guidance, arXiv:2207.12598, on logits as in
+                arXiv:2306.17806); it costs a second row for each text.
 
         Returns:
             A text for a text, a list for a list; with `num_samples` above 1 a list of so many
@@ -150,15 +221,20 @@ class AutoregressiveGenerator(SequenceGenerator):
             max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, stop
         )
         check_sampling_arguments(num_samples=num_samples)
+        condition = self._condition(condition, len(texts), guidance_scale)
         if not texts:
             return []
-        arrays = self._generate_graph(
-            tf.constant(texts),
-            **options,
-            num_samples=num_samples,
-            seed=_seed(seed),
-            strip_prompt=strip_prompt,
-        )
+        with _as_input_error():
+            arrays = self._generate_graph(
+                _tensors(
+                    prompts=texts,
+                    **options,
+                    num_samples=num_samples,
+                    seed=_seed(seed),
+                    strip_prompt=strip_prompt,
+                    **condition,
+                )
+            )
         samples = [[text.decode("utf-8") for text in row] for row in arrays.numpy()]
         results = samples if num_samples > 1 else [row[0] for row in samples]
         return results[0] if single else results
@@ -175,6 +251,8 @@ class AutoregressiveGenerator(SequenceGenerator):
         stop=None,
         seed=None,
         strip_prompt=False,
+        condition=None,
+        guidance_scale=1.0,
     ):
         """Continues one text piece by piece; joined, the pieces are what `generate` returns.
 
@@ -188,9 +266,10 @@ class AutoregressiveGenerator(SequenceGenerator):
             max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, stop
         )
         (prompt,) = _texts("prompt", [prompt])
-        return self._pieces(prompt, options, _seed(seed), strip_prompt)
+        condition = self._condition(condition, 1, guidance_scale)
+        return self._pieces(prompt, options, condition, _seed(seed), strip_prompt)
 
-    def _pieces(self, prompt, options, seed, strip_prompt):
+    def _pieces(self, prompt, options, condition, seed, strip_prompt):
         if prompt and not strip_prompt:
             yield prompt
         limit = options.pop("max_new_tokens")
@@ -202,7 +281,13 @@ class AutoregressiveGenerator(SequenceGenerator):
         }
         options["stop"] = tf.reshape(options["stop"], [-1])
         sampling = self._sampling(**options)
-        carry = self._begin(tf.constant([prompt]), sampling, 1)
+        # Room for the whole text at once, because each size of a state is compiled for.
+        room = _bucket(min(limit, STREAM_ROOM), TOKENS_BUCKET)
+        with _as_input_error():
+            carry = self._begin_graph(
+                tf.constant([prompt]), sampling, tf.constant(1), room, condition
+            )
+        scale = condition.get("guidance_scale")
         key = random.root(seed, random.SAMPLING)
         decoder = self.tokenizer.decoder()
         drawn, shown = np.zeros([0], np.int32), 0
@@ -211,7 +296,9 @@ class AutoregressiveGenerator(SequenceGenerator):
             buffer = tf.zeros([1, STREAM_CHUNK], tf.int32)
             # Tensors, because a function is traced anew for every other Python number.
             first, count = tf.constant(len(drawn)), tf.constant(count)
-            tokens, carry = self._decode(carry, buffer, first, count, key, sampling)
+            if len(drawn) and len(drawn) % room == 0:
+                carry = carry._replace(state=self._reserve(carry.state, room, scale))
+            tokens, carry = self._decode(carry, buffer, first, count, key, sampling, scale)
             new = tokens.numpy()[0, : int(carry.drawn[0]) - len(drawn)]
             drawn = np.concatenate([drawn, new])
             # What may yet be cut off as part of a stop text is held back.
@@ -227,11 +314,12 @@ class AutoregressiveGenerator(SequenceGenerator):
         if piece:
             yield piece
 
-    def score(self, texts):
+    def score(self, texts, condition=None):
         """How likely the model finds texts, each taken to follow a line break.
 
         Args:
             texts: A text or a list of texts.
+            condition: See `generate`.
 
         Returns:
             A dict of float64 arrays `(texts,)`, or of numbers for a single text: `log_likelihood`
@@ -239,12 +327,39 @@ class AutoregressiveGenerator(SequenceGenerator):
             text has a log-likelihood of 0 and NaN per character.
         """
         single = isinstance(texts, str)
-        result = self._score_graph(tf.constant(_texts("texts", texts), tf.string))
+        texts = _texts("texts", texts)
+        condition = self._condition(condition, len(texts))
+        with _as_input_error():
+            result = self._score_graph({"texts": tf.constant(texts, tf.string), **condition})
         result = {name: value.numpy() for name, value in result.items()}
         return {name: value[0] for name, value in result.items()} if single else result
 
+    def encode(self, texts, pooling="mean", condition=None):
+        """Embeds texts: the last hidden states, pooled over the positions of each text.
+
+        Args:
+            texts: A text or a list of texts.
+            pooling: `"mean"` of all positions, or the `"last"` one, which has read the whole text.
+            condition: See `generate`.
+
+        Returns:
+            float32 array `(texts, width)`, or `(width,)` for a single text.
+
+        Raises:
+            InputError: For another pooling.
+        """
+        if pooling not in POOLINGS:
+            raise unknown("pooling", pooling, POOLINGS)
+        single = isinstance(texts, str)
+        texts = _texts("texts", texts)
+        condition = self._condition(condition, len(texts))
+        with _as_input_error():
+            result = self._encode_graph({"texts": tf.constant(texts, tf.string), **condition})
+        result = result[pooling].numpy()
+        return result[0] if single else result
+
     def export(self, filepath, **kwargs):
-        """Writes a SavedModel that generates and scores with TensorFlow alone.
+        """Writes a SavedModel that generates, scores and encodes with TensorFlow alone.
 
         Its signatures take any number of texts:
 
@@ -252,24 +367,38 @@ class AutoregressiveGenerator(SequenceGenerator):
           a new seed for every call;
         - `generate`: `prompts` and, as tensors, every argument of `generate` -> `texts`
           `(batch, num_samples)`; the same text for the same seed as this model;
-        - `score`: `texts` -> what `score` returns.
+        - `score`: `texts` -> what `score` returns;
+        - `encode`: `texts` -> `mean` and `last`, each `(batch, width)`.
+
+        A model that takes a condition has it as a further argument of each: `condition` `(batch,)`,
+        -1 for none, or `condition` `(batch, items, width)` with `condition_valid` `(batch, items)`.
 
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
         """
+        texts = self._text_specs()
+        prompts = {"prompts": texts["texts"], **texts}
+        del prompts["texts"]
         write_saved_model(
             filepath,
             {
-                "serving_default": (self._serve, {"prompts": _ARGUMENTS["prompts"]}),
-                "generate": (self._serve_generate, _ARGUMENTS),
-                "score": (self._score_texts, {"texts": _ARGUMENTS["prompts"]}),
+                "serving_default": (
+                    lambda **arguments: self._serve(arguments),
+                    prompts,
+                ),
+                "generate": (
+                    lambda **arguments: {"texts": self._generate_texts(arguments)},
+                    {**_ARGUMENTS, **self._condition_specs()},
+                ),
+                "score": (lambda **arguments: self._score_texts(arguments), texts),
+                "encode": (lambda **arguments: self._encode_texts(arguments), texts),
             },
             **kwargs,
         )
 
     # Text around the compiled cores. These run as graphs, here and in the SavedModel.
 
-    def _serve(self, prompts):
+    def _serve(self, arguments):
         defaults = self._options()
         stop = tf.constant(defaults.pop("stop"), tf.string)
         # A graph holds no other source of a new seed: this draw is the one that is not stateless.
@@ -282,49 +411,92 @@ class AutoregressiveGenerator(SequenceGenerator):
             seed=0,
             seed2=0,
         )
-        texts = self._generate_texts(
-            prompts, **{**defaults, "stop": stop}, num_samples=1, seed=seed, strip_prompt=False
-        )
+        if self._condition_specs():
+            defaults["guidance_scale"] = 1.0
+        rest = {"stop": stop, "num_samples": 1, "seed": seed, "strip_prompt": False}
+        texts = self._generate_texts(_tensors(**defaults, **rest, **arguments))
         return {"texts": texts[:, 0]}
 
-    def _serve_generate(self, **arguments):
-        return {"texts": self._generate_texts(**arguments)}
-
-    def _generate_texts(
-        self,
-        prompts,
-        max_new_tokens,
-        temperature,
-        top_k,
-        top_p,
-        min_p,
-        repetition_penalty,
-        stop,
-        num_samples,
-        seed,
-        strip_prompt,
-    ):
+    def _generate_texts(self, arguments):
         """`generate` as a graph; returns strings `(batch, num_samples)`."""
-        sampling = self._sampling(temperature, top_k, top_p, min_p, repetition_penalty, stop)
-        carry = self._begin(prompts, sampling, num_samples)
-        capacity = _bucket(max_new_tokens, TOKENS_BUCKET)
+        prompts, count = arguments["prompts"], arguments["max_new_tokens"]
+        num_samples, scale = arguments["num_samples"], arguments.get("guidance_scale")
+        names = decoding.Sampling._fields[:-1]
+        sampling = self._sampling(*(arguments[name] for name in names), arguments["stop"])
+        capacity = _bucket(count, TOKENS_BUCKET)
+        condition = {name: arguments[name] for name in self._condition_specs()}
+        carry = self._begin(prompts, sampling, num_samples, capacity, condition)
         buffer = tf.zeros([tf.shape(carry.logits)[0], capacity], tf.int32)
-        key = random.root(seed, random.SAMPLING)
-        first = tf.constant(0)
-        tokens, carry = self._decode(carry, buffer, first, max_new_tokens, key, sampling)
+        key = random.root(arguments["seed"], random.SAMPLING)
+        tokens, carry = self._decode(carry, buffer, tf.constant(0), count, key, sampling, scale)
         texts = self.tokenizer.detokenize(tokens, carry.drawn - carry.trim)
         texts = tf.reshape(texts, [-1, num_samples])
-        prefix = tf.where(strip_prompt, tf.zeros_like(prompts), prompts)
+        prefix = tf.where(arguments["strip_prompt"], tf.zeros_like(prompts), prompts)
         return tf.strings.join([tf.repeat(prefix[:, None], num_samples, axis=1), texts])
 
-    def _begin(self, prompts, sampling, num_samples):
-        """Reads the prompts; returns the `Carry` of `num_samples` rows for each."""
+    def _begin(self, prompts, sampling, num_samples, count, condition):
+        """Reads the prompts; returns the `Carry` of `num_samples` rows for each.
+
+        The state has room for `count` tokens.
+        """
         ids, lengths = self._start_and(prompts)
-        state, logits, seen = self._prefill_graph(ids, lengths)
+        state, logits, seen = self._prefill(ids, lengths, condition)
+        state = self._reserve(state, count, condition.get("guidance_scale"))
         rows = tf.nest.map_structure(
             lambda x: tf.repeat(x, num_samples, axis=0), (state, logits, seen)
         )
         return decoding.start(*rows, sampling.stops)
+
+    # Conditions. With guidance each text has two rows, one that knows the condition and one that
+    # does not. They stand in a second axis of the state: whoever selects or repeats texts takes
+    # both.
+
+    def _condition_specs(self):
+        specs = condition_specs(self.num_classes, self.condition_width)
+        return {**specs, "guidance_scale": tf.TensorSpec([], tf.float32)} if specs else {}
+
+    def _text_specs(self):
+        """The tensors of a function of texts, which knows no guidance."""
+        given = condition_specs(self.num_classes, self.condition_width)
+        return {"texts": _ARGUMENTS["prompts"], **given}
+
+    def _condition(self, value, count, guidance_scale=None):
+        """The tensors of a condition that a person gave."""
+        tensors = condition_tensors(value, count, self.num_classes, self.condition_width)
+        if guidance_scale is not None:
+            check_sampling_arguments(guidance_scale=guidance_scale)
+            if tensors:
+                tensors["guidance_scale"] = tf.constant(guidance_scale, tf.float32)
+            elif guidance_scale != 1:
+                raise InputError(
+                    "guidance_scale is for models made with num_classes or condition_width; "
+                    f"this one has neither. Received: guidance_scale={guidance_scale}"
+                )
+        return tensors
+
+    def _first_state(self, batch, condition, guided=False):
+        """The state before a text, `2 * batch` rows of it if guided."""
+        if not condition:
+            return self.initial_state(batch)
+        tensors = {name: condition[name] for name in condition if name != "guidance_scale"}
+        if guided:
+            tensors = {name: tf.repeat(value, 2, axis=0) for name, value in tensors.items()}
+            tensors["hidden"] = tf.range(2 * batch) % 2 == 1
+            batch = 2 * batch
+        return self.initial_state(batch, **tensors)
+
+    def _reserve(self, state, count, scale):
+        if scale is None:
+            return self.reserve(state, count)
+        return _paired(self.reserve(_unpaired(state), count))
+
+    def _guided(self, logits, scale):
+        """Logits `(batch, vocabulary)` of rows, or of pairs of rows if there is a scale."""
+        logits = tf.cast(logits, tf.float32)
+        if scale is None:
+            return logits
+        given, free = logits[0::2], logits[1::2]
+        return free + scale * (given - free)
 
     def _start_and(self, texts):
         """Tokens int32 `(batch, time)` of each text behind a line break, and their lengths."""
@@ -336,8 +508,23 @@ class AutoregressiveGenerator(SequenceGenerator):
         stops = decoding.align_stops(*self.tokenizer.tokenize(stop))
         return decoding.Sampling(temperature, top_k, top_p, min_p, repetition_penalty, stops)
 
-    def _score_texts(self, texts):
+    def _encode_texts(self, arguments):
+        """`encode` as a graph, for every pooling."""
+        ids, lengths = self._start_and(arguments["texts"])
+        condition = {name: arguments[name] for name in arguments if name != "texts"}
+        state = self._first_state(tf.shape(ids)[0], condition)
+        valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]  # (batch, time)
+        hidden, _ = self.hidden_states(ids, state, mask=valid)
+        hidden = tf.cast(hidden, tf.float32)
+        share = tf.cast(valid, tf.float32) / tf.cast(lengths, tf.float32)[:, None]
+        return {
+            "mean": tf.reduce_sum(hidden * share[:, :, None], axis=1),
+            "last": tf.gather(hidden, lengths - 1, batch_dims=1),
+        }
+
+    def _score_texts(self, arguments):
         """`score` as a graph."""
+        texts = arguments["texts"]
         # What is not valid UTF-8 counts as the characters that it is read as.
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         ids, lengths = self._start_and(texts)
@@ -352,8 +539,14 @@ class AutoregressiveGenerator(SequenceGenerator):
             return chunk + 1, total + tf.reduce_sum(tf.cast(nats, tf.float64), axis=1), state
 
         total = tf.zeros(tf.shape(lengths), tf.float64)
-        state = self.initial_state(tf.shape(ids)[0])
-        _, nats, _ = tf.while_loop(lambda chunk, *_: chunk < steps, body, (0, total, state))
+        condition = {name: arguments[name] for name in arguments if name != "texts"}
+        state = self._first_state(tf.shape(ids)[0], condition)
+        _, nats, _ = tf.while_loop(
+            lambda chunk, *_: chunk < steps,
+            body,
+            (0, total, state),
+            (tf.TensorShape([]), total.shape, self.state_invariants(state)),
+        )
         characters = tf.strings.length(texts, unit="UTF8_CHAR")
         per_character = nats / tf.cast(characters, tf.float64)
         return {
@@ -365,23 +558,38 @@ class AutoregressiveGenerator(SequenceGenerator):
 
     # The compiled cores: numbers in, numbers out.
 
-    def _prefill(self, ids, lengths):
+    def _prefill(self, ids, lengths, condition):
         """The state after prompts, the logits of what follows, and which tokens they hold."""
         batch, time = tf.unstack(tf.shape(ids))
         valid = tf.range(time)[None] < lengths[:, None]  # (batch, time)
-        hidden, state = self.hidden_states(ids, self.initial_state(batch), mask=valid)
-        last = tf.gather(hidden, lengths - 1, batch_dims=1)  # (batch, width)
+        scale = condition.get("guidance_scale")
+        state = self._first_state(batch, condition, guided=scale is not None)
+        repeats = 1 if scale is None else 2
+        rows, row_valid, row_lengths = (tf.repeat(x, repeats, axis=0) for x in (ids, valid, lengths))
+        hidden, state = self.hidden_states(rows, state, mask=row_valid)
+        last = tf.gather(hidden, row_lengths - 1, batch_dims=1)  # (rows, width)
+        logits = self._guided(self.logits(last), scale)
         # The start token was not written by anybody, so it is not penalised as a repetition.
         counted = valid & (tf.range(time)[None] > 0)
         vocabulary = tf.range(self.tokenizer.vocabulary_size)
         seen = tf.reduce_any((ids[:, :, None] == vocabulary) & counted[:, :, None], axis=1)
-        return state, tf.cast(self.logits(last), tf.float32), seen
+        return (state if scale is None else _paired(state)), logits, seen
 
-    def _decode_core(self, carry, tokens, first, count, key, sampling):
+    def _decode_core(self, carry, tokens, first, count, key, sampling, scale=None):
+        step = self.stepper()
+
+        def next_logits(ids, state):
+            if scale is None:
+                hidden, state = step(ids, state)
+            else:
+                hidden, state = step(tf.repeat(ids, 2), _unpaired(state))
+                state = _paired(state)
+            return self._guided(self.logits(hidden), scale), state
+
         unknown_id = -1 if self.tokenizer.unknown_id is None else self.tokenizer.unknown_id
         forbidden = tf.range(self.tokenizer.vocabulary_size) == unknown_id
         return decoding.decode(
-            self.stepper(), carry, tokens, first, count, key, sampling, forbidden
+            next_logits, carry, tokens, first, count, key, sampling, forbidden
         )
 
     def _nats_core(self, ids, count, state):
@@ -421,6 +629,40 @@ class AutoregressiveGenerator(SequenceGenerator):
         stop = _texts("stop", default.stop if stop is None else stop)
         options["stop"] = [text for text in stop if text]
         return options
+
+
+def _paired(state):
+    """Rows `(2 * batch, ...)` as pairs `(batch, 2, ...)`."""
+    return tf.nest.map_structure(
+        lambda x: tf.reshape(x, tf.concat([[tf.shape(x)[0] // 2, 2], tf.shape(x)[1:]], 0)), state
+    )
+
+
+def _unpaired(state):
+    return tf.nest.map_structure(
+        lambda x: tf.reshape(x, tf.concat([[tf.shape(x)[0] * 2], tf.shape(x)[2:]], 0)), state
+    )
+
+
+def _tensors(**arguments):
+    """The arguments of `generate` as the tensors of its graph."""
+    dtypes = {name: spec.dtype for name, spec in _ARGUMENTS.items()}
+    return {
+        name: value if tf.is_tensor(value) else tf.constant(value, dtypes.get(name))
+        for name, value in arguments.items()
+    }
+
+
+@contextlib.contextmanager
+def _as_input_error():
+    """What a graph finds wrong with a text is the person's mistake."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(r"Too long: [^\n]*", str(error))
+        if not found:
+            raise
+        raise InputError(found.group()) from error
 
 
 def _bucket(length, smallest):

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfgen import models
@@ -55,16 +56,21 @@ class SequenceGenerator(keras.Model):
         """The training loss as a pure function.
 
         Args:
-            batch: `(inputs, targets)`.
+            batch: `(inputs, targets)`, or `(inputs, targets, condition)`.
             key: int32 `(2,)`; every random choice of this call is drawn from it. Needed if
                 `training`.
-            state: What an earlier call returned, to go on from there, or None.
+            state: What an earlier call returned, to go on from there, or None, with which nothing
+                worth keeping is returned.
             training: Whether dropout and the like are on.
 
         Returns:
             `(loss, state)`: a float32 scalar, in nats per token, and the state at the end.
         """
         raise NotImplementedError
+
+    def layer_seed(self, *numbers):
+        """A seed for an initialiser: one for every weight, from the model's own."""
+        return int(np.random.SeedSequence([self.seed % 2**64, *numbers]).generate_state(1)[0])
 
     def activations(self, inputs):
         """What the layers give for a batch of inputs: a dict from names to tensors, for histograms."""
@@ -89,24 +95,24 @@ class SequenceGenerator(keras.Model):
 
     def train_step(self, data):
         key = random.fold(random.root(self.seed, random.DROPOUT), self.optimizer.iterations.value)
-        pair = _pair(data)
+        batch = _batch(data)
         with tf.GradientTape() as tape:
-            loss, _ = self.batch_loss(pair, key, training=True)
+            loss, _ = self.batch_loss(batch, key, training=True)
             scaled = self.optimizer.scale_loss(loss)
         weights = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, [w.value for w in weights]), weights)
-        self._track(loss, pair)
+        self._track(loss, batch)
         return self.get_metrics_result()
 
     def test_step(self, data):
-        pair = _pair(data)
-        loss, _ = self.batch_loss(pair)
-        self._track(loss, pair)
+        batch = _batch(data)
+        loss, _ = self.batch_loss(batch)
+        self._track(loss, batch)
         return self.get_metrics_result()
 
-    def _track(self, loss, pair):
+    def _track(self, loss, batch):
         # Weighted as Keras does, or a last batch that is not full would count as a full one.
-        self._loss_tracker.update_state(loss, sample_weight=tf.shape(pair[0])[0])
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(batch[0])[0])
 
     def save(self, filepath, float16=False, **kwargs):
         """Writes the model as a folder that `tfgen.zoo.get` opens, or as a Keras file.
@@ -153,9 +159,21 @@ class SequenceGenerator(keras.Model):
         return cls(**{**config, "tokenizer": tokenizer})
 
 
-def _pair(data):
-    """`(inputs, targets)` of what `fit` was given: windows `(batch, time + 1)`, or a pair."""
+def _batch(data):
+    """`(inputs, targets)` of what `fit` was given: windows `(batch, time + 1)`, or a pair.
+
+    A conditional model is given a dict, `{"tokens": windows or inputs, "condition": ...}`.
+    """
     inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
     if weights is not None:
         raise ValueError("The loss has no weights for samples. Received: sample_weight")
-    return (inputs[:, :-1], inputs[:, 1:]) if targets is None else (inputs, targets)
+    condition = ()
+    if isinstance(inputs, dict):
+        if inputs.keys() != {"tokens", "condition"}:
+            raise ValueError(
+                "A dict of inputs must have the keys 'tokens' and 'condition'. "
+                f"Received: keys={sorted(inputs)}"
+            )
+        inputs, condition = inputs["tokens"], (inputs["condition"],)
+    pair = (inputs[:, :-1], inputs[:, 1:]) if targets is None else (inputs, targets)
+    return (*pair, *condition)

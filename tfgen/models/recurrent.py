@@ -1,15 +1,13 @@
 """`RecurrentGenerator`: LSTM and GRU text models."""
 
-import numbers
-
 import keras
-import numpy as np
 import tensorflow as tf
 
+from tfgen.layers.checks import check, check_choice, check_flag, check_rate, check_whole
 from tfgen.layers.gru import GRU
 from tfgen.layers.lstm import LSTM
 from tfgen.layers.past_attention import PastAttention
-from tfgen.layers.recurrent import as_tensor
+from tfgen.layers.products import as_tensor, look_up
 from tfgen.models.autoregressive import AutoregressiveGenerator
 from tfgen.sampling import random
 
@@ -74,33 +72,14 @@ class RecurrentGenerator(AutoregressiveGenerator):
         seed=None,
         **kwargs,
     ):
-        _check(isinstance(cell, str) and cell in CELLS, "cell must be 'lstm' or 'gru'", cell=cell)
-        for name, value in {"units": units, "layers": layers}.items():
-            _check(
-                _is_int(value) and value >= 1,
-                f"{name} must be a whole number >= 1",
-                **{name: value},
-            )
-        for name, rate in {"dropout": dropout, "recurrent_dropout": recurrent_dropout}.items():
-            _check(
-                _is_number(rate) and 0 <= rate < 1,
-                f"{name} must be a number in [0, 1)",
-                **{name: rate},
-            )
-        flags = {"layer_norm": layer_norm, "residual": residual, "tie_embeddings": tie_embeddings}
-        for name, flag in flags.items():
-            _check(isinstance(flag, bool), f"{name} must be True or False", **{name: flag})
-        _check(
-            _is_int(attention) and attention >= 0,
-            "attention must be a whole number >= 0",
-            attention=attention,
-        )
-        _check(
-            embedding is None or (_is_int(embedding) and embedding >= 1),
-            "embedding must be a whole number >= 1 or None",
-            embedding=embedding,
-        )
-        _check(
+        check_choice(CELLS, cell=cell)
+        check_whole(1, units=units, layers=layers)
+        check_rate(dropout=dropout, recurrent_dropout=recurrent_dropout)
+        check_flag(layer_norm=layer_norm, residual=residual, tie_embeddings=tie_embeddings)
+        check_whole(0, attention=attention)
+        if embedding is not None:
+            check_whole(1, embedding=embedding)
+        check(
             not tie_embeddings or embedding in (None, units),
             f"tie_embeddings needs embedding == units == {units}",
             embedding=embedding,
@@ -112,7 +91,7 @@ class RecurrentGenerator(AutoregressiveGenerator):
         self.token_embedding = keras.layers.Embedding(
             self.tokenizer.vocabulary_size,
             width,
-            embeddings_initializer=keras.initializers.RandomNormal(0.1, seed=self._layer_seed(0)),
+            embeddings_initializer=keras.initializers.RandomNormal(0.1, seed=self.layer_seed(0)),
             dtype=self.dtype_policy,
             name="token_embedding",
         )
@@ -121,9 +100,9 @@ class RecurrentGenerator(AutoregressiveGenerator):
                 units,
                 return_sequences=True,
                 return_state=True,
-                kernel_initializer=keras.initializers.GlorotUniform(self._layer_seed(1, index)),
+                kernel_initializer=keras.initializers.GlorotUniform(self.layer_seed(1, index)),
                 recurrent_initializer=keras.initializers.Orthogonal(
-                    seed=self._layer_seed(2, index)
+                    seed=self.layer_seed(2, index)
                 ),
                 dtype=self.dtype_policy,
                 name=f"{cell}_{index}",
@@ -137,13 +116,13 @@ class RecurrentGenerator(AutoregressiveGenerator):
         self.past_attention = None
         if attention:
             self.past_attention = PastAttention(
-                attention, seed=self._layer_seed(3), dtype=self.dtype_policy, name="past_attention"
+                attention, seed=self.layer_seed(3), dtype=self.dtype_policy, name="past_attention"
             )
         self.head = None
         if not tie_embeddings:
             self.head = keras.layers.Dense(
                 self.tokenizer.vocabulary_size,
-                kernel_initializer=keras.initializers.GlorotUniform(self._layer_seed(4)),
+                kernel_initializer=keras.initializers.GlorotUniform(self.layer_seed(4)),
                 dtype=self.dtype_policy,
                 name="head",
             )
@@ -190,7 +169,10 @@ class RecurrentGenerator(AutoregressiveGenerator):
             state["attention"] = self.past_attention.initial_state(batch_size, self.units)
         return state
 
-    def hidden_states(self, ids, state, mask=None, training=False, key=None, outputs=None):
+    def hidden_states(
+        self, ids, state=None, mask=None, training=False, key=None, outputs=None
+    ):
+        state = self.initial_state(tf.shape(ids)[0]) if state is None else state
         new_state = {"recurrent": []}
         # Where the first layer looks up its input in a projected table, this is only needed by
         # `residual`, and otherwise dropped from the graph.
@@ -203,7 +185,7 @@ class RecurrentGenerator(AutoregressiveGenerator):
                 )
             else:
                 if index == 0:
-                    projected = _look_up(self._table(), tf.transpose(ids))
+                    projected = look_up(self._table(), tf.transpose(ids))
                 else:
                     projected = layer.project(tf.transpose(self._normalised(index, x), [1, 0, 2]))
                 time_mask = None if mask is None else tf.transpose(mask)
@@ -223,7 +205,7 @@ class RecurrentGenerator(AutoregressiveGenerator):
 
     def activations(self, inputs):
         outputs = {}
-        self.hidden_states(inputs, self.initial_state(tf.shape(inputs)[0]), outputs=outputs)
+        self.hidden_states(inputs, outputs=outputs)
         return outputs
 
     def logits(self, hidden):
@@ -252,7 +234,7 @@ class RecurrentGenerator(AutoregressiveGenerator):
             if self.past_attention is not None:
                 x, new_state["attention"] = self.past_attention(x[:, None], state["attention"])
                 x = x[:, 0]
-            return self.logits(x), new_state
+            return x, new_state
 
         return step
 
@@ -289,34 +271,3 @@ class RecurrentGenerator(AutoregressiveGenerator):
         shape = [tf.shape(ids)[0], self.units]
         mask = random.bernoulli_mask(random.fold(key, number), shape, 1 - rate)
         return tf.cast(mask, self.compute_dtype)
-
-    def _layer_seed(self, *numbers):
-        """A seed for an initialiser, different for every weight."""
-        return int(np.random.SeedSequence([self.seed % 2**64, *numbers]).generate_state(1)[0])
-
-
-def _look_up(table, ids):
-    """`table[ids]` whose gradient is a matrix product where that is the faster way.
-
-    XLA adds the gradient of a gather row by row; for a small vocabulary the product with one-hot
-    rows costs a few per cent of a recurrent layer's own products.
-    """
-    vocabulary = table.shape[0]
-    if vocabulary > 1024:
-        return tf.gather(table, ids)
-    rows = tf.one_hot(tf.reshape(ids, [-1]), vocabulary, dtype=table.dtype)
-    return tf.reshape(tf.matmul(rows, table), tf.concat([tf.shape(ids), [table.shape[1]]], 0))
-
-
-def _check(condition, rule, **received):
-    if not condition:
-        ((name, value),) = received.items()
-        raise ValueError(f"{rule}. Received: {name}={value!r}")
-
-
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _is_int(value):
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -88,7 +88,12 @@ def train(recipe, logdir, resume=False, progress=True):
         for split in ("train", "validation")
     }
     # Nothing is written before the data and the recipe have proved good.
-    model = models.build(recipe, tokenizer)
+    model = models.build(recipe, tokenizer, config.precision)
+    if config.carry_state and not model.state_is_constant:
+        raise InputError(
+            "training.carry_state needs a state of constant size: give the model a window, e.g. "
+            f"model.window={config.window}. Received: training.carry_state=true"
+        )
     logdir.mkdir(parents=True, exist_ok=True)
     recipe.save(logdir / models.RECIPE)
     if not resume:
@@ -112,6 +117,11 @@ class _Run:
         self.worse = 0  # validations since the best
         jit = model.jit_compile_training
         self._train_step = tf.function(self._update, jit_compile=jit, autograph=False)
+        self._apply = tf.function(
+            lambda gradients: self.optimizer.apply(gradients, model.trainable_variables),
+            jit_compile=True,
+            autograph=False,
+        )
         self._loss = tf.function(self._evaluate, jit_compile=jit, autograph=False)
 
     def train(self, resume):
@@ -191,7 +201,9 @@ class _Run:
             loss, state = self.model.batch_loss(pair, key, state, training=True)
         gradients = tape.gradient(loss, [weight.value for weight in weights])
         norm = tf.linalg.global_norm(gradients)
-        self.optimizer.apply(gradients, weights)
+        # Where XLA does not compile the whole step, it does the update, which is a thousand small
+        # operations otherwise.
+        self._apply([tf.convert_to_tensor(gradient) for gradient in gradients])
         return loss, norm, state
 
     def _evaluate(self, batch):
@@ -351,7 +363,7 @@ def _settle(recipe, logdir, resume):
 
 
 def _optimizer(config):
-    """AdamW with warm-up and cosine decay; biases and normalisation gains are not decayed."""
+    """With warm-up and cosine decay; biases and normalisation gains are not decayed."""
     decay_steps = max(config.steps - config.warmup_steps, 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if config.warmup_steps else config.learning_rate,
@@ -360,16 +372,26 @@ def _optimizer(config):
         warmup_target=config.learning_rate if config.warmup_steps else None,
         warmup_steps=config.warmup_steps,
     )
-    optimizer = keras.optimizers.AdamW(
-        schedule,
-        beta_2=config.beta_2,
-        weight_decay=config.weight_decay or None,
-        global_clipnorm=config.clip_norm or None,
-        use_ema=bool(config.ema),
-        ema_momentum=config.ema or 0.99,
-    )
+    common = {
+        "learning_rate": schedule,
+        "weight_decay": config.weight_decay or None,
+        "global_clipnorm": config.clip_norm or None,
+        "use_ema": bool(config.ema),
+        "ema_momentum": config.ema or 0.99,
+    }
+    if config.optimizer == "muon":
+        # Keras scales Muon's update to the size of AdamW's (arXiv:2502.16982), so that both take
+        # the same learning rates; the embeddings and what is no matrix are left to AdamW.
+        optimizer = keras.optimizers.Muon(
+            adam_beta_2=config.beta_2,
+            adam_weight_decay=config.weight_decay or None,
+            exclude_layers=["head", "conv_kernel"],
+            **common,
+        )
+    else:
+        optimizer = keras.optimizers.AdamW(beta_2=config.beta_2, **common)
     if config.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale"])
     return optimizer
 
 

@@ -1,0 +1,45 @@
+"""Constructor arguments that are out of range: `ValueError` with what was received."""
+
+import numbers
+
+
+def check(condition, rule, **received):
+    """Raises `ValueError` with the rule and the one argument received, unless it holds."""
+    if not condition:
+        ((name, value),) = received.items()
+        raise ValueError(f"{rule}. Received: {name}={value!r}")
+
+
+def check_whole(low, **received):
+    """Refuses what is no whole number from `low` up."""
+    for name, value in received.items():
+        check(is_int(value) and value >= low, f"{name} must be a whole number >= {low}", **{name: value})
+
+
+def check_rate(**received):
+    """Refuses what is no share to drop."""
+    for name, value in received.items():
+        check(
+            is_number(value) and 0 <= value < 1, f"{name} must be a number in [0, 1)", **{name: value}
+        )
+
+
+def check_flag(**received):
+    """Refuses what is neither True nor False."""
+    for name, value in received.items():
+        check(isinstance(value, bool), f"{name} must be True or False", **{name: value})
+
+
+def check_choice(choices, **received):
+    """Refuses what is none of the choices."""
+    for name, value in received.items():
+        rule = f"{name} must be one of {', '.join(repr(choice) for choice in choices)}"
+        check(isinstance(value, str) and value in choices, rule, **{name: value})
+
+
+def is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def is_int(value):
+    return isinstance(value, int) and not isinstance(value, bool)

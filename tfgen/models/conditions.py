@@ -1,0 +1,95 @@
+"""What a text may be conditioned on, from what a person gives to the tensors of the graphs."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.errors import InputError
+
+# "No condition" is a class below 0, or a sequence without a valid item.
+NO_CLASS = -1
+
+
+def condition_specs(num_classes=None, condition_width=None):
+    """The tensors that stand for a condition: a dict from names to `tf.TensorSpec`, or empty."""
+    if num_classes:
+        return {"condition": tf.TensorSpec([None], tf.int32)}
+    if condition_width:
+        return {
+            "condition": tf.TensorSpec([None, None, condition_width], tf.float32),
+            "condition_valid": tf.TensorSpec([None, None], tf.bool),
+        }
+    return {}
+
+
+def condition_tensors(value, count, num_classes=None, condition_width=None):
+    """The tensors of `condition_specs` for `count` texts.
+
+    Args:
+        value: None for no condition. For classes, an integer for all texts or one for each; for
+            vectors, an array `(items, condition_width)` for all texts, or a list with one for each,
+            whose numbers of items may differ.
+        count: Number of texts.
+        num_classes: Number of classes, or None.
+        condition_width: Features of a vector, or None.
+
+    Raises:
+        InputError: For a condition that the model does not take.
+    """
+    if num_classes:
+        return {"condition": tf.constant(_classes(value, count, num_classes))}
+    if condition_width:
+        vectors, valid = _vectors(value, count, condition_width)
+        return {"condition": tf.constant(vectors), "condition_valid": tf.constant(valid)}
+    if value is not None:
+        raise InputError(
+            "condition is for models made with num_classes or condition_width; this one has neither"
+        )
+    return {}
+
+
+def _classes(value, count, num_classes):
+    rule = f"condition must be a class from 0 to {num_classes - 1} for all texts or for each"
+    if value is None:
+        return np.full(count, NO_CLASS, np.int32)
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" or array.ndim > 1:
+        raise InputError(f"{rule}. Received: condition={value!r}")
+    if array.size and not (0 <= array.min() and array.max() < num_classes):
+        raise InputError(f"{rule}. Received: condition={value!r}")
+    if array.ndim == 1 and len(array) != count:
+        raise InputError(
+            f"condition must be one class or {count}, as there are texts. "
+            f"Received: {len(array)} classes"
+        )
+    return np.broadcast_to(array, [count]).astype(np.int32)
+
+
+def _vectors(value, count, width):
+    rule = f"condition must be numbers (items, {width}) for all texts, or a list of one for each"
+    if value is None:
+        return np.zeros([count, 1, width], np.float32), np.zeros([count, 1], bool)
+    one = np.ndim(value) == 2 if not isinstance(value, (list, tuple)) else False
+    sequences = [value] * count if one else list(value)
+    if len(sequences) != count:
+        raise InputError(
+            f"condition must be one sequence or {count}, as there are texts. "
+            f"Received: {len(sequences)} sequences"
+        )
+    arrays = []
+    for sequence in sequences:
+        try:
+            array = np.asarray(sequence, np.float32)
+        except (TypeError, ValueError):
+            array = np.zeros(0)
+        if array.ndim != 2 or array.shape[1] != width or not len(array):
+            raise InputError(f"{rule}. Received: an array of shape {array.shape}")
+        if not np.isfinite(array).all():
+            raise InputError("condition must hold finite numbers. Received: NaN or infinity")
+        arrays.append(array)
+    items = max((len(array) for array in arrays), default=1)
+    vectors = np.zeros([count, items, width], np.float32)
+    valid = np.zeros([count, items], bool)
+    for row, array in enumerate(arrays):
+        vectors[row, : len(array)] = array
+        valid[row, : len(array)] = True
+    return vectors, valid

@@ -1,0 +1,566 @@
+"""`TransformerDecoder`: GPT- and Llama-like text models."""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen.layers.causal_self_attention import CausalSelfAttention, Places
+from tfgen.layers.checks import check, check_choice, check_flag, check_rate, check_whole
+from tfgen.layers.condition_encoder import ConditionEncoder
+from tfgen.layers.cross_attention import CrossAttention
+from tfgen.layers.decoder_block import NORMS, DecoderBlock, normalization, normalized
+from tfgen.layers.feed_forward import KINDS, FeedForward
+from tfgen.layers.fused import piece
+from tfgen.layers.position_embedding import PositionEmbedding
+from tfgen.layers.products import as_tensor, dense, look_up
+from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
+from tfgen.models.autoregressive import AutoregressiveGenerator
+from tfgen.sampling import random
+
+POSITIONS = ("rotary", "learned", "sinusoidal", "alibi", "none")
+# Slots of a cache are reserved by at least so many; a window's ring has so many more than it needs,
+# so that what `verifier` reads at once does not overwrite what is still attended to.
+SLOTS = 64
+
+
+@keras.saving.register_keras_serializable(package="tfgen")
+class TransformerDecoder(AutoregressiveGenerator):
+    """Blocks of causal attention and feed-forward layers, and a softmax over the next token.
+
+    After Radford et al. (GPT-2, 2019), whose choices are the defaults but for the rotary positions
+    and the missing biases; with `norm="rms"`, `mlp="swiglu"` it is a Llama (arXiv:2302.13971).
+
+    Args:
+        layers: Number of blocks. Keras keeps `model.layers` for itself, so the attribute is
+            `num_layers`.
+        heads: Attention heads.
+        kv_heads: Heads of keys and values, which several heads then share; None takes `heads`.
+        width: Features of a position.
+        head_width: Features of a head; None takes `width / heads`.
+        mlp: `"gelu"`, `"swiglu"` or `"relu2"`, see `FeedForward`.
+        mlp_width: Features inside the feed-forward layer; None takes `4 * width`, for swiglu two
+            thirds of that, which has as many weights.
+        norm: `"layer"` or `"rms"`.
+        norm_epsilon: Added to the variance or the mean square.
+        positions: How a position is told from another: `"rotary"`, `"learned"`, `"sinusoidal"`,
+            `"alibi"` or `"none"` (the causal mask alone then tells).
+        rotary_base: The longest wavelength of rotary positions is `2 pi` times this.
+        max_length: Number of learned positions; no text may be longer.
+        window: Positions that each one attends to, itself included; 0 is all before it. With a
+            window the cache is a ring, and a token costs the same however long the text is.
+        dropout: Share of the features that is dropped in training, of the embeddings and of what
+            each layer adds.
+        attention_dropout: Share of the attention's probabilities that is dropped in training.
+        tie_embeddings: Use the embedding table as the softmax weights too (arXiv:1608.05859).
+        bias: Whether products and layer normalisations have biases.
+        qk_norm: Normalise queries and keys.
+        conv: Width of a causal convolution of queries, keys and values over the positions, which
+            shows each layer the characters just before; 0 is none (arXiv:2109.08668).
+        cache_dtype: `"float32"` or `"bfloat16"`: how keys and values are kept in generation; None
+            takes the dtype of the computation.
+        num_classes: Generate conditioned on one of so many classes, by cross-attention.
+        condition_width: Generate conditioned on a sequence of vectors of this width.
+        condition_dropout: Share of the samples whose condition is hidden in training, so that
+            `generate(guidance_scale=...)` has something to compare with (arXiv:2207.12598).
+        tokenizer: A `tfgen.preprocessing` tokenizer; None takes bytes.
+        generation: `GenerationConfig` or a dict of its fields.
+        seed: Integer that the initial weights are drawn from.
+        **kwargs: `name`, `dtype` and the like.
+
+    Raises:
+        ValueError: For an argument out of its range.
+
+    Example:
+
+    >>> model = TransformerDecoder(layers=1, heads=2, width=8, seed=1)
+    >>> model(tf.constant([[104, 105]])).shape
+    TensorShape([1, 2, 256])
+    """
+
+    jit_compile_training = False
+
+    def __init__(
+        self,
+        layers=6,
+        heads=6,
+        kv_heads=None,
+        width=384,
+        head_width=None,
+        mlp="gelu",
+        mlp_width=None,
+        norm="layer",
+        norm_epsilon=1e-5,
+        positions="rotary",
+        rotary_base=10000.0,
+        max_length=1024,
+        window=0,
+        dropout=0.0,
+        attention_dropout=0.0,
+        tie_embeddings=True,
+        bias=False,
+        qk_norm=False,
+        conv=0,
+        cache_dtype=None,
+        num_classes=None,
+        condition_width=None,
+        condition_dropout=0.1,
+        tokenizer=None,
+        generation=None,
+        seed=None,
+        **kwargs,
+    ):
+        check_whole(1, layers=layers, heads=heads, width=width, max_length=max_length)
+        check_whole(0, window=window, conv=conv)
+        for name, value in {
+            "mlp_width": mlp_width,
+            "num_classes": num_classes,
+            "condition_width": condition_width,
+        }.items():
+            if value is not None:
+                check_whole(1, **{name: value})
+        check_choice(KINDS, mlp=mlp)
+        check_choice(NORMS, norm=norm)
+        check_choice(POSITIONS, positions=positions)
+        check_rate(
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            condition_dropout=condition_dropout,
+        )
+        check_flag(tie_embeddings=tie_embeddings, bias=bias, qk_norm=qk_norm)
+        if cache_dtype is not None:
+            check_choice(("float32", "bfloat16"), cache_dtype=cache_dtype)
+        check(
+            num_classes is None or condition_width is None,
+            "condition_width must be None where there are num_classes",
+            condition_width=condition_width,
+        )
+        super().__init__(tokenizer=tokenizer, generation=generation, seed=seed, **kwargs)
+        if mlp_width is None:
+            mlp_width = 4 * width if mlp != "swiglu" else -(-8 * width // 3 // 32) * 32
+
+        # Layers
+        common = {"dtype": self.dtype_policy}
+        self.token_embedding = keras.layers.Embedding(
+            self.tokenizer.vocabulary_size,
+            width,
+            embeddings_initializer=self._normal(0.02, 0),
+            name="token_embedding",
+            **common,
+        )
+        self.position_embedding = None
+        if positions == "learned":
+            self.position_embedding = PositionEmbedding(
+                max_length, width, self._normal(0.02, 1), name="position_embedding", **common
+            )
+        elif positions == "sinusoidal":
+            self.position_embedding = SinusoidalEmbedding(width, **common)
+        # What a block adds is drawn smaller the more of them there are, as in GPT-2.
+        added = 0.02 / np.sqrt(2 * layers)
+        self.blocks = []
+        for index in range(layers):
+            attention = CausalSelfAttention(
+                heads,
+                width,
+                kv_heads=kv_heads,
+                head_width=head_width,
+                positions=positions if positions in ("rotary", "alibi") else "none",
+                rotary_base=rotary_base,
+                window=window,
+                qk_norm=qk_norm,
+                bias=bias,
+                norm_epsilon=norm_epsilon,
+                conv=conv,
+                kernel_initializer=self._normal(0.02, 2, index),
+                output_initializer=self._normal(added, 3, index),
+                name="attention",
+                **common,
+            )
+            cross = None
+            if num_classes or condition_width:
+                cross = CrossAttention(
+                    heads,
+                    width,
+                    kv_heads=kv_heads,
+                    bias=bias,
+                    kernel_initializer=self._normal(0.02, 4, index),
+                    output_initializer=self._normal(added, 5, index),
+                    name="cross_attention",
+                    **common,
+                )
+            feed_forward = FeedForward(
+                width,
+                mlp_width,
+                kind=mlp,
+                bias=bias,
+                kernel_initializer=self._normal(0.02, 6, index),
+                output_initializer=self._normal(added, 7, index),
+                name="mlp",
+                **common,
+            )
+            block = DecoderBlock(
+                attention,
+                feed_forward,
+                cross,
+                norm=norm,
+                norm_epsilon=norm_epsilon,
+                norm_bias=bias,
+                name=f"block_{index}",
+                **common,
+            )
+            self.blocks.append(block)
+        self.final_norm = normalization(norm, norm_epsilon, bias, name="final_norm", **common)
+        self.head = None
+        if not tie_embeddings:
+            self.head = keras.layers.Dense(
+                self.tokenizer.vocabulary_size,
+                use_bias=False,
+                kernel_initializer=self._normal(0.02, 8),
+                name="head",
+                **common,
+            )
+        self.condition_encoder = None
+        if num_classes or condition_width:
+            self.condition_encoder = ConditionEncoder(
+                width, num_classes, condition_width, self._normal(0.02, 9), name="condition"
+            )
+
+        # Model
+        self.num_layers = layers
+        self.heads = heads
+        self.kv_heads = kv_heads
+        self.width = width
+        self.head_width = head_width
+        self.mlp = mlp
+        self.mlp_width = mlp_width
+        self.norm = norm
+        self.norm_epsilon = norm_epsilon
+        self.positions = positions
+        self.rotary_base = rotary_base
+        self.max_length = max_length
+        self.window = window
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.tie_embeddings = tie_embeddings
+        self.bias = bias
+        self.qk_norm = qk_norm
+        self.conv = conv
+        self.cache_dtype = cache_dtype
+        self.num_classes = num_classes
+        self.condition_width = condition_width
+        self.condition_dropout = condition_dropout
+        self._build_weights()
+
+    def _normal(self, deviation, *numbers):
+        return keras.initializers.RandomNormal(0.0, deviation, seed=self.layer_seed(*numbers))
+
+    def _build_weights(self):
+        """Makes every weight at once, so that a new model can be inspected and loaded."""
+        shape = (None, None, self.width)
+        self.token_embedding.build((None, None))
+        for layer in [self.position_embedding, *self.blocks, self.final_norm, self.head]:
+            if layer is not None:
+                layer.build(shape)
+        if self.condition_encoder is not None:
+            self.condition_encoder.build()
+        self.built = True
+
+    def build(self, input_shape=None):
+        """Does nothing: every weight exists since the model was made."""
+
+    # The state: for each block keys and values (batch, kv_heads, slots, head_width), and with `conv`
+    # the `past` features (batch, conv - 1, features) that the next position still needs; for all of
+    # them the `position` that each slot holds (batch, slots), -1 for none; the `length` of the text
+    # so far (batch,); the `cursor` (batch,), the slot to write next, the same in each row; and the
+    # keys and values of the condition.
+
+    def initial_state(self, batch_size, condition=None, condition_valid=None, hidden=None):
+        attention = self.blocks[0].attention
+        shape = [batch_size, attention.kv_heads, 0, attention.head_width]
+        dtype = self.cache_dtype or self.compute_dtype
+        state = {
+            "keys": [tf.zeros(shape, dtype) for _ in self.blocks],
+            "values": [tf.zeros(shape, dtype) for _ in self.blocks],
+            "position": tf.zeros([batch_size, 0], tf.int32),
+            "length": tf.zeros([batch_size], tf.int32),
+            "cursor": tf.zeros([batch_size], tf.int32),
+        }
+        if self.conv:
+            features = (attention.heads + 2 * attention.kv_heads) * attention.head_width
+            past = tf.zeros([batch_size, self.conv - 1, features], self.compute_dtype)
+            state["past"] = [past for _ in self.blocks]
+        if self.condition_encoder is not None:
+            state["context"] = self._context(batch_size, condition, condition_valid, hidden)
+        return state
+
+    def state_invariants(self, state):
+        shapes = tf.nest.map_structure(lambda tensor: tensor.shape, state)
+        for name in ("keys", "values"):
+            shapes[name] = [tf.TensorShape([s[0], s[1], None, s[3]]) for s in shapes[name]]
+        shapes["position"] = tf.TensorShape([shapes["position"][0], None])
+        return shapes
+
+    @property
+    def state_is_constant(self):
+        return bool(self.window)
+
+    def reserve(self, state, count):
+        slots, cursor = tf.shape(state["position"])[1], state["cursor"]
+        used = tf.reduce_max(tf.concat([cursor, [0]], axis=0))  # no row is no cursor
+        wanted = _round_up(used + count)
+        if self.window:
+            wanted = tf.minimum(wanted, self._ring)
+        return _pad_slots(state, tf.maximum(wanted - slots, 0))
+
+    @property
+    def _ring(self):
+        """Slots of a window's ring."""
+        return -(-self.window // SLOTS) * SLOTS + SLOTS
+
+    def hidden_states(
+        self, ids, state=None, mask=None, training=False, key=None, outputs=None, condition=None
+    ):
+        time = tf.shape(ids)[1]
+        steps = tf.range(time)[None]  # (1, time)
+        if state is None:
+            places = Places(steps, steps)
+            values, valid = condition if isinstance(condition, tuple) else (condition, None)
+            hide = self._hide(tf.shape(ids)[0], key) if training else None
+            context = self._context(tf.shape(ids)[0], values, valid, hide)
+        else:
+            positions = state["length"][:, None] + steps  # (batch, time)
+            held = positions if mask is None else tf.where(mask, positions, -1)
+            places = Places(positions, tf.concat([state["position"], held], axis=1))
+            context = state.get("context")
+        # Where XLA does not compile the whole step, it compiles what lies between the products.
+        fuse = training and not self.jit_compile_training
+        drop = self._drop(training, key, fuse)
+        x = drop(self._embed(ids, places.queries), "embedding", -1)
+        caches = []
+        for index, block in enumerate(self.blocks):
+            x, cache = block(
+                x,
+                places=places,
+                cache=None if state is None else _cache(state, index),
+                drop=lambda tensor, name, index=index: drop(tensor, name, index),
+                fuse=fuse,
+                **_context_of(context, index),
+            )
+            caches.append(cache)
+            if outputs is not None:
+                outputs[block.name] = x
+        x = normalized(self.final_norm, x, fuse)
+        if state is None:
+            return x, None
+        added = time if mask is None else tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
+        slots = tf.shape(places.keys)[1]
+        state = {
+            **state,
+            **self._kept(caches, tf.broadcast_to(added, tf.shape(state["length"]))),
+            "position": places.keys,
+            "length": state["length"] + added,
+            "cursor": tf.fill(tf.shape(state["cursor"]), slots),
+        }
+        return x, self._forget(state)
+
+    def _kept(self, caches, count):
+        """The caches as parts of a state, after so many `(batch,)` of the positions read."""
+        state = {"keys": [cache[0] for cache in caches], "values": [cache[1] for cache in caches]}
+        if self.conv:
+            last = count[:, None] + tf.range(self.conv - 1)[None]
+            state["past"] = [tf.gather(cache[2], last, batch_dims=1) for cache in caches]
+        return state
+
+    def _forget(self, state):
+        """Drops what no later position attends to, and the holes that padding left."""
+        if not self.window:
+            return state
+        slots = tf.shape(state["position"])[1]
+        kept = tf.minimum(self.window - 1, slots)
+        # The latest positions, in their order, stand at the end of a sorted row.
+        order = tf.argsort(state["position"], axis=1, stable=True)[:, slots - kept :]
+
+        def select(tensor, axis):
+            return tf.gather(tensor, order, axis=axis, batch_dims=1)
+
+        return {
+            **state,
+            "keys": [select(tensor, 2) for tensor in state["keys"]],
+            "values": [select(tensor, 2) for tensor in state["values"]],
+            "position": select(state["position"], 1),
+            "cursor": tf.fill(tf.shape(state["cursor"]), kept),
+        }
+
+    def activations(self, inputs):
+        outputs = {}
+        self.hidden_states(inputs, outputs=outputs)
+        return outputs
+
+    def logits(self, hidden):
+        if self.head is not None:
+            return self.head(hidden)
+        table = as_tensor(self.token_embedding.embeddings, self.compute_dtype)
+        return tf.matmul(hidden, table, transpose_b=True)
+
+    def stepper(self):
+        def step(ids, state):
+            hidden, caches, state = self._read_slots(ids[:, None], state)
+            return hidden[:, 0], {**state, **self._kept(caches, tf.ones_like(ids))}
+
+        return step
+
+    def verifier(self):
+        def verify(ids, state):
+            hidden, caches, after = self._read_slots(ids, state)
+            return hidden, (state["length"], state["cursor"], caches, after)
+
+        def rewind(marks, kept):
+            length, cursor, caches, after = marks
+            # What was read too much keeps its slots, which are free to be overwritten.
+            length += kept
+            unread = after["position"] >= length[:, None]
+            return {
+                **after,
+                **self._kept(caches, kept),
+                "position": tf.where(unread, -1, after["position"]),
+                "length": length,
+                "cursor": cursor + tf.reduce_max(kept),
+            }
+
+        return verify, rewind
+
+    def _read_slots(self, ids, state):
+        """Reads a few tokens `(batch, time)` into slots that `reserve` has made.
+
+        Returns:
+            The hidden states, the caches of the blocks, and the state without these.
+        """
+        batch, time = tf.shape(ids)[0], ids.shape[1]
+        slots = tf.shape(state["position"])[1]
+        queries = state["length"][:, None] + tf.range(time)[None]  # (batch, time)
+        targets = (state["cursor"][0] + tf.range(time)) % slots
+        held = state["position"]
+        for index in range(time):
+            hit = tf.range(slots)[None] == tf.gather(targets, index)
+            held = tf.where(hit, queries[:, index : index + 1], held)
+        places = Places(queries, held, targets)
+        x = self._embed(ids, queries)
+        caches = []
+        for index, block in enumerate(self.blocks):
+            context = _context_of(state.get("context"), index)
+            x, cache = block(x, places=places, cache=_cache(state, index), **context)
+            caches.append(cache)
+        state = {
+            **state,
+            "position": held,
+            "length": state["length"] + time,
+            "cursor": state["cursor"] + time,
+        }
+        return self.final_norm(x), caches, state
+
+    def _embed(self, ids, positions):
+        table = as_tensor(self.token_embedding.embeddings, self.compute_dtype)
+        x = look_up(table, ids)
+        if self.position_embedding is not None:
+            x += self.position_embedding(positions)
+        return x
+
+    def _context(self, batch, condition=None, valid=None, hidden=None):
+        """Keys and values of the condition for each block, and which items there are."""
+        if self.condition_encoder is None:
+            return None
+        if condition is None:
+            items = [batch] if self.num_classes else [batch, 1, self.condition_width]
+            condition = tf.zeros(items, tf.int32 if self.num_classes else tf.float32)
+            hidden = tf.ones([batch], tf.bool)
+        hidden = tf.zeros([batch], tf.bool) if hidden is None else hidden
+        if self.num_classes:
+            hidden |= condition < 0
+            condition = tf.maximum(condition, 0)
+        elif valid is not None:
+            hidden |= ~tf.reduce_any(valid, axis=1)
+        vectors = self.condition_encoder(condition, hidden=hidden)
+        valid = tf.ones(tf.shape(vectors)[:2], tf.bool) if valid is None else valid
+        return {
+            # A sample that knows nothing attends to "nothing", wherever its items end.
+            "valid": valid | hidden[:, None],
+            "blocks": [block.cross_attention.read(vectors) for block in self.blocks],
+        }
+
+    def _hide(self, batch, key):
+        """bool `(batch,)`: whose condition is hidden in this step of the training."""
+        if self.condition_encoder is None or not self.condition_dropout:
+            return None
+        kept = random.bernoulli_mask(
+            random.fold(key, _CONDITION), [batch], 1 - self.condition_dropout
+        )
+        return kept == 0
+
+    def _drop(self, training, key, fuse):
+        """A function that drops features, with noise that is the site's own."""
+
+        def drop(tensor, name, index):
+            rate = self.attention_dropout if name == "probabilities" else self.dropout
+            if not training or not rate:
+                return tensor
+            site = random.fold(key, len(_SITES) * (index + 1) + _SITES.index(name))
+            return piece(_dropout(rate), fuse)(tensor, site)
+
+        return drop
+
+    def get_config(self):
+        names = (
+            "heads kv_heads width head_width mlp mlp_width norm norm_epsilon positions rotary_base "
+            "max_length window dropout attention_dropout tie_embeddings bias qk_norm conv cache_dtype "
+            "num_classes condition_width condition_dropout"
+        )
+        config = {name: getattr(self, name) for name in names.split()}
+        return {**super().get_config(), "layers": self.num_layers, **config}
+
+
+# Where something is dropped in training; a site's number seeds its noise.
+_SITES = ("embedding", "probabilities", "attention", "context", "mlp")
+_CONDITION = -1  # no site has it
+
+
+@functools.cache
+def _dropout(rate):
+    def drop(tensor, key):
+        mask = random.bernoulli_mask(key, tf.shape(tensor), 1 - rate)
+        return tensor * tf.cast(mask, tensor.dtype)
+
+    return drop
+
+
+def _cache(state, index):
+    names = [name for name in ("keys", "values", "past") if name in state]
+    return tuple(state[name][index] for name in names)
+
+
+def _context_of(context, index):
+    if context is None:
+        return {}
+    return {"context": context["blocks"][index], "valid": context["valid"]}
+
+
+def _pad_slots(state, count):
+    """Adds empty slots to the caches of a state."""
+
+    def pad(tensor):
+        return tf.pad(tensor, [[0, 0], [0, 0], [0, count], [0, 0]])
+
+    return {
+        **state,
+        "keys": [pad(tensor) for tensor in state["keys"]],
+        "values": [pad(tensor) for tensor in state["values"]],
+        "position": tf.pad(state["position"], [[0, 0], [0, count]], constant_values=-1),
+    }
+
+
+def _round_up(count):
+    """Slots for `count` tokens: the sizes grow by an eighth to a quarter, and are few."""
+    eighth = tf.cast(tf.maximum(count, 1), tf.float64) / 4.0
+    step = tf.pow(tf.constant(2.0, tf.float64), tf.math.floor(tf.math.log(eighth) / np.log(2.0)))
+    step = tf.maximum(tf.cast(step + 0.5, tf.int32), SLOTS)
+    return (count + step - 1) // step * step
