@@ -12,8 +12,10 @@ from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
 from tfgen.models.base import SequenceGenerator
 from tfgen.models.conditions import condition_specs, condition_tensors
+from tfgen.models.searching import PROMPT_BUCKET, Searching
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
+from tfgen.sampling.search import check_search
 from tfgen.sampling.tokens import check_sampling_arguments
 from tfgen.values import check_texts
 
@@ -178,6 +180,7 @@ class AutoregressiveGenerator(SequenceGenerator):
         strip_prompt=False,
         condition=None,
         guidance_scale=1.0,
+        search=None,
     ):
         """Continues texts.
 
@@ -207,6 +210,8 @@ class AutoregressiveGenerator(SequenceGenerator):
             guidance_scale: Above 1 draws texts that are more like their condition than those of the
                 training data (classifier-free guidance, arXiv:2207.12598, on logits as in
                 arXiv:2306.17806); it costs a second row for each text.
+            search: Something of `tfgen.sampling.search` in place of drawing token by token:
+                `BeamSearch`, `ContrastiveSearch` or `Speculative`.
 
         Returns:
             A text for a text, a list for a list; with `num_samples` above 1 a list of so many
@@ -224,6 +229,12 @@ class AutoregressiveGenerator(SequenceGenerator):
         condition = self._condition(condition, len(texts), guidance_scale)
         if not texts:
             return []
+        if check_search(search) is not None:
+            arrays = self._search(search, texts, options, num_samples, seed, condition)
+            prefixes = [""] * len(texts) if strip_prompt else texts
+            samples = [[p + text for text in row] for p, row in zip(prefixes, arrays)]
+            results = samples if num_samples > 1 else [row[0] for row in samples]
+            return results[0] if single else results
         with _as_input_error():
             arrays = self._generate_graph(
                 _tensors(
@@ -238,6 +249,46 @@ class AutoregressiveGenerator(SequenceGenerator):
         samples = [[text.decode("utf-8") for text in row] for row in arrays.numpy()]
         results = samples if num_samples > 1 else [row[0] for row in samples]
         return results[0] if single else results
+
+    def _search(self, search, texts, options, num_samples, seed, condition):
+        """`generate` by a search; returns `num_samples` continuations of each text."""
+        if search.kind != "beam" and "guidance_scale" in condition:
+            scale = float(condition["guidance_scale"])
+            if scale != 1:
+                raise InputError(
+                    f"guidance_scale goes with a beam search only. Received: guidance_scale={scale}"
+                )
+            condition = {name: condition[name] for name in condition if name != "guidance_scale"}
+        options = dict(options)
+        count = options.pop("max_new_tokens")
+        options = {
+            name: tf.constant(value, _ARGUMENTS[name].dtype) for name, value in options.items()
+        }
+        options["stop"] = tf.reshape(options["stop"], [-1])
+        sampling = self._sampling(**options)
+        prompts = tf.constant(texts)
+
+        def begun(model, room, num_samples):
+            # The state and the hidden states of the prompt where there are no samples to draw.
+            if num_samples is None:
+                read = model._history(prompts, condition)
+                state, hidden, valid = read
+                return (model.reserve(state, room), hidden, valid), sampling, None
+            carry = model._begin(prompts, sampling, num_samples, room, condition)
+            return carry, sampling, condition.get("guidance_scale")
+
+        capacity = int(_bucket(count, TOKENS_BUCKET))
+        with _as_input_error():
+            tokens, lengths = self._searching.run(
+                search, begun, count, capacity, num_samples, _seed(seed)
+            )
+        found = self.tokenizer.detokenize(tokens, lengths).numpy()
+        found = [text.decode("utf-8") for text in found]
+        return [found[i : i + num_samples] for i in range(0, len(found), num_samples)]
+
+    @functools.cached_property
+    def _searching(self):
+        return Searching(self)
 
     def stream(
         self,
@@ -575,7 +626,18 @@ class AutoregressiveGenerator(SequenceGenerator):
         seen = tf.reduce_any((ids[:, :, None] == vocabulary) & counted[:, :, None], axis=1)
         return (state if scale is None else _paired(state)), logits, seen
 
-    def _decode_core(self, carry, tokens, first, count, key, sampling, scale=None):
+    def _history(self, prompts, condition):
+        """The state after prompts and their hidden states, padded to a multiple of a bucket."""
+        ids, lengths = self._start_and(prompts)
+        time = tf.shape(ids)[1]
+        ids = tf.pad(ids, [[0, 0], [0, -time % PROMPT_BUCKET]])
+        valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]  # (batch, time)
+        state = self._first_state(tf.shape(ids)[0], condition)
+        hidden, state = self.hidden_states(ids, state, mask=valid)
+        return state, hidden, valid
+
+    def logits_step(self, scale=None):
+        """`stepper`, but giving the logits; with a scale of guidance, of pairs of rows."""
         step = self.stepper()
 
         def next_logits(ids, state):
@@ -586,11 +648,16 @@ class AutoregressiveGenerator(SequenceGenerator):
                 state = _paired(state)
             return self._guided(self.logits(hidden), scale), state
 
+        return next_logits
+
+    def forbidden(self):
+        """bool `(vocabulary,)`: the tokens that are never drawn."""
         unknown_id = -1 if self.tokenizer.unknown_id is None else self.tokenizer.unknown_id
-        forbidden = tf.range(self.tokenizer.vocabulary_size) == unknown_id
-        return decoding.decode(
-            next_logits, carry, tokens, first, count, key, sampling, forbidden
-        )
+        return tf.range(self.tokenizer.vocabulary_size) == unknown_id
+
+    def _decode_core(self, carry, tokens, first, count, key, sampling, scale=None):
+        step = self.logits_step(scale)
+        return decoding.decode(step, carry, tokens, first, count, key, sampling, self.forbidden())
 
     def _nats_core(self, ids, count, state):
         """The nats of each of `ids[:, 1:]`, int32 `(batch, time + 1)`, given all before it.

@@ -88,9 +88,6 @@ def decode(step, carry, tokens, first, count, key, sampling, forbidden):
     """
     slots = tf.range(tf.shape(tokens)[1])[None]  # (1, capacity)
     vocabulary = carry.logits.shape[-1]
-    # Which tokens of each stop sequence have to match, and how many they are.
-    wanted = sampling.stops >= 0  # (sequences, tokens)
-    stop_lengths = tf.reduce_sum(tf.cast(wanted, tf.int32), axis=1)
 
     def body(count_drawn, tokens, carry):
         logits = penalise_repetition(carry.logits, carry.seen, sampling.repetition_penalty)
@@ -106,11 +103,7 @@ def decode(step, carry, tokens, first, count, key, sampling, forbidden):
         token = tf.where(carry.finished, 0, token)
         tokens = tf.where(slots == count_drawn, token[:, None], tokens)
         recent = tf.concat([carry.recent[:, 1:], token[:, None]], axis=1)
-        match = tf.reduce_all(
-            (recent[:, None] == sampling.stops[None]) | ~wanted[None], axis=2
-        )  # (batch, sequences)
-        trim = tf.reduce_max(tf.where(match, stop_lengths, 0), axis=1)
-        trim = tf.where(carry.finished, carry.trim, trim)
+        trim = tf.where(carry.finished, carry.trim, stop_length(recent, sampling.stops))
         next_logits, state = step(token, carry.state)
         return (
             count_drawn + 1,
@@ -131,6 +124,31 @@ def decode(step, carry, tokens, first, count, key, sampling, forbidden):
 
     _, tokens, carry = tf.while_loop(running, body, (tf.constant(0), tokens, carry))
     return tokens, carry
+
+
+def stop_length(recent, stops):
+    """Finds the longest stop sequence that the last tokens end with.
+
+    Args:
+        recent: int32 `(..., tokens)`, the last tokens drawn; what was not drawn is -2.
+        stops: int32 `(sequences, tokens)`, as `Sampling.stops`.
+
+    Returns:
+        int32 `(...)`, its length; 0 if there is none.
+    """
+    wanted = stops >= 0  # a stop sequence stands behind tokens that need not match
+    lengths = tf.reduce_sum(tf.cast(wanted, tf.int32), axis=1)
+    match = tf.reduce_all((recent[..., None, :] == stops) | ~wanted, axis=-1)
+    return tf.reduce_max(tf.where(match, lengths, 0), axis=-1)  # match: (..., sequences)
+
+
+def sizes(tensor):
+    """Returns the sizes of a tensor's axes: Python integers where they are known to the graph."""
+    dynamic = tf.unstack(tf.shape(tensor))
+    return [
+        size if static is None else static
+        for static, size in zip(tensor.shape, dynamic, strict=True)
+    ]
 
 
 def align_stops(ids, lengths):

@@ -118,12 +118,40 @@ def penalise_repetition(logits, seen, penalty):
     return tf.where(seen, penalised, logits)
 
 
+def filtered(logits, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
+    """Returns the logits of the law that `sample_token` draws from.
+
+    Temperature comes first, then `top_k`, `top_p` (of what `top_k` left, made to sum to 1 again)
+    and `min_p`.
+
+    Args:
+        logits: float tensor `(batch, vocabulary)`.
+        temperature: Scalar >= 0. 0 leaves the largest logit alone, the lowest id among equals.
+        top_k: See `filter_top_k`.
+        top_p: See `filter_top_p`.
+        min_p: See `filter_min_p`.
+
+    Returns:
+        float32 tensor `(batch, vocabulary)`, -inf for what is never drawn; its softmax is the law.
+    """
+    logits = tf.cast(logits, tf.float32)
+
+    def greedy():
+        likeliest = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        alone = tf.range(tf.shape(logits)[-1]) == likeliest[..., None]
+        return tf.where(alone, tf.zeros_like(logits), -math.inf)
+
+    def draw():
+        return _filtered(logits, temperature, top_k, top_p, min_p)
+
+    return _cond(temperature, lambda value: value <= 0, greedy, draw)
+
+
 def sample_token(logits, key, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     """Draws one token for each row.
 
-    Temperature comes first, then `top_k`, `top_p` (of what `top_k` left, made to sum to 1 again)
-    and `min_p`. The draw takes the largest of the logits plus Gumbel noise. Row i depends on the
-    key, on i and on its own logits, not on the number of rows.
+    The law is that of `filtered`. The draw takes the largest of its logits plus Gumbel noise.
+    Row i depends on the key, on i and on its own logits, not on the number of rows.
 
     Args:
         logits: float tensor `(batch, vocabulary)`.
@@ -143,8 +171,7 @@ def sample_token(logits, key, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
         return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
     def draw():
-        allowed = _filter_sorted(apply_temperature(logits, temperature), top_k, top_p)
-        allowed = filter_min_p(allowed, min_p)
+        allowed = _filtered(logits, temperature, top_k, top_p, min_p)
         noise = gumbel(key, tf.shape(allowed))
         return tf.argmax(allowed + noise, axis=-1, output_type=tf.int32)
 
@@ -159,6 +186,7 @@ def check_sampling_arguments(
     min_p=None,
     repetition_penalty=None,
     num_samples=None,
+    guidance_scale=None,
 ):
     """Refuses sampling arguments that are out of range.
 
@@ -174,6 +202,13 @@ def check_sampling_arguments(
     _check_number("min_p", min_p, lambda x: 0 <= x <= 1, "from 0 (off) to 1")
     _check_number("repetition_penalty", repetition_penalty, lambda x: x > 0, "above 0 (1 is off)")
     _check_integer("num_samples", num_samples, 1)
+    _check_number("guidance_scale", guidance_scale, lambda x: x >= 0, "from 0 (no condition) up")
+
+
+def _filtered(logits, temperature, top_k, top_p, min_p):
+    """`filtered` at a temperature above 0."""
+    allowed = _filter_sorted(apply_temperature(logits, temperature), top_k, top_p)
+    return filter_min_p(allowed, min_p)
 
 
 def _filter_sorted(logits, k, p):

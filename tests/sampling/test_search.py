@@ -1,0 +1,84 @@
+"""What people write for `search=`."""
+
+import copy
+import pathlib
+import pickle
+
+import pytest
+
+from tfgen.errors import InputError
+from tfgen.sampling.search import (
+    BeamSearch,
+    ContrastiveSearch,
+    Search,
+    Speculative,
+    check_search,
+)
+
+
+class Model:
+    def stepper(self):
+        return None
+
+
+def test_defaults_and_kinds():
+    assert BeamSearch() == BeamSearch(num_beams=4, length_penalty=1.0)
+    assert ContrastiveSearch() == ContrastiveSearch(top_k=4, alpha=0.6)
+    assert Speculative("gru-names") == Speculative(draft="gru-names", draft_tokens=4)
+    searches = [BeamSearch(2), ContrastiveSearch(2), Speculative("gru-names", 2)]
+    assert [search.kind for search in searches] == ["beam", "contrastive", "speculative"]
+    for search in searches:
+        assert isinstance(search, Search)
+        assert check_search(search) is search
+        assert copy.deepcopy(search) == pickle.loads(pickle.dumps(search)) == search
+        assert len({search, copy.copy(search)}) == 1  # so that it can key a cache
+    assert check_search(None) is None
+
+
+def test_values_become_plain():
+    search = BeamSearch(3, 1)
+    assert (search.num_beams, search.length_penalty) == (3, 1.0)
+    assert isinstance(search.length_penalty, float)
+    assert BeamSearch(length_penalty=-0.5).length_penalty == -0.5
+    assert [ContrastiveSearch(alpha=alpha).alpha for alpha in (0, 1)] == [0.0, 1.0]
+    assert Speculative(pathlib.Path("runs") / "small").draft == str(pathlib.Path("runs/small"))
+    model = Model()
+    assert Speculative(model).draft is model
+
+
+@pytest.mark.parametrize(
+    "make,found",
+    [
+        (lambda: BeamSearch(0), "num_beams must be at least 1. Received: num_beams=0"),
+        (lambda: BeamSearch(2.5), "num_beams must be a whole number. Received: num_beams=2.5"),
+        (lambda: BeamSearch(True), "num_beams=True"),
+        (lambda: BeamSearch(length_penalty=float("nan")), "length_penalty=nan"),
+        (lambda: BeamSearch(length_penalty="1"), "length_penalty='1'"),
+        (lambda: ContrastiveSearch(top_k=0), "top_k must be at least 1. Received: top_k=0"),
+        (
+            lambda: ContrastiveSearch(alpha=1.5),
+            "alpha must be from 0 (greedy) to 1. Received: alpha=1.5",
+        ),
+        (lambda: ContrastiveSearch(alpha=-0.1), "alpha=-0.1"),
+        (lambda: ContrastiveSearch(alpha=None), "alpha=None"),
+        (lambda: Speculative(3), "the name or path of one. Received: draft=3"),
+        (lambda: Speculative(None), "draft=None"),
+        (lambda: Speculative(""), "draft=''"),
+        (lambda: Speculative("gru-names", 0), "draft_tokens must be at least 1"),
+        (
+            lambda: check_search("beam"),
+            "BeamSearch(...), ContrastiveSearch(...), Speculative(...). Received: search='beam'",
+        ),
+        (lambda: check_search(BeamSearch), "Received: search=<class"),
+    ],
+)
+def test_mistakes_are_told(make, found):
+    with pytest.raises(InputError) as error:
+        make()
+    assert found in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_searches_are_frozen():
+    with pytest.raises(AttributeError):
+        BeamSearch().num_beams = 3

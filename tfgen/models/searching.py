@@ -1,0 +1,168 @@
+"""`generate(search=...)`: the ways to find a text other than drawing it token by token."""
+
+import tensorflow as tf
+
+from tfgen.errors import InputError
+from tfgen.sampling import random
+from tfgen.sampling.beam import beam_search
+from tfgen.sampling.contrastive import contrastive_search
+from tfgen.sampling.speculative import speculative_decode
+
+# Prompts are padded to a multiple of this where their length is compiled for.
+PROMPT_BUCKET = 64
+
+
+class Searching:
+    """The compiled searches of one `AutoregressiveGenerator`.
+
+    Each is compiled for the sizes of a call and for what is a Python number in it: the number of
+    beams, of candidates or of guesses.
+    """
+
+    def __init__(self, model):
+        self._model = model
+        self._compiled = {}
+
+    def run(self, search, begun, count, capacity, num_samples, seed):
+        """Searches.
+
+        Args:
+            search: One of `tfgen.sampling.search`.
+            begun: Function `(model, room, num_samples)` -> `(carry, sampling, scale)`, which reads
+                the prompts; a draft reads them too.
+            count: Tokens to find at most.
+            capacity: What `count` is rounded up to.
+            num_samples: Texts for each prompt.
+            seed: int64 scalar tensor.
+
+        Returns:
+            `(tokens, lengths)`: int32 `(prompts * num_samples, capacity)` and `(rows,)`.
+        """
+        return getattr(self, f"_{search.kind}")(search, begun, count, capacity, num_samples, seed)
+
+    def _beam(self, search, begun, count, capacity, num_samples, seed):
+        if num_samples > search.num_beams:
+            raise InputError(
+                f"num_samples must be at most num_beams, {search.num_beams}, in a beam search. "
+                f"Received: num_samples={num_samples}"
+            )
+        carry, sampling, scale = begun(self._model, capacity, 1)
+        buffer = tf.zeros([carry.logits.shape[0], capacity], tf.int32)
+
+        def find(state, logits, buffer, count, length_penalty, stops, scale):
+            return beam_search(
+                self._model.logits_step(scale),
+                state,
+                logits,
+                buffer,
+                count,
+                search.num_beams,
+                length_penalty,
+                stops,
+                self._model.forbidden(),
+            )
+
+        found = self._jit(("beam", search.num_beams), find)(
+            carry.state,
+            carry.logits,
+            buffer,
+            tf.constant(count),
+            tf.constant(search.length_penalty, tf.float32),
+            sampling.stops,
+            scale,
+        )
+        tokens = tf.reshape(found.tokens[:, :num_samples], [-1, capacity])
+        return tokens, tf.reshape((found.lengths - found.trim)[:, :num_samples], [-1])
+
+    def _contrastive(self, search, begun, count, capacity, num_samples, seed):
+        if num_samples != 1:
+            raise InputError(
+                "num_samples must be 1 in a contrastive search, which draws nothing. "
+                f"Received: num_samples={num_samples}"
+            )
+        (state, hidden, valid), sampling, _ = begun(self._model, capacity, None)
+        rows = tf.range(tf.shape(hidden)[0])
+        last = tf.reduce_sum(tf.cast(valid, tf.int32), axis=1) - 1
+        buffer = tf.zeros([hidden.shape[0], capacity], tf.int32)
+
+        def find(state, last, hidden, valid, buffer, count, alpha, stops):
+            return contrastive_search(
+                self._model.stepper(),
+                self._model.logits,
+                state,
+                last,
+                hidden,
+                valid,
+                buffer,
+                count,
+                search.top_k,
+                alpha,
+                stops,
+                self._model.forbidden(),
+            )
+
+        found = self._jit(("contrastive", search.top_k), find)(
+            state,
+            tf.gather_nd(hidden, tf.stack([rows, last], axis=1)),
+            hidden,
+            valid,
+            buffer,
+            tf.constant(count),
+            tf.constant(search.alpha, tf.float32),
+            sampling.stops,
+        )
+        return found.tokens, found.drawn - found.trim
+
+    def _speculative(self, search, begun, count, capacity, num_samples, seed):
+        draft = search.draft
+        if draft.tokenizer.get_config() != self._model.tokenizer.get_config():
+            raise InputError(
+                "draft must have the tokenizer of the model that it guesses for: their tokens "
+                f"are different. Received: draft with {draft.tokenizer.vocabulary_size} tokens, "
+                f"for {self._model.tokenizer.vocabulary_size}"
+            )
+        # Guesses are read before it is known whether they stay.
+        room = capacity + 2 * search.draft_tokens + 2
+        carry, sampling, _ = begun(self._model, room, num_samples)
+        guessing, _, _ = begun(draft, room, num_samples)
+
+        def find(carry, draft_state, buffer, count, key, sampling):
+            verify, rewind = self._model.verifier()
+            return speculative_decode(
+                (verify, rewind, self._model.logits),
+                (draft.stepper(), draft.logits),
+                carry,
+                draft_state,
+                buffer,
+                count,
+                key,
+                sampling,
+                self._model.forbidden(),
+                search.draft_tokens,
+            )
+
+        # The draft itself, not its id, which a later model might have again.
+        find = self._jit(("speculative", search.draft_tokens, draft), find)
+        key = random.root(seed, random.SAMPLING)
+        buffer = tf.zeros([1, capacity], tf.int32)
+        texts = []
+        # One text after another: what speculation saves is the wait for a single text.
+        for row in range(carry.logits.shape[0]):
+            one, one_draft = tf.nest.map_structure(
+                lambda x: x[row : row + 1], (carry, guessing.state)
+            )
+            texts.append(
+                find(one, one_draft, buffer, tf.constant(count), random.fold(key, row), sampling)
+            )
+        search.count(
+            *(sum(int(getattr(text, name)) for text in texts) for name in ("proposed", "accepted")),
+            passes=sum(int(text.rounds) for text in texts),
+            tokens=sum(int(text.drawn[0]) for text in texts),
+        )
+        tokens = tf.concat([text.tokens for text in texts], axis=0)
+        return tokens, tf.concat([text.drawn - text.trim for text in texts], axis=0)
+
+    def _jit(self, key, function):
+        if key not in self._compiled:
+            self._compiled[key] = tf.function(function, jit_compile=True, autograph=False)
+        return self._compiled[key]
