@@ -243,6 +243,22 @@ def _generate_parser():
     parser.add_argument("--num-samples", type=int, default=1, help="texts for each prompt")
     parser.add_argument("--strip-prompt", action="store_true", help="leave the prompt out")
     parser.add_argument("--stream", action="store_true", help="print the text as it comes")
+    parser.add_argument("--beams", type=int, help="look for the likeliest text: beam search")
+    parser.add_argument(
+        "--length-penalty", type=float, help="with --beams: above 0 favours long texts (1)"
+    )
+    parser.add_argument(
+        "--contrastive",
+        metavar="ALPHA",
+        type=float,
+        help="contrastive search, 0 to 1: among --top-k likely tokens (4) avoid what repeats",
+    )
+    parser.add_argument("--draft", metavar="NAME", help="a smaller model that guesses ahead")
+    parser.add_argument("--draft-tokens", type=int, help="with --draft: tokens guessed at once (4)")
+    parser.add_argument("--condition", type=int, help="the class to generate")
+    parser.add_argument(
+        "--guidance-scale", type=float, help="with --condition: above 1 keeps closer to the class"
+    )
     parser.add_argument("--out", metavar="FILE", help="write to a file; .jsonl: one object a line")
     return parser
 
@@ -267,8 +283,16 @@ def _generate(arguments):
     if arguments.stream and (len(prompts) > 1 or arguments.num_samples > 1 or arguments.out):
         raise InputError("--stream is for one prompt, one sample, and no --out")
     options |= {"seed": arguments.seed, "strip_prompt": arguments.strip_prompt}
+    if arguments.condition is not None:
+        options["condition"] = arguments.condition
+    if arguments.guidance_scale is not None:
+        options["guidance_scale"] = arguments.guidance_scale
+    kind = _search_kind(arguments)
 
     model = _model(arguments.name)
+    search = _search(kind, arguments) if kind else None
+    if kind:
+        options["search"] = search
     if arguments.stream:
         for piece in model.stream(prompts[0], **options):
             print(piece, end="", flush=True)
@@ -276,6 +300,14 @@ def _generate(arguments):
         return
     texts = model.generate(prompts, num_samples=arguments.num_samples, **options)
     samples = [[text] if isinstance(text, str) else list(text) for text in texts]
+    if kind == "draft":
+        told = search.statistics
+        print(
+            f"{told['accepted']} of {told['proposed']} guesses accepted "
+            f"({told['acceptance']:.0%}): {told['tokens_per_pass']:.2f} tokens for each pass of "
+            f"{arguments.name}",
+            file=sys.stderr,
+        )
     if arguments.out is None:
         print(_as_text(samples))
         return
@@ -284,6 +316,32 @@ def _generate(arguments):
         content = _as_json_lines(prompts, samples) if lines else _as_text(samples) + "\n"
         Path(temporary).write_text(content, "utf-8")
     print(f"Wrote {arguments.out}")
+
+
+def _search_kind(arguments):
+    """Which search the options ask for, or None."""
+    kinds = {"beams": ["length_penalty"], "contrastive": [], "draft": ["draft_tokens"]}
+    chosen = [name for name in kinds if getattr(arguments, name) is not None]
+    if len(chosen) > 1:
+        raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
+    for name, details in kinds.items():
+        for detail in details:
+            if getattr(arguments, detail) is not None and name not in chosen:
+                raise InputError(f"--{detail.replace('_', '-')} goes with --{name}")
+    if chosen and arguments.stream:
+        raise InputError(f"--stream draws token by token: leave --{chosen[0]} out")
+    return chosen[0] if chosen else None
+
+
+def _search(kind, arguments):
+    from tfgen.sampling.search import BeamSearch, ContrastiveSearch, Speculative
+
+    if kind == "beams":
+        penalty = arguments.length_penalty
+        return BeamSearch(arguments.beams, 1.0 if penalty is None else penalty)
+    if kind == "contrastive":
+        return ContrastiveSearch(arguments.top_k or 4, arguments.contrastive)
+    return Speculative(_model(arguments.draft), arguments.draft_tokens or 4)
 
 
 def _as_text(samples):

@@ -20,7 +20,8 @@ def evaluate(model, data, column=None, split=None, window=256, crops=1024, seed=
     """Measures how well a text model predicts data.
 
     Two figures are given, because the field uses both. `nats_per_character` scores the whole
-    split, each character given all of the text before it (at least the 1024 tokens before it).
+    split, each character given all of the text before it (at least the 1024 tokens before it; for
+    a transformer without a window, at least half of the tokens of a crop).
     `crop_nats_per_token` is the mean over random crops that begin with no context at all, as
     nanoGPT's `estimate_loss` has it; its standard error is that of the random choice of crops.
 
@@ -52,7 +53,11 @@ def evaluate(model, data, column=None, split=None, window=256, crops=1024, seed=
             f"where a crop needs {window + 1}"
         )
     characters = source.characters[split]
-    nats = _whole(model, np.concatenate([model.tokenizer.encode("\n"), tokens]))
+    ids = np.concatenate([model.tokenizer.encode("\n"), tokens])
+    if model.state_is_constant:
+        nats = _whole(model, ids)
+    else:
+        nats = _sliding(model, ids, window)
     crop_means = _crops(model, tokens, window, crops, seed)
     unknown_id = model.tokenizer.unknown_id
     return {
@@ -94,16 +99,43 @@ def _whole(model, ids):
     return total
 
 
+def _sliding(model, ids, window):
+    """The same for a model that is not to read further back than a window of tokens.
+
+    The window moves on by half of its tokens at a time, and the latter half is scored.
+    """
+    targets = len(ids) - 1
+    stride = -(-window // 2)
+    context = window - stride
+    starts = np.arange(max(1, -(-(targets - context) // stride))) * stride
+    padded = np.zeros(starts[-1] + window + 1, np.int32)
+    padded[: len(ids)] = ids
+    total = 0.0
+    for first in range(0, len(starts), _CROP_BATCH):
+        batch = starts[first : first + _CROP_BATCH]
+        nats = _nats(model, padded, batch, window).astype(np.float64)
+        position = np.arange(window)
+        scored = batch[:, None] + position < targets
+        scored &= (position >= context) | (batch == 0)[:, None]
+        total += float(np.sum(nats[scored]))
+    return total
+
+
+def _nats(model, ids, starts, window):
+    """The nats of the tokens in windows that begin with no context, `(len(starts), window)`."""
+    # A last batch that is not full is filled up, so that nothing is compiled twice.
+    rows = np.resize(starts, _CROP_BATCH)
+    rows = ids[rows[:, None] + np.arange(window + 1)].astype(np.int32)
+    state = model.initial_state(_CROP_BATCH)
+    nats, _ = model.token_nats(tf.constant(rows), tf.fill([_CROP_BATCH], window), state)
+    return nats.numpy()[: len(starts)]
+
+
 def _crops(model, tokens, window, crops, seed):
     """Mean nats per token of each random crop."""
     starts = np.random.default_rng(seed).integers(len(tokens) - window, size=crops)
     means = []
     for first in range(0, crops, _CROP_BATCH):
         batch = starts[first : first + _CROP_BATCH]
-        # A last batch that is not full is filled up, so that nothing is compiled twice.
-        rows = np.resize(batch, _CROP_BATCH)
-        ids = tokens[rows[:, None] + np.arange(window + 1)].astype(np.int32)
-        state = model.initial_state(_CROP_BATCH)
-        nats, _ = model.token_nats(tf.constant(ids), tf.fill([_CROP_BATCH], window), state)
-        means.append(nats.numpy()[: len(batch)].mean(axis=1))
+        means.append(_nats(model, tokens, batch, window).mean(axis=1))
     return np.concatenate(means).astype(np.float64)

@@ -10,9 +10,8 @@ from tfgen.sampling.random import fold, gumbel, uniform
 from tfgen.sampling.tokens import filtered, penalise_repetition, sample_token
 
 # What the random numbers of a round are for.
-_GUESS = 0
+_DRAW = 0
 _ACCEPT = 1
-_REPLACE = 2
 
 
 class Speculated(NamedTuple):
@@ -126,8 +125,10 @@ def speculative_decode(
 
     def body(rounds, pending, text, state, draft_carry, accepted_before):
         round_key = fold(key, rounds)
+        # A row for each guess, and one for the token behind them.
+        noise = gumbel(fold(round_key, _DRAW), [draft_tokens + 1, vocabulary])
         guesses, guess_laws, draft_states = _guess(
-            draft, law, draft_carry, pending, text.seen, draft_tokens, fold(round_key, _GUESS)
+            draft, law, draft_carry, pending, text.seen, noise[:-1]
         )
         hidden, marks = verify(tf.concat([pending, guesses], axis=0)[None], state)
         # Each law knows the guesses before it as part of the text.
@@ -137,8 +138,7 @@ def speculative_decode(
 
         number = _accepted(guesses, guess_laws, laws[:-1], fold(round_key, _ACCEPT))
         rest = _rest(laws, guess_laws, number)
-        noise = gumbel(fold(round_key, _REPLACE), [1, vocabulary])
-        last = tf.argmax(tf.math.log(rest) + noise, axis=-1, output_type=tf.int32)  # (1,)
+        last = tf.argmax(tf.math.log(rest) + noise[-1:], axis=-1, output_type=tf.int32)  # (1,)
         places = tf.range(draft_tokens + 1)
         new = tf.where(places < number, tf.concat([guesses, last], axis=0), last)
         text = _append(text, new, number + 1, count, sampling.stops)
@@ -156,7 +156,7 @@ def speculative_decode(
     text = _Text(tokens, carry.recent, seen, carry.finished[0], zero, zero)
     first = sample_token(
         tf.ensure_shape(allowed(carry.logits, seen), [1, vocabulary]),
-        fold(fold(key, 0), _REPLACE),
+        fold(fold(key, 0), _DRAW),
         sampling.temperature,
         sampling.top_k,
         sampling.top_p,
@@ -180,14 +180,15 @@ def speculative_decode(
     )
 
 
-def _guess(draft, law, carry, pending, seen, number, key):
-    """Lets the draft draw `number` tokens behind the pending one.
+def _guess(draft, law, carry, pending, seen, noise):
+    """Lets the draft draw a token for each row of Gumbel noise, behind the pending one.
 
     Returns:
         `(guesses int32 (number,), their laws (number, vocabulary), states)`, where `states(i)` is
         the draft's state after the pending token and `i` guesses, `i` below `number`.
     """
     step, head = draft
+    number = noise.shape[0]
     places = tf.range(number)
     stacks = tf.nest.map_structure(
         lambda x: tf.TensorArray(
@@ -201,8 +202,8 @@ def _guess(draft, law, carry, pending, seen, number, key):
         hidden, state = step(token, state)
         stacks = tf.nest.map_structure(lambda stack, x: stack.write(fed + 1, x), stacks, state)
         guessed_law = law(head(hidden), seen)  # (1, vocabulary)
-        noise = gumbel(fold(key, fed), tf.shape(guessed_law))
-        guess = tf.argmax(tf.math.log(guessed_law) + noise, axis=-1, output_type=tf.int32)
+        scores = tf.math.log(guessed_law) + tf.gather(noise, tf.maximum(fed, 0))
+        guess = tf.argmax(scores, axis=-1, output_type=tf.int32)
         guess = tf.ensure_shape(guess, [1])
         guesses = tf.where(places == fed, guess, guesses)
         laws = tf.where(places[:, None] == fed, guessed_law, laws)
