@@ -1,14 +1,21 @@
 #!/usr/bin/env python
 """Measures tfgen beside its peers, in turns on one machine.
 
-    python scripts/benchmark.py                      # everything; about half an hour on 2 cores
-    python scripts/benchmark.py train --cell lstm
+    python scripts/benchmark.py                      # all but reach; an hour on 2 cores
+    python scripts/benchmark.py train --model lstm
+    python scripts/benchmark.py train generate --model transformer --nanogpt nanoGPT
+    python scripts/benchmark.py reach --text input.txt --nanogpt nanoGPT
     python scripts/benchmark.py start --entry runs/mine --out start.json
 
-train     tokens/s of training: tfgen, PyTorch, Keras, and the share of the matrix peak
+train     tokens/s of training: tfgen and its peers, and the share of the matrix peak
 generate  characters/s of generating, for one text and for many, and the share of the bandwidth
+first     seconds from `import tensorflow` to the first token of a new transformer
 start     seconds until `tfgen generate` shows text, and until `tfgen list` answers
+reach     seconds of training to nanoGPT's validation loss; a round takes minutes
 peak      float32 matrix product and read bandwidth of the machine
+
+The peers of lstm and gru are PyTorch and Keras; of the transformer nanoGPT, from a checkout of
+https://github.com/karpathy/nanoGPT, and Hugging Face's transformers.
 
 Every contestant has a process of its own. They take turns, A B C A B C ..., and the ratio of two is
 the median of the ratios of the rounds. The peers come with `pip install .[benchmark]`; one that is
@@ -22,15 +29,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from benchmarks import figures  # noqa: E402
+from benchmarks import figures, figures_transformer  # noqa: E402
+from benchmarks.contest import Effort  # noqa: E402
 from benchmarks.machine import machine, machine_lines  # noqa: E402
-from benchmarks.sizes import GATES, Sizes  # noqa: E402
+from benchmarks.reach import Text  # noqa: E402
+from benchmarks.sizes import GATES, Sizes, TransformerSizes  # noqa: E402
 from benchmarks.tables import table  # noqa: E402
 from tfgen import zoo  # noqa: E402
 from tfgen.errors import InputError, unknown  # noqa: E402
 from tfgen.files import atomic_file  # noqa: E402
 
-SECTIONS = ("train", "generate", "start", "peak")
+SECTIONS = ("train", "generate", "first", "start", "reach", "peak")
+TRANSFORMER = "transformer"
+MODELS = (*GATES, TRANSFORMER)
+# nanoGPT's recipe for CPUs, and its model of tiny-shakespeare.
+SHAPES = [(4, 4, 128, 64, 12), (6, 6, 384, 256, 16)]
+SHAPE = "LAYERSxHEADSxWIDTHxCONTEXTxBATCH"
+TOKENS = {"lstm": 512, "gru": 512, TRANSFORMER: 240}
 ENTRY = "lstm-shakespeare"
 ENOUGH_REPEATS = 5
 
@@ -62,8 +77,21 @@ def _parse(argv):
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("sections", metavar="SECTION", nargs="*", help=f"of {', '.join(SECTIONS)}; default: all")
-    add("--cell", nargs="+", default=list(GATES), help="lstm, gru or both (default)")
+    add(
+        "sections",
+        metavar="SECTION",
+        nargs="*",
+        help=f"of {', '.join(SECTIONS)}; default: all but reach",
+    )
+    add("--model", nargs="+", default=list(MODELS), help=f"of {', '.join(MODELS)} (default: all)")
+    add("--batch", type=_at_least(2), default=32, help="texts, and windows of lstm and gru (32)")
+    add("--tokens", type=_at_least(1), help="tokens of a generation (512; transformer: 240)")
+    add("--repeats", type=_at_least(1), default=ENOUGH_REPEATS, help="rounds (default: 5)")
+    add("--seconds", type=float, default=3.0, help="least length of a measurement (default: 3)")
+    add("--out", metavar="FILE", help="also write the figures as JSON")
+    add("--entry", help=f"what `start` generates with: a name or a run (default: {ENTRY})")
+
+    add = parser.add_argument_group("lstm and gru").add_argument
     add("--units", type=_at_least(1), default=512, help="units of a layer (default: 512)")
     add("--layers", type=_at_least(1), default=2, help="layers (default: 2)")
     add(
@@ -74,35 +102,101 @@ def _parse(argv):
         "as PyTorch's language model example has it, and 128)",
     )
     add("--window", type=_at_least(1), default=128, help="tokens of a window (default: 128)")
-    add("--batch", type=_at_least(2), default=32, help="windows, or texts (default: 32)")
-    add("--tokens", type=_at_least(1), default=512, help="tokens of a generation (default: 512)")
-    add("--entry", help=f"what `start` generates with: a name or a run (default: {ENTRY})")
-    add("--repeats", type=_at_least(1), default=ENOUGH_REPEATS, help="rounds (default: 5)")
-    add("--seconds", type=float, default=3.0, help="least length of a measurement (default: 3)")
+
+    add = parser.add_argument_group("transformer").add_argument
+    add(
+        "--transformer",
+        type=_shape,
+        nargs="+",
+        default=SHAPES,
+        metavar=SHAPE,
+        help="each is trained; the last one generates "
+        f"(default: {' '.join('x'.join(map(str, shape)) for shape in SHAPES)})",
+    )
+    add(
+        "--dtype",
+        default="float32",
+        help="float32 (default), or bfloat16 to train in mixed precision",
+    )
+    add("--nanogpt", metavar="PATH", help="a checkout of nanoGPT")
+
+    add = parser.add_argument_group("reach").add_argument
+    add(
+        "--text", metavar="FILE", help="tiny-shakespeare's input.txt; its first 90%% are trained on"
+    )
+    add("--target", type=float, default=1.88, help="validation loss to reach (default: 1.88)")
+    add("--eval-batches", type=_at_least(1), default=20, help="batches of a validation (20)")
+    add("--reach-repeats", type=_at_least(1), default=1, help="rounds (default: 1)")
+
+    add = parser.add_argument_group("the machine").add_argument
     add("--matrix", type=_at_least(1), default=4096, help="size of the matrix product (4096)")
     add("--array-mib", type=_at_least(1), default=1024, help="size of the array read (1024)")
-    add("--out", metavar="FILE", help="also write the figures as JSON")
     arguments = parser.parse_args(argv)
 
-    arguments.sections = arguments.sections or list(SECTIONS)
-    for section in arguments.sections:
-        if section not in SECTIONS:
-            raise unknown("section", section, SECTIONS)
-    for cell in arguments.cell:
-        if cell not in GATES:
-            raise unknown("cell", cell, GATES)
-    if not 0 <= arguments.seconds < float("inf"):
-        raise InputError(f"--seconds must be >= 0. Received: --seconds {arguments.seconds}")
+    arguments.sections = arguments.sections or [name for name in SECTIONS if name != "reach"]
     if arguments.embedding is None:
         arguments.embedding = list(dict.fromkeys([arguments.units, 128]))
+    arguments.entry = arguments.entry or ENTRY
+    _check(arguments)
+    return arguments
+
+
+def _check(arguments):
+    for kind, names, known in (
+        ("section", arguments.sections, SECTIONS),
+        ("model", arguments.model, MODELS),
+        ("dtype", [arguments.dtype], ("float32", "bfloat16")),
+    ):
+        for name in names:
+            if name not in known:
+                raise unknown(kind, name, known)
+    if not 0 <= arguments.seconds < float("inf"):
+        raise InputError(f"--seconds must be >= 0. Received: --seconds {arguments.seconds}")
+    if not 0 < arguments.target < float("inf"):
+        raise InputError(f"--target must be > 0. Received: --target {arguments.target}")
     if arguments.out and Path(arguments.out).is_dir():
         raise InputError(f"--out: {arguments.out} is a folder")
-    arguments.entry = arguments.entry or ENTRY
-    if "start" in arguments.sections:
+    if arguments.nanogpt and not (Path(arguments.nanogpt) / "model.py").is_file():
+        raise InputError(f"--nanogpt: {arguments.nanogpt} holds no model.py of nanoGPT")
+    sections = arguments.sections
+    if "start" in sections:
         item = zoo.find(arguments.entry)
         if not getattr(item, "pretrained", False):
             raise InputError(f"'{item.name}' has no weights: choose another --entry")
-    return arguments
+    if "reach" in sections:
+        if not arguments.text:
+            raise InputError("reach needs a text: --text FILE")
+        Text(arguments.text)
+    recurrent = [model for model in arguments.model if model in GATES]
+    if arguments.dtype != "float32" and "train" in sections and recurrent:
+        raise InputError(f"--dtype is for --model {TRANSFORMER}. Received: --model {recurrent[0]}")
+    if "generate" in sections and TRANSFORMER in arguments.model:
+        sizes = _transformer(arguments, arguments.transformer[-1])
+        if sizes.prompt + sizes.tokens > sizes.window:
+            raise InputError(
+                f"A prompt of {sizes.prompt} and --tokens {sizes.tokens} do not fit into the "
+                f"transformer's context. Received: --transformer {arguments.transformer[-1]}"
+            )
+
+
+def _transformer(arguments, shape, **changes):
+    names = ("layers", "heads", "width", "window", "batch")
+    tokens = arguments.tokens or TOKENS[TRANSFORMER]
+    return TransformerSizes(**{**dict(zip(names, shape, strict=True)), "tokens": tokens, **changes})
+
+
+def _shape(text):
+    """`SHAPE` as a tuple of numbers."""
+    try:
+        shape = tuple(map(int, text.split("x")))
+        _, heads, width, _, _ = shape
+        if min(shape) < 1 or width % heads:
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be {SHAPE}, width a multiple of heads. Received: {text}"
+        ) from None
+    return shape
 
 
 def _at_least(smallest):
@@ -136,22 +230,52 @@ def _measure(arguments):
 def _figures(arguments):
     """Yields each figure when it has been measured."""
     names = ("repeats", "seconds", "matrix", "array_mib")
-    effort = figures.Effort(**{name: getattr(arguments, name) for name in names})
-    names = ("units", "layers", "window", "tokens")
-    common = {name: getattr(arguments, name) for name in names}
-    if "peak" in arguments.sections:
+    effort = Effort(**{name: getattr(arguments, name) for name in names})
+    sections = arguments.sections
+    if "peak" in sections:
         yield from figures.peaks(effort)
-    if "start" in arguments.sections:
+    if "start" in sections:
         yield from figures.start(arguments.entry, effort)
-    for cell in arguments.cell:
-        if "train" in arguments.sections:
-            for embedding in arguments.embedding:
-                sizes = Sizes(cell, embedding=embedding, batch=arguments.batch, **common)
-                yield figures.training(sizes, effort)
-        if "generate" in arguments.sections:
-            for batch in (1, arguments.batch):
-                sizes = Sizes(cell, embedding=arguments.embedding[0], batch=batch, **common)
-                yield figures.generation(sizes, effort)
+    if "first" in sections:
+        yield figures_transformer.first_token(
+            _transformer(arguments, arguments.transformer[-1]), effort
+        )
+    for model in arguments.model:
+        measured = _transformer_figures if model == TRANSFORMER else _recurrent_figures
+        yield from measured(model, arguments, effort)
+    if "reach" in sections:
+        yield figures_transformer.reach(
+            arguments.text,
+            arguments.nanogpt,
+            arguments.target,
+            arguments.eval_batches,
+            arguments.reach_repeats,
+        )
+
+
+def _recurrent_figures(cell, arguments, effort):
+    common = {name: getattr(arguments, name) for name in ("units", "layers", "window")}
+    common["tokens"] = arguments.tokens or TOKENS[cell]
+    if "train" in arguments.sections:
+        for embedding in arguments.embedding:
+            sizes = Sizes(cell, embedding=embedding, batch=arguments.batch, **common)
+            yield figures.training(sizes, effort)
+    if "generate" in arguments.sections:
+        for batch in (1, arguments.batch):
+            sizes = Sizes(cell, embedding=arguments.embedding[0], batch=batch, **common)
+            yield figures.generation(sizes, effort)
+
+
+def _transformer_figures(model, arguments, effort):
+    checkout = arguments.nanogpt
+    if "train" in arguments.sections:
+        for shape in arguments.transformer:
+            sizes = _transformer(arguments, shape, dtype=arguments.dtype)
+            yield figures_transformer.training(sizes, checkout, effort)
+    if "generate" in arguments.sections:
+        for batch in (1, arguments.batch):
+            sizes = _transformer(arguments, arguments.transformer[-1], batch=batch)
+            yield figures_transformer.generation(sizes, checkout, effort)
 
 
 if __name__ == "__main__":

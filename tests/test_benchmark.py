@@ -1,5 +1,6 @@
 """scripts/benchmark.py: how figures are made of measurements. No speed is tested."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,12 +14,28 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import benchmark  # noqa: E402
-from benchmarks import figures, pairing, shell, workers  # noqa: E402
-from benchmarks.sizes import SYMBOLS, Sizes, random_windows, vocabulary  # noqa: E402
+from benchmarks import (  # noqa: E402
+    contest,
+    figures,
+    figures_transformer,
+    pairing,
+    reach,
+    shell,
+    workers,
+)
+from benchmarks.sizes import (  # noqa: E402
+    SYMBOLS,
+    Sizes,
+    TransformerSizes,
+    as_text,
+    random_prompts,
+    random_windows,
+    vocabulary,
+)
 from benchmarks.tables import table  # noqa: E402
 
 TINY = "--units 16 --embedding 8 --window 8 --batch 2 --tokens 4 --repeats 2 --seconds 0".split()
-TINY += "--matrix 32 --array-mib 1".split()
+TINY += "--matrix 32 --array-mib 1 --transformer 1x2x8x32x2".split()
 
 
 # The arithmetic
@@ -80,6 +97,29 @@ def test_costs_by_hand():
     assert sizes.product_weights() == 45 + 27 + 195
 
 
+def test_costs_of_a_transformer_by_hand():
+    # Two blocks: 4 x 12 for queries, keys and values, 4 x 4, 4 x 16 and 16 x 4; softmax 4 x 65.
+    sizes = TransformerSizes(layers=2, heads=2, width=4, window=8, batch=3, tokens=3, prompt=2)
+    assert sizes.product_weights() == 2 * (48 + 16 + 64 + 64) + 260 == 644
+    # Queries by keys, probabilities by values: 2 x 2 x 4 x 8 for a block, and three times that.
+    assert sizes.training_flops() == 6 * 644 + 3 * 2 * (2 * 2 * 4 * 8)
+    # The three tokens attend to 3, 4 and 5 positions.
+    assert sizes.mean_length() == 4
+    assert sizes.generating_flops() == 2 * 644 + 2 * (2 * 2 * 4 * 4)
+    assert sizes.cache_bytes_read() == 2 * 2 * 4 * 4 * 4  # keys and values, blocks
+    for weights, size in {"float32": 4, "bfloat16": 2, "int8": 1}.items():
+        assert sizes.bytes_read(weights) == size * 644
+
+
+def test_contestants_see_the_same_prompts():
+    sizes = TransformerSizes(batch=3, prompt=7)
+    prompts = random_prompts(sizes)
+    assert prompts.shape == (3, 7)
+    assert prompts.min() >= 1 and prompts.max() < SYMBOLS
+    assert len({as_text(row) for row in prompts}) == 3
+    assert {as_text(row)[0] for row in prompts} == {"\n"}  # tfgen puts it there by itself
+
+
 def test_contestants_see_the_same_symbols():
     assert len(set(vocabulary())) == SYMBOLS - 1  # and tfgen's "unknown"
     windows = random_windows(Sizes(batch=3, window=5))
@@ -94,6 +134,7 @@ class FakeWorker:
     """A worker whose measurements are given beforehand."""
 
     values = {}  # by module and function
+    asked = []
     missing = ()
 
     def __init__(self, module, environment):
@@ -104,6 +145,7 @@ class FakeWorker:
             raise workers.Missing("No module named 'torch'")
         one = "one " if self.environment else ""
         self.iterator = iter(self.values[f"{one}{self.module} {function}"])
+        self.asked.append((self.module, function, *arguments))
         return "as told"
 
     def measure(self, seconds):
@@ -115,8 +157,9 @@ class FakeWorker:
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setattr(figures, "Worker", FakeWorker)
+    monkeypatch.setattr(contest, "Worker", FakeWorker)
     monkeypatch.setattr(FakeWorker, "missing", ())
+    monkeypatch.setattr(FakeWorker, "asked", [])
     values = {
         "benchmarks.peer_tfgen train": [8.0, 30.0, 12.0],
         "benchmarks.peer_pytorch train": [4.0, 10.0, 24.0],
@@ -124,6 +167,9 @@ def fake(monkeypatch):
         "benchmarks.peer_tfgen generate": [8.0, 30.0, 12.0],
         "benchmarks.peer_pytorch generate": [4.0, 10.0, 24.0],
         "benchmarks.peer_keras generate": [2.0, 3.0, 4.0],
+        "benchmarks.peer_nanogpt train": [4.0, 5.0, 6.0],
+        "benchmarks.peer_nanogpt generate": [1.0, 1.0, 1.0],
+        "benchmarks.peer_transformers generate": [2.0, 5.0, 24.0],
         "benchmarks.ceilings matrix_product": [1e5, 2e5, 4e5],
         "benchmarks.peer_pytorch matrix_product": [5e4, 5e4, 5e4],
         "benchmarks.ceilings read": [1e5, 1e5, 1e5],
@@ -134,7 +180,7 @@ def fake(monkeypatch):
 
 
 SIZES = Sizes("lstm", units=3, layers=2, embedding=5, window=7, batch=2)
-EFFORT = figures.Effort(repeats=3, seconds=1.0)
+EFFORT = contest.Effort(repeats=3, seconds=1.0)
 
 
 def test_a_training_figure(fake):
@@ -154,6 +200,8 @@ def test_a_training_figure(fake):
     assert executed["PyTorch"] == model["PyTorch"]
     assert any("25% of TensorFlow's" in note for note in figure["notes"])
     assert any("projected embedding table" in note for note in figure["notes"])
+    assert any("tfgen varied by a factor of 3.8" in note for note in figure["notes"])
+    assert not any("PyTorch varied" in note for note in figures.peaks(EFFORT)[0]["notes"])
     json.dumps(figure)
 
     lines = "\n".join(table(figure))
@@ -192,6 +240,188 @@ def test_a_missing_peer_is_left_out(fake, monkeypatch):
     assert figures.peaks(EFFORT)[0]["ratios"] == {}
 
 
+# Figures of the transformer
+
+DECODER = TransformerSizes(layers=2, heads=2, width=4, window=8, batch=3, tokens=3, prompt=2)
+
+
+def test_a_training_figure_of_a_transformer(fake):
+    sizes = dataclasses.replace(DECODER, dtype="bfloat16")
+    figure = figures_transformer.training(sizes, "a checkout", EFFORT)
+    assert figure["name"].endswith("2 x 4, 2 heads, context 8, batch 3, mixed bfloat16, AdamW")
+    assert figure["unit"] == "tokens/s"
+    assert figure["ratios"]["nanoGPT"]["values"] == [2.0, 6.0, 2.0]
+    share = figure["shares"]["of the float32 peak"]
+    assert share["tfgen"]["values"] == pytest.approx(
+        [8 * 4632 / 1e5, 30 * 4632 / 2e5, 12 * 4632 / 4e5]
+    )
+    assert share["nanoGPT"]["values"][0] == pytest.approx(4 * 4632 / 1e5)
+    assert any("6 x 644 weights" in note for note in figure["notes"])
+    assert any("25% of TensorFlow's" in note for note in figure["notes"])
+    assert ("benchmarks.peer_nanogpt", "train", sizes, "a checkout", 1 / 3) in fake.asked
+    json.dumps(figure)
+
+
+def test_a_generation_figure_of_a_transformer(fake, monkeypatch):
+    figure = figures_transformer.generation(DECODER, "a checkout", EFFORT)
+    assert set(figure["ratios"]) == {"transformers"}  # nanoGPT is for one text
+    # Three characters for each position.
+    assert figure["shares"]["of the bandwidth"]["tfgen"]["values"] == pytest.approx(
+        [8 * 4 * 644 / 3 / 1e5, 30 * 4 * 644 / 3 / 1e5, 12 * 4 * 644 / 3 / 1e5]
+    )
+    peak = figure["shares"]["of the peak"]["transformers"]
+    assert peak["values"][0] == pytest.approx(2 * DECODER.generating_flops() / 1e5)
+
+    single = dataclasses.replace(DECODER, batch=1)
+    monkeypatch.setattr(figures_transformer, "SMALLER_WEIGHTS", ("int8",))
+    fake.asked.clear()
+    figure = figures_transformer.generation(single, "a checkout", EFFORT)
+    assert figure["ratios"]["nanoGPT"]["values"] == [8.0, 30.0, 12.0]
+    assert figure["ratios"]["transformers"]["values"] == [4.0, 6.0, 0.5]
+    # Their measurements are the same, so that the ratio is 1 and the share a quarter.
+    variant = figure["variants"]["tfgen, int8"]
+    assert variant["tfgen"]["values"] == [1.0, 1.0, 1.0]
+    assert variant["transformers"]["values"] == [4.0, 6.0, 0.5]
+    share = figure["shares"]["of the bandwidth"]
+    assert share["tfgen, int8"]["median"] == pytest.approx(share["tfgen"]["median"] / 4)
+    assert ("benchmarks.peer_tfgen", "generate", single, "int8") in fake.asked
+    lines = "\n".join(table(figure))
+    assert "tfgen, int8: 1.00 x (1.00 to 1.00) tfgen, 12.00 x (8.00 to 30.00) nanoGPT" in lines
+
+
+def test_without_a_checkout_nanogpt_is_left_out(fake):
+    sizes = dataclasses.replace(DECODER, batch=1)
+    for measure in (figures_transformer.training, figures_transformer.generation):
+        figure = measure(sizes, None, EFFORT)
+        assert "nanoGPT" not in figure["contestants"]
+        assert any(
+            "nanoGPT skipped: give" in line and "--nanogpt" in line for line in table(figure)
+        )
+
+
+def test_the_first_token(monkeypatch):
+    calls = []
+    seconds = iter([(9.0, 9.0), (1.0, 8.0), (1.0, 3.0), (2.0, 7.0), (1.5, 4.0)])
+
+    def call(module, environment, function, sizes):
+        calls.append(environment["XDG_CACHE_HOME"])
+        assert (module, function, sizes.batch) == ("benchmarks.first_token", "first_token", 1)
+        return next(seconds)
+
+    monkeypatch.setattr(figures_transformer, "_call", call)
+    figure = figures_transformer.first_token(DECODER, contest.Effort(repeats=2))
+    # The first process brings files into the cache, and does not count.
+    assert figure["contestants"]["first start"]["values"] == [8.0, 7.0]
+    assert figure["contestants"]["second start"]["values"] == [3.0, 4.0]
+    assert figure["differences"]["saved by the second start"]["values"] == [5.0, 3.0]
+    assert figure["differences"]["of the first start, until the model is built"]["max"] == 2.0
+    # Each round has a folder for what a start leaves behind.
+    assert calls[1] == calls[2] != calls[3] == calls[4]
+    json.dumps(figure)
+
+
+# Training to a loss
+
+
+def test_a_race_ends_at_the_target(monkeypatch):
+    clock = iter([100.0, 104.0, 109.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    losses, steps = iter([3.0, 1.5, *range(reach.CONTROLS)]), []
+
+    def race():
+        return reach.race(
+            lambda: (steps.append, lambda: next(losses)), steps=9, validate_every=2, target=1.5
+        )
+
+    result = race()
+    assert steps == [1, 2, 3, 4]
+    assert result["history"] == [(2, 4.0, 3.0), (4, 9.0, 1.5)]
+    assert (result["seconds"], result["step"], result["loss"]) == (9.0, 4, 1.5)
+    assert result["reached"] is True and result["control"] == 4.5
+
+    # The last step is validated too, and the target may be missed.
+    clock, losses = iter([0.0, 2.0, 3.0]), iter([3.0, 2.0, *[2.5] * reach.CONTROLS])
+    steps.clear()
+    result = reach.race(lambda: (steps.append, lambda: next(losses)), 3, 2, target=1.5)
+    assert steps == [1, 2, 3] and result["step"] == 3
+    assert result["reached"] is False and result["control"] == 2.5
+
+
+def test_the_text_of_a_race(tmp_path):
+    path = tmp_path / "input.txt"
+    path.write_text("".join(chr(ord("a") + index % 7) for index in range(1000)))
+    text = reach.Text(path)
+    assert text.characters == "abcdefg"
+    assert (len(text.train), len(text.validation)) == (900, 100)
+    assert text.validation[:3].tolist() == [900 % 7, 901 % 7, 902 % 7]
+    crops = reach.Crops(text.train, 5, seed=1).draw(400)
+    assert crops.shape == (400, 6)
+    assert ((crops[:, 1:] - crops[:, :-1]) % 7 == 1).all()
+    # Every start that there is room for, and none beyond.
+    whole = reach.Crops(text.validation[:8], 5, seed=1).draw(50)
+    assert set(whole[:, 0].tolist()) == set(text.validation[:3].tolist())
+    assert (crops == reach.Crops(text.train, 5, seed=1).draw(400)).all()
+    assert (crops != reach.Crops(text.train, 5, seed=2).draw(400)).any()
+
+
+def test_the_figure_of_a_race(monkeypatch):
+    results = {
+        "benchmarks.peer_tfgen": [(20.0, True), (30.0, True)],
+        "benchmarks.peer_nanogpt": [(80.0, True), (90.0, False)],
+    }
+    calls = []
+
+    def call(module, environment, function, *arguments):
+        calls.append((module, function, *arguments))
+        seconds, reached = results[module].pop(0)
+        return {
+            "seconds": seconds, "step": 7, "loss": 1.7, "control": 1.75, "reached": reached,
+            "history": [],
+        }  # fmt: skip
+
+    monkeypatch.setattr(figures_transformer, "_call", call)
+    figure = figures_transformer.reach("a text", sys.prefix, 1.8, 3, rounds=2)
+    assert [call[:2] for call in calls] == 2 * [
+        ("benchmarks.peer_tfgen", "reach"),
+        ("benchmarks.peer_nanogpt", "reach"),
+    ]
+    assert [call[2:] for call in calls[2:]] == [
+        ("a text", 1.8, 3, 1),
+        ("a text", sys.prefix, 1.8, 3, 1),
+    ]
+    assert figure["ratios"]["nanoGPT"]["values"] == [0.25, 1 / 3]
+    notes = {name: result["note"] for name, result in figure["contestants"].items()}
+    assert notes["tfgen"].startswith("1.700 after 7 steps, 1.750 on more crops; 1.700")
+    assert notes["nanoGPT"].count("NOT REACHED") == 1
+    json.dumps(figure)
+
+    # Where tfgen fails there is no ratio, and without a checkout nobody to compare with.
+    results["benchmarks.peer_tfgen"] = [(20.0, False), (10.0, True)]
+    results["benchmarks.peer_nanogpt"] = [(80.0, True)]
+    assert figures_transformer.reach("a text", sys.prefix, 1.8, 3, rounds=1)["ratios"] == {}
+    figure = figures_transformer.reach("a text", None, 1.8, 3, rounds=1)
+    assert set(figure["contestants"]) == {"tfgen"} and "nanoGPT" in figure["skipped"]
+
+
+def test_nanogpts_learning_rate():
+    pytest.importorskip("torch")
+    from benchmarks.peer_nanogpt import _learning_rate
+
+    rates = [_learning_rate(reach.NANOGPT, iteration) for iteration in (0, 99, 100, 1050, 2000)]
+    assert rates == pytest.approx([1e-3 / 101, 1e-1 / 101, 1e-3, 5.5e-4, 1e-4])
+
+
+def test_a_time_limit():
+    pytest.importorskip("torch")
+    from benchmarks.peer_nanogpt import _time_limit, _TooLong
+
+    with pytest.raises(_TooLong), _time_limit(1):
+        time.sleep(5)
+    with _time_limit(1):
+        pass
+    time.sleep(1.1)  # no alarm is left
+
+
 # The processes
 
 
@@ -204,6 +434,8 @@ def contestant(tmp_path, monkeypatch):
         "    return (lambda: time.sleep(0.01) or amount), os.environ.get('GREETING', '')\n"
         "def fail():\n"
         "    raise ValueError('out of order')\n"
+        "def answer(number):\n"
+        "    return number + 1\n"
         "def die():\n"
         "    os._exit(7)\n"
     )
@@ -217,6 +449,7 @@ def test_a_worker_measures_when_asked(contestant):
     assert 0 < worker.measure(0.05) <= 500
     with pytest.raises(RuntimeError, match="out of order"):
         worker.prepare("fail")
+    assert worker.call("answer", 5) == 6
     assert worker.prepare("work", 0) == "hello"
     assert worker.measure(0) == 0
     with pytest.raises(RuntimeError, match="ended with exit code 7"):
@@ -238,7 +471,18 @@ def test_a_worker_tells_what_is_missing():
     "argv, message",
     [
         (["trian"], "Unknown section 'trian'. Did you mean 'train'"),
-        (["train", "--cell", "rnn"], "Unknown cell 'rnn'"),
+        (["train", "--model", "gur"], "Unknown model 'gur'. Did you mean 'gru'"),
+        (["train", "--dtype", "float16"], "Unknown dtype 'float16'"),
+        (["train", "--dtype", "bfloat16"], "--dtype is for --model transformer"),
+        (["train", "--nanogpt", str(ROOT)], "holds no model.py of nanoGPT"),
+        (["train", "--transformer", "4x4x128x64"], "must be LAYERSxHEADSxWIDTHxCONTEXTxBATCH"),
+        (["train", "--transformer", "4x3x128x64x12"], "width a multiple of heads. Received: 4x3"),
+        (["train", "--transformer", "4x4x128x0x12"], "must be LAYERSx"),
+        (["generate", "--tokens", "241"], "A prompt of 16 and --tokens 241 do not fit into"),
+        (["reach"], "reach needs a text: --text FILE"),
+        (["reach", "--text", "./nothing"], "--text: ./nothing cannot be read"),
+        (["reach", "--text", str(ROOT / "pyproject.toml")], "each part needs 66 characters"),
+        (["peak", "--target", "0"], "--target must be > 0. Received: --target 0.0"),
         (["--repeats", "0"], "--repeats: must be a whole number >= 1. Received: 0"),
         (["--units", "many"], "--units: must be a whole number >= 1. Received: many"),
         (["--batch", "1"], "--batch: must be a whole number >= 2"),
@@ -258,7 +502,7 @@ def test_mistakes_are_told_in_one_line(argv, message, capsys):
 
 def test_every_option_reaches_the_figures(monkeypatch, capsys, tmp_path):
     calls = []
-    figure = figures._figure("made up", "tokens/s", {"tfgen": [1.0]})
+    figure = contest.new_figure("made up", "tokens/s", {"tfgen": [1.0]})
 
     def fake(name, result):
         return lambda *arguments: calls.append((name, *arguments)) or result
@@ -266,11 +510,11 @@ def test_every_option_reaches_the_figures(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(figures, "training", fake("training", figure))
     monkeypatch.setattr(figures, "generation", fake("generation", figure))
     monkeypatch.setattr(figures, "peaks", fake("peaks", [figure]))
-    argv = "train generate peak --cell gru --units 16 --layers 3 --embedding 8 4 --window 7"
+    argv = "train generate peak --model gru --units 16 --layers 3 --embedding 8 4 --window 7"
     argv += " --batch 5 --tokens 9 --repeats 2 --seconds 0.5 --matrix 32 --array-mib 6"
     argv += f" --out {tmp_path}/x"
     assert benchmark.main(argv.split()) == 0
-    effort = figures.Effort(repeats=2, seconds=0.5, matrix=32, array_mib=6)
+    effort = contest.Effort(repeats=2, seconds=0.5, matrix=32, array_mib=6)
     common = {"cell": "gru", "units": 16, "layers": 3, "window": 7, "tokens": 9}
     assert calls == [
         ("peaks", effort),
@@ -282,21 +526,61 @@ def test_every_option_reaches_the_figures(monkeypatch, capsys, tmp_path):
     assert "2 rounds are a trial" in capsys.readouterr().out
     results = json.loads((tmp_path / "x").read_text())
     assert results["figures"] == [figure] * 5
-    assert results["settings"]["cell"] == ["gru"]
+    assert results["settings"]["model"] == ["gru"]
     assert {"cpu", "cores", "versions"} <= set(results["machine"])
 
-    # By default an embedding as wide as a layer, and one of 128; both cells.
+    # By default an embedding as wide as a layer, and one of 128.
     calls.clear()
-    assert benchmark.main(["train", "--units", "256"]) == 0
+    assert benchmark.main(["train", "--units", "256", "--model", "lstm", "gru"]) == 0
     assert [(call[1].cell, call[1].embedding) for call in calls] == [
         ("lstm", 256), ("lstm", 128), ("gru", 256), ("gru", 128),
     ]  # fmt: skip
-    assert calls[0][2] == figures.Effort()
+    assert calls[0][2] == contest.Effort()
 
 
-def run(*argv, path=""):
+def test_every_option_reaches_the_figures_of_the_transformer(monkeypatch, capsys, tmp_path):
+    calls = []
+    figure = contest.new_figure("made up", "tokens/s", {"tfgen": [1.0]})
+    for name in ("training", "generation", "first_token", "reach"):
+        monkeypatch.setattr(
+            figures_transformer,
+            name,
+            lambda *arguments, name=name: calls.append((name, *arguments)) or figure,
+        )
+    (tmp_path / "model.py").write_text("")
+    (tmp_path / "input.txt").write_text("ab" * 1000)
+    argv = "train generate first reach --model transformer --transformer 1x2x4x40x3 2x1x6x50x4"
+    argv += f" --batch 5 --tokens 9 --dtype bfloat16 --nanogpt {tmp_path} --repeats 2 --target 2"
+    argv += f" --text {tmp_path}/input.txt --eval-batches 6 --reach-repeats 3 --out {tmp_path}/x"
+    assert benchmark.main(argv.split()) == 0
+    effort, checkout = contest.Effort(repeats=2), str(tmp_path)
+    small = TransformerSizes(1, 2, 4, 40, 3, 9, dtype="bfloat16")
+    large = TransformerSizes(2, 1, 6, 50, 4, 9)
+    assert calls == [
+        ("first_token", large, effort),
+        ("training", small, checkout, effort),
+        ("training", dataclasses.replace(large, dtype="bfloat16"), checkout, effort),
+        ("generation", dataclasses.replace(large, batch=1), checkout, effort),
+        ("generation", dataclasses.replace(large, batch=5), checkout, effort),
+        ("reach", str(tmp_path / "input.txt"), checkout, 2.0, 6, 3),
+    ]
+    assert len(json.loads((tmp_path / "x").read_text())["figures"]) == 6
+
+    # By default nanoGPT's recipe for CPUs and its larger model, which generates 240 tokens.
+    calls.clear()
+    assert benchmark.main(["train", "generate", "--model", "transformer"]) == 0
+    assert [call[1] for call in calls] == [
+        TransformerSizes(4, 4, 128, 64, 12),
+        TransformerSizes(6, 6, 384, 256, 16),
+        TransformerSizes(6, 6, 384, 256, 1),
+        TransformerSizes(6, 6, 384, 256, 32),
+    ]
+    assert calls[2][1].tokens == 240 and calls[2][2] is None
+
+
+def run(*argv, path="", **variables):
     """What the script writes as JSON, and what it prints."""
-    environment = {**os.environ, "PYTHONPATH": str(path)}
+    environment = {**os.environ, "PYTHONPATH": str(path), **variables}
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "benchmark.py", *map(str, argv)],
         capture_output=True, text=True, env=environment,
@@ -308,7 +592,7 @@ def run(*argv, path=""):
 @pytest.mark.slow
 def test_a_small_run_of_all_that_computes(tmp_path):
     out = tmp_path / "results.json"
-    printed = run("train", "generate", "--cell", "gru", *TINY, "--out", out)
+    printed = run("train", "generate", "--model", "gru", *TINY, "--out", out)
     training, single, many = json.loads(out.read_text())["figures"]
     assert "training, GRU 2 x 16, embedding 8" in printed
     for figure, peers in ((training, 2), (single, 2), (many, 1)):
@@ -321,6 +605,68 @@ def test_a_small_run_of_all_that_computes(tmp_path):
             assert ratio["values"] == [a / b for a, b in zip(ours, theirs, strict=True)]
         for share in figure["shares"].values():
             assert "tfgen" in share
+
+
+# What the benchmark takes from a checkout of nanoGPT.
+CHECKOUT = """\
+import dataclasses, torch
+
+@dataclasses.dataclass
+class GPTConfig:
+    block_size: int; vocab_size: int; n_layer: int; n_head: int; n_embd: int
+    dropout: float; bias: bool
+
+class GPT(torch.nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        print("number of parameters: not for the table")
+        self.config = config
+        self.table = torch.nn.Embedding(config.vocab_size, config.n_embd)
+        self.head = torch.nn.Linear(config.n_embd, config.vocab_size)
+
+    def configure_optimizers(self, weight_decay, learning_rate, betas, device_type):
+        assert (weight_decay, betas, device_type) == (0.1, (0.9, 0.99), "cpu")
+        return torch.optim.AdamW(self.parameters(), lr=learning_rate, betas=betas)
+
+    def forward(self, idx, targets=None):
+        assert idx.shape[1] <= self.config.block_size
+        logits = self.head(self.table(idx))
+        loss = torch.nn.functional.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1))
+        return logits, loss
+
+    def generate(self, idx, max_new_tokens):
+        return torch.cat([idx, idx[:, :1].expand(-1, max_new_tokens)], dim=1)
+"""
+
+
+@pytest.mark.slow
+def test_a_small_run_of_the_transformer(tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "model.py").write_text(CHECKOUT)
+    text = tmp_path / "input.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 100)
+    out = tmp_path / "results.json"
+    # A loss that both reach at once; without compilation, which takes PyTorch a minute.
+    argv = [*TINY, "--nanogpt", tmp_path, "--text", text, "--target", 100, "--repeats", 1]
+    printed = run(
+        "train", "generate", "first", "reach", "--model", "transformer", *argv, "--out", out,
+        "--eval-batches", 2, TORCHDYNAMO_DISABLE="1",
+        OMP_NUM_THREADS="1",  # PyTorch's threads wait for each other where others work too
+    )  # fmt: skip
+    first, training, single, many, race = json.loads(out.read_text())["figures"]
+    assert "training, transformer 1 x 8, 2 heads, context 32, batch 2, float32" in printed
+    assert "not for the table" not in printed
+    assert set(training["ratios"]) == {"nanoGPT"}
+    assert "nanoGPT" in single["ratios"] and "nanoGPT" not in many["contestants"]
+    for figure in (single, many):
+        assert "transformers" in {**figure["ratios"], **figure["skipped"]}
+    for name in ("first start", "second start"):
+        assert first["contestants"][name]["median"] > 0
+    for contestant, recipe in {"tfgen": reach.TFGEN, "nanoGPT": reach.NANOGPT}.items():
+        (result,) = race["contestants"][contestant]["results"]
+        assert result["reached"] and result["step"] == recipe["validate_every"]
+        assert 0 < result["loss"] < 4  # of 28 characters
+    assert race["ratios"]["nanoGPT"]["median"] > 0
 
 
 @pytest.mark.slow
@@ -377,3 +723,21 @@ def test_the_costs_are_those_of_the_model(cell):
     kernels = [w for w in model.weights if len(w.shape) == 2 and "kernel" in w.name]
     expected = sum(int(w.shape[0] * w.shape[1]) for w in kernels)
     assert Sizes(cell, units=6, layers=2, embedding=5).product_weights() == expected
+
+
+def test_the_costs_are_those_of_the_transformer():
+    from benchmarks.peer_tfgen import build, texts_of
+
+    sizes = TransformerSizes(layers=2, heads=2, width=8, window=16, prompt=5)
+    model = build(sizes)
+    positions = model.position_embedding.embeddings
+    # The embedding is the softmax too.
+    weights = [w for w in model.weights if len(w.shape) == 2 and w is not positions]
+    assert sizes.product_weights() == sum(int(w.shape[0] * w.shape[1]) for w in weights)
+    assert model.compute_dtype == "float32"
+    mixed = build(dataclasses.replace(sizes, dtype="bfloat16"))
+    assert (mixed.compute_dtype, mixed.variable_dtype) == ("bfloat16", "float32")
+    # tfgen reads the very prompts that its peers get.
+    prompts = random_prompts(sizes)
+    ids = [model.tokenizer.encode("\n" + text).tolist() for text in texts_of(prompts)]
+    assert ids == prompts.tolist()

@@ -13,6 +13,7 @@ LIBRARIES = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
     "keras": ("keras",),
     "torch": ("torch",),
+    "transformers": ("transformers",),
     "numpy": ("numpy",),
 }
 

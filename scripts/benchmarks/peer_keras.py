@@ -10,7 +10,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from benchmarks.sizes import SYMBOLS, random_windows, vocabulary  # noqa: E402
+from benchmarks.sizes import SYMBOLS, as_text, random_windows  # noqa: E402
 from benchmarks.workers import rate  # noqa: E402
 
 # So many characters are generated between two looks at the clock: `predict` is slow.
@@ -77,7 +77,6 @@ def _compiled_step(sizes, windows, jit):
 def generate(sizes):
     """`predict` for every character, on a model that keeps its state."""
     model = _model(sizes, (sizes.batch, 1), stateful=True)
-    characters = "\N{REPLACEMENT CHARACTER}" + vocabulary()
     generator = np.random.default_rng(0)
     carry = {"ids": np.ones([sizes.batch, 1], np.int32)}
 
@@ -88,7 +87,7 @@ def generate(sizes):
             weights = np.exp(logits - logits.max(axis=-1, keepdims=True)).astype(np.float64)
             ids = [generator.choice(SYMBOLS, p=row / row.sum()) for row in weights]
             carry["ids"] = np.array(ids, np.int32)[:, None]
-            rows.append("".join(characters[index] for index in ids))
+            rows.append(as_text(ids))
         return sum(len(row) for row in rows)
 
     return run, f"predict for every character, {PIECE} at a time"

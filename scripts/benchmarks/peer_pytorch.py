@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import nn
 
-from benchmarks.sizes import SYMBOLS, random_windows, vocabulary
+from benchmarks.sizes import SYMBOLS, as_text, random_windows
 
 # So many characters are generated between two looks at the clock.
 PIECE = 64
@@ -51,7 +51,6 @@ def train(sizes):
 def generate(sizes):
     """A Python loop that draws one character a step from the state carried along."""
     network = Network(sizes).eval()
-    characters = "\N{REPLACEMENT CHARACTER}" + vocabulary()
     carry = {"ids": torch.ones([sizes.batch, 1], dtype=torch.long), "state": None}
     piece = min(PIECE, sizes.tokens)
 
@@ -64,7 +63,7 @@ def generate(sizes):
             drawn.append(ids)
         carry.update(ids=ids, state=state)
         rows = torch.cat(drawn, dim=1).tolist()
-        texts = ["".join(characters[index] for index in row) for row in rows]
+        texts = [as_text(row) for row in rows]
         return sum(len(text) for text in texts)
 
     return run, f"one step a character, {_threads()}"

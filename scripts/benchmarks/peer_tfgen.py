@@ -1,5 +1,6 @@
 """tfgen itself, used as its trainer and its users do."""
 
+import functools
 import itertools
 
 from tfgen.startup import import_tensorflow
@@ -9,42 +10,54 @@ import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from benchmarks.sizes import SYMBOLS, random_windows, vocabulary  # noqa: E402
+from benchmarks import reach as reaching  # noqa: E402
+from benchmarks.sizes import (  # noqa: E402
+    SYMBOLS,
+    TransformerSizes,
+    as_text,
+    random_prompts,
+    random_windows,
+    vocabulary,
+)
 from tfgen.models.recurrent import RecurrentGenerator  # noqa: E402
+from tfgen.models.transformer import TransformerDecoder  # noqa: E402
 from tfgen.preprocessing import CharacterTokenizer  # noqa: E402
 from tfgen.sampling import random  # noqa: E402
 
 
 def train(sizes):
-    """Training steps as in `tfgen.training`, with plain Adam for the sake of comparison."""
-    model = _model(sizes)
-    optimizer = keras.optimizers.Adam(1e-3)
-    optimizer.build(model.trainable_variables)
-
-    @tf.function(jit_compile=model.jit_compile_training, autograph=False)
-    def step(batch):
-        key = random.fold(random.root(0, random.DROPOUT), optimizer.iterations.value)
-        weights = model.trainable_variables
-        with tf.GradientTape() as tape:
-            pair = batch[:, :-1], batch[:, 1:]
-            loss, _ = model.batch_loss(pair, key, training=True)
-        gradients = tape.gradient(loss, [weight.value for weight in weights])
-        optimizer.apply(gradients, weights)
-        return loss
-
+    """Training steps as in `tfgen.training`, with the optimiser that the peers have."""
+    model = build(sizes)
+    if isinstance(sizes, TransformerSizes):
+        recipe = reaching.NANOGPT
+        optimizer = _adamw(
+            recipe["learning_rate"], recipe["beta_2"], recipe["weight_decay"], recipe["clip_norm"]
+        )
+    else:
+        optimizer = keras.optimizers.Adam(1e-3)
+    step = _training_step(model, optimizer)
     batches = itertools.cycle([tf.constant(batch) for batch in random_windows(sizes)])
 
     def run():
         step(next(batches)).numpy()  # waits for the step
         return sizes.batch * sizes.window
 
-    return run, "jit" if model.jit_compile_training else ""
+    return run, "jit" if model.jit_compile_training else "without jit"
 
 
-def generate(sizes):
-    """Whole calls of `model.generate`, from strings to strings."""
-    model = _model(sizes)
+def generate(sizes, weights="float32"):
+    """Whole calls of `model.generate`, from strings to strings.
+
+    Args:
+        sizes: `Sizes` or `TransformerSizes`.
+        weights: How the weights are kept: `"float32"`, `"bfloat16"` or `"int8"`.
+    """
+    model = build(sizes)
+    if weights != "float32":
+        model.quantize_weights(weights)
     prompts = ["\n"] * sizes.batch
+    if isinstance(sizes, TransformerSizes):
+        prompts = texts_of(random_prompts(sizes))
     seeds = itertools.count()
 
     def run():
@@ -56,14 +69,102 @@ def generate(sizes):
     return run, f"calls of {sizes.tokens} tokens"
 
 
-def _model(sizes):
-    model = RecurrentGenerator(
+def reach(path, target, batches, seed):
+    """Trains tfgen by its own recipe to a validation loss; see `reach.race`."""
+    recipe = reaching.TFGEN
+    text = reaching.Text(path)
+    tokenizer = CharacterTokenizer(text.characters)
+    # Its ids are those of the text but for the first one, "unknown".
+    training = reaching.Crops(text.train + 1, recipe["window"], seed)
+    validation = reaching.Crops(text.validation + 1, reaching.WINDOW, seed)
+
+    def make():
+        model = TransformerDecoder(**recipe["model"], tokenizer=tokenizer, seed=seed)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.0,
+            recipe["steps"] - recipe["warmup_steps"],
+            alpha=recipe["final_learning_rate"] / recipe["learning_rate"],
+            warmup_target=recipe["learning_rate"],
+            warmup_steps=recipe["warmup_steps"],
+        )
+        step = _training_step(
+            model,
+            _adamw(schedule, recipe["beta_2"], recipe["weight_decay"], recipe["clip_norm"]),
+        )
+        # Validations are few and short: compiling them would take longer than it saves.
+        loss = tf.function(
+            lambda batch: model.batch_loss((batch[:, :-1], batch[:, 1:]))[0], autograph=False
+        )
+
+        def validate():
+            crops = validation.draw(batches * reaching.BATCH)
+            return float(loss(tf.constant(crops, tf.int32)))
+
+        def take(number):
+            step(tf.constant(training.draw(recipe["batch"]), tf.int32))
+
+        return take, validate
+
+    return reaching.race(make, recipe["steps"], recipe["validate_every"], target)
+
+
+def build(sizes):
+    """The model of `Sizes` or `TransformerSizes`, with random weights."""
+    tokenizer = CharacterTokenizer(vocabulary())
+    assert tokenizer.vocabulary_size == SYMBOLS
+    if isinstance(sizes, TransformerSizes):
+        mixed = {} if sizes.dtype == "float32" else {"dtype": f"mixed_{sizes.dtype}"}
+        return TransformerDecoder(
+            layers=sizes.layers,
+            heads=sizes.heads,
+            width=sizes.width,
+            positions="learned",
+            max_length=sizes.window,
+            tokenizer=tokenizer,
+            seed=0,
+            **mixed,
+        )
+    return RecurrentGenerator(
         sizes.cell,
         sizes.units,
         sizes.layers,
         embedding=sizes.embedding,
-        tokenizer=CharacterTokenizer(vocabulary()),
+        tokenizer=tokenizer,
         seed=0,
     )
-    assert model.tokenizer.vocabulary_size == SYMBOLS
-    return model
+
+
+def texts_of(prompts):
+    """The texts of token ids; tfgen itself puts the line break that they begin with before them."""
+    return [as_text(row[1:]) for row in prompts]
+
+
+def _training_step(model, optimizer):
+    """A compiled function of a batch `(batch, time + 1)` that takes one step."""
+    optimizer.build(model.trainable_variables)
+
+    @functools.partial(tf.function, jit_compile=model.jit_compile_training, autograph=False)
+    def step(batch):
+        key = random.fold(random.root(0, random.DROPOUT), optimizer.iterations.value)
+        weights = model.trainable_variables
+        with tf.GradientTape() as tape:
+            pair = batch[:, :-1], batch[:, 1:]
+            loss, _ = model.batch_loss(pair, key, training=True)
+        gradients = tape.gradient(loss, [weight.value for weight in weights])
+        optimizer.apply(gradients, weights)
+        return loss
+
+    return step
+
+
+def _adamw(learning_rate, beta_2, weight_decay, clip_norm):
+    """AdamW that, like nanoGPT's, does not decay the gains of normalisations."""
+    optimizer = keras.optimizers.AdamW(
+        learning_rate,
+        beta_2=beta_2,
+        epsilon=1e-8,  # PyTorch's
+        weight_decay=weight_decay,
+        global_clipnorm=clip_norm,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "scale", "bias"])
+    return optimizer

@@ -1,10 +1,11 @@
-"""The model that every contestant builds, and what a token of it costs."""
+"""The models that every contestant builds, and what a token of each costs."""
 
 import dataclasses
 
 SYMBOLS = 65  # of tiny-shakespeare; tfgen's "unknown" is one of them
 GATES = {"lstm": 4, "gru": 3}
 BYTES = 4  # of a float32
+WEIGHT_BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 # Below this, tfgen looks rows up by a product with one-hot rows (tfgen.models.recurrent).
 ONE_HOT_LOOK_UP = 1024
 
@@ -69,6 +70,67 @@ class Sizes:
         return BYTES * self.product_weights(table)
 
 
+@dataclasses.dataclass(frozen=True)
+class TransformerSizes:
+    """nanoGPT's decoder without biases and dropout, and how it is fed.
+
+    Learned positions, layer normalisation, GELU layers four times as wide, and a softmax whose
+    weights are the embedding.
+
+    Attributes:
+        layers: Number of blocks.
+        heads: Attention heads.
+        width: Features of a position.
+        window: Tokens of a training window: the context, beyond which no text may go.
+        batch: Windows of a training step, or texts generated side by side.
+        tokens: Tokens that one call generates.
+        prompt: Tokens of the prompts.
+        dtype: `"float32"`, or `"bfloat16"` for mixed precision in training.
+    """
+
+    layers: int = 6
+    heads: int = 6
+    width: int = 384
+    window: int = 256
+    batch: int = 16
+    tokens: int = 240
+    prompt: int = 16
+    dtype: str = "float32"
+
+    def product_weights(self):
+        """Number of weights that a token is multiplied by.
+
+        Of a block 3 `width^2` for queries, keys and values, one after the attention, and twice 4
+        in the GELU layer; then the softmax.
+        """
+        return 12 * self.layers * self.width**2 + self.width * SYMBOLS
+
+    def training_flops(self):
+        """Floating-point operations of the products, per token of a training step.
+
+        Six for a weight, as in `Sizes`. Attention multiplies queries by keys and probabilities by
+        values: 2 x 2 x `width` for each position of the window and block, three times that with
+        the gradients. Masked positions are counted, as is usual (arXiv:2204.02311, appendix B).
+        """
+        return 6 * self.product_weights() + 12 * self.layers * self.width * self.window
+
+    def generating_flops(self):
+        """Floating-point operations of the products, per token that is generated."""
+        return 2 * self.product_weights() + 4 * self.layers * self.width * self.mean_length()
+
+    def mean_length(self):
+        """Positions that a token attends to while it is generated, on average, with itself."""
+        return self.prompt + (self.tokens + 1) / 2
+
+    def bytes_read(self, weights="float32"):
+        """Bytes of weights that one position of a generation reads, whatever the batch."""
+        return WEIGHT_BYTES[weights] * self.product_weights()
+
+    def cache_bytes_read(self):
+        """Bytes of float32 keys and values that one token of one text reads, on average."""
+        return 2 * BYTES * self.layers * self.width * self.mean_length()
+
+
 def vocabulary():
     """The characters of the symbols; with tfgen's "unknown" they are `SYMBOLS`."""
     return "\n" + "".join(chr(ord(" ") + index) for index in range(SYMBOLS - 2))
@@ -80,3 +142,20 @@ def random_windows(sizes, count=4):
 
     shape = (count, sizes.batch, sizes.window + 1)
     return np.random.default_rng(0).integers(1, SYMBOLS, shape, np.int32)
+
+
+def random_prompts(sizes):
+    """Token ids `(batch, prompt)`, the same for every contestant; the first is a line break."""
+    import numpy as np
+
+    ids = np.random.default_rng(1).integers(1, SYMBOLS, [sizes.batch, sizes.prompt], np.int32)
+    ids[:, 0] = 1  # of "\n", the least character of the vocabulary
+    return ids
+
+
+def as_text(ids):
+    """The characters of token ids; 0 is tfgen's "unknown"."""
+    return "".join(CHARACTERS[index] for index in ids)
+
+
+CHARACTERS = "\N{REPLACEMENT CHARACTER}" + vocabulary()

@@ -28,6 +28,9 @@ def table(figure):
     for name, result in figure["differences"].items():
         low, middle, high = (_number(result[key]) for key in ("min", "median", "max"))
         lines.append(f"  {name}: {middle} {figure['unit']} ({low} to {high})")
+    for name, results in figure["variants"].items():
+        told = ", ".join(f"{_ratio(result)} {other}" for other, result in results.items())
+        lines.append(f"  {name}: {told}")
     for contestant, result in figure["contestants"].items():
         if result["note"]:
             lines.append(f"  {contestant}: {result['note']}")

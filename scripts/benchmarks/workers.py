@@ -21,7 +21,7 @@ class Worker:
     """A process that holds prepared work.
 
     Args:
-        module: The module whose functions make the work. Such a function returns
+        module: The module whose functions make the work. For `prepare` such a function returns
             `(run, note)`: `run()` does a piece of work and returns how much that was; the note is a
             text for people, or "".
         environment: Environment variables of the process.
@@ -48,6 +48,14 @@ class Worker:
     def measure(self, seconds):
         """Works for at least so many seconds; returns how much was done per second."""
         return self._ask("measure", seconds)
+
+    def call(self, function, *arguments):
+        """Calls a function of the module once; returns what it returned.
+
+        Raises:
+            Missing: The module cannot be imported.
+        """
+        return self._ask("call", function, *arguments)
 
     def stop(self):
         self._connection.close()  # the process reads the end of the pipe and ends
@@ -86,6 +94,9 @@ def _serve(connection, module, environment):
                 function, *arguments = arguments
                 run, answer = getattr(importlib.import_module(module), function)(*arguments)
                 run()
+            elif question == "call":
+                function, *arguments = arguments
+                answer = getattr(importlib.import_module(module), function)(*arguments)
             else:
                 answer = rate(run, *arguments)
         except ImportError as error:

@@ -12,6 +12,10 @@ from tfgen.errors import InputError
 from tfgen.values import check_integer, check_number
 
 
+# More guesses at once never pay, and a ring of keys and values has room for them only so far.
+MAX_DRAFT_TOKENS = 32
+
+
 @dataclasses.dataclass(frozen=True)
 class Search:
     """A way to search. `kind` says which, also where the classes cannot be compared."""
@@ -71,7 +75,7 @@ class Speculative(Search):
 
     Args:
         draft: A smaller model with the same tokenizer, of any family.
-        draft_tokens: Tokens guessed at a time, at least 1.
+        draft_tokens: Tokens guessed at a time, 1 to 32.
 
     Attributes:
         statistics: Of the last call: the numbers of `tokens` drawn, of `proposed` and `accepted`
@@ -91,6 +95,11 @@ class Speculative(Search):
                 f"Received: draft={self.draft!r}"
             )
         _set(self, draft_tokens=_whole("draft_tokens", self.draft_tokens))
+        if self.draft_tokens > MAX_DRAFT_TOKENS:
+            raise InputError(
+                f"draft_tokens must be at most {MAX_DRAFT_TOKENS}. "
+                f"Received: draft_tokens={self.draft_tokens}"
+            )
 
     def count(self, proposed, accepted, passes, tokens):
         """Fills `statistics`."""

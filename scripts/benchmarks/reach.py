@@ -1,0 +1,147 @@
+"""How long a training takes to a validation loss: the recipes, the text and the clock.
+
+Imports neither TensorFlow nor PyTorch, because each contestant's process imports it.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tfgen.errors import InputError
+
+# nanoGPT's recipe for CPUs, as its README gives it: train_shakespeare_char.py with --device=cpu
+# --compile=False --eval_iters=20 --block_size=64 --batch_size=12 --n_layer=4 --n_head=4
+# --n_embd=128 --max_iters=2000 --lr_decay_iters=2000 --dropout=0.0.
+NANOGPT = {
+    "layers": 4,
+    "heads": 4,
+    "width": 128,
+    "window": 64,
+    "batch": 12,
+    "steps": 2000,
+    "learning_rate": 1e-3,
+    "final_learning_rate": 1e-4,
+    "warmup_steps": 100,
+    "beta_2": 0.99,
+    "weight_decay": 0.1,
+    "clip_norm": 1.0,
+    "validate_every": 250,
+}
+# tfgen's own: a model of that size, which other positions and other rates bring there in fewer
+# steps. `model` holds arguments of TransformerDecoder.
+TFGEN = {
+    "model": {
+        "layers": 4,
+        "heads": 4,
+        "width": 128,
+        "positions": "rotary",
+    },
+    "window": 64,
+    "batch": 12,
+    "steps": 1200,
+    "learning_rate": 4e-3,
+    "final_learning_rate": 2e-4,
+    "warmup_steps": 50,
+    "beta_2": 0.99,
+    "weight_decay": 0.1,
+    "clip_norm": 1.0,
+    "validate_every": 100,
+}
+# Validation is the same for both: batches of so many crops of so many tokens.
+BATCH, WINDOW = NANOGPT["batch"], NANOGPT["window"]
+TRAIN_FRACTION = 0.9
+# Validations whose mean is told after the clock has stopped: of many looks at noisy estimates the
+# luckiest ends the race.
+CONTROLS = 10
+
+
+class Text:
+    """A file's characters as int64 ids, the first 90% to train on.
+
+    Args:
+        path: A UTF-8 file.
+
+    Attributes:
+        characters: The characters in the order of their ids.
+        train: Ids of the first part.
+        validation: Ids of the rest.
+
+    Raises:
+        InputError: The file cannot be read, or is too short.
+    """
+
+    def __init__(self, path):
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--text: {path} cannot be read: {error}") from error
+        code_points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        found, ids = np.unique(code_points, return_inverse=True)
+        self.characters = "".join(map(chr, found))
+        count = int(TRAIN_FRACTION * len(ids))
+        self.train, self.validation = ids[:count], ids[count:]
+        needed = max(WINDOW, TFGEN["window"]) + 2
+        if min(len(self.train), len(self.validation)) < needed:
+            raise InputError(
+                f"--text: each part needs {needed} characters. Received: {path} with {len(text)}"
+            )
+
+
+class Crops:
+    """Random crops of a text, as nanoGPT draws them.
+
+    Args:
+        ids: The text, int64 `(length,)`.
+        window: Tokens of a crop; it holds one more, the last target.
+        seed: An integer.
+    """
+
+    def __init__(self, ids, window, seed):
+        self._ids = ids
+        self._offsets = np.arange(window + 1)
+        self._generator = np.random.default_rng(seed)
+
+    def draw(self, count):
+        """Returns int64 `(count, window + 1)`."""
+        starts = self._generator.integers(len(self._ids) - len(self._offsets) + 1, size=count)
+        return self._ids[starts[:, None] + self._offsets]
+
+
+def race(make, steps, validate_every, target):
+    """Trains until a validation loss is reached, on the clock.
+
+    The clock includes `make`, what is compiled at first steps, and the validations.
+
+    Args:
+        make: Function that builds model and optimiser; returns `(step, validate)`: `step(number)`
+            takes step number 1, 2, ...; `validate()` returns the validation loss.
+        steps: The most steps.
+        validate_every: Steps between validations; the last step is followed by one too.
+        target: The loss to reach.
+
+    Returns:
+        A dict: `seconds`, `step` and `loss` at the end; `reached`, whether that is the target;
+        `history`, a list of `(step, seconds, loss)`; `control`, the mean loss of the final weights
+        on more crops, off the clock.
+    """
+    start = time.perf_counter()
+    step, validate = make()
+    history = []
+    for number in range(1, steps + 1):
+        step(number)
+        if number % validate_every == 0 or number == steps:
+            loss = validate()
+            history.append((number, time.perf_counter() - start, loss))
+            if loss <= target:
+                break
+    number, seconds, loss = history[-1]
+    control = sum(validate() for _ in range(CONTROLS)) / CONTROLS
+    return {
+        "seconds": seconds,
+        "step": number,
+        "loss": loss,
+        "reached": loss <= target,
+        "history": history,
+        "control": control,
+    }
