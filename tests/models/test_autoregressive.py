@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfgen.errors import InputError
 from tfgen.models.recurrent import RecurrentGenerator
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
+from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
 
 CHARACTERS = CharacterTokenizer("\n abcdeé")
@@ -241,7 +242,7 @@ def test_a_stream_is_traced_once():
     "".join(model.stream("ab", 30, seed=1))
     "".join(model.stream("abcdeabcdeabcdeabcde", 61, 0.5, 3, 0.9, 0.1, 1.2, stop=["abc"], seed=2))
     assert model._decode.experimental_get_tracing_count() == 1
-    assert model._prefill_graph.experimental_get_tracing_count() == 1
+    assert model._begin_graph.experimental_get_tracing_count() == 1
 
 
 # Stop texts
@@ -337,10 +338,13 @@ def test_a_stream_yields_whole_characters():
         position = state["position"] + 1
         return tf.gather(logits, position), {"position": position}
 
+    def begin(prompts, sampling, *_):
+        state = {"position": tf.zeros([1], tf.int32)}
+        return decoding.start(state, logits[:1], tf.zeros([1, 256], tf.bool), sampling.stops)
+
     model.stepper = lambda: step
-    model._prefill_graph = lambda ids, lengths: (
-        {"position": tf.zeros([1], tf.int32)}, logits[:1], tf.zeros([1, 256], tf.bool)
-    )  # fmt: skip
+    model.logits = lambda hidden: hidden
+    model._begin_graph = begin
     text = cycle.decode() * 10
     pieces = list(model.stream("", 70, temperature=0))
     assert "".join(pieces) == text and len(pieces) >= 8

@@ -429,7 +429,7 @@ def test_a_huge_or_missing_file_is_refused(tmp_path):
         load_tokenizer(path)
     with open(path, "wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(InputError, match="is over 16,777,216 bytes"):
+    with pytest.raises(InputError, match="is over 67,108,864 bytes"):
         load_tokenizer(path)
 
 

@@ -84,7 +84,8 @@ def test_the_names_are_one_list_of_three_kinds(tmp_path):
     kinds = {kind: zoo.list_models(kind=kind) for kind in zoo.KINDS}
     assert kinds["entry"] == ["lstm-verse", "no-weights"]
     assert {"lstm", "gru"} <= set(kinds["family"])
-    assert kinds["layer"] == ["clip-by-value", "gru-layer", "lstm-layer"]
+    assert {"clip-by-value", "gru-layer", "lstm-layer", "decoder-block"} <= set(kinds["layer"])
+    assert kinds["layer"] == sorted(zoo.LAYERS)
     assert zoo.list_models() == sorted(sum(kinds.values(), []))
     assert zoo.list_models("LSTM_*") == ["lstm-layer", "lstm-verse"]
     assert zoo.list_models("lstm") == ["lstm"]
@@ -132,6 +133,13 @@ def test_what_is_a_path(text, path):
 def test_every_row_of_the_layers_is_a_layer(name, row):
     assert issubclass(row.load(), keras.layers.Layer)
     assert row.summary.endswith(".") and len(row.summary) < 80
+
+
+def test_every_layer_that_is_exported_has_a_row_and_every_row_is_exported():
+    from tfgen import layers
+
+    rows = {row.load() for row in zoo.LAYERS.values()}
+    assert rows == {getattr(layers, name) for name in layers.__all__} - {layers.PastAttention}
 
 
 def test_get_gives_a_layer_with_its_arguments():
@@ -305,7 +313,10 @@ def test_describe_tells_what_is_known_of_each_kind(tmp_path):
     assert "results.json: not valid JSON" in message(zoo.describe, "tiny-five")
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "clip-by-value"])
+@pytest.mark.parametrize(
+    "name",
+    ["lstm", "gru", "transformer", *(name for name in zoo.LAYERS if not name.endswith("-layer"))],
+)
 def test_what_comes_with_tfgen_explains_its_arguments(name):
     arguments = zoo.describe(name).arguments
     assert arguments

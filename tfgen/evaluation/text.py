@@ -39,7 +39,7 @@ def evaluate(model, data, column=None, split=None, window=256, crops=1024, seed=
         A dict that JSON can hold.
 
     Raises:
-        InputError: If the data is too short for one crop.
+        InputError: If the data is too short for one crop, or a crop too long for the model.
     """
     trained_on = model.recipe.data if model.recipe else None
     source = open_text(data, column, trained_on.validation_fraction if trained_on else 0.1)
@@ -51,6 +51,11 @@ def evaluate(model, data, column=None, split=None, window=256, crops=1024, seed=
         raise InputError(
             f"The data is too short: {len(tokens)} tokens in the split '{split}' of {source.name}, "
             f"where a crop needs {window + 1}"
+        )
+    if model.max_positions is not None and window > model.max_positions:
+        raise InputError(
+            f"window must be at most the model's max_length, {model.max_positions}. "
+            f"Received: window={window}"
         )
     characters = source.characters[split]
     ids = np.concatenate([model.tokenizer.encode("\n"), tokens])

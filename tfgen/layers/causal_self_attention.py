@@ -7,7 +7,8 @@ import keras
 import tensorflow as tf
 
 from tfgen.layers.alibi_bias import AlibiBias
-from tfgen.layers.checks import check, check_choice, check_flag, check_whole
+from tfgen.layers.checks import check, check_choice, check_flag, check_positive, check_whole
+from tfgen.layers.decoding import attend_cached
 from tfgen.layers.fused import piece
 from tfgen.layers.products import dense
 from tfgen.layers.rotary_embedding import rotate
@@ -24,11 +25,14 @@ class Places(NamedTuple):
             once the inputs have been written to it, -1 for none.
         slots: int32 `(time,)`, which slots of the cache the inputs are written to; None puts them
             behind the cache.
+        used: int32 scalar, how many slots, from the first, hold anything by then; where a single
+            position is read, the others are left alone. None is all of them.
     """
 
     queries: Any
     keys: Any
     slots: Any = None
+    used: Any = None
 
     def visible(self, window=0):
         """bool `(batch, time, slots)`: which keys each query may attend to."""
@@ -106,6 +110,12 @@ class CausalSelfAttention(keras.layers.Layer):
             head_width = width // heads
         check_whole(1, head_width=head_width)
         check_choice(POSITIONS, positions=positions)
+        check(
+            positions != "rotary" or head_width % 2 == 0,
+            "head_width must be even for rotary positions",
+            head_width=head_width,
+        )
+        check_positive(rotary_base=rotary_base, norm_epsilon=norm_epsilon)
         check_whole(0, window=window, conv=conv)
         check_flag(qk_norm=qk_norm, bias=bias)
         super().__init__(autocast=False, **kwargs)  # caches keep their own dtype
@@ -182,7 +192,11 @@ class CausalSelfAttention(keras.layers.Layer):
             values = write_slots(cache[1], values, places.slots)
         bias = self.alibi(places.queries, places.keys) if self.alibi is not None else None
         visible = places.visible(self.window)[:, None]
-        outputs = attend(queries, keys, values, visible, bias, drop, fuse)
+        if places.used is not None and inputs.shape[1] == 1:
+            bias = None if bias is None else bias[:, :, 0]
+            outputs = attend_cached(queries, keys, values, visible[:, 0, 0], bias, places.used)
+        else:
+            outputs = attend(queries, keys, values, visible, bias, drop, fuse)
         outputs = product(join_heads(outputs), self.output_kernel, self.output_bias)
         return outputs, (keys, values, joined) if self.conv else (keys, values)
 

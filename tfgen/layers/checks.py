@@ -24,6 +24,12 @@ def check_rate(**received):
         )
 
 
+def check_positive(**received):
+    """Refuses what is no number above 0."""
+    for name, value in received.items():
+        check(is_number(value) and value > 0, f"{name} must be a number above 0", **{name: value})
+
+
 def check_flag(**received):
     """Refuses what is neither True nor False."""
     for name, value in received.items():

@@ -29,7 +29,8 @@ class ConditionEncoder(keras.layers.Layer):
         Float `(batch, items, width)`, one item for a class.
 
     Raises:
-        ValueError: Unless exactly one of `num_classes` and `condition_width` is given.
+        ValueError: Unless exactly one of `num_classes` and `condition_width` is given, and for a
+            size that is no whole number >= 1.
     """
 
     def __init__(
@@ -46,6 +47,9 @@ class ConditionEncoder(keras.layers.Layer):
             "num_classes must be given if condition_width is not, and only then",
             num_classes=num_classes,
         )
+        for name, value in {"num_classes": num_classes, "condition_width": condition_width}.items():
+            if value is not None:
+                check_whole(1, **{name: value})
         super().__init__(**kwargs)
         self.width = width
         self.num_classes = num_classes

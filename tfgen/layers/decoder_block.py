@@ -5,7 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check_choice
+from tfgen.layers.checks import check_choice, check_flag, check_positive
 from tfgen.layers.fused import fused
 from tfgen.layers.products import dense
 
@@ -38,6 +38,9 @@ class DecoderBlock(keras.layers.Layer):
 
     Returns:
         `(outputs, cache)`.
+
+    Raises:
+        ValueError: For an argument out of its range.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class DecoderBlock(keras.layers.Layer):
         **kwargs,
     ):
         check_choice(NORMS, norm=norm)
+        check_positive(norm_epsilon=norm_epsilon)
+        check_flag(norm_bias=norm_bias)
         super().__init__(autocast=False, **kwargs)  # caches keep their own dtype
         self.attention = attention
         self.mlp = mlp
@@ -68,7 +73,8 @@ class DecoderBlock(keras.layers.Layer):
     def build(self, input_shape=None):
         shape = (None, None, self.attention.width)
         for layer in (self.attention, self.cross_attention, self.mlp):
-            if layer is not None:
+            # What was read from a configuration may be built already.
+            if layer is not None and not layer.built:
                 layer.build(shape)
         for norm in (self.attention_norm, self.cross_norm, self.mlp_norm):
             if norm is not None:

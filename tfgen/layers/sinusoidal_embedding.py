@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check, check_whole, is_number
+from tfgen.layers.checks import check, check_positive, check_whole
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -31,7 +31,7 @@ class SinusoidalEmbedding(keras.layers.Layer):
     def __init__(self, width, base=10000.0, **kwargs):
         check_whole(2, width=width)
         check(width % 2 == 0, "width must be even", width=width)
-        check(is_number(base) and base > 0, "base must be a number above 0", base=base)
+        check_positive(base=base)
         super().__init__(**kwargs)
         self.width = width
         self.base = float(base)

@@ -66,11 +66,20 @@ class AutoregressiveGenerator(SequenceGenerator):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
+        self.reset_graphs()
+
+    def reset_graphs(self):
+        """Forgets what was compiled, after a change of what the functions read besides weights."""
         # Strings cannot enter a function that XLA compiles, so the text stays in the graphs around
         # these two. Only what loops long enough to pay for its compilation is compiled: reading
         # prompts and scoring are left to the graph, which takes any shape at once.
         self._decode = tf.function(self._decode_core, jit_compile=True, autograph=False)
+        # A single row, whose number XLA code can only go by if it is known when it is traced.
+        self._decode_single = tf.function(self._decode_core, jit_compile=True, autograph=False)
         self.token_nats = tf.function(self._nats_core, jit_compile=True, autograph=False)
+
+        for name in ("_begin_graph", "_generate_graph", "_score_graph", "_encode_graph", "_searching"):
+            self.__dict__.pop(name, None)
 
     @functools.cached_property
     def _begin_graph(self):
@@ -79,7 +88,7 @@ class AutoregressiveGenerator(SequenceGenerator):
             stops=tf.TensorSpec([None, None], tf.int32),
         )
         count = tf.TensorSpec([], tf.int32)
-        specs = [_ARGUMENTS["prompts"], sampling, count, count, self._condition_specs()]
+        specs = [_ARGUMENTS["prompts"], sampling, count, count, count, self._condition_specs()]
         return tf.function(self._begin, input_signature=specs, autograph=False)
 
     @functools.cached_property
@@ -109,11 +118,23 @@ class AutoregressiveGenerator(SequenceGenerator):
     def stepper(self):
         raise NotImplementedError
 
-    # Whether a state has the same size however long the text is.
+    # Whether a text may go on without end, its state of the same size however long it is.
     state_is_constant = True
     # What a family takes conditions of; see `tfgen.models.conditions`.
     num_classes = None
     condition_width = None
+
+    def quantize_weights(self, dtype):
+        """Keeps the weights that the decoding loop reads in fewer bits: see `tfgen.zoo.get`.
+
+        Raises:
+            InputError: If the family's loop reads float32 weights only, or for another dtype.
+        """
+        if dtype != "float32":
+            raise InputError(
+                f"dtype must be float32: generation with smaller weights is for the transformer. "
+                f"Received: dtype={dtype!r}"
+            )
 
     def reserve(self, state, count):
         """A state in which `count` more tokens have room; one of constant size is as it is."""
@@ -151,13 +172,14 @@ class AutoregressiveGenerator(SequenceGenerator):
         """Logits `(batch, time, vocabulary)` of the token after each of int `(batch, time)`."""
         inputs = tf.cast(inputs, tf.int32)
         key = random.root(self.seed, random.DROPOUT) if training else None
-        conditioned = {} if condition is None else {"condition": condition}
-        hidden, _ = self.hidden_states(inputs, training=training, key=key, **conditioned)
+        hidden, _ = self.hidden_states(
+            inputs, training=training, key=key, **self._conditioned(condition)
+        )
         return self.logits(hidden)
 
     def batch_loss(self, batch, key=None, state=None, training=False):
         inputs, targets = (tf.cast(ids, tf.int32) for ids in batch[:2])
-        conditioned = {"condition": batch[2]} if len(batch) > 2 else {}
+        conditioned = self._conditioned(*batch[2:])
         hidden, state = self.hidden_states(
             inputs, state, training=training, key=key, **conditioned
         )
@@ -269,13 +291,14 @@ class AutoregressiveGenerator(SequenceGenerator):
         prompts = tf.constant(texts)
 
         def begun(model, room, num_samples):
+            # A draft may know nothing of conditions.
+            known = {name: condition[name] for name in condition if name in model._condition_specs()}
             # The state and the hidden states of the prompt where there are no samples to draw.
             if num_samples is None:
-                read = model._history(prompts, condition)
-                state, hidden, valid = read
+                state, hidden, valid = model._history(prompts, count, known)
                 return (model.reserve(state, room), hidden, valid), sampling, None
-            carry = model._begin(prompts, sampling, num_samples, room, condition)
-            return carry, sampling, condition.get("guidance_scale")
+            carry = model._begin(prompts, sampling, num_samples, count, room, known)
+            return carry, sampling, known.get("guidance_scale")
 
         capacity = int(_bucket(count, TOKENS_BUCKET))
         with _as_input_error():
@@ -318,6 +341,8 @@ class AutoregressiveGenerator(SequenceGenerator):
         )
         (prompt,) = _texts("prompt", [prompt])
         condition = self._condition(condition, 1, guidance_scale)
+        with _as_input_error():  # now, not when the first piece is asked for
+            self._start_and(tf.constant([prompt]), options["max_new_tokens"])
         return self._pieces(prompt, options, condition, _seed(seed), strip_prompt)
 
     def _pieces(self, prompt, options, condition, seed, strip_prompt):
@@ -334,10 +359,9 @@ class AutoregressiveGenerator(SequenceGenerator):
         sampling = self._sampling(**options)
         # Room for the whole text at once, because each size of a state is compiled for.
         room = _bucket(min(limit, STREAM_ROOM), TOKENS_BUCKET)
-        with _as_input_error():
-            carry = self._begin_graph(
-                tf.constant([prompt]), sampling, tf.constant(1), room, condition
-            )
+        carry = self._begin_graph(
+            tf.constant([prompt]), sampling, tf.constant(1), tf.constant(limit), room, condition
+        )
         scale = condition.get("guidance_scale")
         key = random.root(seed, random.SAMPLING)
         decoder = self.tokenizer.decoder()
@@ -349,7 +373,9 @@ class AutoregressiveGenerator(SequenceGenerator):
             first, count = tf.constant(len(drawn)), tf.constant(count)
             if len(drawn) and len(drawn) % room == 0:
                 carry = carry._replace(state=self._reserve(carry.state, room, scale))
-            tokens, carry = self._decode(carry, buffer, first, count, key, sampling, scale)
+            tokens, carry = self._decode_single(
+                carry, buffer, first, count, key, sampling, scale
+            )
             new = tokens.numpy()[0, : int(carry.drawn[0]) - len(drawn)]
             drawn = np.concatenate([drawn, new])
             # What may yet be cut off as part of a stop text is held back.
@@ -476,23 +502,31 @@ class AutoregressiveGenerator(SequenceGenerator):
         sampling = self._sampling(*(arguments[name] for name in names), arguments["stop"])
         capacity = _bucket(count, TOKENS_BUCKET)
         condition = {name: arguments[name] for name in self._condition_specs()}
-        carry = self._begin(prompts, sampling, num_samples, capacity, condition)
+        carry = self._begin(prompts, sampling, num_samples, count, capacity, condition)
         buffer = tf.zeros([tf.shape(carry.logits)[0], capacity], tf.int32)
         key = random.root(arguments["seed"], random.SAMPLING)
-        tokens, carry = self._decode(carry, buffer, tf.constant(0), count, key, sampling, scale)
+
+        def single():
+            row, tokens = _one_row((carry, buffer))
+            return self._decode_single(row, tokens, tf.constant(0), count, key, sampling, scale)
+
+        def several():
+            return self._decode(carry, buffer, tf.constant(0), count, key, sampling, scale)
+
+        tokens, carry = tf.cond(tf.shape(buffer)[0] == 1, single, several)
         texts = self.tokenizer.detokenize(tokens, carry.drawn - carry.trim)
         texts = tf.reshape(texts, [-1, num_samples])
         prefix = tf.where(arguments["strip_prompt"], tf.zeros_like(prompts), prompts)
         return tf.strings.join([tf.repeat(prefix[:, None], num_samples, axis=1), texts])
 
-    def _begin(self, prompts, sampling, num_samples, count, condition):
+    def _begin(self, prompts, sampling, num_samples, count, room, condition):
         """Reads the prompts; returns the `Carry` of `num_samples` rows for each.
 
-        The state has room for `count` tokens.
+        The state has room for `room` tokens, of which `count` are to be drawn.
         """
-        ids, lengths = self._start_and(prompts)
+        ids, lengths = self._start_and(prompts, count)
         state, logits, seen = self._prefill(ids, lengths, condition)
-        state = self._reserve(state, count, condition.get("guidance_scale"))
+        state = self._reserve(state, room, condition.get("guidance_scale"))
         rows = tf.nest.map_structure(
             lambda x: tf.repeat(x, num_samples, axis=0), (state, logits, seen)
         )
@@ -501,6 +535,17 @@ class AutoregressiveGenerator(SequenceGenerator):
     # Conditions. With guidance each text has two rows, one that knows the condition and one that
     # does not. They stand in a second axis of the state: whoever selects or repeats texts takes
     # both.
+
+    def _conditioned(self, condition=None):
+        """The argument of `hidden_states` for a condition of training."""
+        if condition is None:
+            return {}
+        if self.num_classes is None and self.condition_width is None:
+            raise ValueError(
+                "condition is for models made with num_classes or condition_width. "
+                f"Received: condition={condition!r}"
+            )
+        return {"condition": condition}
 
     def _condition_specs(self):
         specs = condition_specs(self.num_classes, self.condition_width)
@@ -549,9 +594,21 @@ class AutoregressiveGenerator(SequenceGenerator):
         given, free = logits[0::2], logits[1::2]
         return free + scale * (given - free)
 
-    def _start_and(self, texts):
-        """Tokens int32 `(batch, time)` of each text behind a line break, and their lengths."""
+    def _start_and(self, texts, count=0):
+        """Tokens int32 `(batch, time)` of each text behind a line break, and their lengths.
+
+        Refuses texts that have no positions for themselves and `count` more tokens. The last token
+        needs none, because nothing is predicted from it.
+        """
         ids, lengths = self.tokenizer.tokenize(texts)
+        if self.max_positions is not None:
+            longest = tf.reduce_max(tf.concat([lengths, [0]], axis=0)) + count  # no text is no length
+            found = tf.strings.format(
+                f"Too long: this model has {self.max_positions} positions (max_length) for the "
+                "tokens of a text, those to come included. Received: tokens={}",
+                [longest],
+            )
+            tf.debugging.Assert(longest <= self.max_positions, [found])
         ids = tf.pad(ids, [[0, 0], [1, 0]], constant_values=int(self.tokenizer.encode(START)[0]))
         return ids, lengths + 1
 
@@ -561,7 +618,7 @@ class AutoregressiveGenerator(SequenceGenerator):
 
     def _encode_texts(self, arguments):
         """`encode` as a graph, for every pooling."""
-        ids, lengths = self._start_and(arguments["texts"])
+        ids, lengths = self._start_and(arguments["texts"], 1)  # the last token is read as well
         condition = {name: arguments[name] for name in arguments if name != "texts"}
         state = self._first_state(tf.shape(ids)[0], condition)
         valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]  # (batch, time)
@@ -626,9 +683,9 @@ class AutoregressiveGenerator(SequenceGenerator):
         seen = tf.reduce_any((ids[:, :, None] == vocabulary) & counted[:, :, None], axis=1)
         return (state if scale is None else _paired(state)), logits, seen
 
-    def _history(self, prompts, condition):
+    def _history(self, prompts, count, condition):
         """The state after prompts and their hidden states, padded to a multiple of a bucket."""
-        ids, lengths = self._start_and(prompts)
+        ids, lengths = self._start_and(prompts, count)
         time = tf.shape(ids)[1]
         ids = tf.pad(ids, [[0, 0], [0, -time % PROMPT_BUCKET]])
         valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]  # (batch, time)
@@ -698,6 +755,12 @@ class AutoregressiveGenerator(SequenceGenerator):
         return options
 
 
+def _one_row(nest):
+    """A nest of tensors with one row, told so."""
+    # Not `ensure_shape`, which is also run where there are several rows.
+    return tf.nest.map_structure(lambda x: tf.gather(x, [0]), nest)
+
+
 def _paired(state):
     """Rows `(2 * batch, ...)` as pairs `(batch, 2, ...)`."""
     return tf.nest.map_structure(
@@ -726,7 +789,7 @@ def _as_input_error():
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(r"Too long: [^\n]*", str(error))
+        found = re.search(r"Too long: .*? Received: tokens=\d+", str(error))
         if not found:
             raise
         raise InputError(found.group()) from error

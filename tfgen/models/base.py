@@ -35,6 +35,8 @@ class SequenceGenerator(keras.Model):
 
     # Whether the training step is compiled by XLA; a family sets what measured faster.
     jit_compile_training = True
+    # The longest sequence there are positions for; None where there is no end.
+    max_positions = None
 
     def __init__(self, tokenizer=None, generation=None, seed=None, **kwargs):
         super().__init__(**kwargs)

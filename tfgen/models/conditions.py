@@ -51,7 +51,10 @@ def _classes(value, count, num_classes):
     rule = f"condition must be a class from 0 to {num_classes - 1} for all texts or for each"
     if value is None:
         return np.full(count, NO_CLASS, np.int32)
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        array = np.zeros(0)
     if array.dtype.kind not in "iu" or array.ndim > 1:
         raise InputError(f"{rule}. Received: condition={value!r}")
     if array.size and not (0 <= array.min() and array.max() < num_classes):
@@ -68,8 +71,14 @@ def _vectors(value, count, width):
     rule = f"condition must be numbers (items, {width}) for all texts, or a list of one for each"
     if value is None:
         return np.zeros([count, 1, width], np.float32), np.zeros([count, 1], bool)
-    one = np.ndim(value) == 2 if not isinstance(value, (list, tuple)) else False
-    sequences = [value] * count if one else list(value)
+    if isinstance(value, (list, tuple)):
+        sequences = list(value)
+    elif np.ndim(value) == 2:
+        sequences = [value] * count
+    elif np.ndim(value) == 3:
+        sequences = list(value)
+    else:
+        raise InputError(f"{rule}. Received: condition={value!r}")
     if len(sequences) != count:
         raise InputError(
             f"condition must be one sequence or {count}, as there are texts. "

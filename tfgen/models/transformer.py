@@ -6,11 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.errors import unknown
 from tfgen.layers.causal_self_attention import CausalSelfAttention, Places
 from tfgen.layers.checks import check, check_choice, check_flag, check_rate, check_whole
 from tfgen.layers.condition_encoder import ConditionEncoder
 from tfgen.layers.cross_attention import CrossAttention
 from tfgen.layers.decoder_block import NORMS, DecoderBlock, normalization, normalized
+from tfgen.layers.decoding import small_weights, vector_product
 from tfgen.layers.feed_forward import KINDS, FeedForward
 from tfgen.layers.fused import piece
 from tfgen.layers.position_embedding import PositionEmbedding
@@ -19,6 +21,7 @@ from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
 from tfgen.models.autoregressive import AutoregressiveGenerator
 from tfgen.sampling import random
 
+WEIGHT_DTYPES = ("float32", "bfloat16", "int8")
 POSITIONS = ("rotary", "learned", "sinusoidal", "alibi", "none")
 # Slots of a cache are reserved by at least so many; a window's ring has so many more than it needs,
 # so that what `verifier` reads at once does not overwrite what is still attended to.
@@ -223,7 +226,12 @@ class TransformerDecoder(AutoregressiveGenerator):
         self.condition_encoder = None
         if num_classes or condition_width:
             self.condition_encoder = ConditionEncoder(
-                width, num_classes, condition_width, self._normal(0.02, 9), name="condition"
+                width,
+                num_classes,
+                condition_width,
+                self._normal(0.02, 9),
+                name="condition",
+                **common,
             )
 
         # Model
@@ -250,6 +258,7 @@ class TransformerDecoder(AutoregressiveGenerator):
         self.num_classes = num_classes
         self.condition_width = condition_width
         self.condition_dropout = condition_dropout
+        self.small_weights = {}  # by the paths of the weights
         self._build_weights()
 
     def _normal(self, deviation, *numbers):
@@ -303,7 +312,11 @@ class TransformerDecoder(AutoregressiveGenerator):
 
     @property
     def state_is_constant(self):
-        return bool(self.window)
+        return bool(self.window) and self.max_positions is None
+
+    @property
+    def max_positions(self):
+        return self.max_length if self.positions == "learned" else None
 
     def reserve(self, state, count):
         slots, cursor = tf.shape(state["position"])[1], state["cursor"]
@@ -324,6 +337,10 @@ class TransformerDecoder(AutoregressiveGenerator):
         time = tf.shape(ids)[1]
         steps = tf.range(time)[None]  # (1, time)
         if state is None:
+            # With a state, what is too much may be padding.
+            if self.max_positions is not None and ids.shape[1] is not None:
+                rule = f"the window must be at most max_length == {self.max_length} tokens long"
+                check(ids.shape[1] <= self.max_length, rule, window=ids.shape[1])
             places = Places(steps, steps)
             values, valid = condition if isinstance(condition, tuple) else (condition, None)
             hide = self._hide(tf.shape(ids)[0], key) if training else None
@@ -404,8 +421,10 @@ class TransformerDecoder(AutoregressiveGenerator):
         return tf.matmul(hidden, table, transpose_b=True)
 
     def stepper(self):
+        product = self._decoding_product()
+
         def step(ids, state):
-            hidden, caches, state = self._read_slots(ids[:, None], state)
+            hidden, caches, state = self._read_slots(ids[:, None], state, product)
             return hidden[:, 0], {**state, **self._kept(caches, tf.ones_like(ids))}
 
         return step
@@ -430,7 +449,51 @@ class TransformerDecoder(AutoregressiveGenerator):
 
         return verify, rewind
 
-    def _read_slots(self, ids, state):
+    def quantize_weights(self, dtype):
+        """Keeps the weights of the blocks in fewer bits for generating a single text.
+
+        The weights themselves are rounded as well, so that `score` and everything else tell what
+        the smaller ones are worth; the embeddings and the head stay as they are.
+
+        Args:
+            dtype: `"bfloat16"`, `"int8"` (symmetric, with a scale for each output) or `"float32"`,
+                which leaves the weights alone.
+
+        Raises:
+            InputError: For another dtype.
+        """
+        if dtype not in WEIGHT_DTYPES:
+            raise unknown("dtype of weights", dtype, WEIGHT_DTYPES)
+        self.small_weights = {}
+        if dtype == "float32":
+            return
+        for weight in self._kernels():
+            small, rounded = small_weights(weight.numpy().T, dtype)
+            weight.assign(rounded.T)
+            if small is not None:
+                self.small_weights[weight.path] = small
+        self.reset_graphs()
+
+    def _kernels(self):
+        return [weight for weight in self.weights if weight.path.endswith("_kernel")]
+
+    def _decoding_product(self):
+        """`dense` for the decoding loop: the weights of a single row are got ready before it."""
+        ready = {
+            kernel.path: tf.transpose(as_tensor(kernel, tf.float32)) for kernel in self._kernels()
+        }
+        ready.update(self.small_weights)
+
+        def product(inputs, kernel, bias=None, zero=None):
+            if inputs.shape[0] != 1 or inputs.shape[1] != 1:
+                return dense(inputs, kernel, bias)
+            row = vector_product(tf.cast(inputs[0], tf.float32), ready[kernel.path], zero)
+            outputs = row if bias is None else row + as_tensor(bias, row.dtype)
+            return tf.cast(outputs, inputs.dtype)[None]
+
+        return product
+
+    def _read_slots(self, ids, state, product=dense):
         """Reads a few tokens `(batch, time)` into slots that `reserve` has made.
 
         Returns:
@@ -444,12 +507,17 @@ class TransformerDecoder(AutoregressiveGenerator):
         for index in range(time):
             hit = tf.range(slots)[None] == tf.gather(targets, index)
             held = tf.where(hit, queries[:, index : index + 1], held)
-        places = Places(queries, held, targets)
+        used = tf.minimum(state["cursor"][0] + time, slots)
+        places = Places(queries, held, targets, used)
+        if product is not dense:
+            product = functools.partial(product, zero=tf.minimum(state["cursor"][0], 0))
         x = self._embed(ids, queries)
         caches = []
         for index, block in enumerate(self.blocks):
             context = _context_of(state.get("context"), index)
-            x, cache = block(x, places=places, cache=_cache(state, index), **context)
+            x, cache = block(
+                x, places=places, cache=_cache(state, index), product=product, **context
+            )
             caches.append(cache)
         state = {
             **state,

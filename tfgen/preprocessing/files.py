@@ -1,5 +1,6 @@
 """Tokenizers by name, and as JSON files."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -7,10 +8,12 @@ from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_file
 from tfgen.preprocessing.byte import ByteTokenizer
 from tfgen.preprocessing.character import CharacterTokenizer
+from tfgen.preprocessing.hugging_face import MAX_FILE_BYTES, HuggingFaceTokenizer
 
+# Those that a recipe may name, because they are fitted to its data.
 TOKENIZERS = {"byte": ByteTokenizer, "character": CharacterTokenizer}
-# Every character there is, written as JSON, takes less.
-MAX_FILE_BYTES = 1 << 24
+# Those that a file may hold.
+_STORED = {**TOKENIZERS, "hugging-face": HuggingFaceTokenizer}
 
 
 def build_tokenizer(config, chunks):
@@ -25,10 +28,11 @@ def build_tokenizer(config, chunks):
 
 def save_tokenizer(tokenizer, path):
     """Writes a tokenizer as JSON: its class by name and its arguments."""
-    names = {cls: name for name, cls in TOKENIZERS.items()}
+    names = {cls: name for name, cls in _STORED.items()}
     record = {"tokenizer": names[type(tokenizer)], "config": tokenizer.get_config()}
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def load_tokenizer(path):
@@ -51,16 +55,18 @@ def load_tokenizer(path):
     if not isinstance(record, dict) or set(record) != {"tokenizer", "config"}:
         raise InputError(f"{path} is no tokenizer file: its keys must be 'tokenizer' and 'config'")
     name, config = record["tokenizer"], record["config"]
-    if not isinstance(name, str) or name not in TOKENIZERS:
-        raise unknown(f"tokenizer in {path}", name, TOKENIZERS)
+    if not isinstance(name, str) or name not in _STORED:
+        raise unknown(f"tokenizer in {path}", name, _STORED)
     # Exactly our own arguments: those of Keras' base class can name further objects to build.
-    keys = set(TOKENIZERS[name]().get_config())
+    keys = {"name", *inspect.signature(_STORED[name]).parameters} - {"kwargs"}
     if not isinstance(config, dict) or set(config) != keys:
         raise InputError(
             f"{path} is no tokenizer file: the keys of 'config' must be {', '.join(sorted(keys))}"
         )
     try:
-        return TOKENIZERS[name](**config)
+        return _STORED[name](**config)
+    except InputError:
+        raise
     except (ValueError, TypeError) as error:
         [line, *_] = str(error).splitlines() or [""]
         raise InputError(f"{path} is no tokenizer file: {line}") from error

@@ -17,7 +17,12 @@ class Tokenizer(keras.layers.Layer):
     A text that is not valid UTF-8 is read with U+FFFD in place of what is wrong; so is a lone
     surrogate in a Python str. Called as a layer, a tokenizer takes a batch of texts, a list of str
     too, and tokenizes it.
+
+    Attributes:
+        in_graph: Whether a SavedModel can hold it.
     """
+
+    in_graph = True
 
     def __init__(self, **kwargs):
         super().__init__(dtype="int32", trainable=False, **kwargs)
@@ -32,6 +37,11 @@ class Tokenizer(keras.layers.Layer):
     def unknown_id(self):
         """The id of everything outside the vocabulary, never generated; None if there is none."""
         return None
+
+    @property
+    def start_id(self):
+        """The id that stands before every text: that of a line break, unless it has one for it."""
+        return int(self.encode("\n")[0])
 
     @property
     def symbols(self):
@@ -53,6 +63,10 @@ class Tokenizer(keras.layers.Layer):
             longest text, and int32 `(batch,)`.
         """
         raise NotImplementedError
+
+    def tokenize_inside(self, texts):
+        """As `tokenize`, of texts that stand behind others: nothing marks the start of a text."""
+        return self.tokenize(texts)
 
     def detokenize(self, ids, lengths=None):
         """Texts of tokens.

@@ -89,10 +89,17 @@ def train(recipe, logdir, resume=False, progress=True):
     }
     # Nothing is written before the data and the recipe have proved good.
     model = models.build(recipe, tokenizer, config.precision)
-    if config.carry_state and not model.state_is_constant:
+    if model.max_positions is not None and config.window > model.max_positions:
         raise InputError(
-            "training.carry_state needs a state of constant size: give the model a window, e.g. "
-            f"model.window={config.window}. Received: training.carry_state=true"
+            f"training.window must be at most model.max_length, {model.max_positions}. "
+            f"Received: training.window={config.window}"
+        )
+    if config.carry_state and not model.state_is_constant:
+        needed = "positions without an end" if model.max_positions else "a state of constant size"
+        remedy = "positions=rotary" if model.max_positions else f"window={config.window}"
+        raise InputError(
+            f"training.carry_state needs {needed}: give the model e.g. model.{remedy}. "
+            "Received: training.carry_state=true"
         )
     logdir.mkdir(parents=True, exist_ok=True)
     recipe.save(logdir / models.RECIPE)

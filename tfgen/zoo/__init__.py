@@ -8,8 +8,11 @@
 
 Names form one flat list; case and the choice of `-` or `_` do not matter. What holds a path
 separator, or begins with `.` or `~`, is a folder: an entry's, or a training run's.
+
+`load_gpt2` and `load_llama` open folders of Hugging Face models.
 """
 
+from tfgen.models.hugging_face import load_gpt2, load_llama
 from tfgen.zoo.description import Description, describe
 from tfgen.zoo.layers import LAYERS
 from tfgen.zoo.registry import KINDS, add_entries, find, get, list_models, register
@@ -23,5 +26,7 @@ __all__ = [
     "find",
     "get",
     "list_models",
+    "load_gpt2",
+    "load_llama",
     "register",
 ]

@@ -33,4 +33,40 @@ LAYERS = {
         "tfgen.layers.gru:GRU",
         "A GRU that trains fast on CPU.",
     ),
+    "alibi-bias": LayerRow(
+        "tfgen.layers.alibi_bias:AlibiBias",
+        "Attention that fades with the distance, for ALiBi positions.",
+    ),
+    "causal-self-attention": LayerRow(
+        "tfgen.layers.causal_self_attention:CausalSelfAttention",
+        "Attention to what stands before, with a cache of keys and values.",
+    ),
+    "condition-encoder": LayerRow(
+        "tfgen.layers.condition_encoder:ConditionEncoder",
+        "Classes or vectors as the context of a cross-attention.",
+    ),
+    "cross-attention": LayerRow(
+        "tfgen.layers.cross_attention:CrossAttention",
+        "Attention to an encoded context, whose keys and values are made once.",
+    ),
+    "decoder-block": LayerRow(
+        "tfgen.layers.decoder_block:DecoderBlock",
+        "One layer of a transformer decoder: attentions and a feed-forward layer.",
+    ),
+    "feed-forward": LayerRow(
+        "tfgen.layers.feed_forward:FeedForward",
+        "Two products with a GELU, a SwiGLU or a squared ReLU between them.",
+    ),
+    "position-embedding": LayerRow(
+        "tfgen.layers.position_embedding:PositionEmbedding",
+        "A learned vector for each position.",
+    ),
+    "rotary-embedding": LayerRow(
+        "tfgen.layers.rotary_embedding:RotaryEmbedding",
+        "Positions as rotations of queries and keys.",
+    ),
+    "sinusoidal-embedding": LayerRow(
+        "tfgen.layers.sinusoidal_embedding:SinusoidalEmbedding",
+        "Sines and cosines of each position.",
+    ),
 }
