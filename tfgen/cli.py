@@ -255,6 +255,7 @@ def _generate_parser():
     )
     parser.add_argument("--draft", metavar="NAME", help="a smaller model that guesses ahead")
     parser.add_argument("--draft-tokens", type=int, help="with --draft: tokens guessed at once (4)")
+    _add_dtype(parser)
     parser.add_argument("--condition", type=int, help="the class to generate")
     parser.add_argument(
         "--guidance-scale", type=float, help="with --condition: above 1 keeps closer to the class"
@@ -289,7 +290,7 @@ def _generate(arguments):
         options["guidance_scale"] = arguments.guidance_scale
     kind = _search_kind(arguments)
 
-    model = _model(arguments.name)
+    model = _model(arguments.name, arguments.dtype)
     search = _search(kind, arguments) if kind else None
     if kind:
         options["search"] = search
@@ -377,6 +378,7 @@ def _evaluate_parser():
         choices=("train", "validation", "all"),
         help="default: validation for a built-in set and the model's own data, all of other data",
     )
+    _add_dtype(parser)
     parser.add_argument("--window", type=int, help="tokens in a random crop (256)")
     parser.add_argument("--crops", type=int, help="number of random crops (1024)")
     parser.add_argument("--seed", type=int, help="chooses the crops (0)")
@@ -394,7 +396,7 @@ def _evaluate(arguments):
             raise InputError(f"--{name} must be >= 1. Received: {value}")
     if arguments.seed is not None and arguments.seed < 0:
         raise InputError(f"--seed must be >= 0. Received: {arguments.seed}")
-    model = _model(arguments.name)
+    model = _model(arguments.name, arguments.dtype)
     from tfgen.evaluation import evaluate
     from tfgen.zoo.description import readable
 
@@ -437,7 +439,13 @@ _CALL = """\
 _NAME_HELP = "a name of the zoo, or the path of a run (./mine, runs/mine)"
 
 
-def _model(name):
+def _add_dtype(parser):
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "int8"), help="round a transformer's weights"
+    )
+
+
+def _model(name, dtype=None):
     """Returns the model of an entry or a run, with its weights."""
     item = zoo.find(name)
     if item.kind != "entry":
@@ -447,7 +455,7 @@ def _model(name):
             f"has them ({examples})"
         )
     import_tensorflow()
-    return zoo.get(name)
+    return zoo.get(name, dtype=dtype)
 
 
 def _quoted(text):

@@ -1,5 +1,6 @@
 """tfgen itself, used as its trainer and its users do."""
 
+import dataclasses
 import functools
 import itertools
 
@@ -22,7 +23,9 @@ from benchmarks.sizes import (  # noqa: E402
 from tfgen.models.recurrent import RecurrentGenerator  # noqa: E402
 from tfgen.models.transformer import TransformerDecoder  # noqa: E402
 from tfgen.preprocessing import CharacterTokenizer  # noqa: E402
+from tfgen.recipe import TrainingConfig  # noqa: E402
 from tfgen.sampling import random  # noqa: E402
+from tfgen.training.optimizers import make_optimizer  # noqa: E402
 
 
 def train(sizes):
@@ -80,17 +83,9 @@ def reach(path, target, batches, seed):
 
     def make():
         model = TransformerDecoder(**recipe["model"], tokenizer=tokenizer, seed=seed)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0,
-            recipe["steps"] - recipe["warmup_steps"],
-            alpha=recipe["final_learning_rate"] / recipe["learning_rate"],
-            warmup_target=recipe["learning_rate"],
-            warmup_steps=recipe["warmup_steps"],
-        )
-        step = _training_step(
-            model,
-            _adamw(schedule, recipe["beta_2"], recipe["weight_decay"], recipe["clip_norm"]),
-        )
+        names = {field.name for field in dataclasses.fields(TrainingConfig)}
+        config = {name: value for name, value in recipe.items() if name in names}
+        step = _training_step(model, make_optimizer(TrainingConfig(**config)))
         # Validations are few and short: compiling them would take longer than it saves.
         loss = tf.function(
             lambda batch: model.batch_loss((batch[:, :-1], batch[:, 1:]))[0], autograph=False
@@ -143,6 +138,10 @@ def _training_step(model, optimizer):
     """A compiled function of a batch `(batch, time + 1)` that takes one step."""
     optimizer.build(model.trainable_variables)
 
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
+    def update(gradients):
+        optimizer.apply(gradients, model.trainable_variables)
+
     @functools.partial(tf.function, jit_compile=model.jit_compile_training, autograph=False)
     def step(batch):
         key = random.fold(random.root(0, random.DROPOUT), optimizer.iterations.value)
@@ -151,7 +150,7 @@ def _training_step(model, optimizer):
             pair = batch[:, :-1], batch[:, 1:]
             loss, _ = model.batch_loss(pair, key, training=True)
         gradients = tape.gradient(loss, [weight.value for weight in weights])
-        optimizer.apply(gradients, weights)
+        update([tf.convert_to_tensor(gradient) for gradient in gradients])
         return loss
 
     return step

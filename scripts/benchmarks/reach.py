@@ -28,20 +28,24 @@ NANOGPT = {
     "clip_norm": 1.0,
     "validate_every": 250,
 }
-# tfgen's own: a model of that size, which other positions and other rates bring there in fewer
-# steps. `model` holds arguments of TransformerDecoder.
+# tfgen's own: a model of that size, whose positions, convolution and optimizer bring it there in
+# fewer steps. `model` holds arguments of TransformerDecoder, the rest are fields of TrainingConfig.
 TFGEN = {
     "model": {
         "layers": 4,
         "heads": 4,
         "width": 128,
         "positions": "rotary",
+        "norm": "rms",
+        "qk_norm": True,
+        "conv": 4,
     },
     "window": 64,
     "batch": 12,
-    "steps": 1200,
-    "learning_rate": 4e-3,
-    "final_learning_rate": 2e-4,
+    "steps": 500,
+    "optimizer": "muon",
+    "learning_rate": 5e-3,
+    "final_learning_rate": 5e-4,
     "warmup_steps": 50,
     "beta_2": 0.99,
     "weight_decay": 0.1,

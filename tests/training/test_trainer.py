@@ -199,10 +199,10 @@ def reference(text, tmp_path_factory):
 
 def test_weight_decay_shrinks_matrices_and_leaves_biases(recipe, tmp_path):
     """With a learning rate of next to nothing, what changes is decay alone."""
-    from tfgen.training.trainer import _optimizer
+    from tfgen.training.optimizers import make_optimizer
 
     model = models.build(recipe)
-    optimizer = _optimizer(recipe.override({"training.weight_decay": 0.5}).training)
+    optimizer = make_optimizer(recipe.override({"training.weight_decay": 0.5}).training)
     optimizer.build(model.trainable_variables)
     excluded = [w.path for w in model.trainable_variables if not optimizer._use_weight_decay(w)]
     assert excluded and all("bias" in path for path in excluded)

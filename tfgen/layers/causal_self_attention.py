@@ -162,9 +162,7 @@ class CausalSelfAttention(keras.layers.Layer):
             if norm is not None:
                 norm.build((None, None, None, self.head_width))
 
-    def call(
-        self, inputs, places=None, cache=None, drop=None, product=dense, fuse=False
-    ):
+    def call(self, inputs, places=None, cache=None, drop=None, product=dense, fuse=False):
         if places is None:
             positions = tf.range(tf.shape(inputs)[1])[None]
             places = Places(positions, positions)

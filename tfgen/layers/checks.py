@@ -13,14 +13,20 @@ def check(condition, rule, **received):
 def check_whole(low, **received):
     """Refuses what is no whole number from `low` up."""
     for name, value in received.items():
-        check(is_int(value) and value >= low, f"{name} must be a whole number >= {low}", **{name: value})
+        check(
+            is_int(value) and value >= low,
+            f"{name} must be a whole number >= {low}",
+            **{name: value},
+        )
 
 
 def check_rate(**received):
     """Refuses what is no share to drop."""
     for name, value in received.items():
         check(
-            is_number(value) and 0 <= value < 1, f"{name} must be a number in [0, 1)", **{name: value}
+            is_number(value) and 0 <= value < 1,
+            f"{name} must be a number in [0, 1)",
+            **{name: value},
         )
 
 

@@ -160,7 +160,9 @@ def _rms(epsilon):
     def normalize(inputs, gain):
         x = tf.cast(inputs, tf.float32)
         mean_square = tf.reduce_mean(tf.square(x), axis=-1, keepdims=True)
-        return tf.cast(x * tf.math.rsqrt(mean_square + epsilon) * tf.cast(gain, x.dtype), inputs.dtype)
+        return tf.cast(
+            x * tf.math.rsqrt(mean_square + epsilon) * tf.cast(gain, x.dtype), inputs.dtype
+        )
 
     return normalize
 

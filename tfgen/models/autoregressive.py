@@ -78,7 +78,13 @@ class AutoregressiveGenerator(SequenceGenerator):
         self._decode_single = tf.function(self._decode_core, jit_compile=True, autograph=False)
         self.token_nats = tf.function(self._nats_core, jit_compile=True, autograph=False)
 
-        for name in ("_begin_graph", "_generate_graph", "_score_graph", "_encode_graph", "_searching"):
+        for name in (
+            "_begin_graph",
+            "_generate_graph",
+            "_score_graph",
+            "_encode_graph",
+            "_searching",
+        ):
             self.__dict__.pop(name, None)
 
     @functools.cached_property
@@ -164,7 +170,9 @@ class AutoregressiveGenerator(SequenceGenerator):
             return tf.stack(hidden, axis=1), marks
 
         def rewind(marks, kept):
-            return tf.nest.map_structure(lambda tensor: tf.gather(tensor, kept, batch_dims=1), marks)
+            return tf.nest.map_structure(
+                lambda tensor: tf.gather(tensor, kept, batch_dims=1), marks
+            )
 
         return verify, rewind
 
@@ -180,9 +188,7 @@ class AutoregressiveGenerator(SequenceGenerator):
     def batch_loss(self, batch, key=None, state=None, training=False):
         inputs, targets = (tf.cast(ids, tf.int32) for ids in batch[:2])
         conditioned = self._conditioned(*batch[2:])
-        hidden, state = self.hidden_states(
-            inputs, state, training=training, key=key, **conditioned
-        )
+        hidden, state = self.hidden_states(inputs, state, training=training, key=key, **conditioned)
         logits = tf.cast(self.logits(hidden), tf.float32)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
         return tf.reduce_mean(loss), state
@@ -292,7 +298,9 @@ class AutoregressiveGenerator(SequenceGenerator):
 
         def begun(model, room, num_samples):
             # A draft may know nothing of conditions.
-            known = {name: condition[name] for name in condition if name in model._condition_specs()}
+            known = {
+                name: condition[name] for name in condition if name in model._condition_specs()
+            }
             # The state and the hidden states of the prompt where there are no samples to draw.
             if num_samples is None:
                 state, hidden, valid = model._history(prompts, count, known)
@@ -373,9 +381,7 @@ class AutoregressiveGenerator(SequenceGenerator):
             first, count = tf.constant(len(drawn)), tf.constant(count)
             if len(drawn) and len(drawn) % room == 0:
                 carry = carry._replace(state=self._reserve(carry.state, room, scale))
-            tokens, carry = self._decode_single(
-                carry, buffer, first, count, key, sampling, scale
-            )
+            tokens, carry = self._decode_single(carry, buffer, first, count, key, sampling, scale)
             new = tokens.numpy()[0, : int(carry.drawn[0]) - len(drawn)]
             drawn = np.concatenate([drawn, new])
             # What may yet be cut off as part of a stop text is held back.
@@ -602,7 +608,9 @@ class AutoregressiveGenerator(SequenceGenerator):
         """
         ids, lengths = self.tokenizer.tokenize(texts)
         if self.max_positions is not None:
-            longest = tf.reduce_max(tf.concat([lengths, [0]], axis=0)) + count  # no text is no length
+            longest = (
+                tf.reduce_max(tf.concat([lengths, [0]], axis=0)) + count
+            )  # no text is no length
             found = tf.strings.format(
                 f"Too long: this model has {self.max_positions} positions (max_length) for the "
                 "tokens of a text, those to come included. Received: tokens={}",
@@ -673,7 +681,9 @@ class AutoregressiveGenerator(SequenceGenerator):
         scale = condition.get("guidance_scale")
         state = self._first_state(batch, condition, guided=scale is not None)
         repeats = 1 if scale is None else 2
-        rows, row_valid, row_lengths = (tf.repeat(x, repeats, axis=0) for x in (ids, valid, lengths))
+        rows, row_valid, row_lengths = (
+            tf.repeat(x, repeats, axis=0) for x in (ids, valid, lengths)
+        )
         hidden, state = self.hidden_states(rows, state, mask=row_valid)
         last = tf.gather(hidden, row_lengths - 1, batch_dims=1)  # (rows, width)
         logits = self._guided(self.logits(last), scale)

@@ -101,9 +101,7 @@ class RecurrentGenerator(AutoregressiveGenerator):
                 return_sequences=True,
                 return_state=True,
                 kernel_initializer=keras.initializers.GlorotUniform(self.layer_seed(1, index)),
-                recurrent_initializer=keras.initializers.Orthogonal(
-                    seed=self.layer_seed(2, index)
-                ),
+                recurrent_initializer=keras.initializers.Orthogonal(seed=self.layer_seed(2, index)),
                 dtype=self.dtype_policy,
                 name=f"{cell}_{index}",
             )
@@ -169,9 +167,7 @@ class RecurrentGenerator(AutoregressiveGenerator):
             state["attention"] = self.past_attention.initial_state(batch_size, self.units)
         return state
 
-    def hidden_states(
-        self, ids, state=None, mask=None, training=False, key=None, outputs=None
-    ):
+    def hidden_states(self, ids, state=None, mask=None, training=False, key=None, outputs=None):
         state = self.initial_state(tf.shape(ids)[0]) if state is None else state
         new_state = {"recurrent": []}
         # Where the first layer looks up its input in a projected table, this is only needed by

@@ -8,7 +8,6 @@ import threading
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -21,6 +20,7 @@ from tfgen.recipe import Recipe
 from tfgen.sampling import random
 from tfgen.training.checkpoints import Checkpoints, read_arrays, write_arrays
 from tfgen.training.dashboard import Dashboard
+from tfgen.training.optimizers import make_optimizer
 
 # What a resumed run may change: how long it goes on and how it reports. Anything else would make
 # it another run than the one that was stopped.
@@ -114,7 +114,7 @@ class _Run:
     def __init__(self, model, recipe, windows, logdir, progress):
         self.model, self.recipe, self.config = model, recipe, recipe.training
         self.windows, self.logdir, self.progress = windows, logdir, progress
-        self.optimizer = _optimizer(self.config)
+        self.optimizer = make_optimizer(self.config)
         self.optimizer.build(model.trainable_variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
         self.dashboard = Dashboard(logdir / "logs", model)
@@ -367,39 +367,6 @@ def _settle(recipe, logdir, resume):
                 f"Received: training.{field.name}={new}"
             )
     return recipe
-
-
-def _optimizer(config):
-    """With warm-up and cosine decay; biases and normalisation gains are not decayed."""
-    decay_steps = max(config.steps - config.warmup_steps, 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if config.warmup_steps else config.learning_rate,
-        decay_steps=decay_steps,
-        alpha=config.final_learning_rate / config.learning_rate,
-        warmup_target=config.learning_rate if config.warmup_steps else None,
-        warmup_steps=config.warmup_steps,
-    )
-    common = {
-        "learning_rate": schedule,
-        "weight_decay": config.weight_decay or None,
-        "global_clipnorm": config.clip_norm or None,
-        "use_ema": bool(config.ema),
-        "ema_momentum": config.ema or 0.99,
-    }
-    if config.optimizer == "muon":
-        # Keras scales Muon's update to the size of AdamW's (arXiv:2502.16982), so that both take
-        # the same learning rates; the embeddings and what is no matrix are left to AdamW.
-        optimizer = keras.optimizers.Muon(
-            adam_beta_2=config.beta_2,
-            adam_weight_decay=config.weight_decay or None,
-            exclude_layers=["head", "conv_kernel"],
-            **common,
-        )
-    else:
-        optimizer = keras.optimizers.AdamW(beta_2=config.beta_2, **common)
-    if config.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale"])
-    return optimizer
 
 
 class _stop_signal:
