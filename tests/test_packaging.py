@@ -83,9 +83,15 @@ def test_every_import_is_required_and_every_requirement_imported():
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.partition(".")[0])
+    sections = setup_cfg()
+    # What is imported when it is needed only, and by some.
     required = {
         re.match(r"[\w-]+", line)[0]
-        for line in lines(setup_cfg()["options"]["install_requires"])
+        for requirements in (
+            sections["options"]["install_requires"],
+            sections["options.extras_require"]["hf"],
+        )
+        for line in lines(requirements)
         if not line.startswith("#")
     }
     modules = {IMPORTED_AS.get(name, name) for name in required - NOT_IMPORTED}

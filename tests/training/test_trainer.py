@@ -42,6 +42,19 @@ def text(tmp_path_factory):
     return path
 
 
+TRANSFORMER = {
+    **{key: value for key, value in SETTINGS.items() if not key.startswith("model.")},
+    "model.layers": 1,
+    "model.heads": 2,
+    "model.width": 16,
+    "model.window": 8,
+    "model.conv": 2,
+    "model.dropout": 0.2,
+    "training.optimizer": "muon",
+    "training.precision": "mixed_bfloat16",
+}
+
+
 @pytest.fixture
 def recipe(text, monkeypatch):
     # These tests are about the loop; compiling its step by XLA takes seconds and is tested once.
@@ -84,7 +97,21 @@ def stop_at(monkeypatch, step):
     ids=["windows", "carried", "averaged"],
 )
 def test_a_run_stopped_and_resumed_ends_with_the_same_bits(recipe, changes, tmp_path, monkeypatch):
-    recipe = recipe.override(changes)
+    assert_resumes(recipe.override(changes), tmp_path, monkeypatch)
+
+
+def test_a_transformer_stopped_and_resumed_ends_with_the_same_bits(text, tmp_path, monkeypatch):
+    """With all that its step has beyond an RNN's: muon, bfloat16 and a state that grows."""
+    changes = {"data.name": str(text), "training.carry_state": True, "training.ema": 0.9}
+    recipe = Recipe(family="transformer").override({**TRANSFORMER, **changes})
+    arrays = assert_resumes(recipe, tmp_path, monkeypatch)
+    state = [array for name, array in arrays.items() if name.startswith("state/")]
+    assert {array.dtype.name for array in state} == {"bfloat16", "int32"}
+    assert (4, 2, 7, 8) in {array.shape for array in state}  # the keys of a window of eight
+
+
+def assert_resumes(recipe, tmp_path, monkeypatch):
+    """Returns the arrays of the last checkpoint."""
     train(recipe, tmp_path / "whole", progress=False)
     with monkeypatch.context() as patch:
         stop_at(patch, 6)  # between two checkpoints
@@ -99,6 +126,27 @@ def test_a_run_stopped_and_resumed_ends_with_the_same_bits(recipe, changes, tmp_
     ]
     assert_bit_equal(last[0][0], last[1][0])  # the optimizer and the carried state as well
     assert last[0][1] == last[1][1]
+    return last[0][0]
+
+
+@pytest.mark.parametrize(
+    "change,refused",
+    [
+        ({"model.window": 0}, r"model\.window=16\. Received: training\.carry_state=true$"),
+        ({"model.positions": "learned"}, r"model\.positions=rotary\. Received: training\.carry"),
+        (
+            {"model.positions": "learned", "model.max_length": 15, "training.carry_state": False},
+            r"at most model\.max_length, 15\. Received: training\.window=16$",
+        ),
+    ],
+    ids=["no window", "learned positions", "too few positions"],
+)
+def test_windows_and_states_that_a_transformer_cannot_take(text, change, refused, tmp_path):
+    changes = {"data.name": str(text), "training.carry_state": True, **change}
+    recipe = Recipe(family="transformer").override({**TRANSFORMER, **changes})
+    with pytest.raises(InputError, match=refused):
+        train(recipe, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
@@ -170,6 +218,8 @@ def test_early_stopping_ends_after_patience_validations_without_improvement(reci
         {"training.beta_2": 0.9},
         {"training.weight_decay": 0.5},
         {"training.clip_norm": 0.01},
+        {"training.optimizer": "muon"},
+        {"training.precision": "mixed_bfloat16"},
         {"training.seed": 1},
         {"training.carry_state": True},
         {"training.window": 8},
@@ -207,6 +257,26 @@ def test_weight_decay_shrinks_matrices_and_leaves_biases(recipe, tmp_path):
     excluded = [w.path for w in model.trainable_variables if not optimizer._use_weight_decay(w)]
     assert excluded and all("bias" in path for path in excluded)
     assert all("bias" in w.path for w in model.trainable_variables if len(w.shape) == 1)
+
+
+def test_muon_updates_the_matrices_inside_the_network_and_adamw_the_rest():
+    from tfgen.training.optimizers import make_optimizer
+
+    options = {"model.tie_embeddings": False, "model.qk_norm": True, "model.bias": True}
+    conditions = {"model.num_classes": 3, "model.positions": "learned"}
+    recipe = Recipe(family="transformer").override({**TRANSFORMER, **options, **conditions})
+    model = models.build(recipe)
+    optimizer = make_optimizer(recipe.training)
+    optimizer.build(model.trainable_variables)
+    muon = {w.path for w in model.trainable_variables if not optimizer._should_use_adamw(w)}
+    parts = {
+        "attention": ["qkv", "output"],
+        "cross_attention": ["query", "key", "value", "output"],
+        "mlp": ["input", "output"],
+    }
+    assert muon == {f"block_0/{part}/{n}_kernel" for part, names in parts.items() for n in names}
+    decayed = {w.path for w in model.trainable_variables if optimizer._use_weight_decay(w)}
+    assert decayed == {w.path for w in model.trainable_variables if len(w.shape) == 2}
 
 
 def test_the_learning_rate_warms_up_and_decays(recipe, tmp_path):

@@ -58,7 +58,7 @@ def evaluate(model, data, column=None, split=None, window=256, crops=1024, seed=
             f"Received: window={window}"
         )
     characters = source.characters[split]
-    ids = np.concatenate([model.tokenizer.encode("\n"), tokens])
+    ids = np.concatenate([[model.tokenizer.start_id], tokens])
     if model.state_is_constant:
         nats = _whole(model, ids)
     else:

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.layers.checks import check, check_whole
+from tfgen.layers.initializers import in_parts
 from tfgen.layers.products import as_tensor, dense
 
 
@@ -58,10 +59,9 @@ class ConditionEncoder(keras.layers.Layer):
 
     def build(self, input_shape=None):
         rows = self.num_classes or self.condition_width
-        self.kernel = self.add_weight(
-            (rows, self.width), self.embeddings_initializer, name="kernel"
-        )
-        self.nothing = self.add_weight((1, self.width), self.embeddings_initializer, name="nothing")
+        kernel, nothing = in_parts(self.embeddings_initializer, [rows, 1], 0)
+        self.kernel = self.add_weight((rows, self.width), kernel, name="kernel")
+        self.nothing = self.add_weight((1, self.width), nothing, name="nothing")
 
     def call(self, condition, hidden):
         if self.num_classes:

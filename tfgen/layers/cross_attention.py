@@ -4,6 +4,7 @@ import keras
 
 from tfgen.layers.causal_self_attention import attend, join_heads, split_heads
 from tfgen.layers.checks import check, check_flag, check_whole
+from tfgen.layers.initializers import in_parts
 from tfgen.layers.products import dense
 
 
@@ -59,13 +60,12 @@ class CrossAttention(keras.layers.Layer):
 
     def build(self, input_shape=None):
         narrow = self.width // self.heads * self.kv_heads
-        kernels = {
-            "query": ((self.width, self.width), self.kernel_initializer),
-            "key": ((self.width, narrow), self.kernel_initializer),
-            "value": ((self.width, narrow), self.kernel_initializer),
-            "output": ((self.width, self.width), self.output_initializer),
-        }
-        for name, (shape, initializer) in kernels.items():
+        sizes = [self.width, narrow, narrow, self.width]
+        # As in `CausalSelfAttention`, whose queries, keys and values are one product.
+        initializers = [*in_parts(self.kernel_initializer, sizes[:3], 1), self.output_initializer]
+        names = ("query", "key", "value", "output")
+        for name, size, initializer in zip(names, sizes, initializers, strict=True):
+            shape = (self.width, size)
             kernel = self.add_weight(shape, initializer, name=f"{name}_kernel")
             bias = self.add_weight(shape[1:], "zeros", name=f"{name}_bias") if self.bias else None
             setattr(self, f"{name}_kernel", kernel)

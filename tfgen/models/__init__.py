@@ -125,9 +125,11 @@ def build(recipe, tokenizer=None, dtype="float32"):
     arguments = {**chosen.preset, **recipe.model}
     if "seed" in allowed:
         arguments.setdefault("seed", recipe.training.seed)
+    # A person's own family need not take a dtype.
+    precision = {} if dtype == "float32" else {"dtype": dtype}
     with _as_input_error(f"[model] of family '{recipe.family}'"):
         model = chosen.load()(
-            tokenizer=tokenizer, generation=recipe.generation, dtype=dtype, **arguments
+            tokenizer=tokenizer, generation=recipe.generation, **precision, **arguments
         )
     model.recipe = recipe
     return model

@@ -19,8 +19,6 @@ from tfgen.sampling.search import check_search
 from tfgen.sampling.tokens import check_sampling_arguments
 from tfgen.values import check_texts
 
-# What stands before every text: the start of a line.
-START = "\n"
 # The decoding loop is compiled for room for so many tokens, times a power of two.
 TOKENS_BUCKET = 64
 # Positions that `score` handles at once, and tokens that `stream` draws at once.
@@ -61,7 +59,8 @@ class AutoregressiveGenerator(SequenceGenerator):
     One whose state grows with the text also says how, by `reserve` and `state_invariants`; one that
     reads several tokens in less time than one after another does so in `verifier`.
 
-    Every text is understood to follow a line break, so an empty prompt starts a line.
+    Every text is understood to follow the tokenizer's start token, which is a line break unless
+    the tokenizer has one of its own, so an empty prompt starts a line.
     """
 
     def __init__(self, **kwargs):
@@ -357,14 +356,12 @@ class AutoregressiveGenerator(SequenceGenerator):
         if prompt and not strip_prompt:
             yield prompt
         limit = options.pop("max_new_tokens")
-        longest_stop = max(
-            (len(self.tokenizer.encode(text)) for text in options["stop"]), default=0
-        )
         options = {
             name: tf.constant(value, _ARGUMENTS[name].dtype) for name, value in options.items()
         }
         options["stop"] = tf.reshape(options["stop"], [-1])
         sampling = self._sampling(**options)
+        longest_stop = int(tf.reduce_max(tf.reduce_sum(tf.cast(sampling.stops >= 0, tf.int32), 1)))
         # Room for the whole text at once, because each size of a state is compiled for.
         room = _bucket(min(limit, STREAM_ROOM), TOKENS_BUCKET)
         carry = self._begin_graph(
@@ -459,6 +456,11 @@ class AutoregressiveGenerator(SequenceGenerator):
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
         """
+        if not self.tokenizer.in_graph:
+            raise InputError(
+                f"A SavedModel cannot hold a {type(self.tokenizer).__name__}, which runs outside of "
+                "TensorFlow: save the model with save() and serve it from Python"
+            )
         texts = self._text_specs()
         prompts = {"prompts": texts["texts"], **texts}
         del prompts["texts"]
@@ -617,11 +619,11 @@ class AutoregressiveGenerator(SequenceGenerator):
                 [longest],
             )
             tf.debugging.Assert(longest <= self.max_positions, [found])
-        ids = tf.pad(ids, [[0, 0], [1, 0]], constant_values=int(self.tokenizer.encode(START)[0]))
+        ids = tf.pad(ids, [[0, 0], [1, 0]], constant_values=self.tokenizer.start_id)
         return ids, lengths + 1
 
     def _sampling(self, temperature, top_k, top_p, min_p, repetition_penalty, stop):
-        stops = decoding.align_stops(*self.tokenizer.tokenize(stop))
+        stops = decoding.align_stops(*self.tokenizer.tokenize_inside(stop))
         return decoding.Sampling(temperature, top_k, top_p, min_p, repetition_penalty, stops)
 
     def _encode_texts(self, arguments):

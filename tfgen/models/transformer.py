@@ -499,7 +499,7 @@ class TransformerDecoder(AutoregressiveGenerator):
         Returns:
             The hidden states, the caches of the blocks, and the state without these.
         """
-        batch, time = tf.shape(ids)[0], ids.shape[1]
+        time = ids.shape[1]
         slots = tf.shape(state["position"])[1]
         queries = state["length"][:, None] + tf.range(time)[None]  # (batch, time)
         targets = (state["cursor"][0] + tf.range(time)) % slots

@@ -26,11 +26,12 @@ def make_optimizer(config):
     }
     if config.optimizer == "muon":
         # Keras scales Muon's update to the size of AdamW's (arXiv:2502.16982), so that both take
-        # the same learning rates; the embeddings and what is no matrix are left to AdamW.
+        # the same learning rates; embeddings, also of conditions, and what is no matrix inside the
+        # network are left to AdamW.
         optimizer = keras.optimizers.Muon(
             adam_beta_2=config.beta_2,
             adam_weight_decay=config.weight_decay or None,
-            exclude_layers=["head", "conv_kernel"],
+            exclude_layers=["head", "conv_kernel", "condition/"],
             **common,
         )
     else:

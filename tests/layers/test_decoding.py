@@ -1,0 +1,91 @@
+"""The products and the attention of the decoding loop against the plain ones."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgen.layers.causal_self_attention import attend
+from tfgen.layers.decoding import BLOCK, attend_cached, small_weights, vector_product
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype("float32")
+
+
+@pytest.mark.parametrize("outputs,features", [(5, 7), (3, 16), (4, 96), (2, 384), (6, 1000)])
+def test_a_product_of_one_row(outputs, features):
+    weights, row = random(outputs, features), random(1, features)
+    np.testing.assert_allclose(
+        vector_product(tf.constant(row), tf.constant(weights)), row @ weights.T, rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("kind", ["bfloat16", "int8"])
+def test_small_weights_stand_for_the_rounded_ones(kind, jit):
+    weights, row = random(5, 48) * np.arange(5)[:, None].astype("float32"), random(1, 48)
+    small, rounded = small_weights(weights, kind)
+    if kind == "bfloat16":
+        np.testing.assert_array_equal(rounded, weights.astype(ml_dtypes.bfloat16).astype("float32"))
+    else:
+        step = np.abs(weights).max(axis=1, keepdims=True) / 127
+        assert (np.abs(rounded - weights) <= step * 0.5001).all()
+        np.testing.assert_allclose(np.abs(rounded).max(axis=1), step[:, 0] * 127, rtol=1e-6)
+    words = 2 if kind == "bfloat16" else 4
+    assert small.words.shape == (5, 48 // words) and small.words.dtype == tf.int32
+    product = tf.function(lambda row, zero: vector_product(row, small, zero), jit_compile=jit)
+    found = product(tf.constant(row), tf.constant(0))
+    np.testing.assert_allclose(found, row @ rounded.T, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(vector_product(tf.constant(row), small), found, rtol=1e-5, atol=1e-5)
+
+
+def test_an_odd_number_of_features_is_rounded_and_not_packed():
+    for kind in ("bfloat16", "int8"):
+        small, rounded = small_weights(random(3, 6), kind)
+        assert small is None
+        assert 0 < np.abs(rounded - random(3, 6)).max() < 0.02
+
+
+CASES = {
+    # slots used, who is seen
+    "all": (3 * BLOCK, lambda slots: slots >= 0),
+    "one": (1, lambda slots: slots == 0),
+    "a part of a block": (BLOCK + 5, lambda slots: slots < BLOCK + 5),
+    "the first block is hidden": (3 * BLOCK, lambda slots: slots >= BLOCK + 9),
+    "the last block is hidden": (3 * BLOCK, lambda slots: slots < 7),
+    "holes": (2 * BLOCK, lambda slots: slots % 3 == 1),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("case", CASES)
+def test_attention_to_a_cache_equals_the_attention(case, dtype):
+    batch, heads, kv_heads, slots, width = 2, 4, 2, 3 * BLOCK, 8
+    used, seen = CASES[case]
+    visible = np.stack([seen(np.arange(slots)) & (np.arange(slots) < used)] * batch)
+    visible[1, 0] = True  # rows see different slots
+    queries = tf.constant(random(batch, heads, 1, width))
+    keys, values = (
+        tf.cast(random(batch, kv_heads, slots, width, seed=i), dtype) for i in (1, 2)
+    )
+    for bias in (None, tf.constant(random(batch, heads, slots, seed=3))):
+        found = attend_cached(queries, keys, values, tf.constant(visible), bias, tf.constant(used))
+        expected = attend(
+            queries, keys, values, tf.constant(visible)[:, None, None],
+            None if bias is None else bias[:, :, None],
+        )  # fmt: skip
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_what_is_not_used_is_not_read():
+    keys, values = (random(1, 2, 2 * BLOCK, 4, seed=i) for i in (1, 2))
+    visible = tf.ones([1, 2 * BLOCK], tf.bool)
+    queries = tf.constant(random(1, 2, 1, 4))
+    outputs = []
+    for beyond in (0.0, np.nan):
+        keys[:, :, BLOCK:], values[:, :, BLOCK:] = beyond, beyond
+        found = attend_cached(queries, keys, values, visible, None, tf.constant(BLOCK))
+        outputs.append(found.numpy())
+    assert np.isfinite(outputs[1]).all()
+    np.testing.assert_array_equal(*outputs)
