@@ -33,6 +33,8 @@ OTHER = {
     "training.beta_2": 0.1 + 0.2,  # 0.30000000000000004: all digits have to survive
     "training.ema": 1e-17,
     "training.carry_state": True,
+    "training.optimizer": "muon",
+    "training.precision": "mixed_bfloat16",
     "generation.top_p": 0.9,
     "generation.min_p": 0.05,
     "generation.stop": ("\n\n", "END\r\n", "\u2028é"),

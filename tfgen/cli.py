@@ -441,7 +441,7 @@ _NAME_HELP = "a name of the zoo, or the path of a run (./mine, runs/mine)"
 
 def _add_dtype(parser):
     parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16", "int8"), help="round a transformer's weights"
+        "--dtype", choices=("float32", "int8"), help="int8 rounds a transformer's weights"
     )
 
 

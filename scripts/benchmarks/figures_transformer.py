@@ -26,7 +26,7 @@ from benchmarks.workers import Worker
 
 # How tfgen keeps its weights while it generates, beside float32: of "bfloat16" and "int8", what
 # `model.quantize_weights` takes.
-SMALLER_WEIGHTS = ("bfloat16", "int8")
+SMALLER_WEIGHTS = ("int8",)
 NO_CHECKOUT = "give the folder of a checkout: --nanogpt PATH"
 # What a start could leave behind for the next one goes below this folder.
 CACHE = "XDG_CACHE_HOME"

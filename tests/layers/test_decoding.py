@@ -1,12 +1,11 @@
 """The products and the attention of the decoding loop against the plain ones."""
 
-import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfgen.layers.causal_self_attention import attend
-from tfgen.layers.decoding import BLOCK, attend_cached, small_weights, vector_product
+from tfgen.layers.decoding import BLOCK, attend_cached, quantize, vector_product
 
 
 def random(*shape, seed=0):
@@ -16,35 +15,22 @@ def random(*shape, seed=0):
 @pytest.mark.parametrize("outputs,features", [(5, 7), (3, 16), (4, 96), (2, 384), (6, 1000)])
 def test_a_product_of_one_row(outputs, features):
     weights, row = random(outputs, features), random(1, features)
-    np.testing.assert_allclose(
-        vector_product(tf.constant(row), tf.constant(weights)), row @ weights.T, rtol=1e-4, atol=1e-4
-    )
+    found = vector_product(tf.constant(row), tf.constant(weights))
+    np.testing.assert_allclose(found, row @ weights.T, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("kind", ["bfloat16", "int8"])
-def test_small_weights_stand_for_the_rounded_ones(kind, jit):
+def test_int8_weights_and_their_scale(jit):
     weights, row = random(5, 48) * np.arange(5)[:, None].astype("float32"), random(1, 48)
-    small, rounded = small_weights(weights, kind)
-    if kind == "bfloat16":
-        np.testing.assert_array_equal(rounded, weights.astype(ml_dtypes.bfloat16).astype("float32"))
-    else:
-        step = np.abs(weights).max(axis=1, keepdims=True) / 127
-        assert (np.abs(rounded - weights) <= step * 0.5001).all()
-        np.testing.assert_allclose(np.abs(rounded).max(axis=1), step[:, 0] * 127, rtol=1e-6)
-    words = 2 if kind == "bfloat16" else 4
-    assert small.words.shape == (5, 48 // words) and small.words.dtype == tf.int32
-    product = tf.function(lambda row, zero: vector_product(row, small, zero), jit_compile=jit)
-    found = product(tf.constant(row), tf.constant(0))
+    small, scale = quantize(weights)
+    assert small.dtype == np.int8 and scale.dtype == np.float32 and scale.shape == (5,)
+    rounded = small * scale[:, None]
+    step = np.abs(weights).max(axis=1, keepdims=True) / 127
+    assert (np.abs(rounded - weights) <= step * 0.5001).all()
+    np.testing.assert_allclose(np.abs(rounded).max(axis=1), step[:, 0] * 127, rtol=1e-6)
+    product = tf.function(vector_product, jit_compile=jit)
+    found = product(tf.constant(row), tf.constant(small), tf.constant(scale))
     np.testing.assert_allclose(found, row @ rounded.T, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(vector_product(tf.constant(row), small), found, rtol=1e-5, atol=1e-5)
-
-
-def test_an_odd_number_of_features_is_rounded_and_not_packed():
-    for kind in ("bfloat16", "int8"):
-        small, rounded = small_weights(random(3, 6), kind)
-        assert small is None
-        assert 0 < np.abs(rounded - random(3, 6)).max() < 0.02
 
 
 CASES = {

@@ -23,9 +23,8 @@ def test_dense_has_the_gradient_of_a_product():
     x, kernel, bias = (tf.constant(random(*s)) for s in ((2, 3, 4), (4, 5), (5,)))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([x, kernel, bias])
-        losses = [
-            tf.reduce_sum(tf.sin(outputs)) for outputs in (dense(x, kernel, bias), x @ kernel + bias)
-        ]
+        both = dense(x, kernel, bias), x @ kernel + bias
+        losses = [tf.reduce_sum(tf.sin(outputs)) for outputs in both]
     mine, theirs = (tape.gradient(loss, [x, kernel, bias]) for loss in losses)
     for first, second in zip(mine, theirs):
         np.testing.assert_allclose(first, second, atol=1e-5)

@@ -86,7 +86,8 @@ def test_vectors_as_tensors():
 
 
 @pytest.mark.parametrize(
-    "value", [3, -1, 1.0, True, "a", [0, 1], [0, 1, 3], [0, 1, 2, 0], [[0], [1], [2]], [[0], [1, 2]], {}],
+    "value",
+    [3, -1, 1.0, True, "a", [0, 1], [0, 1, 3], [0, 1, 2, 0], [[0], [1], [2]], [[0], [1, 2]], {}],
     ids=str,
 )  # fmt: skip
 def test_what_is_no_class_is_refused(value):
@@ -246,7 +247,8 @@ def test_a_draft_need_not_know_the_condition(classes):
         classes.generate("ab", search=Speculative(draft), condition=1)
     finally:
         del classes._searching
-    expected = classes(np.array([[*TOKENIZER.encode("\nab")]], np.int32), condition=tf.constant([1]))
+    ids = TOKENIZER.encode("\nab")[None].astype("int32")
+    expected = classes(ids, condition=tf.constant([1]))
     np.testing.assert_allclose(begun[classes][0].logits[0], expected[0, -1], atol=1e-5)
     assert begun[draft][0].logits.shape == (1, VOCABULARY)
 
@@ -285,7 +287,8 @@ def test_fit_takes_a_dict_and_learns_what_the_classes_say():
     labels = np.arange(48) % 3
     windows = np.stack([TOKENIZER.encode("\n" + "abc"[label] * 8) for label in labels])
     model = TransformerDecoder(
-        layers=1, heads=2, width=16, num_classes=3, condition_dropout=0.2, tokenizer=TOKENIZER, seed=1,
+        layers=1, heads=2, width=16, num_classes=3, condition_dropout=0.2, tokenizer=TOKENIZER,
+        seed=1,
     )  # fmt: skip
     model.compile(keras.optimizers.AdamW(1e-2))
     data = {"tokens": windows, "condition": labels}
@@ -323,8 +326,8 @@ def test_in_bfloat16_the_whole_of_it_is():
     assert {tensor.dtype for tensor in tf.nest.flatten(state["context"]["blocks"])} == {tf.bfloat16}
     exact = make(num_classes=3)
     exact.set_weights(model.get_weights())
-    condition = tf.constant(CLASSES)
-    error = np.abs(tf.cast(model(IDS, condition=condition), tf.float32) - exact(IDS, condition=condition))
+    found, expected = (m(IDS, condition=tf.constant(CLASSES)) for m in (model, exact))
+    error = np.abs(tf.cast(found, tf.float32) - expected)
     assert error.max() < 0.3 and error.mean() < 0.05
 
 

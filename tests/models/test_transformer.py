@@ -144,7 +144,8 @@ def test_dropout_drops_its_share_everywhere_and_keeps_the_mean():
     model = make(dropout=0.25, attention_dropout=0.5)
     drop, ones = model._drop(True, KEY, False), tf.ones([50, 40])
     masks = {}
-    for index, name in [(-1, "embedding"), *((i, n) for i in range(2) for n in transformer._SITES[1:])]:
+    sites = [(index, name) for index in range(2) for name in transformer._SITES[1:]]
+    for index, name in [(-1, "embedding"), *sites]:
         masks[name, index] = mask = drop(ones, name, index).numpy()
         rate = 0.5 if name == "probabilities" else 0.25
         assert set(np.unique(mask)) == {0, np.float32(1 / (1 - rate))}
@@ -157,9 +158,9 @@ def test_dropout_drops_its_share_everywhere_and_keeps_the_mean():
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"layers": 0}, {"layers": 1.5}, {"heads": 0}, {"heads": 3}, {"kv_heads": 3}, {"kv_heads": 0},
-        {"width": 0}, {"width": "16"}, {"head_width": 0}, {"head_width": 3}, {"mlp": "relu"},
-        {"mlp_width": 0}, {"norm": "batch"}, {"norm_epsilon": 0}, {"positions": "rotation"},
+        {"layers": 0}, {"layers": 1.5}, {"heads": 0}, {"heads": 3}, {"kv_heads": 3},
+        {"kv_heads": 0}, {"width": 0}, {"width": "16"}, {"head_width": 0}, {"head_width": 3},
+        {"mlp": "relu"}, {"mlp_width": 0}, {"norm": "batch"}, {"norm_epsilon": 0}, {"positions": "rotation"},
         {"positions": None}, {"rotary_base": -1.0}, {"max_length": 0}, {"window": -1},
         {"window": None}, {"dropout": 1.0}, {"dropout": True}, {"attention_dropout": -0.1},
         {"tie_embeddings": 1}, {"bias": "no"}, {"qk_norm": None}, {"conv": 1.0},
@@ -249,7 +250,9 @@ def test_taking_everything_back_gives_the_state_of_before():
     np.testing.assert_allclose(hidden, whole(model)[:, 6:], atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"conv": 3, "window": 4}, {"positions": "learned"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"conv": 3, "window": 4}, {"positions": "learned"}], ids=str
+)
 def test_a_padded_row_gives_what_it_gives_alone_and_goes_on_from_there(options):
     model, lengths = make(**options), [12, 5, 1]
     mask = tf.constant(np.arange(TIME)[None] < np.array(lengths)[:, None])
@@ -414,16 +417,15 @@ def test_a_window_generates_on_and_on(monkeypatch):
     assert model.reserve(model.initial_state(1), 60)["position"].shape == (1, 16)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
-def test_smaller_weights_are_those_that_it_then_has(dtype):
+def test_smaller_weights_are_those_that_it_then_has():
     model, exact = make(num_classes=2), make(num_classes=2)
-    model.quantize_weights(dtype)
+    model.quantize_weights("int8")
     changed = {
         mine.path for mine, theirs in zip(model.weights, exact.weights) if np.any(mine != theirs)
     }
     assert changed == {w.path for w in exact.weights if w.path.endswith("_kernel")}
     for mine, theirs in zip(model.weights, exact.weights):
-        scale = np.abs(theirs).max(axis=0) if dtype == "int8" else np.abs(theirs)
+        scale = np.abs(theirs).max(axis=0)
         assert (np.abs(mine - theirs) <= scale / 254 * 1.001).all()
     # The loop over a single text reads the small ones, everything else the rounded ones.
     _, state = model.hidden_states(IDS[:1, :6], model.initial_state(1))
@@ -506,7 +508,8 @@ def test_a_window_longer_than_the_learned_positions_is_refused(learned):
 def test_scores_are_the_sum_of_the_log_probabilities_however_long_the_text():
     generator = np.random.default_rng(1)
     texts = ["a", "", "".join(generator.choice(list("abcde \n"), 600))]
-    for model in (make(layers=1), make(layers=1, window=5, conv=3), make(layers=1, positions="alibi")):
+    for options in ({}, {"window": 5, "conv": 3}, {"positions": "alibi"}):
+        model = make(layers=1, **options)
         for text, found in zip(texts, model.score(texts)["log_likelihood"], strict=True):
             ids = np.concatenate([TOKENIZER.encode("\n"), TOKENIZER.encode(text)]).astype("int32")
             logits = model(tf.constant(ids[None])).numpy()[0, :-1].astype("float64")
@@ -566,8 +569,9 @@ def test_the_loss_is_the_mean_cross_entropy_and_a_pure_function_of_batch_and_key
 
 def test_pieces_compiled_by_xla_and_the_whole_step_have_the_same_gradients(monkeypatch):
     model = make(
-        layers=1, dropout=0.2, attention_dropout=0.1, conv=2, qk_norm=True, condition_width=2
-    )
+        layers=1, dropout=0.2, attention_dropout=0.1, conv=2, qk_norm=True, condition_width=2,
+        condition_dropout=0.5,
+    )  # fmt: skip
     data = (*batch(), tf.random.stateless_normal([BATCH, 3, 2], [1, 2]))
     loss, pieces = gradients(model, data)  # as it trains
     plain = model.batch_loss(data)[0]
@@ -622,8 +626,9 @@ def toy_windows(count=48, length=12):
 
 def test_fit_learns_a_toy_text_in_bfloat16():
     model = TransformerDecoder(
-        layers=1, heads=2, width=16, tokenizer=TOKENIZER, dropout=0.05, seed=1, dtype="mixed_bfloat16"
-    )
+        layers=1, heads=2, width=16, tokenizer=TOKENIZER, dropout=0.05, seed=1,
+        dtype="mixed_bfloat16",
+    )  # fmt: skip
     model.compile(keras.optimizers.AdamW(1e-2))
     assert not model.jit_compile
     history = model.fit(toy_windows(), batch_size=16, epochs=25, verbose=0).history["loss"]
@@ -703,7 +708,8 @@ def test_the_seed_decides_the_weights():
 def test_a_recipe_builds_it():
     from tfgen.recipe import Recipe
 
-    recipe = Recipe(family="transformer").override({"model.layers": 1, "model.heads": 4, "model.width": 16})
+    small = {"model.layers": 1, "model.heads": 4, "model.width": 16}
+    recipe = Recipe(family="transformer").override(small)
     assert models.build(recipe).num_layers == 1
     with pytest.raises(InputError, match="Did you mean 'heads'"):
         models.build(recipe.override({"model.head": 3}))

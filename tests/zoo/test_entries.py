@@ -64,9 +64,10 @@ def test_the_folder_is_complete_and_small(folder):
     assert folder.joinpath("golden.npz").stat().st_size < 200_000
 
 
-def test_all_entries_together_are_small():
-    sizes = [path.stat().st_size for path in shipped_folder().rglob("*") if path.is_file()]
-    assert sum(sizes) < 12e6
+def test_entries_are_small():
+    for folder in entries_in(shipped_folder()):
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        assert sum(sizes) < 12e6, folder.name
 
 
 def test_golden_logits(model, golden):

@@ -12,7 +12,7 @@ from tfgen.layers.checks import check, check_choice, check_flag, check_rate, che
 from tfgen.layers.condition_encoder import ConditionEncoder
 from tfgen.layers.cross_attention import CrossAttention
 from tfgen.layers.decoder_block import NORMS, DecoderBlock, normalization, normalized
-from tfgen.layers.decoding import small_weights, vector_product
+from tfgen.layers.decoding import quantize, vector_product
 from tfgen.layers.feed_forward import KINDS, FeedForward
 from tfgen.layers.fused import piece
 from tfgen.layers.position_embedding import PositionEmbedding
@@ -21,7 +21,7 @@ from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
 from tfgen.models.autoregressive import AutoregressiveGenerator
 from tfgen.sampling import random
 
-WEIGHT_DTYPES = ("float32", "bfloat16", "int8")
+WEIGHT_DTYPES = ("float32", "int8")
 POSITIONS = ("rotary", "learned", "sinusoidal", "alibi", "none")
 # Slots of a cache are reserved by at least so many; a window's ring has so many more than it needs,
 # so that what `verifier` reads at once does not overwrite what is still attended to.
@@ -258,7 +258,7 @@ class TransformerDecoder(AutoregressiveGenerator):
         self.num_classes = num_classes
         self.condition_width = condition_width
         self.condition_dropout = condition_dropout
-        self.small_weights = {}  # by the paths of the weights
+        self.small_weights = []  # for each kind of kernel, those of all blocks and their scales
         self._build_weights()
 
     def _normal(self, deviation, *numbers):
@@ -421,10 +421,10 @@ class TransformerDecoder(AutoregressiveGenerator):
         return tf.matmul(hidden, table, transpose_b=True)
 
     def stepper(self):
-        product = self._decoding_product()
+        reading = self._decoding_product()
 
         def step(ids, state):
-            hidden, caches, state = self._read_slots(ids[:, None], state, product)
+            hidden, caches, state = self._read_slots(ids[:, None], state, reading(ids))
             return hidden[:, 0], {**state, **self._kept(caches, tf.ones_like(ids))}
 
         return step
@@ -450,48 +450,69 @@ class TransformerDecoder(AutoregressiveGenerator):
         return verify, rewind
 
     def quantize_weights(self, dtype):
-        """Keeps the weights of the blocks in fewer bits for generating a single text.
+        """Keeps the weights of the blocks in 8 bits for generating a single text.
 
         The weights themselves are rounded as well, so that `score` and everything else tell what
         the smaller ones are worth; the embeddings and the head stay as they are.
 
         Args:
-            dtype: `"bfloat16"`, `"int8"` (symmetric, with a scale for each output) or `"float32"`,
-                which leaves the weights alone.
+            dtype: `"int8"`, symmetric with a scale for each output, or `"float32"`, which leaves
+                the weights alone.
 
         Raises:
             InputError: For another dtype.
         """
         if dtype not in WEIGHT_DTYPES:
             raise unknown("dtype of weights", dtype, WEIGHT_DTYPES)
-        self.small_weights = {}
+        self.small_weights = []
         if dtype == "float32":
             return
-        for weight in self._kernels():
-            small, rounded = small_weights(weight.numpy().T, dtype)
-            weight.assign(rounded.T)
-            if small is not None:
-                self.small_weights[weight.path] = small
+        # One tensor for all blocks: see `_decoding_product`.
+        for weights in zip(*(self._kernels(block) for block in self.blocks)):
+            rounded = [quantize(weight.numpy().T) for weight in weights]
+            for weight, (small, scale) in zip(weights, rounded):
+                weight.assign((small * scale[:, None]).T)
+            self.small_weights.append([tf.constant(np.stack(parts)) for parts in zip(*rounded)])
         self.reset_graphs()
 
-    def _kernels(self):
-        return [weight for weight in self.weights if weight.path.endswith("_kernel")]
+    @staticmethod
+    def _kernels(block):
+        return [weight for weight in block.weights if weight.path.endswith("_kernel") and "conv" not in weight.path]
 
     def _decoding_product(self):
-        """`dense` for the decoding loop: the weights of a single row are got ready before it."""
-        ready = {
-            kernel.path: tf.transpose(as_tensor(kernel, tf.float32)) for kernel in self._kernels()
-        }
-        ready.update(self.small_weights)
+        """`dense` for the decoding loop: the weights of a single row are got ready before it.
 
-        def product(inputs, kernel, bias=None, zero=None):
-            if inputs.shape[0] != 1 or inputs.shape[1] != 1:
-                return dense(inputs, kernel, bias)
-            row = vector_product(tf.cast(inputs[0], tf.float32), ready[kernel.path], zero)
-            outputs = row if bias is None else row + as_tensor(bias, row.dtype)
-            return tf.cast(outputs, inputs.dtype)[None]
+        Returns:
+            A function of the ids `(batch,)` that are read, to a `product` as `FeedForward` has it.
+        """
+        ready = {}
+        for index, block in enumerate(self.blocks):
+            for number, kernel in enumerate(self._kernels(block)):
+                place = (number, index) if self.small_weights else None
+                wide = None if place else tf.transpose(as_tensor(kernel, tf.float32))
+                ready[kernel.path] = (wide, place)
 
-        return product
+        def reading(ids):
+            # XLA would widen int8 weights once, before the loop, and then read the wide ones. It
+            # cannot where a block is chosen by what only the loop knows, this 0 included.
+            zero = tf.minimum(ids[0], 0)
+
+            def product(inputs, kernel, bias=None):
+                if inputs.shape[0] != 1 or inputs.shape[1] != 1:
+                    return dense(inputs, kernel, bias)
+                weights, scale = ready[kernel.path][0], None
+                if weights is None:
+                    number, block = ready[kernel.path][1]
+                    weights, scale = (
+                        tf.gather(stack, block + zero) for stack in self.small_weights[number]
+                    )
+                row = vector_product(tf.cast(inputs[0], tf.float32), weights, scale)
+                outputs = row if bias is None else row + as_tensor(bias, row.dtype)
+                return tf.cast(outputs, inputs.dtype)[None]
+
+            return product
+
+        return reading
 
     def _read_slots(self, ids, state, product=dense):
         """Reads a few tokens `(batch, time)` into slots that `reserve` has made.
@@ -509,8 +530,6 @@ class TransformerDecoder(AutoregressiveGenerator):
             held = tf.where(hit, queries[:, index : index + 1], held)
         used = tf.minimum(state["cursor"][0] + time, slots)
         places = Places(queries, held, targets, used)
-        if product is not dense:
-            product = functools.partial(product, zero=tf.minimum(state["cursor"][0], 0))
         x = self._embed(ids, queries)
         caches = []
         for index, block in enumerate(self.blocks):

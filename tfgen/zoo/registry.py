@@ -121,9 +121,9 @@ def get(name_or_folder, weights=True, dtype=None, **overrides):
             training run.
         weights: Whether an entry or a run comes with its weights, or new ones. A family and a
             layer are always new.
-        dtype: How a model keeps the weights that it generates with: `"bfloat16"` or `"int8"` makes
-            a transformer write a single text faster, at a small loss that `score` tells; None and
-            `"float32"` keep them whole. For a layer, its dtype.
+        dtype: How a model keeps the weights that it generates with: `"int8"` makes a transformer
+            write a single text faster, at a small loss that `score` tells; None and `"float32"`
+            keep them whole. For a layer, its dtype.
         **overrides: Arguments of the model or layer that differ from the recipe's or from the
             constructor's defaults; for a model also the defaults of its sampling, e.g.
             `temperature`.
