@@ -455,7 +455,7 @@ def _model(name, dtype=None):
             f"has them ({examples})"
         )
     import_tensorflow()
-    return zoo.get(name, dtype=dtype)
+    return zoo.get(name, **({} if dtype is None else {"dtype": dtype}))
 
 
 def _quoted(text):

@@ -160,7 +160,8 @@ def test_dropout_drops_its_share_everywhere_and_keeps_the_mean():
     [
         {"layers": 0}, {"layers": 1.5}, {"heads": 0}, {"heads": 3}, {"kv_heads": 3},
         {"kv_heads": 0}, {"width": 0}, {"width": "16"}, {"head_width": 0}, {"head_width": 3},
-        {"mlp": "relu"}, {"mlp_width": 0}, {"norm": "batch"}, {"norm_epsilon": 0}, {"positions": "rotation"},
+        {"mlp": "relu"}, {"mlp_width": 0},
+        {"norm": "batch"}, {"norm_epsilon": 0}, {"positions": "rotation"},
         {"positions": None}, {"rotary_base": -1.0}, {"max_length": 0}, {"window": -1},
         {"window": None}, {"dropout": 1.0}, {"dropout": True}, {"attention_dropout": -0.1},
         {"tie_embeddings": 1}, {"bias": "no"}, {"qk_norm": None}, {"conv": 1.0},
