@@ -588,8 +588,8 @@ def test_pieces_compiled_by_xla_and_the_whole_step_have_the_same_gradients(monke
 
 EVERYTHING = {
     "layers": 1, "kv_heads": 2, "head_width": 6, "mlp": "swiglu", "mlp_width": 20, "norm": "layer",
-    "norm_epsilon": 1e-3, "positions": "learned", "rotary_base": 50.0, "max_length": 40, "window": 4,
-    "dropout": 0.1, "attention_dropout": 0.2, "tie_embeddings": False, "bias": True,
+    "norm_epsilon": 1e-3, "positions": "learned", "rotary_base": 50.0, "max_length": 40,
+    "window": 4, "dropout": 0.1, "attention_dropout": 0.2, "tie_embeddings": False, "bias": True,
     "qk_norm": True, "conv": 2, "cache_dtype": "bfloat16", "condition_width": 3,
     "condition_dropout": 0.3,
 }  # fmt: skip
