@@ -220,9 +220,7 @@ def test_a_cache_keeps_its_own_precision():
 
 
 def test_places_say_who_is_seen():
-    places = Places(
-        tf.constant([[3], [1]]), tf.constant([[0, 3, -1, 4, 2], [0, 1, 2, -1, -1]])
-    )
+    places = Places(tf.constant([[3], [1]]), tf.constant([[0, 3, -1, 4, 2], [0, 1, 2, -1, -1]]))
     assert places.visible().numpy().astype(int).tolist() == [[[1, 1, 0, 0, 1]], [[1, 1, 0, 0, 0]]]
     assert places.visible(2).numpy().astype(int).tolist() == [[[0, 1, 0, 0, 1]], [[1, 1, 0, 0, 0]]]
 
@@ -260,9 +258,7 @@ def test_at_first_a_convolution_changes_nothing():
 
 
 def test_initializers_are_those_of_the_products():
-    layer = CausalSelfAttention(
-        HEADS, WIDTH, kernel_initializer="ones", output_initializer="zeros"
-    )
+    layer = CausalSelfAttention(HEADS, WIDTH, kernel_initializer="ones", output_initializer="zeros")
     layer.build()
     assert (layer.qkv_kernel.numpy() == 1).all() and (layer.output_kernel.numpy() == 0).all()
 

@@ -52,9 +52,7 @@ def test_attention_to_a_cache_equals_the_attention(case, dtype):
     visible = np.stack([seen(np.arange(slots)) & (np.arange(slots) < used)] * batch)
     visible[1, 0] = True  # rows see different slots
     queries = tf.constant(random(batch, heads, 1, width))
-    keys, values = (
-        tf.cast(random(batch, kv_heads, slots, width, seed=i), dtype) for i in (1, 2)
-    )
+    keys, values = (tf.cast(random(batch, kv_heads, slots, width, seed=i), dtype) for i in (1, 2))
     for bias in (None, tf.constant(random(batch, heads, slots, seed=3))):
         found = attend_cached(queries, keys, values, tf.constant(visible), bias, tf.constant(used))
         expected = attend(

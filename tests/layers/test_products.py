@@ -46,9 +46,7 @@ def test_looking_up_rows_has_the_gradient_of_a_gather_however_large_the_table(ro
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(table)
         found, expected = look_up(table, ids), tf.gather(table, ids)
-        losses = [
-            tf.reduce_sum(x * tf.reshape(tf.range(18.0), x.shape)) for x in (found, expected)
-        ]
+        losses = [tf.reduce_sum(x * tf.reshape(tf.range(18.0), x.shape)) for x in (found, expected)]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     mine, theirs = (tf.convert_to_tensor(tape.gradient(loss, table)) for loss in losses)
     np.testing.assert_allclose(mine, theirs, atol=1e-5)

@@ -477,7 +477,11 @@ class TransformerDecoder(AutoregressiveGenerator):
 
     @staticmethod
     def _kernels(block):
-        return [weight for weight in block.weights if weight.path.endswith("_kernel") and "conv" not in weight.path]
+        return [
+            weight
+            for weight in block.weights
+            if weight.path.endswith("_kernel") and "conv" not in weight.path
+        ]
 
     def _decoding_product(self):
         """`dense` for the decoding loop: the weights of a single row are got ready before it.
