@@ -380,6 +380,8 @@ def test_the_figure_of_a_race(monkeypatch):
         }  # fmt: skip
 
     monkeypatch.setattr(figures_transformer, "_call", call)
+    spec = sys.__spec__  # of anything: PyTorch need not be installed here
+    monkeypatch.setattr(figures_transformer.importlib.util, "find_spec", lambda name: spec)
     figure = figures_transformer.reach("a text", sys.prefix, 1.8, 3, rounds=2)
     assert [call[:2] for call in calls] == 2 * [
         ("benchmarks.peer_tfgen", "reach"),
@@ -401,6 +403,10 @@ def test_the_figure_of_a_race(monkeypatch):
     assert figures_transformer.reach("a text", sys.prefix, 1.8, 3, rounds=1)["ratios"] == {}
     figure = figures_transformer.reach("a text", None, 1.8, 3, rounds=1)
     assert set(figure["contestants"]) == {"tfgen"} and "nanoGPT" in figure["skipped"]
+    monkeypatch.setattr(figures_transformer.importlib.util, "find_spec", lambda name: None)
+    results["benchmarks.peer_tfgen"].append((10.0, True))
+    figure = figures_transformer.reach("a text", sys.prefix, 1.8, 3, rounds=1)
+    assert set(figure["contestants"]) == {"tfgen"} and "PyTorch" in figure["skipped"]["nanoGPT"]
 
 
 def test_nanogpts_learning_rate():
