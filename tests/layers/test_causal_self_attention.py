@@ -190,21 +190,26 @@ def test_pieces_with_a_cache_equal_the_whole(name):
 
 @pytest.mark.parametrize("name", ["rotary", "everything"])
 def test_positions_may_stand_in_any_slots(name):
-    """Two positions at a time, written to slots out of order, one of which nobody may see."""
+    """Two positions at a time, written to slots out of order, one of which nobody may see.
+
+    The layer is the last of two, whose keys and values share a cache.
+    """
     layer = make(**OPTIONS[name])
     whole, _ = layer(X)
     slots = np.array([7, 2, 9, 0, 4, 3, 8, 6], np.int32)
     held = np.full((1, 11), -1, np.int32)
     cache = empty_cache(layer, 11)
-    cache = (cache[0] + 50.0, cache[1] + 50.0, *cache[2:])  # what an empty slot holds is nothing
+    # What an empty slot holds is nothing.
+    cache = (*(tf.stack([x - 70.0, x + 50.0], axis=1) for x in cache[:2]), *cache[2:])
     for start in range(0, 8, 2):
         targets = slots[start : start + 2]
         held[0, targets] = [start, start + 1]
-        places = Places(*map(tf.constant, ([[start, start + 1]], held, targets)))
+        places = Places(*map(tf.constant, ([[start, start + 1]], held, targets, 1)))
         outputs, cache = layer(X[:, start : start + 2], places=places, cache=cache)
         cache = cut(cache, layer.conv)
         np.testing.assert_allclose(outputs, whole[:, start : start + 2], atol=1e-5)
-    assert cache[0].shape[2] == 11
+    assert cache[0].shape[3] == 11
+    assert (cache[0][:, 0].numpy() == -70).all() and (cache[1][:, 0].numpy() == -70).all()
 
 
 def test_a_cache_keeps_its_own_precision():

@@ -5,7 +5,15 @@ import pytest
 import tensorflow as tf
 
 from tfgen.layers.causal_self_attention import attend
-from tfgen.layers.decoding import BLOCK, attend_cached, quantize, vector_product
+from tfgen.layers.decoding import (
+    BLOCK,
+    attend_cached,
+    cache_dtype,
+    from_cache,
+    quantize,
+    to_cache,
+    vector_product,
+)
 
 
 def random(*shape, seed=0):
@@ -52,9 +60,13 @@ def test_attention_to_a_cache_equals_the_attention(case, dtype):
     visible = np.stack([seen(np.arange(slots)) & (np.arange(slots) < used)] * batch)
     visible[1, 0] = True  # rows see different slots
     queries = tf.constant(random(batch, heads, 1, width))
-    keys, values = (tf.cast(random(batch, kv_heads, slots, width, seed=i), dtype) for i in (1, 2))
+    layers = [random(batch, 3, kv_heads, slots, width, seed=i) for i in (1, 2)]
+    caches = [to_cache(tf.constant(x), cache_dtype(dtype)) for x in layers]
+    keys, values = (tf.cast(x[:, 1], dtype) for x in layers)
     for bias in (None, tf.constant(random(batch, heads, slots, seed=3))):
-        found = attend_cached(queries, keys, values, tf.constant(visible), bias, tf.constant(used))
+        found = attend_cached(
+            queries, *caches, tf.constant(1), tf.constant(visible), bias, tf.constant(used)
+        )
         expected = attend(
             queries, keys, values, tf.constant(visible)[:, None, None],
             None if bias is None else bias[:, :, None],
@@ -62,14 +74,27 @@ def test_attention_to_a_cache_equals_the_attention(case, dtype):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_cache_keeps_numbers_as_their_dtype_would(dtype, jit):
+    values = tf.constant([0.0, -0.0, 1.0, 1 / 3, -2.7e-39, 3e38, -np.inf], tf.float32)
+
+    @tf.function(jit_compile=jit)
+    def kept(x):
+        return from_cache(to_cache(x, cache_dtype(dtype)))
+
+    expected = tf.cast(tf.cast(values, dtype), tf.float32)
+    np.testing.assert_array_equal(kept(values), expected)
+
+
 def test_what_is_not_used_is_not_read():
-    keys, values = (random(1, 2, 2 * BLOCK, 4, seed=i) for i in (1, 2))
+    keys, values = (random(1, 1, 2, 2 * BLOCK, 4, seed=i) for i in (1, 2))
     visible = tf.ones([1, 2 * BLOCK], tf.bool)
     queries = tf.constant(random(1, 2, 1, 4))
     outputs = []
     for beyond in (0.0, np.nan):
-        keys[:, :, BLOCK:], values[:, :, BLOCK:] = beyond, beyond
-        found = attend_cached(queries, keys, values, visible, None, tf.constant(BLOCK))
+        keys[..., BLOCK:, :], values[..., BLOCK:, :] = beyond, beyond
+        found = attend_cached(queries, keys, values, 0, visible, None, tf.constant(BLOCK))
         outputs.append(found.numpy())
     assert np.isfinite(outputs[1]).all()
     np.testing.assert_array_equal(*outputs)

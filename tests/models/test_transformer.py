@@ -334,7 +334,7 @@ def test_reserve_makes_room_in_few_sizes_and_changes_nothing_else():
         np.testing.assert_allclose(hidden, whole(model)[:, 6], atol=1e-5)
         # Where there is room already, there is nothing to do.
         assert sizes(model.reserve(more, 1)) == sizes(more)
-    assert model.reserve(model.initial_state(0), 5)["keys"][0].shape == (0, 4, 64, 4)
+    assert model.reserve(model.initial_state(0), 5)["keys"].shape == (0, 2, 4, 64, 4)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
@@ -347,10 +347,12 @@ def test_a_cache_may_have_another_precision(policy):
     def stepped(model):
         _, state = model.hidden_states(IDS[:, :6], model.initial_state(BATCH))
         hidden, state = model.stepper()(tf.constant(IDS[:, 6]), model.reserve(state, 1))
-        return tf.cast(hidden, tf.float32).numpy(), state["keys"][0].dtype.name
+        return tf.cast(hidden, tf.float32).numpy(), state["keys"].dtype
 
     (first, name), (second, other), (third, last) = map(stepped, (plain, rounded, exact))
-    assert (name, other, last) == (plain.compute_dtype, "bfloat16", "float32")
+    # bfloat16 is kept as its bits.
+    own = tf.float32 if policy == "float32" else tf.uint16
+    assert (name, other, last) == (own, tf.uint16, tf.float32)
     np.testing.assert_allclose(second, first, atol=0.1)
     assert np.array_equal(first, second if policy == "mixed_bfloat16" else third)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfgen.layers.alibi_bias import AlibiBias
 from tfgen.layers.checks import check, check_choice, check_flag, check_positive, check_whole
-from tfgen.layers.decoding import attend_cached
+from tfgen.layers.decoding import attend_cached, from_cache, to_cache
 from tfgen.layers.fused import piece
 from tfgen.layers.products import dense
 from tfgen.layers.rotary_embedding import rotate
@@ -25,6 +25,8 @@ class Places(NamedTuple):
             once the inputs have been written to it, -1 for none.
         slots: int32 `(time,)`, which slots of the cache the inputs are written to; None puts them
             behind the cache.
+        layer: int32 scalar. With `slots` the keys and values of a cache are those of all layers,
+            `(batch, layers, kv_heads, slots, head_width)`, and this one's are those of this number.
         used: int32 scalar, how many slots, from the first, hold anything by then; where a single
             position is read, the others are left alone. None is all of them.
     """
@@ -32,6 +34,7 @@ class Places(NamedTuple):
     queries: Any
     keys: Any
     slots: Any = None
+    layer: Any = None
     used: Any = None
 
     def visible(self, window=0):
@@ -69,7 +72,8 @@ class CausalSelfAttention(keras.layers.Layer):
     Call arguments:
         inputs: Float `(batch, time, width)`.
         places: `Places`; None counts the positions from 0.
-        cache: `(keys, values)`, each `(batch, kv_heads, slots, head_width)`, and with `conv` as a
+        cache: `(keys, values)`, each `(batch, kv_heads, slots, head_width)` and as
+            `tfgen.layers.decoding.to_cache` keeps them, and with `conv` as a
             third the features of the last `conv - 1` positions `(batch, conv - 1, features)`; or
             None.
         drop: Function `(tensor) -> tensor` for the attention's probabilities, or None.
@@ -182,21 +186,29 @@ class CausalSelfAttention(keras.layers.Layer):
             self.conv,
         )
         queries, keys, values = piece(split, fuse)(joined, places.queries, *learned)
-        if cache is not None and places.slots is None:
-            keys = tf.concat([cache[0], tf.cast(keys, cache[0].dtype)], axis=2)
-            values = tf.concat([cache[1], tf.cast(values, cache[1].dtype)], axis=2)
-        elif cache is not None:
-            keys = write_slots(cache[0], keys, places.slots)
-            values = write_slots(cache[1], values, places.slots)
+        cached = cache is not None
+        if cached:
+            keys, values = (to_cache(new, old.dtype) for new, old in zip((keys, values), cache))
+            if places.slots is None:
+                keys, values = (tf.concat(x, axis=2) for x in zip(cache, (keys, values)))
+            else:
+                keys, values = (write_slots(*x, places) for x in zip(cache, (keys, values)))
+        cache = (keys, values, joined) if self.conv else (keys, values)
         bias = self.alibi(places.queries, places.keys) if self.alibi is not None else None
-        visible = places.visible(self.window)[:, None]
+        visible = places.visible(self.window)
         if places.used is not None and inputs.shape[1] == 1:
             bias = None if bias is None else bias[:, :, 0]
-            outputs = attend_cached(queries, keys, values, visible[:, 0, 0], bias, places.used)
+            outputs = attend_cached(
+                queries, keys, values, places.layer, visible[:, 0], bias, places.used
+            )
         else:
-            outputs = attend(queries, keys, values, visible, bias, drop, fuse)
+            if places.slots is not None:
+                keys, values = (tf.gather(x, places.layer, axis=1) for x in (keys, values))
+            if cached:
+                keys, values = from_cache(keys), from_cache(values)
+            outputs = attend(queries, keys, values, visible[:, None], bias, drop, fuse)
         outputs = product(join_heads(outputs), self.output_kernel, self.output_bias)
-        return outputs, (keys, values, joined) if self.conv else (keys, values)
+        return outputs, cache
 
     def get_config(self):
         return {
@@ -309,10 +321,9 @@ def join_heads(inputs):
     return tf.reshape(outputs, [batch, time, inputs.shape[1] * inputs.shape[3]])
 
 
-def write_slots(cache, new, slots):
-    """`cache` `(batch, heads, slots, width)` with `new` `(batch, heads, time, width)` in `slots`."""
-    new = tf.cast(new, cache.dtype)
+def write_slots(cache, new, places):
+    """`new` `(batch, heads, time, width)` in `places.slots` of the layer's part of a cache."""
     for index in range(new.shape[2]):
-        start = [0, 0, tf.gather(slots, index), 0]
-        cache = keras.ops.slice_update(cache, start, new[:, :, index : index + 1])
+        start = [0, places.layer, 0, tf.gather(places.slots, index), 0]
+        cache = keras.ops.slice_update(cache, start, new[:, None, :, index : index + 1])
     return cache

@@ -12,6 +12,7 @@ from tfgen.layers.checks import check, check_choice, check_flag, check_rate, che
 from tfgen.layers.condition_encoder import ConditionEncoder
 from tfgen.layers.cross_attention import CrossAttention
 from tfgen.layers.decoder_block import NORMS, DecoderBlock, normalization, normalized
+from tfgen.layers.decoding import cache_dtype as kept_dtype
 from tfgen.layers.decoding import quantize, vector_product
 from tfgen.layers.feed_forward import KINDS, FeedForward
 from tfgen.layers.fused import piece
@@ -278,27 +279,27 @@ class TransformerDecoder(AutoregressiveGenerator):
     def build(self, input_shape=None):
         """Does nothing: every weight exists since the model was made."""
 
-    # The state: for each block keys and values (batch, kv_heads, slots, head_width), and with `conv`
-    # the `past` features (batch, conv - 1, features) that the next position still needs; for all of
-    # them the `position` that each slot holds (batch, slots), -1 for none; the `length` of the text
+    # The state: keys and values of the blocks (batch, blocks, kv_heads, slots, head_width), and with
+    # `conv` the `past` features (batch, blocks, conv - 1, features) that the next position still
+    # needs; for all blocks the `position` that each slot holds (batch, slots), -1 for none; the `length` of the text
     # so far (batch,); the `cursor` (batch,), the slot to write next, the same in each row; and the
     # keys and values of the condition.
 
     def initial_state(self, batch_size, condition=None, condition_valid=None, hidden=None):
         attention = self.blocks[0].attention
-        shape = [batch_size, attention.kv_heads, 0, attention.head_width]
-        dtype = self.cache_dtype or self.compute_dtype
+        shape = [batch_size, self.num_layers, attention.kv_heads, 0, attention.head_width]
+        dtype = kept_dtype(self.cache_dtype or self.compute_dtype)
         state = {
-            "keys": [tf.zeros(shape, dtype) for _ in self.blocks],
-            "values": [tf.zeros(shape, dtype) for _ in self.blocks],
+            "keys": tf.zeros(shape, dtype),
+            "values": tf.zeros(shape, dtype),
             "position": tf.zeros([batch_size, 0], tf.int32),
             "length": tf.zeros([batch_size], tf.int32),
             "cursor": tf.zeros([batch_size], tf.int32),
         }
         if self.conv:
             features = (attention.heads + 2 * attention.kv_heads) * attention.head_width
-            past = tf.zeros([batch_size, self.conv - 1, features], self.compute_dtype)
-            state["past"] = [past for _ in self.blocks]
+            shape = [batch_size, self.num_layers, self.conv - 1, features]
+            state["past"] = tf.zeros(shape, self.compute_dtype)
         if self.condition_encoder is not None:
             state["context"] = self._context(batch_size, condition, condition_valid, hidden)
         return state
@@ -306,7 +307,8 @@ class TransformerDecoder(AutoregressiveGenerator):
     def state_invariants(self, state):
         shapes = tf.nest.map_structure(lambda tensor: tensor.shape, state)
         for name in ("keys", "values"):
-            shapes[name] = [tf.TensorShape([s[0], s[1], None, s[3]]) for s in shapes[name]]
+            batch, blocks, heads, _, width = shapes[name]
+            shapes[name] = tf.TensorShape([batch, blocks, heads, None, width])
         shapes["position"] = tf.TensorShape([shapes["position"][0], None])
         return shapes
 
@@ -374,7 +376,10 @@ class TransformerDecoder(AutoregressiveGenerator):
         slots = tf.shape(places.keys)[1]
         state = {
             **state,
-            **self._kept(caches, tf.broadcast_to(added, tf.shape(state["length"]))),
+            **self._kept(
+                [tf.stack(parts, axis=1) for parts in zip(*caches)],
+                tf.broadcast_to(added, tf.shape(state["length"])),
+            ),
             "position": places.keys,
             "length": state["length"] + added,
             "cursor": tf.fill(tf.shape(state["cursor"]), slots),
@@ -383,10 +388,10 @@ class TransformerDecoder(AutoregressiveGenerator):
 
     def _kept(self, caches, count):
         """The caches as parts of a state, after so many `(batch,)` of the positions read."""
-        state = {"keys": [cache[0] for cache in caches], "values": [cache[1] for cache in caches]}
+        state = {"keys": caches[0], "values": caches[1]}
         if self.conv:
             last = count[:, None] + tf.range(self.conv - 1)[None]
-            state["past"] = [tf.gather(cache[2], last, batch_dims=1) for cache in caches]
+            state["past"] = tf.gather(caches[2], last, axis=2, batch_dims=1)
         return state
 
     def _forget(self, state):
@@ -403,8 +408,8 @@ class TransformerDecoder(AutoregressiveGenerator):
 
         return {
             **state,
-            "keys": [select(tensor, 2) for tensor in state["keys"]],
-            "values": [select(tensor, 2) for tensor in state["values"]],
+            "keys": select(state["keys"], 3),
+            "values": select(state["values"], 3),
             "position": select(state["position"], 1),
             "cursor": tf.fill(tf.shape(state["cursor"]), kept),
         }
@@ -421,17 +426,19 @@ class TransformerDecoder(AutoregressiveGenerator):
         return tf.matmul(hidden, table, transpose_b=True)
 
     def stepper(self):
-        reading = self._decoding_product()
+        read = self._reader()
 
         def step(ids, state):
-            hidden, caches, state = self._read_slots(ids[:, None], state, reading(ids))
+            hidden, caches, state = read(ids[:, None], state)
             return hidden[:, 0], {**state, **self._kept(caches, tf.ones_like(ids))}
 
         return step
 
     def verifier(self):
+        read = self._reader()
+
         def verify(ids, state):
-            hidden, caches, after = self._read_slots(ids, state)
+            hidden, caches, after = read(ids, state)
             return hidden, (state["length"], state["cursor"], caches, after)
 
         def rewind(marks, kept):
@@ -467,7 +474,6 @@ class TransformerDecoder(AutoregressiveGenerator):
         self.small_weights = []
         if dtype == "float32":
             return
-        # One tensor for all blocks: see `_decoding_product`.
         for weights in zip(*(self._kernels(block) for block in self.blocks)):
             rounded = [quantize(weight.numpy().T) for weight in weights]
             for weight, (small, scale) in zip(weights, rounded):
@@ -483,47 +489,77 @@ class TransformerDecoder(AutoregressiveGenerator):
             if weight.path.endswith("_kernel") and "conv" not in weight.path
         ]
 
-    def _decoding_product(self):
-        """`dense` for the decoding loop: the weights of a single row are got ready before it.
+    def _reader(self):
+        """A function that reads a few tokens `(batch, time)` into slots that `reserve` has made.
+
+        It is made before the decoding loop, where the weights of the blocks become one tensor of
+        each kind, and runs in it: there the blocks are a loop as well, so that one of them is traced
+        and compiled, however many there are.
 
         Returns:
-            A function of the ids `(batch,)` that are read, to a `product` as `FeedForward` has it.
+            Function `(ids, state)` to the hidden states, the caches of the blocks, and the state
+            without these.
         """
-        ready = {}
-        for index, block in enumerate(self.blocks):
-            for number, kernel in enumerate(self._kernels(block)):
-                place = (number, index) if self.small_weights else None
-                wide = None if place else tf.transpose(as_tensor(kernel, tf.float32))
-                ready[kernel.path] = (wide, place)
+        stacks = [tf.stack(list(map(tf.convert_to_tensor, weights))) for weights in self._of_blocks()]
+        kernels = [kernel.path for kernel in self._kernels(self.blocks[0])]
+        # Those of a single row, for which an output's weights stand side by side.
+        rows = self.small_weights or [
+            (tf.transpose(tf.cast(stack, tf.float32), [0, 2, 1]),)
+            for weight, stack in zip(self.blocks[0].weights, stacks, strict=True)
+            if weight.path in kernels
+        ]
+        rows = dict(zip(kernels, rows, strict=True))
 
-        def reading(ids):
-            # XLA would widen int8 weights once, before the loop, and then read the wide ones. It
-            # cannot where a block is chosen by what only the loop knows, this 0 included.
-            zero = tf.minimum(ids[0], 0)
+        def read(ids, state):
+            places, state_after = self._written(ids, state)
+            names = [name for name in ("keys", "values", "past") if name in state]
+            caches = [state[name] for name in names]
+            if self.conv:
+                # Room for the new features behind the old ones.
+                caches[2] = tf.pad(caches[2], [[0, 0], [0, 0], [0, ids.shape[1]], [0, 0]])
 
-            def product(inputs, kernel, bias=None):
-                if inputs.shape[0] != 1 or inputs.shape[1] != 1:
-                    return dense(inputs, kernel, bias)
-                weights, scale = ready[kernel.path][0], None
-                if weights is None:
-                    number, block = ready[kernel.path][1]
-                    weights, scale = (
-                        tf.gather(stack, block + zero) for stack in self.small_weights[number]
+            def body(index, x, caches):
+                def product(inputs, kernel, bias=None):
+                    if inputs.shape[0] != 1 or inputs.shape[1] != 1:
+                        return dense(inputs, kernel, bias)
+                    # Gathered here, from int8 as well, so that XLA does not widen all of them
+                    # before the loop.
+                    weights = [tf.gather(stack, index) for stack in rows[kernel.path]]
+                    row = vector_product(tf.cast(inputs[0], tf.float32), *weights)
+                    outputs = row if bias is None else row + as_tensor(bias, row.dtype)
+                    return tf.cast(outputs, inputs.dtype)[None]
+
+                block = self.blocks[0]
+                weights = [tf.gather(stack, index) for stack in stacks]
+                past = [tf.gather(caches[2], index, axis=1)[:, : self.conv - 1]] if self.conv else []
+                with keras.StatelessScope(zip(block.weights, weights, strict=True)):
+                    x, cache = block(
+                        x,
+                        places=places._replace(layer=index),
+                        cache=(*caches[:2], *past),
+                        product=product,
+                        **_context_of(state.get("context"), index),
                     )
-                row = vector_product(tf.cast(inputs[0], tf.float32), weights, scale)
-                outputs = row if bias is None else row + as_tensor(bias, row.dtype)
-                return tf.cast(outputs, inputs.dtype)[None]
+                if self.conv:
+                    features = cache[2][:, None]
+                    features = keras.ops.slice_update(caches[2], [0, index, 0, 0], features)
+                    cache = (*cache[:2], features)
+                return index + 1, x, list(cache)
 
-            return product
+            x = self._embed(ids, places.queries)
+            _, x, caches = tf.while_loop(
+                lambda index, *_: index < self.num_layers, body, (tf.constant(0), x, caches)
+            )
+            return self.final_norm(x), caches, state_after
 
-        return reading
+        return read
 
-    def _read_slots(self, ids, state, product=dense):
-        """Reads a few tokens `(batch, time)` into slots that `reserve` has made.
+    def _of_blocks(self):
+        """For each weight of a block, those of all blocks."""
+        return zip(*(block.weights for block in self.blocks), strict=True)
 
-        Returns:
-            The hidden states, the caches of the blocks, and the state without these.
-        """
+    def _written(self, ids, state):
+        """The `Places` of tokens that are read into slots, and the state without the caches."""
         time = ids.shape[1]
         slots = tf.shape(state["position"])[1]
         queries = state["length"][:, None] + tf.range(time)[None]  # (batch, time)
@@ -533,22 +569,13 @@ class TransformerDecoder(AutoregressiveGenerator):
             hit = tf.range(slots)[None] == tf.gather(targets, index)
             held = tf.where(hit, queries[:, index : index + 1], held)
         used = tf.minimum(state["cursor"][0] + time, slots)
-        places = Places(queries, held, targets, used)
-        x = self._embed(ids, queries)
-        caches = []
-        for index, block in enumerate(self.blocks):
-            context = _context_of(state.get("context"), index)
-            x, cache = block(
-                x, places=places, cache=_cache(state, index), product=product, **context
-            )
-            caches.append(cache)
         state = {
             **state,
             "position": held,
             "length": state["length"] + time,
             "cursor": state["cursor"] + time,
         }
-        return self.final_norm(x), caches, state
+        return Places(queries, held, targets, used=used), state
 
     def _embed(self, ids, positions):
         table = as_tensor(self.token_embedding.embeddings, self.compute_dtype)
@@ -576,7 +603,10 @@ class TransformerDecoder(AutoregressiveGenerator):
         return {
             # A sample that knows nothing attends to "nothing", wherever its items end.
             "valid": valid | hidden[:, None],
-            "blocks": [block.cross_attention.read(vectors) for block in self.blocks],
+            "blocks": tuple(
+                tf.stack(parts, axis=1)
+                for parts in zip(*(block.cross_attention.read(vectors) for block in self.blocks))
+            ),
         }
 
     def _hide(self, batch, key):
@@ -626,25 +656,24 @@ def _dropout(rate):
 
 def _cache(state, index):
     names = [name for name in ("keys", "values", "past") if name in state]
-    return tuple(state[name][index] for name in names)
+    return tuple(tf.gather(state[name], index, axis=1) for name in names)
 
 
 def _context_of(context, index):
     if context is None:
         return {}
-    return {"context": context["blocks"][index], "valid": context["valid"]}
+    keys_and_values = tuple(tf.gather(x, index, axis=1) for x in context["blocks"])
+    return {"context": keys_and_values, "valid": context["valid"]}
 
 
 def _pad_slots(state, count):
     """Adds empty slots to the caches of a state."""
 
-    def pad(tensor):
-        return tf.pad(tensor, [[0, 0], [0, 0], [0, count], [0, 0]])
-
+    added = [[0, 0], [0, 0], [0, 0], [0, count], [0, 0]]
     return {
         **state,
-        "keys": [pad(tensor) for tensor in state["keys"]],
-        "values": [pad(tensor) for tensor in state["values"]],
+        "keys": tf.pad(state["keys"], added),
+        "values": tf.pad(state["values"], added),
         "position": tf.pad(state["position"], [[0, 0], [0, count]], constant_values=-1),
     }
 
