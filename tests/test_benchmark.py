@@ -262,9 +262,10 @@ def test_a_training_figure_of_a_transformer(fake):
     json.dumps(figure)
 
 
-def test_a_generation_figure_of_a_transformer(fake, monkeypatch):
+def test_a_generation_figure_of_a_transformer(fake):
     figure = figures_transformer.generation(DECODER, "a checkout", EFFORT)
     assert set(figure["ratios"]) == {"transformers"}  # nanoGPT is for one text
+    assert ("benchmarks.peer_tfgen", "generate", DECODER, "float32", "bfloat16") in fake.asked
     # Three characters for each position.
     assert figure["shares"]["of the bandwidth"]["tfgen"]["values"] == pytest.approx(
         [8 * 4 * 644 / 3 / 1e5, 30 * 4 * 644 / 3 / 1e5, 12 * 4 * 644 / 3 / 1e5]
@@ -273,7 +274,6 @@ def test_a_generation_figure_of_a_transformer(fake, monkeypatch):
     assert peak["values"][0] == pytest.approx(2 * DECODER.generating_flops() / 1e5)
 
     single = dataclasses.replace(DECODER, batch=1)
-    monkeypatch.setattr(figures_transformer, "SMALLER_WEIGHTS", ("int8",))
     fake.asked.clear()
     figure = figures_transformer.generation(single, "a checkout", EFFORT)
     assert figure["ratios"]["nanoGPT"]["values"] == [8.0, 30.0, 12.0]
@@ -284,7 +284,7 @@ def test_a_generation_figure_of_a_transformer(fake, monkeypatch):
     assert variant["transformers"]["values"] == [4.0, 6.0, 0.5]
     share = figure["shares"]["of the bandwidth"]
     assert share["tfgen, int8"]["median"] == pytest.approx(share["tfgen"]["median"] / 4)
-    assert ("benchmarks.peer_tfgen", "generate", single, "int8") in fake.asked
+    assert ("benchmarks.peer_tfgen", "generate", single, "int8", "float32") in fake.asked
     lines = "\n".join(table(figure))
     assert "tfgen, int8: 1.00 x (1.00 to 1.00) tfgen, 12.00 x (8.00 to 30.00) nanoGPT" in lines
 
@@ -304,7 +304,7 @@ def test_the_first_token(monkeypatch):
     seconds = iter([(9.0, 9.0), (1.0, 8.0), (1.0, 3.0), (2.0, 7.0), (1.5, 4.0)])
 
     def call(module, environment, function, sizes):
-        calls.append(environment["XDG_CACHE_HOME"])
+        calls.append(environment.get("TF_XLA_FLAGS"))
         assert (module, function, sizes.batch) == ("benchmarks.first_token", "first_token", 1)
         return next(seconds)
 
@@ -315,8 +315,8 @@ def test_the_first_token(monkeypatch):
     assert figure["contestants"]["second start"]["values"] == [3.0, 4.0]
     assert figure["differences"]["saved by the second start"]["values"] == [5.0, 3.0]
     assert figure["differences"]["of the first start, until the model is built"]["max"] == 2.0
-    # Each round has a folder for what a start leaves behind.
-    assert calls[1] == calls[2] != calls[3] == calls[4]
+    # Each round has a folder for what XLA leaves behind.
+    assert calls[0] is None and calls[1] == calls[2] != calls[3] == calls[4]
     json.dumps(figure)
 
 

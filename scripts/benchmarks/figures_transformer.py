@@ -24,12 +24,14 @@ from benchmarks.contest import (
 from benchmarks.pairing import alternate, differences, ratios, spread
 from benchmarks.workers import Worker
 
-# How tfgen keeps its weights while it generates, beside float32: of "bfloat16" and "int8", what
-# `model.quantize_weights` takes.
-SMALLER_WEIGHTS = ("int8",)
+# How else tfgen generates, as weights and cache of `peer_tfgen.generate`: smaller weights where
+# reading them takes the time, which is with a single text, and else a smaller cache.
+SMALLER_SINGLE = {"int8": ("int8", "float32")}
+SMALLER = {"bfloat16 cache": ("float32", "bfloat16")}
 NO_CHECKOUT = "give the folder of a checkout: --nanogpt PATH"
-# What a start could leave behind for the next one goes below this folder.
-CACHE = "XDG_CACHE_HOME"
+# With these in the environment, XLA leaves what it has compiled in a folder for the next start.
+XLA_FLAGS = "TF_XLA_FLAGS"
+XLA_CACHE = "--tf_xla_persistent_cache_directory={} --tf_xla_persistent_cache_prefix=tfgen"
 FIRST, SECOND = "first start", "second start"
 
 
@@ -77,10 +79,11 @@ def generation(sizes, checkout, effort):
         f"generating, transformer {_shape(sizes)}, {sizes.tokens} tokens after a prompt of "
         f"{sizes.prompt}, batch {sizes.batch}, float32, temperature 1"
     )
-    smaller = {variant(weights): weights for weights in SMALLER_WEIGHTS}
+    smaller = SMALLER_SINGLE if sizes.batch == 1 else SMALLER
+    smaller = {variant(way): dtypes for way, dtypes in smaller.items()}
     jobs = {
         OURS: ("generate", sizes),
-        **{contestant: ("generate", sizes, weights) for contestant, weights in smaller.items()},
+        **{contestant: ("generate", sizes, *dtypes) for contestant, dtypes in smaller.items()},
         TRANSFORMERS: ("generate", sizes),
         # Without a cache, so many texts would take it minutes.
         **({NANOGPT: ("generate", sizes, checkout)} if sizes.batch == 1 else {}),
@@ -89,7 +92,8 @@ def generation(sizes, checkout, effort):
         PRODUCT: ("matrix_product", effort.matrix),
     }
     figure, values = _compare(name, "chars/s", jobs, checkout, effort)
-    kept = {OURS: "float32", TRANSFORMERS: "float32", **smaller}
+    kept = {OURS: "float32", TRANSFORMERS: "float32"}
+    kept.update({contestant: weights for contestant, (weights, _) in smaller.items()})
     read = {
         contestant: sizes.bytes_read(weights) / sizes.batch for contestant, weights in kept.items()
     }
@@ -127,13 +131,12 @@ def first_token(sizes, effort):
             nonlocal rounds
             rounds += which == FIRST  # each round begins with an empty folder
             tell(f"{name}: {which}, round {rounds}")
-            seconds_built, seconds = _call(
-                "benchmarks.first_token", {CACHE: f"{folder}/{rounds}"}, "first_token", sizes
-            )
+            cache = {XLA_FLAGS: XLA_CACHE.format(f"{folder}/{rounds}")}
+            seconds_built, seconds = _call("benchmarks.first_token", cache, "first_token", sizes)
             built[which].append(seconds_built)
             return seconds
 
-        _call("benchmarks.first_token", {CACHE: folder}, "first_token", sizes)  # files come in
+        _call("benchmarks.first_token", {}, "first_token", sizes)  # files come in
         waits = {which: (lambda which=which: start(which)) for which in built}
         values = alternate(waits, effort.repeats)
     figure = new_figure(name, "s", values)
@@ -144,7 +147,8 @@ def first_token(sizes, effort):
     figure["notes"] = [
         "from the end of `import tensorflow` in a new process to the text; the rest of the "
         "imports, random weights and all compilation included",
-        f"the second start finds what the first one left in its {CACHE}",
+        f"the second start finds what XLA compiled for the first one: {XLA_FLAGS}="
+        f"{XLA_CACHE.format('FOLDER')!r}",
     ]
     return figure
 

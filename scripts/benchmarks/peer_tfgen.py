@@ -48,14 +48,15 @@ def train(sizes):
     return run, "jit" if model.jit_compile_training else "without jit"
 
 
-def generate(sizes, weights="float32"):
+def generate(sizes, weights="float32", cache="float32"):
     """Whole calls of `model.generate`, from strings to strings.
 
     Args:
         sizes: `Sizes` or `TransformerSizes`.
-        weights: How the weights are kept: `"float32"`, `"bfloat16"` or `"int8"`.
+        weights: How the weights are kept: `"float32"` or `"int8"`.
+        cache: How a transformer keeps keys and values: `"float32"` or `"bfloat16"`.
     """
-    model = build(sizes)
+    model = build(sizes, cache)
     if weights != "float32":
         model.quantize_weights(weights)
     prompts = ["\n"] * sizes.batch
@@ -103,8 +104,8 @@ def reach(path, target, batches, seed):
     return reaching.race(make, recipe["steps"], recipe["validate_every"], target)
 
 
-def build(sizes):
-    """The model of `Sizes` or `TransformerSizes`, with random weights."""
+def build(sizes, cache="float32"):
+    """The model of `Sizes` or `TransformerSizes`, with random weights; see `generate`."""
     tokenizer = CharacterTokenizer(vocabulary())
     assert tokenizer.vocabulary_size == SYMBOLS
     if isinstance(sizes, TransformerSizes):
@@ -115,6 +116,7 @@ def build(sizes):
             width=sizes.width,
             positions="learned",
             max_length=sizes.window,
+            cache_dtype=cache,
             tokenizer=tokenizer,
             seed=0,
             **mixed,
