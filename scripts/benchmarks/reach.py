@@ -42,15 +42,15 @@ TFGEN = {
     },
     "window": 64,
     "batch": 12,
-    "steps": 500,
+    "steps": 300,
     "optimizer": "muon",
-    "learning_rate": 5e-3,
+    "learning_rate": 1e-2,
     "final_learning_rate": 5e-4,
-    "warmup_steps": 50,
+    "warmup_steps": 30,
     "beta_2": 0.99,
     "weight_decay": 0.1,
     "clip_norm": 1.0,
-    "validate_every": 100,
+    "validate_every": 50,
 }
 # Validation is the same for both: batches of so many crops of so many tokens.
 BATCH, WINDOW = NANOGPT["batch"], NANOGPT["window"]

@@ -256,8 +256,7 @@ def test_a_draft_need_not_know_the_condition(classes):
 # Training
 
 
-def test_a_share_of_the_conditions_is_hidden_in_training(classes, monkeypatch):
-    monkeypatch.setattr(TransformerDecoder, "jit_compile_training", True)
+def test_a_share_of_the_conditions_is_hidden_in_training(classes):
     rate = classes._hide(4000, KEY).numpy().mean()
     assert abs(rate - 0.1) < 0.02
     assert make(num_classes=3, condition_dropout=0.0)._hide(10, KEY) is None

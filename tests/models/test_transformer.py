@@ -555,8 +555,7 @@ def gradients(model, data=None, **kwargs):
     return loss, [tf.convert_to_tensor(gradient) for gradient in found]
 
 
-def test_the_loss_is_the_mean_cross_entropy_and_a_pure_function_of_batch_and_key(monkeypatch):
-    monkeypatch.setattr(TransformerDecoder, "jit_compile_training", True)
+def test_the_loss_is_the_mean_cross_entropy_and_a_pure_function_of_batch_and_key():
     model = make(dropout=0.5)
     logits = model(IDS).numpy().astype("float64")
     log_probability = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
@@ -571,12 +570,13 @@ def test_the_loss_is_the_mean_cross_entropy_and_a_pure_function_of_batch_and_key
 
 
 def test_pieces_compiled_by_xla_and_the_whole_step_have_the_same_gradients(monkeypatch):
+    monkeypatch.setattr(TransformerDecoder, "jit_compile_training", False)
     model = make(
         layers=1, dropout=0.2, attention_dropout=0.1, conv=2, qk_norm=True, condition_width=2,
         condition_dropout=0.5,
     )  # fmt: skip
     data = (*batch(), tf.random.stateless_normal([BATCH, 3, 2], [1, 2]))
-    loss, pieces = gradients(model, data)  # as it trains
+    loss, pieces = gradients(model, data)
     plain = model.batch_loss(data)[0]
     assert abs(loss - plain) > 1e-3  # dropout is on
     monkeypatch.setattr(TransformerDecoder, "jit_compile_training", True)
@@ -588,6 +588,11 @@ def test_pieces_compiled_by_xla_and_the_whole_step_have_the_same_gradients(monke
         np.testing.assert_allclose(mine, theirs, atol=1e-5, err_msg=weight.path)
 
 
+@pytest.mark.parametrize("policy,jit", [("float32", True), ("mixed_bfloat16", False)])
+def test_the_step_is_compiled_whole_where_that_is_faster(policy, jit):
+    assert make(dtype=policy).jit_compile_training == jit
+
+
 EVERYTHING = {
     "layers": 1, "kv_heads": 2, "head_width": 6, "mlp": "swiglu", "mlp_width": 20, "norm": "layer",
     "norm_epsilon": 1e-3, "positions": "learned", "rotary_base": 50.0, "max_length": 40,
@@ -597,8 +602,7 @@ EVERYTHING = {
 }  # fmt: skip
 
 
-def test_every_weight_gets_a_gradient(monkeypatch):
-    monkeypatch.setattr(TransformerDecoder, "jit_compile_training", True)
+def test_every_weight_gets_a_gradient():
     condition = np.random.default_rng(2).normal(size=(BATCH, 2, 3)).astype("float32")
     model = make(**{**EVERYTHING, "condition_dropout": 0.5})
     _, found = gradients(model, (*batch(), tf.constant(condition)))

@@ -79,6 +79,8 @@ class AutoregressiveGenerator(SequenceGenerator):
 
         for name in (
             "_begin_graph",
+            "_search_graph",
+            "_history_graph",
             "_generate_graph",
             "_score_graph",
             "_encode_graph",
@@ -95,6 +97,15 @@ class AutoregressiveGenerator(SequenceGenerator):
         count = tf.TensorSpec([], tf.int32)
         specs = [_ARGUMENTS["prompts"], sampling, count, count, count, self._condition_specs()]
         return tf.function(self._begin, input_signature=specs, autograph=False)
+
+    @functools.cached_property
+    def _search_graph(self):
+        """`_begin`; a search may have no guidance where the model takes conditions."""
+        return tf.function(self._begin, autograph=False, reduce_retracing=True)
+
+    @functools.cached_property
+    def _history_graph(self):
+        return tf.function(self._history, autograph=False, reduce_retracing=True)
 
     @functools.cached_property
     def _generate_graph(self):
@@ -301,10 +312,13 @@ class AutoregressiveGenerator(SequenceGenerator):
                 name: condition[name] for name in condition if name in model._condition_specs()
             }
             # The state and the hidden states of the prompt where there are no samples to draw.
+            # Tensors, because a graph is traced anew for every other Python number.
+            numbers = [tf.constant(number) for number in (count, room)]
             if num_samples is None:
-                state, hidden, valid = model._history(prompts, count, known)
-                return (model.reserve(state, room), hidden, valid), sampling, None
-            carry = model._begin(prompts, sampling, num_samples, count, room, known)
+                return model._history_graph(prompts, *numbers, known), sampling, None
+            carry = model._search_graph(
+                prompts, sampling, tf.constant(num_samples), *numbers, known
+            )
             return carry, sampling, known.get("guidance_scale")
 
         capacity = int(_bucket(count, TOKENS_BUCKET))
@@ -695,15 +709,18 @@ class AutoregressiveGenerator(SequenceGenerator):
         seen = tf.reduce_any((ids[:, :, None] == vocabulary) & counted[:, :, None], axis=1)
         return (state if scale is None else _paired(state)), logits, seen
 
-    def _history(self, prompts, count, condition):
-        """The state after prompts and their hidden states, padded to a multiple of a bucket."""
+    def _history(self, prompts, count, room, condition):
+        """The state after prompts, with room for `room` tokens, their hidden states, and which.
+
+        These are padded to a multiple of a bucket.
+        """
         ids, lengths = self._start_and(prompts, count)
         time = tf.shape(ids)[1]
         ids = tf.pad(ids, [[0, 0], [0, -time % PROMPT_BUCKET]])
         valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]  # (batch, time)
         state = self._first_state(tf.shape(ids)[0], condition)
         hidden, state = self.hidden_states(ids, state, mask=valid)
-        return state, hidden, valid
+        return self.reserve(state, room), hidden, valid
 
     def logits_step(self, scale=None):
         """`stepper`, but giving the logits; with a scale of guidance, of pairs of rows."""

@@ -83,8 +83,6 @@ class TransformerDecoder(AutoregressiveGenerator):
     TensorShape([1, 2, 256])
     """
 
-    jit_compile_training = False
-
     def __init__(
         self,
         layers=6,
@@ -278,6 +276,11 @@ class TransformerDecoder(AutoregressiveGenerator):
 
     def build(self, input_shape=None):
         """Does nothing: every weight exists since the model was made."""
+
+    @property
+    def jit_compile_training(self):
+        # TensorFlow's bfloat16 products are twice as fast as XLA's on a CPU: see `layers.fused`.
+        return self.compute_dtype == "float32"
 
     # The state: keys and values of the blocks (batch, blocks, kv_heads, slots, head_width), and with
     # `conv` the `past` features (batch, blocks, conv - 1, features) that the next position still
