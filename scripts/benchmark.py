@@ -9,6 +9,7 @@
 
 train     tokens/s of training: tfgen and its peers, and the share of the matrix peak
 generate  characters/s of generating, for one text and for many, and the share of the bandwidth
+draft     characters/s of one text by the transformer of the zoo, which its LSTM drafts
 first     seconds from `import tensorflow` to the first token of a new transformer
 start     seconds until `tfgen generate` shows text, and until `tfgen list` answers
 reach     seconds of training to nanoGPT's validation loss; a round takes minutes
@@ -39,7 +40,7 @@ from tfgen import zoo  # noqa: E402
 from tfgen.errors import InputError, unknown  # noqa: E402
 from tfgen.files import atomic_file  # noqa: E402
 
-SECTIONS = ("train", "generate", "first", "start", "reach", "peak")
+SECTIONS = ("train", "generate", "draft", "first", "start", "reach", "peak")
 TRANSFORMER = "transformer"
 MODELS = (*GATES, TRANSFORMER)
 # nanoGPT's recipe for CPUs, and its model of tiny-shakespeare.
@@ -47,6 +48,7 @@ SHAPES = [(4, 4, 128, 64, 12), (6, 6, 384, 256, 16)]
 SHAPE = "LAYERSxHEADSxWIDTHxCONTEXTxBATCH"
 TOKENS = {"lstm": 512, "gru": 512, TRANSFORMER: 240}
 ENTRY = "lstm-shakespeare"
+DRAFTING = "transformer-shakespeare", ENTRY
 ENOUGH_REPEATS = 5
 
 
@@ -240,6 +242,9 @@ def _figures(arguments):
         yield figures_transformer.first_token(
             _transformer(arguments, arguments.transformer[-1]), effort
         )
+    if "draft" in sections:
+        tokens = arguments.tokens or TOKENS[TRANSFORMER]
+        yield figures_transformer.drafting(*DRAFTING, tokens, effort)
     for model in arguments.model:
         measured = _transformer_figures if model == TRANSFORMER else _recurrent_figures
         yield from measured(model, arguments, effort)

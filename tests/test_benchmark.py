@@ -299,6 +299,15 @@ def test_without_a_checkout_nanogpt_is_left_out(fake):
         )
 
 
+def test_a_figure_of_drafts(fake):
+    figure = figures_transformer.drafting("large", "small", 9, EFFORT)
+    assert ("benchmarks.peer_tfgen", "draft", "large", 9) in fake.asked
+    assert ("benchmarks.peer_tfgen", "draft", "large", 9, "small", 4) in fake.asked
+    # Their measurements are the same.
+    assert figure["variants"]["tfgen, drafts of 4"]["tfgen"]["values"] == [1.0, 1.0, 1.0]
+    assert any("tfgen, drafts of 6: 1.00 x" in line for line in table(figure))
+
+
 def test_the_first_token(monkeypatch):
     calls = []
     seconds = iter([(9.0, 9.0), (1.0, 8.0), (1.0, 3.0), (2.0, 7.0), (1.5, 4.0)])
@@ -547,7 +556,7 @@ def test_every_option_reaches_the_figures(monkeypatch, capsys, tmp_path):
 def test_every_option_reaches_the_figures_of_the_transformer(monkeypatch, capsys, tmp_path):
     calls = []
     figure = contest.new_figure("made up", "tokens/s", {"tfgen": [1.0]})
-    for name in ("training", "generation", "first_token", "reach"):
+    for name in ("training", "generation", "drafting", "first_token", "reach"):
         monkeypatch.setattr(
             figures_transformer,
             name,
@@ -555,7 +564,7 @@ def test_every_option_reaches_the_figures_of_the_transformer(monkeypatch, capsys
         )
     (tmp_path / "model.py").write_text("")
     (tmp_path / "input.txt").write_text("ab" * 1000)
-    argv = "train generate first reach --model transformer --transformer 1x2x4x40x3 2x1x6x50x4"
+    argv = "train generate draft first reach --model transformer --transformer 1x2x4x40x3 2x1x6x50x4"
     argv += f" --batch 5 --tokens 9 --dtype bfloat16 --nanogpt {tmp_path} --repeats 2 --target 2"
     argv += f" --text {tmp_path}/input.txt --eval-batches 6 --reach-repeats 3 --out {tmp_path}/x"
     assert benchmark.main(argv.split()) == 0
@@ -564,13 +573,14 @@ def test_every_option_reaches_the_figures_of_the_transformer(monkeypatch, capsys
     large = TransformerSizes(2, 1, 6, 50, 4, 9)
     assert calls == [
         ("first_token", large, effort),
+        ("drafting", "transformer-shakespeare", "lstm-shakespeare", 9, effort),
         ("training", small, checkout, effort),
         ("training", dataclasses.replace(large, dtype="bfloat16"), checkout, effort),
         ("generation", dataclasses.replace(large, batch=1), checkout, effort),
         ("generation", dataclasses.replace(large, batch=5), checkout, effort),
         ("reach", str(tmp_path / "input.txt"), checkout, 2.0, 6, 3),
     ]
-    assert len(json.loads((tmp_path / "x").read_text())["figures"]) == 6
+    assert len(json.loads((tmp_path / "x").read_text())["figures"]) == 7
 
     # By default nanoGPT's recipe for CPUs and its larger model, which generates 240 tokens.
     calls.clear()

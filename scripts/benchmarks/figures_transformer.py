@@ -28,6 +28,8 @@ from benchmarks.workers import Worker
 # reading them takes the time, which is with a single text, and else a smaller cache.
 SMALLER_SINGLE = {"int8": ("int8", "float32")}
 SMALLER = {"bfloat16 cache": ("float32", "bfloat16")}
+# Tokens that a draft guesses at a time.
+DRAFT_TOKENS = (2, 4, 6)
 NO_CHECKOUT = "give the folder of a checkout: --nanogpt PATH"
 # With these in the environment, XLA leaves what it has compiled in a folder for the next start.
 XLA_FLAGS = "TF_XLA_FLAGS"
@@ -112,6 +114,22 @@ def generation(sizes, checkout, effort):
         f"{sizes.mean_length():.1f} positions",
     ]
     return figure
+
+
+def drafting(entry, draft, tokens, effort):
+    """Characters per second of one text, without and with a smaller model that drafts it.
+
+    Args:
+        entry: Name of a zoo entry.
+        draft: Name of the entry that drafts.
+        tokens: Tokens of a text.
+        effort: `contest.Effort`.
+    """
+    name = f"generating with {entry}, {tokens} tokens, batch 1, drafts of {draft}"
+    jobs = {OURS: ("draft", entry, tokens)}
+    for count in DRAFT_TOKENS:
+        jobs[variant(f"drafts of {count}")] = ("draft", entry, tokens, draft, count)
+    return compare(name, "chars/s", jobs, effort)[0]
 
 
 def first_token(sizes, effort):

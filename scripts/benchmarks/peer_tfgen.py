@@ -20,11 +20,13 @@ from benchmarks.sizes import (  # noqa: E402
     random_windows,
     vocabulary,
 )
+from tfgen import zoo  # noqa: E402
 from tfgen.models.recurrent import RecurrentGenerator  # noqa: E402
 from tfgen.models.transformer import TransformerDecoder  # noqa: E402
 from tfgen.preprocessing import CharacterTokenizer  # noqa: E402
 from tfgen.recipe import TrainingConfig  # noqa: E402
 from tfgen.sampling import random  # noqa: E402
+from tfgen.sampling.search import Speculative  # noqa: E402
 from tfgen.training.optimizers import make_optimizer  # noqa: E402
 
 
@@ -71,6 +73,32 @@ def generate(sizes, weights="float32", cache="float32"):
         return sum(len(text) for text in texts)
 
     return run, f"calls of {sizes.tokens} tokens"
+
+
+def draft(entry, tokens, drafting=None, draft_tokens=0):
+    """Texts of a zoo entry, one at a time, which another one may draft.
+
+    Args:
+        entry: Name of the entry.
+        tokens: Tokens of a text.
+        drafting: Name of the entry that drafts, or None.
+        draft_tokens: Tokens that it guesses at a time.
+    """
+    model = zoo.get(entry)
+    search = Speculative(zoo.get(drafting), draft_tokens) if drafting else None
+    seeds = itertools.count()
+
+    def run():
+        return len(model.generate("\n", tokens, seed=next(seeds), strip_prompt=True, search=search))
+
+    if search is None:
+        return run, f"calls of {tokens} tokens"
+    run()
+    told = search.statistics
+    return run, (
+        f"calls of {tokens} tokens; in the first one {told['acceptance']:.0%} of the guesses are "
+        f"accepted, and a pass of {entry} gives {told['tokens_per_pass']:.2f} tokens"
+    )
 
 
 def reach(path, target, batches, seed):

@@ -705,8 +705,13 @@ class AutoregressiveGenerator(SequenceGenerator):
         logits = self._guided(self.logits(last), scale)
         # The start token was not written by anybody, so it is not penalised as a repetition.
         counted = valid & (tf.range(time)[None] > 0)
-        vocabulary = tf.range(self.tokenizer.vocabulary_size)
-        seen = tf.reduce_any((ids[:, :, None] == vocabulary) & counted[:, :, None], axis=1)
+        rows = tf.broadcast_to(tf.range(batch)[:, None], [batch, time])
+        counts = tf.scatter_nd(
+            tf.stack([rows, ids], axis=2),
+            tf.cast(counted, tf.int32),
+            [batch, self.tokenizer.vocabulary_size],
+        )
+        seen = counts > 0
         return (state if scale is None else _paired(state)), logits, seen
 
     def _history(self, prompts, count, room, condition):
