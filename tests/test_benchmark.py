@@ -165,6 +165,7 @@ def fake(monkeypatch):
         "benchmarks.peer_pytorch train": [4.0, 10.0, 24.0],
         "benchmarks.peer_keras train": [2.0, 3.0, 4.0],
         "benchmarks.peer_tfgen generate": [8.0, 30.0, 12.0],
+        "benchmarks.peer_tfgen draft": [5.0, 6.0, 7.0],
         "benchmarks.peer_pytorch generate": [4.0, 10.0, 24.0],
         "benchmarks.peer_keras generate": [2.0, 3.0, 4.0],
         "benchmarks.peer_nanogpt train": [4.0, 5.0, 6.0],
