@@ -565,7 +565,9 @@ def test_every_option_reaches_the_figures_of_the_transformer(monkeypatch, capsys
         )
     (tmp_path / "model.py").write_text("")
     (tmp_path / "input.txt").write_text("ab" * 1000)
-    argv = "train generate draft first reach --model transformer --transformer 1x2x4x40x3 2x1x6x50x4"
+    argv = (
+        "train generate draft first reach --model transformer --transformer 1x2x4x40x3 2x1x6x50x4"
+    )
     argv += f" --batch 5 --tokens 9 --dtype bfloat16 --nanogpt {tmp_path} --repeats 2 --target 2"
     argv += f" --text {tmp_path}/input.txt --eval-batches 6 --reach-repeats 3 --out {tmp_path}/x"
     assert benchmark.main(argv.split()) == 0

@@ -503,7 +503,9 @@ class TransformerDecoder(AutoregressiveGenerator):
             Function `(ids, state)` to the hidden states, the caches of the blocks, and the state
             without these.
         """
-        stacks = [tf.stack(list(map(tf.convert_to_tensor, weights))) for weights in self._of_blocks()]
+        stacks = [
+            tf.stack(list(map(tf.convert_to_tensor, weights))) for weights in self._of_blocks()
+        ]
         kernels = [kernel.path for kernel in self._kernels(self.blocks[0])]
         # Those of a single row, for which an output's weights stand side by side.
         rows = self.small_weights or [
@@ -534,7 +536,9 @@ class TransformerDecoder(AutoregressiveGenerator):
 
                 block = self.blocks[0]
                 weights = [tf.gather(stack, index) for stack in stacks]
-                past = [tf.gather(caches[2], index, axis=1)[:, : self.conv - 1]] if self.conv else []
+                past = (
+                    [tf.gather(caches[2], index, axis=1)[:, : self.conv - 1]] if self.conv else []
+                )
                 with keras.StatelessScope(zip(block.weights, weights, strict=True)):
                     x, cache = block(
                         x,
