@@ -106,8 +106,9 @@ def test_a_transformer_stopped_and_resumed_ends_with_the_same_bits(text, tmp_pat
     recipe = Recipe(family="transformer").override({**TRANSFORMER, **changes})
     arrays = assert_resumes(recipe, tmp_path, monkeypatch)
     state = [array for name, array in arrays.items() if name.startswith("state/")]
-    assert {array.dtype.name for array in state} == {"bfloat16", "int32"}
-    assert (4, 2, 7, 8) in {array.shape for array in state}  # the keys of a window of eight
+    # The features of the convolution are bfloat16, keys and values the bits of such numbers.
+    assert {array.dtype.name for array in state} == {"bfloat16", "uint16", "int32"}
+    assert (4, 1, 2, 7, 8) in {array.shape for array in state}  # the keys of a window of eight
 
 
 def assert_resumes(recipe, tmp_path, monkeypatch):

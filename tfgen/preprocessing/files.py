@@ -58,7 +58,9 @@ def load_tokenizer(path):
     if not isinstance(name, str) or name not in _STORED:
         raise unknown(f"tokenizer in {path}", name, _STORED)
     # Exactly our own arguments: those of Keras' base class can name further objects to build.
-    keys = {"name", *inspect.signature(_STORED[name]).parameters} - {"kwargs"}
+    parameters = inspect.signature(_STORED[name]).parameters.values()
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    keys = {"name", *(each.name for each in parameters if each.kind not in variable)}
     if not isinstance(config, dict) or set(config) != keys:
         raise InputError(
             f"{path} is no tokenizer file: the keys of 'config' must be {', '.join(sorted(keys))}"
