@@ -9,17 +9,26 @@ import importlib
 import json
 import os
 import sys
+import textwrap
 from pathlib import Path
 
 import tfgen
-from tfgen import zoo
+from tfgen import cli_numbers, cli_text, zoo
 from tfgen.arguments import Parser, global_options, parse
+from tfgen.cli_common import (
+    NAME_HELP,
+    add_data_settings,
+    add_dtype,
+    data_changes,
+    data_config,
+    find_model,
+    open_model,
+)
 from tfgen.errors import InputError, unknown
-from tfgen.files import atomic_file
 from tfgen.names import normalise
 from tfgen.recipe import GenerationConfig, fields_help
 from tfgen.startup import import_tensorflow
-from tfgen.zoo.folders import as_argument
+from tfgen.zoo.folders import as_argument, data_kind_of
 
 # Exit codes: a person's mistake as in argparse; Ctrl-C and a closed pipe as shells count signals.
 MISTAKE = 2
@@ -132,7 +141,7 @@ def _list(arguments):
 
 def _info_parser():
     parser = Parser("info", _info, "Tells what a name of the zoo, or a run's folder, is.")
-    parser.add_argument("name", metavar="NAME", help=_NAME_HELP)
+    parser.add_argument("name", metavar="NAME", help=NAME_HELP)
     return parser
 
 
@@ -145,14 +154,22 @@ def _info(arguments):
 def _inspect_parser():
     parser = Parser("inspect", _inspect, "Tells what tfgen reads from data, and what it drops.")
     parser.add_argument("path", metavar="PATH", help="a file, a folder, or a built-in set's name")
-    parser.add_argument("--column", help="the column of a CSV file, or the key of a JSONL file")
+    add_data_settings(parser)
+    parser.add_argument("--out", metavar="FILE.png", help="also draw sequences of numbers")
     return parser
 
 
 def _inspect(arguments):
-    from tfgen.data import inspect_text
+    from tfgen.data import data_kind, inspect_text
 
-    print(inspect_text(arguments.path, column=arguments.column))
+    config = data_config(arguments, arguments.path)
+    kind = data_kind(config)
+    if kind != "text":
+        cli_numbers.inspect(config, kind, arguments.out)
+        return
+    if arguments.out is not None:
+        raise InputError(f"--out draws sequences of numbers, and {arguments.path} is text")
+    print(inspect_text(config.name, config.column, config.validation_fraction))
 
 
 # train
@@ -182,14 +199,7 @@ def _train_parser():
         help="where the recipe comes from; the weights are new (with --resume: not needed)",
     )
     parser.add_argument("--data", help="a path, or a built-in set's name (data.name)")
-    parser.add_argument("--column", help="the column or key to read (data.column)")
-    parser.add_argument(
-        "--set",
-        metavar="SECTION.KEY=VALUE",
-        action="append",
-        default=[],
-        help="changes a field of the recipe; may be repeated",
-    )
+    add_data_settings(parser)
     parser.add_argument("--seed", type=int, help="the seed (training.seed)")
     parser.add_argument("--logdir", help="the run's own folder (default: runs/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --logdir")
@@ -199,17 +209,7 @@ def _train_parser():
 def _train(arguments):
     from tfgen.zoo.runs import new_run, resumed_run
 
-    changes = {}
-    for setting in arguments.set:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"--set takes SECTION.KEY=VALUE. Received: --set {setting}")
-        changes[key.strip()] = value
-    if arguments.data is not None:
-        # A column belongs to its data, so the recipe's own goes with the recipe's data.
-        changes |= {"data.name": _quoted(arguments.data), "data.column": None}
-    if arguments.column is not None:
-        changes["data.column"] = _quoted(arguments.column)
+    changes = data_changes(arguments, arguments.data)
     if arguments.seed is not None:
         changes["training.seed"] = arguments.seed
 
@@ -221,199 +221,84 @@ def _train(arguments):
     from tfgen.training import train
 
     final = train(recipe, logdir, resume=arguments.resume)
-    print(f"The model is in {final}. To use it: tfgen generate {as_argument(logdir)} PROMPT")
+    kind = data_kind_of(final)
+    usage = "PROMPT" if kind == "text" else f"--out sample{cli_numbers.USUAL_SUFFIX[kind]}"
+    print(f"The model is in {final}. To use it: tfgen generate {as_argument(logdir)} {usage}")
 
 
-# generate
+# generate, evaluate, export
 
 
 def _generate_parser():
-    fields = GenerationConfig.__dataclass_fields__
-    parser = Parser("generate", _generate, "Continues prompts with a model.")
-    parser.add_argument("name", metavar="NAME", help=_NAME_HELP)
-    parser.add_argument("prompts", metavar="PROMPT", nargs="*", help="default: one empty prompt")
-    for name, kind in _SAMPLING.items():
-        parser.add_argument(f"--{normalise(name)}", type=kind, help=fields[name].metadata["help"])
+    temperature = GenerationConfig.__dataclass_fields__["temperature"].metadata["help"]
+    parser = Parser("generate", _generate, "Generates with a model: text goes on from prompts.")
+    parser.add_argument("name", metavar="NAME", help=NAME_HELP)
     parser.add_argument(
-        "--stop",
-        action="append",
-        help="a string that ends the text; may be repeated ($'\\n' is a newline in bash)",
+        "prompts", metavar="PROMPT", nargs="*", help="of text; default: one empty prompt"
     )
-    parser.add_argument("--seed", type=int, help="the same seed gives the same text")
-    parser.add_argument("--num-samples", type=int, default=1, help="texts for each prompt")
-    parser.add_argument("--strip-prompt", action="store_true", help="leave the prompt out")
-    parser.add_argument("--stream", action="store_true", help="print the text as it comes")
-    parser.add_argument("--beams", type=int, help="look for the likeliest text: beam search")
+    parser.add_argument("--temperature", type=float, help=temperature)
+    parser.add_argument("--seed", type=int, help="the same seed gives the same samples")
     parser.add_argument(
-        "--length-penalty", type=float, help="with --beams: above 0 favours long texts (1)"
+        "--num-samples", type=int, default=1, help="how many; of text, for each prompt"
     )
+    parser.add_argument("--condition", metavar="CLASS", help="the class to generate")
+    parser.add_argument("--stream", action="store_true", help="print what is drawn as it comes")
     parser.add_argument(
-        "--contrastive",
-        metavar="ALPHA",
-        type=float,
-        help="contrastive search, 0 to 1: among --top-k likely tokens (4) avoid what repeats",
+        "--out",
+        metavar="FILE",
+        help="write to a file: text, .jsonl (one object a line); numbers .csv, .npz, .png; strokes "
+        ".svg; sound .wav",
     )
-    parser.add_argument("--draft", metavar="NAME", help="a smaller model that guesses ahead")
-    parser.add_argument("--draft-tokens", type=int, help="with --draft: tokens guessed at once (4)")
-    _add_dtype(parser)
-    parser.add_argument("--condition", type=int, help="the class to generate")
-    parser.add_argument(
-        "--guidance-scale", type=float, help="with --condition: above 1 keeps closer to the class"
-    )
-    parser.add_argument("--out", metavar="FILE", help="write to a file; .jsonl: one object a line")
+    add_dtype(parser)
+    cli_text.add_generate_options(parser)
+    cli_numbers.add_generate_options(parser)
     return parser
 
 
-_SAMPLING = {
-    "max_new_tokens": int,
-    "temperature": float,
-    "top_k": int,
-    "top_p": float,
-    "min_p": float,
-    "repetition_penalty": float,
-}
-
-
 def _generate(arguments):
-    options = {name: getattr(arguments, name) for name in (*_SAMPLING, "stop")}
-    options = {name: value for name, value in options.items() if value is not None}
-    GenerationConfig(**options)  # a value out of range is told before the model is loaded
-    if arguments.num_samples < 1:
-        raise InputError(f"--num-samples must be >= 1. Received: {arguments.num_samples}")
-    prompts = [_unicode(prompt) for prompt in arguments.prompts] or [""]
-    if arguments.stream and (len(prompts) > 1 or arguments.num_samples > 1 or arguments.out):
-        raise InputError("--stream is for one prompt, one sample, and no --out")
-    options |= {"seed": arguments.seed, "strip_prompt": arguments.strip_prompt}
-    if arguments.condition is not None:
-        options["condition"] = arguments.condition
-    if arguments.guidance_scale is not None:
-        options["guidance_scale"] = arguments.guidance_scale
-    kind = _search_kind(arguments)
-
-    model = _model(arguments.name, arguments.dtype)
-    search = _search(kind, arguments) if kind else None
-    if kind:
-        options["search"] = search
-    if arguments.stream:
-        for piece in model.stream(prompts[0], **options):
-            print(piece, end="", flush=True)
-        print()
+    kind = find_model(arguments.name).data_kind
+    if kind == "text":
+        cli_numbers.refuse_generate_options(arguments)
+        cli_text.generate(arguments)
         return
-    texts = model.generate(prompts, num_samples=arguments.num_samples, **options)
-    samples = [[text] if isinstance(text, str) else list(text) for text in texts]
-    if kind == "draft":
-        told = search.statistics
-        print(
-            f"{told['accepted']} of {told['proposed']} guesses accepted "
-            f"({told['acceptance']:.0%}): {told['tokens_per_pass']:.2f} tokens for each pass of "
-            f"{arguments.name}",
-            file=sys.stderr,
-        )
-    if arguments.out is None:
-        print(_as_text(samples))
-        return
-    lines = arguments.out.lower().endswith(".jsonl")
-    with atomic_file(arguments.out) as temporary:
-        content = _as_json_lines(prompts, samples) if lines else _as_text(samples) + "\n"
-        Path(temporary).write_text(content, "utf-8")
-    print(f"Wrote {arguments.out}")
-
-
-def _search_kind(arguments):
-    """Which search the options ask for, or None."""
-    kinds = {"beams": ["length_penalty"], "contrastive": [], "draft": ["draft_tokens"]}
-    chosen = [name for name in kinds if getattr(arguments, name) is not None]
-    if len(chosen) > 1:
-        raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
-    for name, details in kinds.items():
-        for detail in details:
-            if getattr(arguments, detail) is not None and name not in chosen:
-                raise InputError(f"--{detail.replace('_', '-')} goes with --{name}")
-    if chosen and arguments.stream:
-        raise InputError(f"--stream draws token by token: leave --{chosen[0]} out")
-    return chosen[0] if chosen else None
-
-
-def _search(kind, arguments):
-    from tfgen.sampling.search import BeamSearch, ContrastiveSearch, Speculative
-
-    if kind == "beams":
-        penalty = arguments.length_penalty
-        return BeamSearch(arguments.beams, 1.0 if penalty is None else penalty)
-    if kind == "contrastive":
-        return ContrastiveSearch(arguments.top_k or 4, arguments.contrastive)
-    return Speculative(_model(arguments.draft), arguments.draft_tokens or 4)
-
-
-def _as_text(samples):
-    """Returns texts one below the other; more than one are told apart by a line above each."""
-    if len(samples) == 1 and len(samples[0]) == 1:
-        return samples[0][0]
-    blocks = []
-    for row, texts in enumerate(samples, start=1):
-        for number, text in enumerate(texts, start=1):
-            sample = f", sample {number}" if len(texts) > 1 else ""
-            blocks.append(f"--- prompt {row}{sample} ---\n{text}")
-    return "\n".join(blocks)
-
-
-def _as_json_lines(prompts, samples):
-    return "".join(
-        json.dumps({"prompt": prompt, "sample": number, "text": text}, ensure_ascii=False) + "\n"
-        for prompt, texts in zip(prompts, samples, strict=True)
-        for number, text in enumerate(texts, start=1)
-    )
-
-
-# evaluate, export
+    cli_text.refuse_generate_options(arguments, kind)
+    cli_numbers.generate(arguments, kind)
 
 
 def _evaluate_parser():
     parser = Parser("evaluate", _evaluate, "Measures how well a model predicts data.")
-    parser.add_argument("name", metavar="NAME", help=_NAME_HELP)
+    parser.add_argument("name", metavar="NAME", help=NAME_HELP)
     parser.add_argument("--data", required=True, help="a path, or a built-in set's name")
-    parser.add_argument("--column", help="the column of a CSV file, or the key of a JSONL file")
     parser.add_argument(
         "--split",
         choices=("train", "validation", "all"),
-        help="default: validation for a built-in set and the model's own data, all of other data",
+        help="default: validation; for text that is neither built in nor the model's own, all",
     )
-    _add_dtype(parser)
-    parser.add_argument("--window", type=int, help="tokens in a random crop (256)")
-    parser.add_argument("--crops", type=int, help="number of random crops (1024)")
-    parser.add_argument("--seed", type=int, help="chooses the crops (0)")
-    parser.add_argument("--out", metavar="FILE", help="also write the results as JSON")
+    parser.add_argument("--seed", type=int, help="chooses what is drawn at random (0)")
+    parser.add_argument(
+        "--out", metavar="FILE", help="also write the results: .json; of numbers, .html as well"
+    )
+    add_dtype(parser)
+    cli_text.add_evaluate_options(parser)
+    cli_numbers.add_evaluate_options(parser)
     return parser
 
 
-_CROPS = ("split", "window", "crops", "seed")
-
-
 def _evaluate(arguments):
-    for name in ("window", "crops"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name} must be >= 1. Received: {value}")
     if arguments.seed is not None and arguments.seed < 0:
-        raise InputError(f"--seed must be >= 0. Received: {arguments.seed}")
-    model = _model(arguments.name, arguments.dtype)
-    from tfgen.evaluation import evaluate
-    from tfgen.zoo.description import readable
-
-    options = {name: getattr(arguments, name) for name in ("column", *_CROPS)}
-    options = {name: value for name, value in options.items() if value is not None}
-    results = evaluate(model, arguments.data, **options)
-    width = max(len(key) for key in results)
-    for key, value in results.items():
-        print(f"{key.replace('_', ' '):<{width}}  {readable(value)}")
-    if arguments.out:
-        with atomic_file(arguments.out) as temporary:
-            Path(temporary).write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+        raise InputError(f"--seed must be >= 0. Received: --seed {arguments.seed}")
+    kind = find_model(arguments.name).data_kind
+    if kind == "text":
+        cli_numbers.refuse_evaluate_options(arguments)
+        cli_text.evaluate(arguments)
+        return
+    cli_text.refuse_evaluate_options(arguments, kind)
+    cli_numbers.evaluate(arguments)
 
 
 def _export_parser():
     parser = Parser("export", _export, "Writes a SavedModel that needs only TensorFlow.")
-    parser.add_argument("name", metavar="NAME", help=_NAME_HELP)
+    parser.add_argument("name", metavar="NAME", help=NAME_HELP)
     parser.add_argument("folder", metavar="DIR", help="the model is written to DIR/1")
     return parser
 
@@ -422,50 +307,13 @@ def _export(arguments):
     folder = Path(arguments.folder) / "1"
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder}: there is something already; choose another folder")
-    _model(arguments.name).export(folder)
-    print(f"Wrote {folder}. To call it:\n\n{_CALL.format(folder=str(folder))}")
-
-
-_CALL = """\
-    import tensorflow as tf
-
-    served = tf.saved_model.load({folder!r})
-    outputs = served.signatures["serving_default"](prompts=tf.constant(["Once"]))
-    print(outputs["texts"][0].numpy().decode())"""
-
-
-# Common parts
-
-_NAME_HELP = "a name of the zoo, or the path of a run (./mine, runs/mine)"
-
-
-def _add_dtype(parser):
-    parser.add_argument(
-        "--dtype", choices=("float32", "int8"), help="int8 rounds a transformer's weights"
+    kind = find_model(arguments.name).data_kind
+    model = open_model(arguments.name)
+    model.export(folder)
+    call = cli_text.CALL if kind == "text" else cli_numbers.call(model)
+    print(
+        f"Wrote {folder}. To call it:\n\n{textwrap.indent(call, '    ')}".format(folder=str(folder))
     )
-
-
-def _model(name, dtype=None):
-    """Returns the model of an entry or a run, with its weights."""
-    item = zoo.find(name)
-    if item.kind != "entry":
-        examples = ", ".join(zoo.list_models(pretrained=True)) or "there is none yet"
-        raise InputError(
-            f"'{item.name}' is a {item.kind} and has no weights: train it, or take a model that "
-            f"has them ({examples})"
-        )
-    import_tensorflow()
-    return zoo.get(name, **({} if dtype is None else {"dtype": dtype}))
-
-
-def _quoted(text):
-    """Returns a text as a TOML string, so that `--data none` is data called none."""
-    return json.dumps(_unicode(text), ensure_ascii=False)
-
-
-def _unicode(text):
-    """Returns an argument with bytes that are no UTF-8 as U+FFFD."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _readable_default(default):
@@ -480,6 +328,8 @@ VERBS = {
     "inspect": _inspect_parser,
     "train": _train_parser,
     "generate": _generate_parser,
+    "forecast": cli_numbers.forecast_parser,
+    "impute": cli_numbers.impute_parser,
     "evaluate": _evaluate_parser,
     "export": _export_parser,
 }

@@ -73,9 +73,42 @@ class DataConfig(_Section):
     section: ClassVar[str] = "data"
 
     name: str = _field("shakespeare", "a built-in set's name, or a path")
-    column: str | None = _field(None, "the column of a CSV file or the key of a JSONL file to read")
+    column: str | None = _field(
+        None, "text: the column of a CSV file or the key of a JSONL file to read"
+    )
+    kind: str | None = _field(
+        None,
+        "what the data is: text, series, strokes or audio; none finds out",
+        choices=("text", "series", "strokes", "audio"),
+    )
+    columns: tuple[str, ...] = _field((), "series: columns to model; empty takes all that are left")
+    time: str | None = _field(None, "series: the column of timestamps; none finds it by its name")
+    id: str | None = _field(None, "series: the column that tells one sequence from another")
+    categories: tuple[str, ...] = _field((), "series: columns of numbers that are categories")
+    known: tuple[str, ...] = _field(
+        (), "series: columns that are known beforehand, given not drawn"
+    )
+    static: tuple[str, ...] = _field((), "series: columns that are one number for a whole sequence")
+    label: str | None = _field(
+        None, "the column with the class of a sequence; audio: 'folder' takes the folder's name"
+    )
+    bounds: tuple[str, ...] = _field(
+        (), "series: what values lie between, e.g. 'humid=0:100', 'rain=0:', 'x=auto' as trained on"
+    )
+    sample_rate: int | None = _field(
+        None, "audio: samples a second; none takes that of most files", low=1
+    )
+    max_length: int | None = _field(
+        None, "strokes and audio: longer sequences are cut to so many positions", low=1
+    )
+    simplify: float = _field(0.0, "strokes: how far a line may leave the drawn one", low=0)
     validation_fraction: float = _field(
         0.1, "the share of the data, at its end, that is kept for validation", above=0, below=1
+    )
+    split: str = _field(
+        "auto",
+        "sequences of numbers: 'time' keeps the last part of each, 'sequences' whole ones",
+        choices=("auto", "time", "sequences"),
     )
 
 
@@ -90,6 +123,16 @@ class PreprocessingConfig(_Section):
     )
     max_vocabulary: int | None = _field(
         None, "character: keep only so many of the most frequent ones; none keeps all", low=1
+    )
+    scaler: str = _field(
+        "auto",
+        "numbers: standard, min_max, robust, mean (of each series), mu_law or none; "
+        "auto is mu_law for audio, else standard",
+        choices=("auto", "standard", "min_max", "robust", "mean", "mu_law", "none"),
+    )
+    log1p: tuple[str, ...] = _field((), "numbers: skewed columns to take the logarithm of 1 + x of")
+    calendar: bool = _field(
+        True, "series: tell the model the time of day, of the week and the year"
     )
 
     def __post_init__(self):
@@ -170,6 +213,12 @@ class GenerationConfig(_Section):
         1.0, "above 1 makes tokens that were already there less likely; 1 is off", above=0
     )
     stop: tuple[str, ...] = _field((), "strings that end the text where they first appear")
+    length: int | None = _field(
+        None, "numbers: positions to generate; none takes the data's own length", low=1
+    )
+    bias: float = _field(
+        0.0, "mixtures: above 0 draws nearer to the likeliest, e.g. neater strokes", low=0
+    )
 
     def __post_init__(self):
         super().__post_init__()

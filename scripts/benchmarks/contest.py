@@ -23,6 +23,7 @@ PYTORCH = "PyTorch"
 KERAS = "Keras"
 NANOGPT = "nanoGPT"
 TRANSFORMERS = "transformers"
+DEEPAR = "DeepAR"
 PEERS = (PYTORCH, KERAS, NANOGPT, TRANSFORMERS)
 PRODUCT = "matrix product"
 PRODUCT_PYTORCH = "matrix product, PyTorch"
@@ -70,8 +71,15 @@ def variant(name):
     return f"{OURS}, {name}"
 
 
-def compare(name, unit, jobs, effort):
+def compare(name, unit, jobs, effort, modules=MODULES):
     """Measures jobs `{contestant: (function, *arguments)}` in turns.
+
+    Args:
+        name: Of the figure.
+        unit: Of what is measured.
+        jobs: See above.
+        effort: An `Effort`.
+        modules: From contestants to the modules that have the functions.
 
     Returns:
         `(figure, values)`; tfgen, and each variant of it, is compared with the peers that take
@@ -82,7 +90,7 @@ def compare(name, unit, jobs, effort):
         for contestant, job in jobs.items():
             tell(f"{name}: preparing {contestant}")
             ours = contestant.split(", ")[0] == OURS
-            module = MODULES[OURS] if ours else MODULES[contestant]
+            module = modules[OURS] if ours else modules[contestant]
             worker = Worker(module, ONE_THREAD if contestant == READ_ONE else None)
             stack.callback(worker.stop)
             try:

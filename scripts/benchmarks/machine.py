@@ -14,6 +14,7 @@ LIBRARIES = {
     "keras": ("keras",),
     "torch": ("torch",),
     "transformers": ("transformers",),
+    "gluonts": ("gluonts",),
     "numpy": ("numpy",),
 }
 

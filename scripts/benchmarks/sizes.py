@@ -131,6 +131,43 @@ class TransformerSizes:
         return 2 * BYTES * self.layers * self.width * self.mean_length()
 
 
+@dataclasses.dataclass(frozen=True)
+class SeriesSizes:
+    """Recurrent layers over numbers with a mixture of Gaussians, and how they are drawn from.
+
+    A position is drawn from the one before and a mark of the first one; nothing is scaled.
+
+    Attributes:
+        cell: `"lstm"` or `"gru"`.
+        layers: Number of layers.
+        units: Units of each layer.
+        features: Numbers at a position.
+        components: Gaussians of the mixture.
+        covariance: `"diagonal"` or `"full"`.
+        batch: Sequences drawn side by side.
+        steps: Positions of a sequence.
+    """
+
+    cell: str = "lstm"
+    layers: int = 2
+    units: int = 128
+    features: int = 8
+    components: int = 10
+    covariance: str = "diagonal"
+    batch: int = 1
+    steps: int = 512
+
+    def outputs(self):
+        """Names and sizes of what the head's product gives, in its order."""
+        pairs = self.features * (self.features - 1) // 2 if self.covariance == "full" else 0
+        sizes = {
+            "logits": self.components,
+            "means": self.components * self.features,
+            "scales": self.components * self.features,
+        }
+        return {**sizes, **({"couplings": self.components * pairs} if pairs else {})}
+
+
 def vocabulary():
     """The characters of the symbols; with tfgen's "unknown" they are `SYMBOLS`."""
     return "\n" + "".join(chr(ord(" ") + index) for index in range(SYMBOLS - 2))

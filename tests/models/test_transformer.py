@@ -8,9 +8,10 @@ import tensorflow as tf
 from tfgen import models
 from tfgen.errors import InputError
 from tfgen.layers import decoding
-from tfgen.models import transformer
+from tfgen.models import transformer_network
 from tfgen.models.recurrent import RecurrentGenerator
-from tfgen.models.transformer import POSITIONS, TransformerDecoder
+from tfgen.models.transformer import TransformerDecoder
+from tfgen.models.transformer_network import POSITIONS
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
@@ -144,7 +145,7 @@ def test_dropout_drops_its_share_everywhere_and_keeps_the_mean():
     model = make(dropout=0.25, attention_dropout=0.5)
     drop, ones = model._drop(True, KEY, False), tf.ones([50, 40])
     masks = {}
-    sites = [(index, name) for index in range(2) for name in transformer._SITES[1:]]
+    sites = [(index, name) for index in range(2) for name in transformer_network._SITES[1:]]
     for index, name in [(-1, "embedding"), *sites]:
         masks[name, index] = mask = drop(ones, name, index).numpy()
         rate = 0.5 if name == "probabilities" else 0.25
@@ -278,7 +279,7 @@ def test_a_padded_row_gives_what_it_gives_alone_and_goes_on_from_there(options):
 
 def small_slots(monkeypatch, number):
     """A cache grows and is read by so many slots at a time."""
-    monkeypatch.setattr(transformer, "SLOTS", number)
+    monkeypatch.setattr(transformer_network, "SLOTS", number)
     monkeypatch.setattr(decoding, "BLOCK", number)
 
 
@@ -321,7 +322,7 @@ def test_reserve_makes_room_in_few_sizes_and_changes_nothing_else():
     _, state = model.hidden_states(IDS[:, :6], model.initial_state(BATCH))
     found = set()
     for count in range(1, 1000):
-        slots = int(transformer._round_up(tf.constant(count)))
+        slots = int(transformer_network._round_up(tf.constant(count)))
         assert count <= slots < count + max(64, count / 4)
         found.add(slots)
     assert len(found) < 20
@@ -494,7 +495,7 @@ def test_searches_refuse_it_as_well(learned):
 def test_a_window_longer_than_the_learned_positions_is_refused(learned):
     ids = np.ones([2, 21], np.int32)
     for call in (learned, lambda ids: learned.batch_loss((ids, ids))):
-        with pytest.raises(ValueError, match=r"max_length == 20 tokens long\. Received: window=21"):
+        with pytest.raises(ValueError, match=r"max_length == 20 positions long\. Received: window=21"):
             call(tf.constant(ids))
         call(tf.constant(ids[:, :20]))
     learned.compile(jit_compile=False)

@@ -1,9 +1,28 @@
 """Data: files and built-in sets to arrays, and arrays to batches. Imports no TensorFlow."""
 
 from tfgen.data.builtin import BUILTIN
+from tfgen.data.carried_windows import CarriedWindows
 from tfgen.data.inspect import inspect_text
+from tfgen.data.inspect_sequences import inspect_sequences
+from tfgen.data.sequence_windows import SequenceWindows
+from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.series import data_kind, open_sequences
 from tfgen.data.text import TextSource, open_text
 from tfgen.data.tokens import encode
 from tfgen.data.windows import Windows
 
-__all__ = ["BUILTIN", "TextSource", "Windows", "encode", "inspect_text", "open_text"]
+__all__ = [
+    "BUILTIN",
+    "CarriedWindows",
+    "Feature",
+    "SequenceWindows",
+    "Sequences",
+    "TextSource",
+    "Windows",
+    "data_kind",
+    "encode",
+    "inspect_sequences",
+    "inspect_text",
+    "open_sequences",
+    "open_text",
+]

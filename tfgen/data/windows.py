@@ -28,6 +28,9 @@ class Windows:
         InputError: If the tokens do not fill one batch, or an argument is out of range.
     """
 
+    # Whether a validation goes along these windows with its state.
+    carries_state = False
+
     def __init__(self, tokens, window, batch_size, seed=0, carry_state=False, drop_remainder=True):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:

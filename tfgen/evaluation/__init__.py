@@ -1,5 +1,6 @@
-"""Evaluation: how well a model predicts data it was not trained on."""
+"""Evaluation: how well a model predicts data it was not trained on, and how real its samples are."""
 
+from tfgen.evaluation.sequences import evaluate_sequences
 from tfgen.evaluation.text import evaluate
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "evaluate_sequences"]

@@ -1,6 +1,8 @@
-"""How much of a generated text stands in the training text word for word."""
+"""How much of what was generated stands in the training data: word for word, or nearly so."""
 
 import numpy as np
+
+from tfgen.errors import InputError
 
 _PRIME, _BASE = 2**31 - 1, 1_000_003
 
@@ -44,3 +46,61 @@ def _hashes(text, length):
     for offset in range(length):
         result = (result * _BASE + points[offset : offset + count]) % _PRIME
     return result
+
+
+def nearest_distances(windows, others, block=256):
+    """The distance of each window to the nearest of others.
+
+    Args:
+        windows: Float array `(number, time, features)`, on a scale that is the same for every
+            feature.
+        others: The same, another number.
+        block: Windows compared at a time, which bounds the memory.
+
+    Returns:
+        float64 array `(number,)`: root mean square over time and features.
+    """
+    windows, others = _rows(windows), _rows(others)
+    if windows.shape[1] != others.shape[1] or not len(others):
+        raise InputError(
+            "Windows must have equal time and features, and there must be some to compare with. "
+            f"Received: numbers={windows.shape}, {others.shape}"
+        )
+    sizes = np.sum(others**2, axis=1)
+    nearest = []
+    for first in range(0, len(windows), block):
+        rows = windows[first : first + block]
+        closest = np.argmin(sizes - 2 * rows @ others.T, axis=1)
+        # The difference itself is taken once more: the form above cancels where they are equal.
+        nearest.append(np.sqrt(np.mean((rows - others[closest]) ** 2, axis=1)))
+    return np.concatenate(nearest) if nearest else np.zeros(0)
+
+
+def nearest_neighbour_ratio(samples, training, held_out):
+    """How near samples come to training windows, compared with windows that are held out.
+
+    Args:
+        samples: Float array `(number, time, features)`, generated.
+        training: The windows that the model was trained on, as many as there are.
+        held_out: Real windows that it was not trained on, and that share no position with those it
+            was. Where they differ from the training windows by more than chance, being of
+            another season for instance, the ratio is too low.
+
+    Returns:
+        A dict: `ratio`, the median distance of the samples divided by that of the held-out windows
+        (1 for samples as new as real data; near 0 for copies), both medians, and `copied`, the
+        share of samples nearer to a training window than 99% of the held-out ones are.
+    """
+    near, usual = nearest_distances(samples, training), nearest_distances(held_out, training)
+    median, usual_median = float(np.median(near)), float(np.median(usual))
+    return {
+        "ratio": median / usual_median if usual_median > 0 else float("nan"),
+        "samples": median,
+        "held_out": usual_median,
+        "copied": float(np.mean(near < np.quantile(usual, 0.01))),
+    }
+
+
+def _rows(windows):
+    windows = np.asarray(windows, np.float64)
+    return windows.reshape(len(windows), -1)

@@ -19,10 +19,11 @@ from tfgen.recipe import GenerationConfig, Recipe
 CHECKSUMS = "SHA256SUMS"
 RECIPE = "recipe.toml"
 TOKENIZER = "tokenizer.json"
+PROCESSOR = "sequence.json"
 WEIGHTS = "model.weights.h5"
 
 # Constructor arguments that a recipe does not hold in its [model] section.
-_NOT_MODEL_KEYS = ("self", "tokenizer", "generation")
+_NOT_MODEL_KEYS = ("self", "tokenizer", "processor", "generation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +34,19 @@ class Family:
         path: `"module:Class"`, or the class itself.
         preset: Constructor arguments that the name fixes.
         summary: One line for people.
+        numbers: The same for sequences of numbers, if the family has a class for them.
     """
 
     path: Any
     preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     summary: str = ""
+    numbers: Any = None
+
+    def of_numbers(self):
+        """Returns the `Family` of the class for sequences of numbers."""
+        if self.numbers is None:
+            raise InputError("This family has no class for sequences of numbers, only for text")
+        return dataclasses.replace(self, path=self.numbers, numbers=None)
 
     def load(self):
         """Returns the class, importing its module if need be."""
@@ -77,17 +86,20 @@ FAMILIES = {
     "lstm": Family(
         "tfgen.models.recurrent:RecurrentGenerator",
         {"cell": "lstm"},
-        "LSTM layers over an embedding: a text generator with a constant-size state",
+        "LSTM layers: a generator of text or of numbers with a constant-size state",
+        "tfgen.models.recurrent_series:RecurrentSeriesGenerator",
     ),
     "gru": Family(
         "tfgen.models.recurrent:RecurrentGenerator",
         {"cell": "gru"},
-        "GRU layers over an embedding: as the LSTM, with three quarters of its weights",
+        "GRU layers: as the LSTM, with three quarters of its weights",
+        "tfgen.models.recurrent_series:RecurrentSeriesGenerator",
     ),
     "transformer": Family(
         "tfgen.models.transformer:TransformerDecoder",
         {},
-        "blocks of causal attention: a GPT or a Llama, by its arguments",
+        "blocks of causal attention: a GPT or a Llama, by its arguments; for text or numbers",
+        "tfgen.models.transformer_series:TransformerSeriesDecoder",
     ),
 }
 
@@ -106,18 +118,34 @@ def family(name):
     return FAMILIES[key]
 
 
-def build(recipe, tokenizer=None, dtype="float32"):
+def row_of(recipe, preprocessing=None):
+    """Returns the `Family` whose class a recipe asks for: that of text, or that of numbers.
+
+    The preprocessing tells. Without one, a model with a `head` is for numbers.
+    """
+    chosen = family(recipe.family)
+    if preprocessing is None:
+        of_numbers = "head" in recipe.model and "head" not in chosen.arguments()
+    else:
+        of_numbers = preprocessing_file(preprocessing) == PROCESSOR
+    if of_numbers and chosen.numbers is not None:
+        return chosen.of_numbers()
+    return chosen
+
+
+def build(recipe, preprocessing=None, dtype="float32"):
     """Returns a new model, its weights drawn at random.
 
     Args:
         recipe: A `Recipe`. Its `training.seed` seeds the weights unless `[model]` has a `seed`.
-        tokenizer: The fitted tokenizer; by default bytes, which need no fitting.
+        preprocessing: The fitted tokenizer, or the fitted processor of numbers; None takes bytes,
+            or a single unscaled number if the recipe's model has a `head`.
         dtype: Keras' dtype policy, e.g. `"mixed_bfloat16"` to train in.
 
     Raises:
         InputError: For a `[model]` key that the family does not take, or a value it refuses.
     """
-    chosen = family(recipe.family)
+    chosen = row_of(recipe, preprocessing)
     allowed = chosen.arguments()
     for key in recipe.model:
         if key not in allowed:
@@ -125,14 +153,39 @@ def build(recipe, tokenizer=None, dtype="float32"):
     arguments = {**chosen.preset, **recipe.model}
     if "seed" in allowed:
         arguments.setdefault("seed", recipe.training.seed)
+    if preprocessing is not None:
+        numbers = preprocessing_file(preprocessing) == PROCESSOR
+        arguments["processor" if numbers else "tokenizer"] = preprocessing
     # A person's own family need not take a dtype.
     precision = {} if dtype == "float32" else {"dtype": dtype}
     with _as_input_error(f"[model] of family '{recipe.family}'"):
-        model = chosen.load()(
-            tokenizer=tokenizer, generation=recipe.generation, **precision, **arguments
-        )
+        model = chosen.load()(generation=recipe.generation, **precision, **arguments)
     model.recipe = recipe
     return model
+
+
+def preprocessing_file(preprocessing):
+    """Returns the name of the file in which a model's folder keeps its preprocessing."""
+    from tfgen.preprocessing import SequenceProcessor
+
+    return PROCESSOR if isinstance(preprocessing, SequenceProcessor) else TOKENIZER
+
+
+def save_preprocessing(preprocessing, folder):
+    """Writes a tokenizer or a processor of numbers into a folder."""
+    from tfgen.preprocessing import save_processor, save_tokenizer
+
+    file = preprocessing_file(preprocessing)
+    save = save_processor if file == PROCESSOR else save_tokenizer
+    save(preprocessing, Path(folder) / file)
+
+
+def load_preprocessing(folder):
+    """Reads the tokenizer or the processor of numbers of a folder."""
+    from tfgen.preprocessing import load_processor, load_tokenizer
+
+    path = Path(folder) / PROCESSOR
+    return load_processor(path) if path.is_file() else load_tokenizer(Path(folder) / TOKENIZER)
 
 
 def load(folder, weights=True, overrides=None):
@@ -148,15 +201,16 @@ def load(folder, weights=True, overrides=None):
             unknown override, or one that changes the shape of a stored weight.
     """
     from tfgen.models.weights import load_weights
-    from tfgen.preprocessing import load_tokenizer
 
     folder = Path(folder)
-    for name in (RECIPE, TOKENIZER, CHECKSUMS) + ((WEIGHTS,) if weights else ()):
+    file = PROCESSOR if (folder / PROCESSOR).is_file() else TOKENIZER
+    for name in (RECIPE, file, CHECKSUMS) + ((WEIGHTS,) if weights else ()):
         if not (folder / name).is_file():
             raise InputError(f"{folder} holds no saved model: {name} is missing")
-    _verify(folder, weights)
-    recipe = _override(Recipe.from_file(folder / RECIPE), overrides or {})
-    model = build(recipe, load_tokenizer(folder / TOKENIZER))
+    _verify(folder, file, weights)
+    preprocessing = load_preprocessing(folder)
+    recipe = _override(Recipe.from_file(folder / RECIPE), preprocessing, overrides or {})
+    model = build(recipe, preprocessing)
     if weights:
         load_weights(model, folder / WEIGHTS, list(overrides or {}))
     return model
@@ -165,7 +219,12 @@ def load(folder, weights=True, overrides=None):
 def recipe_of(model):
     """Returns the recipe that builds a model like this one."""
     config = model.get_config()
-    for name, candidate in FAMILIES.items():
+    rows = [
+        (name, each)
+        for name, row in FAMILIES.items()
+        for each in (row, *([row.of_numbers()] if row.numbers else []))
+    ]
+    for name, candidate in rows:
         if candidate.load() is type(model) and candidate.preset.items() <= config.items():
             model_section = {key: config[key] for key in candidate.arguments() if key in config}
             model_section = {key: v for key, v in model_section.items() if v is not None}
@@ -176,8 +235,8 @@ def recipe_of(model):
     )
 
 
-def _override(recipe, overrides):
-    allowed = family(recipe.family).arguments()
+def _override(recipe, preprocessing, overrides):
+    allowed = row_of(recipe, preprocessing).arguments()
     sampling = {field.name for field in dataclasses.fields(GenerationConfig)}
     changes = {}
     for key, value in overrides.items():
@@ -187,13 +246,13 @@ def _override(recipe, overrides):
     return recipe.override(changes)
 
 
-def _verify(folder, weights):
+def _verify(folder, file, weights):
     """Compares every file that SHA256SUMS lists with its checksum."""
     sums = {}
     for line in (folder / CHECKSUMS).read_text(encoding="utf-8", errors="replace").splitlines():
         digest, _, name = line.partition("  ")
         sums[name] = digest
-    for name in (TOKENIZER,) + ((WEIGHTS,) if weights else ()):
+    for name in (file,) + ((WEIGHTS,) if weights else ()):
         if name not in sums:
             raise InputError(f"{folder / CHECKSUMS} does not list {name}")
         if sha256(folder / name) != sums[name]:

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
-from tfgen.models.base import SequenceGenerator
+from tfgen.models.base import TextGenerator
 from tfgen.models.conditions import condition_specs, condition_tensors
 from tfgen.models.searching import PROMPT_BUCKET, Searching
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
+from tfgen.sampling.buckets import bucket
 from tfgen.sampling.search import check_search
 from tfgen.sampling.tokens import check_sampling_arguments
 from tfgen.values import check_texts
@@ -43,7 +44,7 @@ _ARGUMENTS = {
 POOLINGS = ("mean", "last")
 
 
-class AutoregressiveGenerator(SequenceGenerator):
+class AutoregressiveGenerator(TextGenerator):
     """A generator that draws one token after another.
 
     A family implements four things, and has everything else from here:
@@ -321,7 +322,7 @@ class AutoregressiveGenerator(SequenceGenerator):
             )
             return carry, sampling, known.get("guidance_scale")
 
-        capacity = int(_bucket(count, TOKENS_BUCKET))
+        capacity = int(bucket(count, TOKENS_BUCKET))
         with _as_input_error():
             tokens, lengths = self._searching.run(
                 search, begun, count, capacity, num_samples, _seed(seed)
@@ -377,7 +378,7 @@ class AutoregressiveGenerator(SequenceGenerator):
         sampling = self._sampling(**options)
         longest_stop = int(tf.reduce_max(tf.reduce_sum(tf.cast(sampling.stops >= 0, tf.int32), 1)))
         # Room for the whole text at once, because each size of a state is compiled for.
-        room = _bucket(min(limit, STREAM_ROOM), TOKENS_BUCKET)
+        room = bucket(min(limit, STREAM_ROOM), TOKENS_BUCKET)
         carry = self._begin_graph(
             tf.constant([prompt]), sampling, tf.constant(1), tf.constant(limit), room, condition
         )
@@ -522,7 +523,7 @@ class AutoregressiveGenerator(SequenceGenerator):
         num_samples, scale = arguments["num_samples"], arguments.get("guidance_scale")
         names = decoding.Sampling._fields[:-1]
         sampling = self._sampling(*(arguments[name] for name in names), arguments["stop"])
-        capacity = _bucket(count, TOKENS_BUCKET)
+        capacity = bucket(count, TOKENS_BUCKET)
         condition = {name: arguments[name] for name in self._condition_specs()}
         carry = self._begin(prompts, sampling, num_samples, count, capacity, condition)
         buffer = tf.zeros([tf.shape(carry.logits)[0], capacity], tf.int32)
@@ -827,13 +828,6 @@ def _as_input_error():
         if not found:
             raise
         raise InputError(found.group()) from error
-
-
-def _bucket(length, smallest):
-    """The least `smallest * 2**n` that is at least `length`, as an int32 scalar tensor."""
-    ratio = tf.maximum(tf.cast(length, tf.float64) / smallest, 1.0)
-    doublings = tf.math.ceil(tf.math.log(ratio) / np.log(2.0) - 1e-9)
-    return smallest * tf.cast(tf.pow(tf.constant(2.0, tf.float64), doublings) + 0.5, tf.int32)
 
 
 def _texts(name, value):

@@ -11,7 +11,7 @@ from tfgen import models
 from tfgen.errors import InputError
 from tfgen.files import atomic_folder, sha256
 from tfgen.models.weights import save_weights
-from tfgen.preprocessing import ByteTokenizer, Tokenizer, save_tokenizer
+from tfgen.preprocessing import ByteTokenizer, Tokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
 
@@ -20,10 +20,11 @@ class SequenceGenerator(keras.Model):
     """A Keras model that generates sequences: raw input in, raw output out.
 
     A family implements `batch_loss`, from which `fit`, `evaluate` and `tfgen.training` all train,
-    and what it can do with raw data: `generate`, `score`, `export`.
+    and what it can do with raw data: `generate`, `score`, `export`. What lies between raw data and
+    tensors is its `preprocessing`: a `TextGenerator` has a tokenizer, a
+    `tfgen.models.series.SeriesGenerator` a processor of numbers.
 
     Args:
-        tokenizer: A `tfgen.preprocessing` tokenizer; None takes bytes.
         generation: `GenerationConfig` or a dict of its fields: what `generate` does unless told
             otherwise.
         seed: Integer, seeds the weights and, in `fit`, the dropout. None draws one.
@@ -38,27 +39,31 @@ class SequenceGenerator(keras.Model):
     # The longest sequence there are positions for; None where there is no end.
     max_positions = None
 
-    def __init__(self, tokenizer=None, generation=None, seed=None, **kwargs):
+    def __init__(self, generation=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         if isinstance(generation, dict):
             generation = GenerationConfig(**generation)
-        tokenizer = ByteTokenizer() if tokenizer is None else tokenizer
         generation = GenerationConfig() if generation is None else generation
-        kinds = {"tokenizer": (tokenizer, Tokenizer), "generation": (generation, GenerationConfig)}
-        for name, (value, kind) in kinds.items():
-            if not isinstance(value, kind):
-                raise ValueError(f"{name} must be a {kind.__name__}. Received: {name}={value!r}")
+        check_kind(GenerationConfig, generation=generation)
         random.seed_tensor(0 if seed is None else seed)  # refuses what is no seed
-        self.tokenizer = tokenizer
         self.generation = generation
         self.seed = random.new_seed() if seed is None else int(seed)
         self.recipe = None
+
+    @property
+    def preprocessing(self):
+        """The layer that turns raw data into tensors and back; a saved model has it in a file."""
+        raise NotImplementedError
+
+    def unpack(self, data):
+        """The batch of `batch_loss` for what `fit` or a pipeline of `tfgen.data` gives."""
+        raise NotImplementedError
 
     def batch_loss(self, batch, key=None, state=None, training=False):
         """The training loss as a pure function.
 
         Args:
-            batch: `(inputs, targets)`, or `(inputs, targets, condition)`.
+            batch: What `unpack` returned.
             key: int32 `(2,)`; every random choice of this call is drawn from it. Needed if
                 `training`.
             state: What an earlier call returned, to go on from there, or None, with which nothing
@@ -66,7 +71,8 @@ class SequenceGenerator(keras.Model):
             training: Whether dropout and the like are on.
 
         Returns:
-            `(loss, state)`: a float32 scalar, in nats per token, and the state at the end.
+            `(loss, state)`: a float32 scalar, in nats per token or value, and the state at the
+            end.
         """
         raise NotImplementedError
 
@@ -97,7 +103,7 @@ class SequenceGenerator(keras.Model):
 
     def train_step(self, data):
         key = random.fold(random.root(self.seed, random.DROPOUT), self.optimizer.iterations.value)
-        batch = _batch(data)
+        batch = self.unpack(data)
         with tf.GradientTape() as tape:
             loss, _ = self.batch_loss(batch, key, training=True)
             scaled = self.optimizer.scale_loss(loss)
@@ -107,14 +113,14 @@ class SequenceGenerator(keras.Model):
         return self.get_metrics_result()
 
     def test_step(self, data):
-        batch = _batch(data)
+        batch = self.unpack(data)
         loss, _ = self.batch_loss(batch)
         self._track(loss, batch)
         return self.get_metrics_result()
 
     def _track(self, loss, batch):
         # Weighted as Keras does, or a last batch that is not full would count as a full one.
-        self._loss_tracker.update_state(loss, sample_weight=tf.shape(batch[0])[0])
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(tf.nest.flatten(batch)[0])[0])
 
     def save(self, filepath, float16=False, **kwargs):
         """Writes the model as a folder that `tfgen.zoo.get` opens, or as a Keras file.
@@ -130,7 +136,8 @@ class SequenceGenerator(keras.Model):
         if str(filepath).endswith(".keras"):
             super().save(filepath, **kwargs)
             return
-        ours = {models.RECIPE, models.TOKENIZER, models.WEIGHTS, models.CHECKSUMS}
+        file = models.preprocessing_file(self.preprocessing)
+        ours = {models.RECIPE, file, models.WEIGHTS, models.CHECKSUMS}
         folder = Path(filepath)
         others = [p.name for p in folder.iterdir() if p.name not in ours] if folder.is_dir() else []
         if others:
@@ -142,40 +149,74 @@ class SequenceGenerator(keras.Model):
         recipe = dataclasses.replace(recipe, generation=self.generation)
         with atomic_folder(filepath) as folder:
             recipe.save(folder / models.RECIPE)
-            save_tokenizer(self.tokenizer, folder / models.TOKENIZER)
+            models.save_preprocessing(self.preprocessing, folder)
             save_weights(self, folder / models.WEIGHTS, float16=float16)
-            sums = [f"{sha256(folder / n)}  {n}\n" for n in (models.TOKENIZER, models.WEIGHTS)]
+            sums = [f"{sha256(folder / n)}  {n}\n" for n in (file, models.WEIGHTS)]
             (folder / models.CHECKSUMS).write_text("".join(sums), encoding="utf-8")
 
     def get_config(self):
         return {
             **super().get_config(),
-            "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
             "generation": dataclasses.asdict(self.generation),
             "seed": self.seed,
+        }
+
+
+def check_kind(kind, **arguments):
+    """Raises `ValueError` for an argument that is no `kind`."""
+    for name, value in arguments.items():
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} must be a {kind.__name__}. Received: {name}={value!r}")
+
+
+class TextGenerator(SequenceGenerator):
+    """A `SequenceGenerator` of texts.
+
+    Args:
+        tokenizer: A `tfgen.preprocessing` tokenizer; None takes bytes.
+        **kwargs: Arguments of `SequenceGenerator`.
+
+    Raises:
+        ValueError: For an argument that is none of these.
+    """
+
+    def __init__(self, tokenizer=None, **kwargs):
+        super().__init__(**kwargs)
+        tokenizer = ByteTokenizer() if tokenizer is None else tokenizer
+        check_kind(Tokenizer, tokenizer=tokenizer)
+        self.tokenizer = tokenizer
+
+    @property
+    def preprocessing(self):
+        return self.tokenizer
+
+    def unpack(self, data):
+        """`(inputs, targets)`, and the condition if there is one.
+
+        `data` are windows `(batch, time + 1)`, or a pair. A conditional model is given a dict,
+        `{"tokens": windows or inputs, "condition": ...}`.
+        """
+        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ValueError("The loss has no weights for samples. Received: sample_weight")
+        condition = ()
+        if isinstance(inputs, dict):
+            if inputs.keys() != {"tokens", "condition"}:
+                raise ValueError(
+                    "A dict of inputs must have the keys 'tokens' and 'condition'. "
+                    f"Received: keys={sorted(inputs)}"
+                )
+            inputs, condition = inputs["tokens"], (inputs["condition"],)
+        pair = (inputs[:, :-1], inputs[:, 1:]) if targets is None else (inputs, targets)
+        return (*pair, *condition)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
         }
 
     @classmethod
     def from_config(cls, config):
         tokenizer = keras.saving.deserialize_keras_object(config["tokenizer"])
         return cls(**{**config, "tokenizer": tokenizer})
-
-
-def _batch(data):
-    """`(inputs, targets)` of what `fit` was given: windows `(batch, time + 1)`, or a pair.
-
-    A conditional model is given a dict, `{"tokens": windows or inputs, "condition": ...}`.
-    """
-    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-    if weights is not None:
-        raise ValueError("The loss has no weights for samples. Received: sample_weight")
-    condition = ()
-    if isinstance(inputs, dict):
-        if inputs.keys() != {"tokens", "condition"}:
-            raise ValueError(
-                "A dict of inputs must have the keys 'tokens' and 'condition'. "
-                f"Received: keys={sorted(inputs)}"
-            )
-        inputs, condition = inputs["tokens"], (inputs["condition"],)
-    pair = (inputs[:, :-1], inputs[:, 1:]) if targets is None else (inputs, targets)
-    return (*pair, *condition)

@@ -3,19 +3,14 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check, check_choice, check_flag, check_rate, check_whole
-from tfgen.layers.gru import GRU
-from tfgen.layers.lstm import LSTM
-from tfgen.layers.past_attention import PastAttention
+from tfgen.layers.checks import check, check_flag, check_whole
 from tfgen.layers.products import as_tensor, look_up
 from tfgen.models.autoregressive import AutoregressiveGenerator
-from tfgen.sampling import random
-
-CELLS = {"lstm": LSTM, "gru": GRU}
+from tfgen.models.recurrent_network import RecurrentNetwork, check_network
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
-class RecurrentGenerator(AutoregressiveGenerator):
+class RecurrentGenerator(RecurrentNetwork, AutoregressiveGenerator):
     """Recurrent layers over an embedding, and a softmax over the next token.
 
     After Graves, "Generating sequences with recurrent neural networks" (arXiv:1308.0850). The state
@@ -72,11 +67,10 @@ class RecurrentGenerator(AutoregressiveGenerator):
         seed=None,
         **kwargs,
     ):
-        check_choice(CELLS, cell=cell)
-        check_whole(1, units=units, layers=layers)
-        check_rate(dropout=dropout, recurrent_dropout=recurrent_dropout)
-        check_flag(layer_norm=layer_norm, residual=residual, tie_embeddings=tie_embeddings)
-        check_whole(0, attention=attention)
+        check_network(
+            cell, units, layers, dropout, recurrent_dropout, layer_norm, residual, attention
+        )
+        check_flag(tie_embeddings=tie_embeddings)
         if embedding is not None:
             check_whole(1, embedding=embedding)
         check(
@@ -95,27 +89,9 @@ class RecurrentGenerator(AutoregressiveGenerator):
             dtype=self.dtype_policy,
             name="token_embedding",
         )
-        self.recurrent = [
-            CELLS[cell](
-                units,
-                return_sequences=True,
-                return_state=True,
-                kernel_initializer=keras.initializers.GlorotUniform(self.layer_seed(1, index)),
-                recurrent_initializer=keras.initializers.Orthogonal(seed=self.layer_seed(2, index)),
-                dtype=self.dtype_policy,
-                name=f"{cell}_{index}",
-            )
-            for index in range(layers)
-        ]
-        self.norms = [
-            keras.layers.LayerNormalization(dtype=self.dtype_policy, name=f"norm_{index}")
-            for index in range(layers + 1 if layer_norm else 0)
-        ]
-        self.past_attention = None
-        if attention:
-            self.past_attention = PastAttention(
-                attention, seed=self.layer_seed(3), dtype=self.dtype_policy, name="past_attention"
-            )
+        self._make_network(
+            cell, units, layers, dropout, recurrent_dropout, layer_norm, residual, attention
+        )
         self.head = None
         if not tie_embeddings:
             self.head = keras.layers.Dense(
@@ -126,78 +102,33 @@ class RecurrentGenerator(AutoregressiveGenerator):
             )
 
         # Model
-        self.cell = cell
-        self.units = units
-        self.num_layers = layers
         self.embedding = embedding
-        self.dropout = dropout
-        self.recurrent_dropout = recurrent_dropout
-        self.layer_norm = layer_norm
-        self.residual = residual
         self.tie_embeddings = tie_embeddings
-        self.attention = attention
         self._build_weights(width)
 
     def _build_weights(self, width):
         """Makes every weight at once, so that a new model can be inspected and loaded."""
         self.token_embedding.build((None, None))
-        for index, layer in enumerate(self.recurrent):
-            inputs = width if index == 0 else self.units
-            layer.build((None, None, inputs))
-            if self.norms:
-                self.norms[index].build((None, None, inputs))
-        hidden = (None, None, self.units)
-        for layer in [*self.norms[-1:], self.past_attention, self.head]:
-            if layer is not None:
-                layer.build(hidden)
+        self._build_network(width)
+        if self.head is not None:
+            self.head.build((None, None, self.units))
         self.built = True
 
     def build(self, input_shape=None):
         """Does nothing: every weight exists since the model was made."""
 
-    def initial_state(self, batch_size):
-        state = {"recurrent": [[] for _ in self.recurrent]}
-        for index, layer in enumerate(self.recurrent):
-            sizes = layer.cell.state_size
-            sizes = sizes if isinstance(sizes, (list, tuple)) else [sizes]
-            state["recurrent"][index] = [
-                tf.zeros([batch_size, size], self.compute_dtype) for size in sizes
-            ]
-        if self.past_attention is not None:
-            state["attention"] = self.past_attention.initial_state(batch_size, self.units)
-        return state
-
     def hidden_states(self, ids, state=None, mask=None, training=False, key=None, outputs=None):
-        state = self.initial_state(tf.shape(ids)[0]) if state is None else state
-        new_state = {"recurrent": []}
-        # Where the first layer looks up its input in a projected table, this is only needed by
-        # `residual`, and otherwise dropped from the graph.
-        x = self.token_embedding(ids)  # (batch, time, embedding)
-        for index, (layer, layer_state) in enumerate(zip(self.recurrent, state["recurrent"])):
-            recurrent_drop = self._drop(self.recurrent_dropout, ids, training, key, 2 * index)
-            if recurrent_drop is None and layer.uses_fused_kernels(training):
-                y, *layer_state = layer(
-                    self._normalised(index, x), initial_state=layer_state, mask=mask, training=True
-                )
-            else:
-                if index == 0:
-                    projected = look_up(self._table(), tf.transpose(ids))
-                else:
-                    projected = layer.project(tf.transpose(self._normalised(index, x), [1, 0, 2]))
-                time_mask = None if mask is None else tf.transpose(mask)
-                y, layer_state = layer.scan(projected, layer_state, time_mask, recurrent_drop)
-                y = tf.transpose(y, [1, 0, 2])  # (batch, time, units)
-            if outputs is not None:
-                outputs[layer.name] = y
-            drop = self._drop(self.dropout, ids, training, key, 2 * index + 1)
-            x = self._add(x, y if drop is None else y * drop[:, None, :])
-            new_state["recurrent"].append(list(layer_state))
-        x = self._normalised(-1, x)
-        if self.past_attention is not None:
-            x, new_state["attention"] = self.past_attention(x, state["attention"], mask=mask)
-            if outputs is not None:
-                outputs[self.past_attention.name] = x
-        return x, new_state
+        # The embedded tokens are only needed by `residual`, or by kernels that fuse everything,
+        # and are otherwise dropped from the graph.
+        return self._network(
+            self.token_embedding(ids),  # (batch, time, embedding)
+            state,
+            mask,
+            training,
+            key,
+            outputs,
+            projected=lambda: look_up(self._table(), tf.transpose(ids)),
+        )
 
     def activations(self, inputs):
         outputs = {}
@@ -213,57 +144,22 @@ class RecurrentGenerator(AutoregressiveGenerator):
     def stepper(self):
         table = self._table()
         embeddings = as_tensor(self.token_embedding.embeddings, self.compute_dtype)
-        steps = [layer.stepper() for layer in self.recurrent]
+        network_step = self._network_stepper()
 
         def step(ids, state):
-            new_state = {"recurrent": []}
-            x = tf.gather(embeddings, ids)
-            for index, layer in enumerate(self.recurrent):
-                if index == 0:
-                    projected = tf.gather(table, ids)
-                else:
-                    projected = layer.project(self._normalised(index, x))
-                y, layer_state = steps[index](projected, state["recurrent"][index])
-                x = self._add(x, y)
-                new_state["recurrent"].append(layer_state)
-            x = self._normalised(-1, x)
-            if self.past_attention is not None:
-                x, new_state["attention"] = self.past_attention(x[:, None], state["attention"])
-                x = x[:, 0]
-            return x, new_state
+            return network_step(tf.gather(embeddings, ids), state, tf.gather(table, ids))
 
         return step
 
     def get_config(self):
         return {
             **super().get_config(),
-            "cell": self.cell,
-            "units": self.units,
-            "layers": self.num_layers,
+            **self._network_config(),
             "embedding": self.embedding,
-            "dropout": self.dropout,
-            "recurrent_dropout": self.recurrent_dropout,
-            "layer_norm": self.layer_norm,
-            "residual": self.residual,
             "tie_embeddings": self.tie_embeddings,
-            "attention": self.attention,
         }
 
     def _table(self):
         """The first layer's input product for every token, `(vocabulary, gates * units)`."""
         embeddings = as_tensor(self.token_embedding.embeddings, self.compute_dtype)
         return self.recurrent[0].project(self._normalised(0, embeddings))
-
-    def _normalised(self, index, x):
-        return self.norms[index](x) if self.norms else x
-
-    def _add(self, x, y):
-        return x + y if self.residual and x.shape[-1] == y.shape[-1] else y
-
-    def _drop(self, rate, ids, training, key, number):
-        """A dropout mask `(batch, units)`, scaled to keep the mean, or None."""
-        if not training or not rate:
-            return None
-        shape = [tf.shape(ids)[0], self.units]
-        mask = random.bernoulli_mask(random.fold(key, number), shape, 1 - rate)
-        return tf.cast(mask, self.compute_dtype)

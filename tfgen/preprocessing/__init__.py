@@ -1,18 +1,48 @@
 """Preprocessing: raw data to tensors and back, as Keras layers that travel into the SavedModel."""
 
+from tfgen.preprocessing.affine_scalers import MinMaxScaler, RobustScaler, StandardScaler
 from tfgen.preprocessing.byte import ByteTokenizer
 from tfgen.preprocessing.character import CharacterTokenizer
 from tfgen.preprocessing.files import TOKENIZERS, build_tokenizer, load_tokenizer, save_tokenizer
 from tfgen.preprocessing.hugging_face import HuggingFaceTokenizer
+from tfgen.preprocessing.processor_files import PROCESSOR_FILE, load_processor, save_processor
+from tfgen.preprocessing.scaler import Scaler
+from tfgen.preprocessing.scalers import (
+    SCALERS,
+    Chain,
+    Log1pScaler,
+    MeanScaler,
+    MuLawScaler,
+    NoScaler,
+    build_scaler,
+    scaler_record,
+)
+from tfgen.preprocessing.sequence_processor import SequenceProcessor
 from tfgen.preprocessing.tokenizer import Tokenizer
 
 __all__ = [
+    "PROCESSOR_FILE",
+    "SCALERS",
     "TOKENIZERS",
     "ByteTokenizer",
+    "Chain",
     "CharacterTokenizer",
     "HuggingFaceTokenizer",
+    "Log1pScaler",
+    "MeanScaler",
+    "MinMaxScaler",
+    "MuLawScaler",
+    "NoScaler",
+    "RobustScaler",
+    "Scaler",
+    "SequenceProcessor",
+    "StandardScaler",
     "Tokenizer",
+    "build_scaler",
     "build_tokenizer",
+    "load_processor",
     "load_tokenizer",
+    "save_processor",
     "save_tokenizer",
+    "scaler_record",
 ]

@@ -11,12 +11,17 @@ SAMPLE_TOKENS = 300
 
 
 class Dashboard:
-    """Writes a run's scalars, texts and histograms under `train/` and `validation/`.
+    """Writes a run's scalars, samples and histograms under `train/` and `validation/`.
+
+    What is special to a kind of data, its samples and its measure of loss, is a subclass's.
 
     Args:
         folder: The folder that `tensorboard --logdir` is pointed at.
         model: The model in training.
     """
+
+    # What one position is called.
+    unit = "positions"
 
     def __init__(self, folder, model):
         self.model = model
@@ -24,46 +29,42 @@ class Dashboard:
         self.train = tf.summary.create_file_writer(str(folder / "train"))
         self.validation = tf.summary.create_file_writer(str(folder / "validation"))
 
-    def progress(self, step, loss, learning_rate, gradient_norms, clip_norm, tokens_per_second):
+    def progress(self, step, loss, learning_rate, gradient_norms, clip_norm, speed):
         """Logs a stretch of training steps.
 
         Args:
             step: Steps done.
-            loss: Mean loss over the stretch, nats per token.
+            loss: Mean loss over the stretch, nats per position.
             learning_rate: At the last step.
             gradient_norms: Global norm at each step, before clipping.
             clip_norm: The norm that gradients are clipped to; 0 for none.
-            tokens_per_second: Over the stretch.
+            speed: Positions a second over the stretch.
         """
         with self.train.as_default(step):
             tf.summary.scalar("epoch_loss", loss)
             tf.summary.scalar("epoch_learning_rate", learning_rate)
-            tf.summary.scalar("metrics/bits_per_token", loss / np.log(2))
+            self.measures(loss)
             tf.summary.scalar("gradients/global_norm", np.mean(gradient_norms))
             if clip_norm:
                 clipped = np.mean(np.asarray(gradient_norms) > clip_norm)
                 tf.summary.scalar("gradients/clip_fraction", clipped)
-            tf.summary.scalar("throughput/tokens_per_second", tokens_per_second)
+            tf.summary.scalar(f"throughput/{self.unit}_per_second", speed)
 
     def validated(self, step, loss):
-        """Logs a validation: mean loss in nats per token."""
+        """Logs a validation: mean loss in nats per position."""
         with self.validation.as_default(step):
             tf.summary.scalar("epoch_loss", loss)
-            tf.summary.scalar("metrics/bits_per_token", loss / np.log(2))
+            self.measures(loss)
+
+    def measures(self, loss):
+        """Logs a loss in the field's own units."""
 
     def samples(self, step):
-        """Writes texts: the model's own and, colder, what it is surest of."""
-        with self.train.as_default(step):
-            for temperature in (1.0, 0.5):
-                text = self.model.generate(
-                    "", SAMPLE_TOKENS, temperature=temperature, seed=SAMPLE_SEED, stop=[]
-                )
-                # Indented by four, Markdown leaves line breaks as they are.
-                block = "\n".join(f"    {line}" for line in text.split("\n"))
-                tf.summary.text(f"samples/temperature_{temperature}", block)
+        """Writes samples of the model."""
+        raise NotImplementedError
 
     def histograms(self, step, inputs):
-        """Writes weights, activations on `inputs`, and what ClipByValue layers clip."""
+        """Writes weights, activations on a batch of `inputs`, and what ClipByValue layers clip."""
         with self.train.as_default(step):
             for weight in self.model.trainable_weights:
                 tf.summary.histogram(f"weights/{weight.path}", weight.value)
@@ -82,3 +83,27 @@ class Dashboard:
     def close(self):
         self.train.close()
         self.validation.close()
+
+
+class TextDashboard(Dashboard):
+    """The dashboard of a text model."""
+
+    unit = "tokens"
+
+    def measures(self, loss):
+        tf.summary.scalar("metrics/bits_per_token", loss / np.log(2))
+
+    def histograms(self, step, windows):
+        # The last token of a window is predicted only.
+        super().histograms(step, windows[:, :-1])
+
+    def samples(self, step):
+        """Writes texts: the model's own and, colder, what it is surest of."""
+        with self.train.as_default(step):
+            for temperature in (1.0, 0.5):
+                text = self.model.generate(
+                    "", SAMPLE_TOKENS, temperature=temperature, seed=SAMPLE_SEED, stop=[]
+                )
+                # Indented by four, Markdown leaves line breaks as they are.
+                block = "\n".join(f"    {line}" for line in text.split("\n"))
+                tf.summary.text(f"samples/temperature_{temperature}", block)

@@ -13,13 +13,11 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfgen import models
-from tfgen.data import Windows, encode, open_text
 from tfgen.errors import InputError
-from tfgen.preprocessing import build_tokenizer, load_tokenizer, save_tokenizer
 from tfgen.recipe import Recipe
 from tfgen.sampling import random
 from tfgen.training.checkpoints import Checkpoints, read_arrays, write_arrays
-from tfgen.training.dashboard import Dashboard
+from tfgen.training.data import open_data
 from tfgen.training.optimizers import make_optimizer
 
 # What a resumed run may change: how long it goes on and how it reports. Anything else would make
@@ -40,7 +38,7 @@ RESUMABLE = {
 def train(recipe, logdir, resume=False, progress=True):
     """Trains a model and leaves a run folder.
 
-    The folder holds `recipe.toml` and `tokenizer.json`, `logs/` for TensorBoard, `checkpoints/`,
+    The folder holds `recipe.toml`, the preprocessing, `logs/` for TensorBoard, `checkpoints/`,
     and at the end `final/`: the model with its best weights by validation loss, which
     `tfgen.zoo.get` opens.
 
@@ -67,28 +65,9 @@ def train(recipe, logdir, resume=False, progress=True):
     recipe = _settle(recipe, logdir, resume)
     config = recipe.training
 
-    source = open_text(
-        recipe.data.name,
-        column=recipe.data.column,
-        validation_fraction=recipe.data.validation_fraction,
-    )
-    if resume:
-        tokenizer = load_tokenizer(logdir / models.TOKENIZER)
-    else:
-        tokenizer = build_tokenizer(recipe.preprocessing, source.chunks("train"))
-    windows = {
-        split: Windows(
-            encode(source, tokenizer, split),
-            config.window,
-            config.batch_size,
-            seed=config.seed,
-            carry_state=config.carry_state and split == "train",
-            drop_remainder=split == "train",
-        )
-        for split in ("train", "validation")
-    }
+    data = open_data(recipe, models.load_preprocessing(logdir) if resume else None)
     # Nothing is written before the data and the recipe have proved good.
-    model = models.build(recipe, tokenizer, config.precision)
+    model = models.build(recipe, data.preprocessing, config.precision)
     if model.max_positions is not None and config.window > model.max_positions:
         raise InputError(
             f"training.window must be at most model.max_length, {model.max_positions}. "
@@ -104,20 +83,21 @@ def train(recipe, logdir, resume=False, progress=True):
     logdir.mkdir(parents=True, exist_ok=True)
     recipe.save(logdir / models.RECIPE)
     if not resume:
-        save_tokenizer(tokenizer, logdir / models.TOKENIZER)
-    return _Run(model, recipe, windows, logdir, progress).train(resume)
+        models.save_preprocessing(data.preprocessing, logdir)
+    return _Run(model, recipe, data, logdir, progress).train(resume)
 
 
 class _Run:
     """One training: the compiled step, and what happens between steps."""
 
-    def __init__(self, model, recipe, windows, logdir, progress):
+    def __init__(self, model, recipe, data, logdir, progress):
         self.model, self.recipe, self.config = model, recipe, recipe.training
-        self.windows, self.logdir, self.progress = windows, logdir, progress
+        self.data, self.windows = data, data.windows
+        self.logdir, self.progress = logdir, progress
         self.optimizer = make_optimizer(self.config)
         self.optimizer.build(model.trainable_variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
-        self.dashboard = Dashboard(logdir / "logs", model)
+        self.dashboard = data.dashboard(logdir / "logs", model)
         self.step = 0
         self.state = None  # of carried windows
         self.best = {"loss": math.inf, "step": 0}
@@ -168,7 +148,7 @@ class _Run:
                         speed,
                     )
                     bar.set_postfix_str(
-                        f"loss {mean:.4f}, {speed:,.0f} tokens/s{self._best_so_far()}"
+                        f"loss {mean:.4f}, {speed:,.0f} {self.data.unit}/s{self._best_so_far()}"
                     )
                     losses, norms = [], []
                 paused = time.perf_counter()
@@ -204,8 +184,7 @@ class _Run:
         )
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            pair = batch[:, :-1], batch[:, 1:]
-            loss, state = self.model.batch_loss(pair, key, state, training=True)
+            loss, state = self.model.batch_loss(self.model.unpack(batch), key, state, training=True)
         gradients = tape.gradient(loss, [weight.value for weight in weights])
         norm = tf.linalg.global_norm(gradients)
         # Where XLA does not compile the whole step, it does the update, which is a thousand small
@@ -213,8 +192,8 @@ class _Run:
         self._apply([tf.convert_to_tensor(gradient) for gradient in gradients])
         return loss, norm, state
 
-    def _evaluate(self, batch):
-        return self.model.batch_loss((batch[:, :-1], batch[:, 1:]))[0]
+    def _evaluate(self, batch, state):
+        return self.model.batch_loss(self.model.unpack(batch), state=state)
 
     def _between_steps(self, batch):
         config = self.config
@@ -224,7 +203,7 @@ class _Run:
         if self._due(config.sample_every):
             self.dashboard.samples(self.step)
         if self._due(config.histogram_every):
-            self.dashboard.histograms(self.step, batch[:, :-1])
+            self.dashboard.histograms(self.step, batch)
         if self._due(config.checkpoint_every) or last:
             self._save()
             self.dashboard.flush()
@@ -236,8 +215,17 @@ class _Run:
         windows = self.windows["validation"]
         count = min(self.config.validation_batches, windows.steps_per_epoch)
         averaged = self._swap_in_average()
-        losses = [float(self._loss(tf.constant(windows.batch(k)))) for k in range(count)]
-        loss = float(np.mean(losses))
+        losses, counts, state = [], [], None
+        for k in range(count):
+            batch = windows.batch(k)
+            if windows.carries_state and windows.starts_epoch(k):
+                state = self.model.initial_state(windows.batch_size)
+            tensors = tf.nest.map_structure(tf.constant, batch)
+            loss, next_state = self._loss(tensors, state)
+            state = next_state if windows.carries_state else None
+            losses.append(float(loss))
+            counts.append(_positions(batch))
+        loss = float(np.average(losses, weights=counts))
         self.dashboard.validated(self.step, loss)
         if loss < self.best["loss"]:
             self.best, self.worse = {"loss": loss, "step": self.step}, 0
@@ -313,14 +301,10 @@ class _Run:
     # What a person sees
 
     def _summary(self):
-        windows = self.windows
         return (
             f"{self.recipe.family}: {self.model.count_params():,} weights; {self.recipe.data.name}: "
-            f"{len(windows['train'].tokens):,} tokens to train on, "
-            f"{len(windows['validation'].tokens):,} to validate, "
-            f"{self.model.tokenizer.vocabulary_size} symbols; "
-            f"{self.config.steps} steps are "
-            f"{self.config.steps / windows['train'].steps_per_epoch:.1f} epochs"
+            f"{self.data.summary}; {self.config.steps} steps are "
+            f"{self.config.steps / self.windows['train'].steps_per_epoch:.1f} epochs"
         )
 
     def _best_so_far(self):
@@ -340,6 +324,11 @@ class _Run:
     def _say(self, text):
         if self.progress:
             tqdm.write(text, file=sys.stderr)
+
+
+def _positions(batch):
+    """How many positions of a batch count."""
+    return int(np.sum(batch["valid"])) if isinstance(batch, dict) else batch[:, 1:].size
 
 
 def _settle(recipe, logdir, resume):

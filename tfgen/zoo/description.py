@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfgen.errors import InputError
 from tfgen.recipe import Recipe
-from tfgen.zoo.folders import CARD, RECIPE, RESULTS, WEIGHTS, has_weights
+from tfgen.zoo.folders import CARD, RECIPE, RESULTS, WEIGHTS, data_kind_of, has_weights
 from tfgen.zoo.registry import find
 from tfgen.zoo.signatures import arguments_of
 
@@ -26,6 +26,8 @@ class Description:
     summary: str
     family: str | None = None
     arguments: list = dataclasses.field(default_factory=list)  # of signatures.Argument
+    # Of a family that has a class for numbers as well; `arguments` are those for text.
+    number_arguments: list = dataclasses.field(default_factory=list)
     parameters: int | None = None  # how many numbers the weights are
     data: str | None = None
     scores: dict = dataclasses.field(default_factory=dict)
@@ -48,14 +50,29 @@ class Description:
         width = max(len(label) for label, _ in rows)
         lines = [f"{self.name}: {self.summary}" if self.summary else self.name, ""]
         lines += [f"  {label:<{width}}  {value}" for label, value in rows]
-        if self.arguments:
-            lines += ["", "Arguments:"]
-        for argument in self.arguments:
-            lines.append(f"  {argument}" + (" (required)" if argument.required else ""))
-            lines += textwrap.wrap(
-                argument.help, width=96, initial_indent="      ", subsequent_indent="      "
-            )
+        for heading, arguments in self._argument_groups().items():
+            lines += ["", f"{heading}:"]
+            for argument in arguments:
+                lines.append(f"  {argument}" + (" (required)" if argument.required else ""))
+                lines += textwrap.wrap(
+                    argument.help, width=96, initial_indent="      ", subsequent_indent="      "
+                )
         return "\n".join(lines)
+
+    def _argument_groups(self):
+        """The arguments under headings; what text and numbers have in common is told once."""
+        if not self.number_arguments:
+            return {"Arguments": self.arguments} if self.arguments else {}
+        names = [{a.name for a in group} for group in (self.arguments, self.number_arguments)]
+        both = names[0] & names[1]
+        groups = {
+            "Arguments": [a for a in self.arguments if a.name in both],
+            "Arguments for text": [a for a in self.arguments if a.name not in both],
+            "Arguments for sequences of numbers": [
+                a for a in self.number_arguments if a.name not in both
+            ],
+        }
+        return {heading: group for heading, group in groups.items() if group}
 
 
 def describe(name):
@@ -72,8 +89,13 @@ def describe(name):
         arguments = list(arguments_of(item.row.load()).values())
         return Description(item.name, "layer", item.row.summary, arguments=arguments)
     if item.kind == "family":
+        of_numbers = item.row.numbers is not None
         return Description(
-            item.name, "family", item.row.summary, arguments=_family_arguments(item.row)
+            item.name,
+            "family",
+            item.row.summary,
+            arguments=_family_arguments(item.row),
+            number_arguments=_family_arguments(item.row.of_numbers()) if of_numbers else [],
         )
     return describe_entry(item.name, item.folder, arguments=True)
 
@@ -91,9 +113,7 @@ def describe_entry(name, folder, arguments=False):
     parameters = results.pop("parameters", None)
     taken = []
     if arguments:
-        from tfgen.models import family
-
-        taken = _family_arguments(family(recipe.family), recipe.model)
+        taken = _family_arguments(_row(recipe, folder), recipe.model)
     return Description(
         name=name,
         kind="entry",
@@ -161,6 +181,15 @@ def readable_bytes(count):
             return f"{count:.3g} {unit}" if unit != "bytes" else f"{count} bytes"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+def _row(recipe, folder):
+    """The row of a folder's family: that of text, or that of numbers."""
+    from tfgen.models import family, row_of
+
+    chosen = family(recipe.family)
+    of_numbers = data_kind_of(folder) != "text" and chosen.numbers is not None
+    return chosen.of_numbers() if of_numbers else row_of(recipe)
 
 
 def _family_arguments(row, given=None):

@@ -1,10 +1,11 @@
 """Folders that hold a model: entries of the zoo, and the runs of `tfgen train`."""
 
+import json
 import os
 from pathlib import Path
 
 from tfgen.errors import InputError
-from tfgen.models import RECIPE, WEIGHTS
+from tfgen.models import PROCESSOR, RECIPE, WEIGHTS
 
 RESULTS = "results.json"
 CARD = "README.md"
@@ -74,6 +75,23 @@ def is_run(path):
     path = Path(path)
     parts = ("checkpoints", "logs", "final")
     return (path / RECIPE).is_file() and any((path / part).is_dir() for part in parts)
+
+
+def data_kind_of(folder):
+    """Tells what the model of a folder is of, without building anything.
+
+    Returns:
+        `"text"`, `"series"`, `"strokes"` or `"audio"`. Of a file that is not as it should be,
+        opening the model tells what is wrong.
+    """
+    path = Path(folder) / PROCESSOR
+    if not path.is_file():
+        return "text"
+    try:
+        kind = json.loads(path.read_text("utf-8"))["config"]["kind"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "series"
+    return kind if kind in ("strokes", "audio") else "series"
 
 
 def has_weights(folder):

@@ -69,4 +69,28 @@ LAYERS = {
         "tfgen.layers.sinusoidal_embedding:SinusoidalEmbedding",
         "Sines and cosines of each position.",
     ),
+    "bivariate-mixture-head": LayerRow(
+        "tfgen.layers.bivariate_mixture_head:BivariateMixtureHead",
+        "A mixture of correlated Gaussians in the plane, for pen strokes.",
+    ),
+    "categorical-head": LayerRow(
+        "tfgen.layers.categorical_head:CategoricalHead",
+        "Categories beside the numbers, such as whether a pen is down.",
+    ),
+    "gaussian-mixture-head": LayerRow(
+        "tfgen.layers.gaussian_mixture_head:GaussianMixtureHead",
+        "A mixture of Gaussians, with or without correlations.",
+    ),
+    "quantized-head": LayerRow(
+        "tfgen.layers.quantized_head:QuantizedHead",
+        "Probabilities of equal bins between -1 and 1, for sound.",
+    ),
+    "regression-head": LayerRow(
+        "tfgen.layers.regression_head:RegressionHead",
+        "A mean for each feature, with normal noise of a constant size.",
+    ),
+    "student-t-head": LayerRow(
+        "tfgen.layers.student_t_head:StudentTHead",
+        "A Student-t distribution for each feature, for values with outliers.",
+    ),
 }

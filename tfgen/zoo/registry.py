@@ -10,6 +10,7 @@ from tfgen.names import normalise
 from tfgen.recipe import GenerationConfig, Recipe
 from tfgen.zoo.folders import (
     RECIPE,
+    data_kind_of,
     entries_in,
     has_weights,
     is_path,
@@ -39,6 +40,11 @@ class Item:
     @property
     def pretrained(self):
         return self.folder is not None and has_weights(self.folder)
+
+    @property
+    def data_kind(self):
+        """What an entry's or a run's model is of: `"text"`, `"series"`, `"strokes"`, `"audio"`."""
+        return None if self.folder is None else data_kind_of(self.folder)
 
     @property
     def summary(self):
@@ -126,7 +132,7 @@ def get(name_or_folder, weights=True, dtype=None, **overrides):
             keep them whole. For a layer, its dtype.
         **overrides: Arguments of the model or layer that differ from the recipe's or from the
             constructor's defaults; for a model also the defaults of its sampling, e.g.
-            `temperature`.
+            `temperature`. A family with a `head` is a model of numbers.
 
     Returns:
         A `tfgen.models.base.SequenceGenerator`, or a `keras.layers.Layer`.
@@ -156,7 +162,7 @@ def get(name_or_folder, weights=True, dtype=None, **overrides):
     else:
         model = models.load(item.folder, weights=weights, overrides=overrides)
     if dtype is not None:
-        model.quantize_weights(dtype)
+        _set_dtype(model, dtype)
     return model
 
 
@@ -275,9 +281,26 @@ def _require_free(name, new):
         raise InputError(f"The name '{name}' is taken: it is {article} {taken.kind} of the zoo")
 
 
+def _set_dtype(model, dtype):
+    if hasattr(model, "quantize_weights"):
+        model.quantize_weights(dtype)
+    elif dtype != "float32":
+        raise InputError(
+            f"dtype must be float32: smaller weights are for the transformer. Received: dtype={dtype!r}"
+        )
+
+
+def _arguments(item, overrides):
+    """Returns the arguments of the family's class that the overrides are for."""
+    from tfgen.models import row_of
+
+    head = {"head": overrides["head"]} if overrides.get("head") is not None else {}
+    return row_of(Recipe(item.name, head)).arguments()
+
+
 def _family_recipe(item, overrides):
     """Returns the recipe of a new model: a family with its arguments and sampling defaults."""
-    arguments = item.row.arguments()
+    arguments = _arguments(item, overrides)
     sampling = GenerationConfig.__dataclass_fields__
     generation = {
         key: value for key, value in overrides.items() if key in sampling and key not in arguments
@@ -289,4 +312,11 @@ def _family_recipe(item, overrides):
         # A recipe cannot hold None; an argument whose default is None has it without being named.
         and not (value is None and key in arguments and arguments[key].default is None)
     }
+    if item.row.numbers is not None:
+        for key in model.keys() - arguments.keys():
+            if key in item.row.of_numbers().arguments():
+                raise InputError(
+                    f"'{key}' is for models of numbers: give '{item.name}' a head as well, e.g. "
+                    f"head='gaussian_mixture'. Received: {key}={model[key]!r}"
+                )
     return Recipe(item.name, model, generation=GenerationConfig(**generation))

@@ -1,0 +1,158 @@
+"""DeepAR as GluonTS has it in PyTorch, trained here: `pip install gluonts[torch]`.
+
+Salinas et al., arXiv:1704.04110: each variable of each series is a series of its own with a learnt
+embedding, recurrent layers read lagged values and features of the time, and a Student-t
+distribution is drawn from step by step. Lags, features and training are GluonTS' own for the
+frequency; what is chosen here is said at the constants and in `_estimator`.
+"""
+
+import logging
+import random
+import tempfile
+import time
+import warnings
+
+warnings.filterwarnings("ignore")
+
+import lightning.pytorch as lightning  # noqa: E402
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+import torch  # noqa: E402
+from gluonts.torch.model.deepar import DeepAREstimator  # noqa: E402
+
+FREQUENCIES = {60: "min", 3600: "h", 86400: "D"}  # by seconds
+LAYERS = 2
+# Its products are small: on a machine that does other things too, more threads mostly wait.
+THREADS = 1
+# Every so manieth origin tells which epoch is the best.
+VALIDATE_EVERY = 5
+LARGEST = 4096  # units
+
+
+class _Losses(lightning.Callback):
+    """The loss on the windows for validation after each epoch."""
+
+    def __init__(self):
+        self.losses = []
+
+    def on_validation_end(self, trainer, module):
+        if not trainer.sanity_checking:
+            self.losses.append(float(trainer.callback_metrics["val_loss"]))
+
+
+def forecast(task, parameters, num_samples, epochs, seed, batches=50):
+    """Trains DeepAR on the part to learn from, and draws from every origin.
+
+    It gets the variables standardised by the training data, so that its scaling by the mean sees no
+    large offsets, and skewed ones as log(1 + x). It sees all that was before an origin, of which it
+    reads the context and the lags. The weights are those of the epoch that is the best on windows
+    of the part held out, which favours it.
+
+    Args:
+        task: A `ForecastTask`.
+        parameters: How many weights it is to have; it comes as near as its width allows.
+        num_samples: Samples from each origin.
+        epochs: Epochs of so many `batches` of 32 windows.
+        seed: Integer.
+        batches: See above; 50 is GluonTS' number.
+
+    Returns:
+        `(samples, parameters, note)`: samples float32 `(origins, num_samples, horizon, variables)`
+        in the data's units.
+    """
+    for name in ("lightning.pytorch", "lightning", "gluonts"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    torch.set_num_threads(THREADS)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    scale, unscale = task.scaler()
+    scaled = [scale(values) for values in task.values]
+    losses = _Losses()
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = {
+            "max_epochs": epochs,
+            "accelerator": "cpu",
+            "callbacks": [losses],
+            "default_root_dir": folder,
+            "enable_model_summary": False,
+            "enable_progress_bar": False,
+            "logger": False,
+        }
+        units = units_for(task, parameters)
+        own = {
+            "num_parallel_samples": num_samples,
+            "num_batches_per_epoch": batches,
+            "trainer_kwargs": trainer,
+        }
+        estimator = _estimator(task, units, **own)
+        training = [
+            _entry(task, scaled, series, variable, task.edges[series])
+            for series in range(len(task.ids))
+            for variable in range(len(task.names))
+        ]
+        chosen = task.origins[:: min(VALIDATE_EVERY, len(task.origins))]
+        validation = list(_entries(task, scaled, chosen, task.horizon))
+        predictor = estimator.train(training, validation, cache_data=True)
+    seconds = time.perf_counter() - begun
+    drawn = predictor.predict(list(_entries(task, scaled, task.origins)), num_samples=num_samples)
+    samples = np.stack([each.samples for each in drawn])  # (origins * variables, samples, horizon)
+    samples = samples.reshape(len(task.origins), len(task.names), num_samples, task.horizon)
+    samples = unscale(np.moveaxis(samples, 1, -1)).astype(np.float32)
+    best = int(np.argmin(losses.losses)) + 1
+    note = (
+        f"GluonTS' DeepAREstimator, {LAYERS} x {units} units, epoch {best} of {epochs}, "
+        f"{seconds:.0f} s of training"
+    )
+    return samples, count_parameters(estimator), note
+
+
+def units_for(task, parameters):
+    """The width of the layers whose number of weights is nearest to `parameters`."""
+    low, high = 1, LARGEST
+    while low < high:  # the first that has so many
+        middle = (low + high) // 2
+        if count_parameters(_estimator(task, middle)) < parameters:
+            low = middle + 1
+        else:
+            high = middle
+    candidates = [units for units in (low - 1, low) if units]
+    return min(
+        candidates,
+        key=lambda units: abs(count_parameters(_estimator(task, units)) - parameters),
+    )
+
+
+def count_parameters(estimator):
+    """Number of weights of what an estimator trains."""
+    return sum(weight.numel() for weight in estimator.create_lightning_module().parameters())
+
+
+def _estimator(task, units, **own):
+    return DeepAREstimator(
+        freq=FREQUENCIES[task.step],
+        prediction_length=task.horizon,
+        context_length=task.context,
+        num_layers=LAYERS,
+        hidden_size=units,
+        num_feat_static_cat=1,
+        cardinality=[len(task.ids) * len(task.names)],
+        **own,
+    )
+
+
+def _entries(task, scaled, origins, beyond=0):
+    """One series for each origin and variable, up to the origin or so many positions further."""
+    for series, origin in origins:
+        for variable in range(len(task.names)):
+            yield _entry(task, scaled, series, variable, origin + beyond)
+
+
+def _entry(task, scaled, series, variable, end):
+    start = pd.Timestamp(task.starts[series], unit="s")
+    return {
+        "start": pd.Period(start, freq=FREQUENCIES[task.step]),
+        "target": scaled[series][:end, variable],
+        "feat_static_cat": np.array([series * len(task.names) + variable]),
+    }

@@ -1,0 +1,239 @@
+"""SequenceWindows: batches of sequences that are a function of the seed and of their number."""
+
+import numpy as np
+import pytest
+
+from tfgen.data.sequence_windows import SequenceWindows
+from tfgen.data.sequences import Feature, Sequences
+from tfgen.errors import InputError
+
+NAN = np.nan
+
+
+def make(*lengths, features=2, ends=False, **fields):
+    """Sequences whose first feature is `100 * number + position`, and whose second is half that."""
+    values = [
+        (100 * number + np.arange(length, dtype=np.float32))[:, None]
+        / np.float32(1 + np.arange(features))
+        for number, length in enumerate(lengths)
+    ]
+    names = tuple(Feature(f"x{number}") for number in range(features))
+    ids = [str(number) for number in range(len(lengths))]
+    return Sequences("made", "series", names, values, ids, ends=ends, **fields)
+
+
+def epoch(windows, number=0):
+    """The batches of an epoch as one dict."""
+    steps = range(number * windows.steps_per_epoch, (number + 1) * windows.steps_per_epoch)
+    batches = [windows.batch(k) for k in steps]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def starts_of(windows, number=0):
+    """First values of an epoch's windows, sorted."""
+    return sorted(epoch(windows, number)["values"][:, 0, 0].astype(int).tolist())
+
+
+def test_a_batch_is_a_function_of_the_seed_and_its_number():
+    data = make(40, 3, 25, 11)
+    one, two = SequenceWindows(data, 5, 3, seed=3), SequenceWindows(data, 5, 3, seed=3)
+    numbers = list(range(3 * one.steps_per_epoch))
+    batches = {k: one.batch(k) for k in numbers}
+    for k in np.random.default_rng(0).permutation(numbers):
+        again = two.batch(k)
+        assert list(again) == list(batches[k])
+        for name, part in again.items():
+            np.testing.assert_array_equal(part, batches[k][name])
+
+
+def test_the_batches_of_a_seed_never_change():
+    # A run that is resumed by a later version sees the data that it would have seen.
+    windows = SequenceWindows(make(40, 3, 25), 5, 2, seed=1)
+    found = [windows.batch(k)["values"][:, 0, 0].tolist() for k in (0, 1, 20)]
+    assert found == [[32, 12], [203, 213], [205, 100]]
+
+
+def test_another_seed_gives_other_batches():
+    one, two = (SequenceWindows(make(99, 98), 5, 4, seed=seed) for seed in (0, 1))
+    assert (one.batch(0)["values"] != two.batch(0)["values"]).any()
+
+
+def test_a_short_sequence_is_one_window_padded_on_the_right():
+    times = [np.array([0, 60, 180]), np.array([7])]
+    known = [np.arange(6, dtype=np.float32).reshape(3, 2), np.float32([[8, 9]])]
+    data = make(
+        3, 1, times=times, known=known, known_names=("p", "q"), ends=True,
+        static=np.float32([[5], [6]]), static_names=("s",), labels=np.int32([1, 0]),
+        classes=("u", "v"),
+    )  # fmt: skip
+    batch = epoch(SequenceWindows(data, 5, 2, drop_remainder=False))
+    expected = [[0, 1, 2, NAN, NAN], [100, NAN, NAN, NAN, NAN]]
+    np.testing.assert_array_equal(batch["values"][:, :, 0], expected)
+    np.testing.assert_array_equal(batch["values"][:, :, 1], np.array(expected) / 2)
+    np.testing.assert_array_equal(batch["valid"], ~np.isnan(expected))
+    # The times go on by the last step; a single row by the usual step of the data, 90.
+    assert batch["times"].tolist() == [[0, 60, 180, 300, 420], [7, 97, 187, 277, 367]]
+    assert batch["known"][0].tolist() == [[0, 1], [2, 3], [4, 5], [4, 5], [4, 5]]
+    assert batch["known"][1].tolist() == [[8, 9]] * 5
+    assert batch["static"].tolist() == [[5], [6]] and batch["label"].tolist() == [1, 0]
+    assert batch["last"].tolist() == [[False] * 2 + [True] + [False] * 2, [True] + [False] * 4]
+    types = {name: str(part.dtype) for name, part in batch.items()}
+    assert types == {
+        "values": "float32", "valid": "bool", "scale": "float32", "last": "bool",
+        "times": "int64", "known": "float32", "static": "float32", "label": "int32",
+    }  # fmt: skip
+    assert data.values[0][2, 0] == 2 and len(data.values[0]) == 3  # the data is as it was
+
+
+def test_what_the_data_has_not_is_not_in_a_batch():
+    batch = SequenceWindows(make(9), 5, 1).batch(0)
+    assert set(batch) == {"values", "valid", "scale", "last"}
+    assert not batch["last"].any()  # no sequence ends
+
+
+def test_the_end_of_a_sequence_is_marked_wherever_it_lies():
+    data = make(10, 4, ends=True)
+    for drop_remainder in (False, True):
+        windows = SequenceWindows(data, 4, 1, drop_remainder=drop_remainder)
+        for number in range(20):
+            batch = epoch(windows, number)
+            np.testing.assert_array_equal(
+                batch["last"], np.isin(batch["values"][:, :, 0], [9, 103]) & batch["valid"]
+            )
+
+
+def test_in_order_every_position_comes_once():
+    data = make(10, 3, 4, 1)
+    windows = SequenceWindows(data, 4, 2, drop_remainder=False)
+    batch = epoch(windows)
+    assert batch["values"][:, 0, 0].tolist() == [0, 4, 8, 100, 200, 300]
+    seen = batch["values"][batch["valid"]]
+    np.testing.assert_array_equal(seen, np.concatenate(data.values))
+    assert np.isnan(batch["values"][~batch["valid"]]).all()
+    windows = SequenceWindows(data, 4, 4, drop_remainder=False)
+    assert [len(windows.batch(k)["values"]) for k in range(4)] == [4, 2, 4, 2]
+
+
+@pytest.mark.parametrize("length", [5, 6, 9, 10, 11, 14, 15, 23])
+def test_over_the_epochs_every_start_occurs(length):
+    windows = SequenceWindows(make(length), 5, 1)
+    seen = set()
+    for number in range(200):
+        batch = epoch(windows, number)
+        assert batch["valid"].all() and (np.diff(batch["values"][..., 0]) == 1).all()
+        starts = starts_of(windows, number)
+        assert (np.diff(starts) == 5).all()  # side by side
+        seen.update(starts)
+    assert seen == set(range(length - 4))
+
+
+def test_each_sequence_is_cut_at_an_offset_of_its_own():
+    windows = SequenceWindows(make(50, 50, 50), 10, 1)
+    assert any(len({start % 100 for start in starts_of(windows, e)[::4]}) > 1 for e in range(5))
+
+
+def test_epochs_differ_in_order_and_hold_as_many_windows():
+    windows = SequenceWindows(make(5, 5, 5, 5, 5, 5, 5), 5, 2)
+    assert windows.steps_per_epoch == 3
+    orders = [tuple(epoch(windows, e)["values"][:, 0, 0].tolist()) for e in range(4)]
+    assert len(set(orders)) == 4
+    assert all(len(set(order)) == 6 for order in orders)
+    assert [windows.starts_epoch(k) for k in range(7)] == [True, False, False] * 2 + [True]
+
+
+@pytest.mark.parametrize("drop_remainder", [True, False])
+def test_windows_without_a_value_are_left_out(drop_remainder):
+    data = make(60, 4, 4)
+    data.values[0][20:40] = NAN
+    data.values[0][:, 1] = NAN
+    data.values[1][:] = NAN
+    windows = SequenceWindows(data, 5, 1, drop_remainder=drop_remainder)
+    for number in range(50):
+        batch = epoch(windows, number)
+        assert not np.isnan(batch["values"]).all(axis=(1, 2)).any()
+    if drop_remainder:
+        # 60 - 20 positions, and one window less for the offset; and the third sequence.
+        assert windows.steps_per_epoch == 8
+    else:
+        firsts = batch["values"][:, 0, 0].tolist()
+        assert firsts == [0, 5, 10, 15, 40, 45, 50, 55, 200]
+
+
+def test_batches_are_full_whatever_the_gaps():
+    data = make(60, 3)
+    # At some offsets the first six positions take two windows, at others one.
+    data.values[0][6:57] = NAN
+    windows = SequenceWindows(data, 5, 3)
+    for k in range(60):
+        batch = windows.batch(k)["values"]
+        assert len(batch) == 3 and not np.isnan(batch).all(axis=(1, 2)).any()
+
+
+def test_a_long_sequence_may_hold_little_at_its_ends():
+    data = make(100)
+    data.values[0][:71] = NAN
+    data.values[0][72:] = NAN
+    windows = SequenceWindows(data, 5, 1)
+    assert windows.steps_per_epoch == 1
+    for number in range(30):
+        assert 71 in epoch(windows, number)["values"][0, :, 0]
+    data.values[0][10], data.values[0][90] = 1, 2
+    windows = SequenceWindows(data, 5, 1)
+    assert all((epoch(windows, e)["values"] > 0).any() for e in range(30))
+
+
+def test_the_scale_is_of_the_whole_sequence():
+    data = make(8, 2, 3, features=3)
+    values = np.array([[1, -3, NAN, NAN, 5, 1, 0, 0]]).T * [1, 0, 1]
+    data.values[0] = values.astype(np.float32)
+    data.values[1] = np.float32([[2, NAN, 1], [2, NAN, 0]])
+    data.features = (Feature("a"), Feature("b"), Feature("c", ("u", "v")))
+    batch = epoch(SequenceWindows(data, 4, 1, drop_remainder=False))
+    np.testing.assert_allclose(batch["scale"][:2], [[10 / 6, 1, 1]] * 2)
+    np.testing.assert_allclose(batch["scale"][2], [2, 1, 1])
+    np.testing.assert_allclose(batch["scale"][3], [201, 201 / 2, 1])
+
+
+@pytest.mark.parametrize("drop_remainder", [True, False])
+@pytest.mark.parametrize("start", [0, 3])
+def test_a_dataset_starts_anywhere(drop_remainder, start):
+    data = make(23, 3, labels=np.int32([0, 1]), times=[np.arange(23), np.arange(3)])
+    windows = SequenceWindows(data, 5, 2, 7, drop_remainder)
+    seen = list(windows.dataset(start).take(6).as_numpy_iterator())
+    assert [int(k) for k, _ in seen] == list(range(start, start + 6))
+    for k, batch in seen:
+        expected = SequenceWindows(data, 5, 2, 7, drop_remainder).batch(k)
+        assert set(batch) == set(expected)
+        for name, part in expected.items():
+            assert batch[name].dtype == part.dtype
+            np.testing.assert_array_equal(batch[name], part)
+    _, spec = windows.dataset().element_spec
+    size = 2 if drop_remainder else None
+    assert spec["values"].shape.as_list() == [size, 5, 2]
+    assert spec["label"].shape.as_list() == [size]
+
+
+def test_the_number_of_positions():
+    windows = SequenceWindows(make(23, 3), 5, 2)
+    assert windows.positions == 26 and windows.window == 5 and windows.batch_size == 2
+
+
+def test_too_little_data_is_refused():
+    data = make(23, 3)
+    SequenceWindows(data, 5, 4)
+    message = "26 positions in 2 sequences make 4 windows of 5 .* where a batch takes 5"
+    with pytest.raises(InputError, match=message) as error:
+        SequenceWindows(data, 5, 5)
+    assert "\n" not in str(error.value)
+    SequenceWindows(data, 5, 99, drop_remainder=False)
+    for empty in (make(), make(3)):
+        for values in empty.values:
+            values[:] = NAN
+        with pytest.raises(InputError, match="make 0 windows"):
+            SequenceWindows(empty, 5, 1, drop_remainder=False)
+
+
+@pytest.mark.parametrize(("name", "value"), [("window", 0), ("batch_size", 0), ("seed", -1)])
+def test_an_argument_out_of_range_is_refused(name, value):
+    with pytest.raises(InputError, match=f"Received: {name}={value}$"):
+        SequenceWindows(make(9), **{"window": 7, "batch_size": 1, name: value})

@@ -1,0 +1,449 @@
+"""Tables: what is a number, a category and a time, and what is wrong with a file."""
+
+import csv
+import datetime
+import gzip
+import lzma
+import random
+import sys
+
+import numpy as np
+import pytest
+
+from tfgen.data import tables
+from tfgen.data.tables import NO_TIME, Column, Table, Times, read_tables
+from tfgen.errors import InputError
+
+NAN = float("nan")
+
+
+def write(path, content):
+    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    return path
+
+
+def read(*paths, is_time=lambda name: name == "time", **arguments):
+    table = Table(lambda name: True, is_time, **arguments)
+    read_tables(paths, table)
+    return table
+
+
+def numbers(table):
+    return {name: column.numbers().tolist() for name, column in table.columns.items()}
+
+
+def refused(*paths, **arguments):
+    with pytest.raises(InputError) as error:
+        read(*paths, **arguments)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# Cells
+
+
+def test_cells_are_numbers_missing_or_faults():
+    column = Column()
+    column.add_texts([" 1 ", "", "NA", "nan", "NULL", "-2.5e3", "N/A", None, "+.5", "007"])
+    column.add_texts(["1_000", "inf", "-Infinity", "1e39", "1e999", "abc", "3"])
+    expected = [1, NAN, NAN, NAN, NAN, -2500, NAN, NAN, 0.5, 7] + [NAN] * 6 + [3]
+    np.testing.assert_array_equal(column.numbers(), expected)
+    assert column.faults == {"is no number": [2, 10, "1_000"], "is not finite": [4, 11, "inf"]}
+    assert not column.is_text()
+
+
+def test_a_column_is_text_if_most_cells_are_no_numbers():
+    for texts, expected in ((3, True), (2, False), (1, False)):
+        column = Column()
+        column.add_texts(["1", "2", *["x"] * texts, "", "nan"])
+        assert column.is_text() == expected
+
+
+def test_numbers_of_an_array_count_against_texts():
+    column = Column()
+    column.add_numbers(np.array([1, 2, 3]))
+    column.add_texts(["x", "y"])
+    assert not column.is_text()
+    column.add_numbers(np.array([np.nan]))
+    column.add_texts(["x", "y"])
+    assert column.is_text()
+
+
+def test_levels_are_sorted_and_those_that_occur():
+    column = Column()
+    column.add_texts(["b", "", "a", "c", "b"])
+    assert column.categories(np.arange(5))[0] == ("a", "b", "c")
+    levels, codes = column.categories(np.array([0, 1, 3]))
+    assert levels == ("b", "c") and codes.tolist() == [0, -1, 1]
+
+
+def test_levels_that_are_numbers_are_sorted_as_numbers():
+    column = Column()
+    column.add_texts(["10", "9", "-1", "10"])
+    levels, codes = column.categories(np.arange(4))
+    assert levels == ("-1", "9", "10") and codes.tolist() == [2, 1, 0, 2]
+
+
+def test_numbers_of_an_array_have_levels_too():
+    column = Column()
+    column.add_numbers(np.array([3.0, np.nan, 0.5]))
+    column.add_numbers(np.array([10, 3], np.int32))
+    column.add_numbers(np.array([True]))
+    levels, codes = column.categories(np.arange(6))
+    assert levels == ("0.5", "1", "3", "10") and codes.tolist() == [2, -1, 0, 3, 2, 1]
+    assert column.numbers()[[0, 2, 3, 4, 5]].tolist() == [3, 0.5, 10, 3, 1]
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_column_tells_only_so_many_texts_apart(as_text):
+    for count in (tables.MAX_LEVELS, tables.MAX_LEVELS + 1):
+        few, every = Column(), Column(limit=None)
+        for column in (few, every):
+            for value in range(count):
+                if as_text:
+                    column.add_texts([f"{value}"])
+                else:
+                    column.add_numbers(np.array([value]))
+        assert few.has_few_levels() == (count == tables.MAX_LEVELS)
+        assert len(every.categories(np.arange(count))[0]) == count
+        assert few.numbers().tolist() == list(range(count))
+
+
+def test_large_whole_numbers_stay_apart_as_names():
+    column = Column()
+    column.add_numbers(np.array([2**60 + 1, 2**60]))
+    assert column.categories(np.arange(2))[0] == (str(2**60), str(2**60 + 1))
+
+
+def test_infinite_numbers_of_an_array_are_counted():
+    column = Column()
+    column.add_numbers(np.array([1.0, np.inf, 1e300, -np.inf]))
+    np.testing.assert_array_equal(column.numbers(), [1, NAN, NAN, NAN])
+    assert column.faults == {"is not finite": [3, 1, "inf"]}
+
+
+# Times
+
+
+def stamps(*cells, **arguments):
+    times = Times()
+    for cell in cells:
+        times.add_texts([cell])
+    found = times.microseconds(**arguments).tolist()
+    return [None if stamp == NO_TIME else stamp / 1e6 for stamp in found]
+
+
+def seconds(*arguments, zone=datetime.UTC):
+    return datetime.datetime(*arguments, tzinfo=zone).timestamp()
+
+
+def test_iso_times_are_seconds_in_utc():
+    assert stamps("2013-01-31") == [seconds(2013, 1, 31)]
+    assert stamps(" 2013-01-31 12:00 ") == [seconds(2013, 1, 31, 12)]
+    assert stamps("2013-01-31T12:00:00Z") == [seconds(2013, 1, 31, 12)]
+    assert stamps("2013-01-31 12:00:00 UTC") == [seconds(2013, 1, 31, 12)]
+    assert stamps("2013-01-31T12:00:00+05:30") == [seconds(2013, 1, 31, 6, 30)]
+    assert stamps("2013-01-31T12:00:00.25") == [seconds(2013, 1, 31, 12) + 0.25]
+    assert stamps("1901-01-01") == [seconds(1901, 1, 1)]
+    assert stamps("20130131", "20130201") == [seconds(2013, 1, 31), seconds(2013, 2, 1)]
+
+
+def test_what_is_no_time_is_none():
+    texts = ["2013-13-01", "", "NA", "31/01/2013", "noon", "2013-01-31"]
+    assert stamps(*texts) == [None] * 5 + [seconds(2013, 1, 31)]
+
+
+@pytest.mark.parametrize("scale", [1, 1e3, 1e6, 1e9])
+def test_epochs_are_of_the_unit_that_their_size_tells(scale):
+    second = 1359633600
+    cells = [f"{round(second * scale)}", "x", f"{round((second + 60) * scale)}"]
+    assert stamps(*cells) == [second, None, second + 60]
+    times = Times()
+    times.add_numbers(np.array([second, second + 60]) * int(scale))
+    assert (times.microseconds() / 1e6).tolist() == [second, second + 60]
+
+
+def test_a_counter_is_time_only_if_somebody_says_so():
+    assert stamps("0", "1", "2.5") == [0, 1, 2.5]
+    assert stamps("0", "1", "2.5", plausible=True) == [None] * 3
+    assert stamps("1359633600", plausible=True) == [1359633600]
+
+
+def test_times_are_what_most_cells_are():
+    assert stamps("2013-01-31", "2013-02-01", "5") == [
+        seconds(2013, 1, 31),
+        seconds(2013, 2, 1),
+        None,
+    ]
+    assert stamps("7", "8", "2013-01-31") == [7, 8, None]
+
+
+# CSV and TSV
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_csv_file(tmp_path, suffix, ends, mark):
+    text = mark + ends.join(['"a", b ', "1,x", '2,"x, ""y"""', ""])
+    pack = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[suffix]
+    table = read(write(tmp_path / f"one.two.csv{suffix}", pack(text.encode())))
+    assert table.names == ["a", "b"] and table.rows == 2 and table.parts == ["one"]
+    assert table.columns["a"].numbers().tolist() == [1, 2]
+    assert table.columns["b"].categories(np.arange(2))[0] == ("x", 'x, "y"')
+    assert not table.report.dropped
+
+
+def test_a_tsv_file_with_commas(tmp_path):
+    table = read(write(tmp_path / "a.TSV", "a\tb,c\n1\t2\n"))
+    assert numbers(table) == {"a": [1], "b,c": [2]}
+
+
+def test_semicolons_separate_where_they_separate_the_header(tmp_path):
+    table = read(write(tmp_path / "a.csv", "a;b, in m;c\n1,5;2.5;-3,25e1\n1;,5;x\n"))
+    found = numbers(table)
+    assert found["a"] == [1.5, 1] and found["b, in m"] == [2.5, 0.5] and found["c"][0] == -32.5
+    # With commas between the fields, 1,5 in quotes is no number.
+    table = read(write(tmp_path / "b.csv", 'a,"x;y;z;w"\n"1,5",2\n3,4\n'))
+    np.testing.assert_array_equal(numbers(table)["a"], [NAN, 3])
+
+
+def test_rows_of_another_length_are_dropped_and_counted(tmp_path):
+    path = write(tmp_path / "a.csv", 'a,b\n1,2\n3\n4,5,6\n\n"7",8\n9,"10\n11,12\n')
+    table = read(path)
+    assert numbers(table) == {"a": [1, 7], "b": [2, 8]}
+    assert table.report.dropped == {
+        "the row has fewer fields than the header": [1, f"{path}:3"],
+        "the row has more fields than the header": [1, f"{path}:4"],
+        "the line is empty": [1, f"{path}:5"],
+        "a quote is left open": [1, f"{path}:7"],
+    }
+    assert table.where(1) == f"{path}:6"
+
+
+def test_a_row_of_several_lines_is_where_it_begins(tmp_path):
+    path = write(tmp_path / "a.csv", 'a,b\n"1\n",2\n3,4\n')
+    assert [read(path).where(row) for row in (0, 1)] == [f"{path}:2", f"{path}:4"]
+
+
+def test_random_tables_are_read_as_csv_reads_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_ROWS", 3)
+    rng = random.Random(0)
+    for trial in range(30):
+        cells = ["", "1", "2.5", "x", 'a"b', "c,d", "e\nf", "nan", "-7"]
+        rows = [rng.choices(cells, k=3) for _ in range(rng.randint(1, 10))]
+        path = tmp_path / f"{trial}.csv"
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["a", "b", "c"], *rows])
+        table = read(path)
+        for place, column in enumerate(table.columns.values()):
+            levels, codes = column.categories(np.arange(len(rows)))
+            found = ["" if code < 0 else levels[code] for code in codes]
+            assert found == [row[place] if row[place] != "nan" else "" for row in rows]
+
+
+@pytest.mark.parametrize("content", ["", "\ufeff", "\n\n1,2\n"])
+def test_an_empty_file(tmp_path, content):
+    assert "is empty: a table begins with" in refused(write(tmp_path / "a.csv", content))
+
+
+def test_a_header_only(tmp_path):
+    path = write(tmp_path / "a.csv", "a,b\n")
+    assert refused(path) == f"There is no row in {path}"
+    path = write(tmp_path / "a.csv", "a,b\n1\n")
+    assert refused(path).endswith(
+        f": 1 x the row has fewer fields than the header (first: {path}:2)"
+    )
+
+
+def test_no_header(tmp_path):
+    message = refused(write(tmp_path / "a.csv", "1.5,2\n3,4\n"))
+    assert "has no header" in message and message.endswith("Received: 1.5,2")
+
+
+def test_a_name_twice(tmp_path):
+    assert "two columns of the name 'b'" in refused(write(tmp_path / "a.csv", "b,a, b\n1,2,3\n"))
+
+
+def test_a_column_without_a_name(tmp_path):
+    table = read(
+        write(tmp_path / "a.csv", ",a,\n2013-01-31,1,7\n"), is_time=lambda name: name == ""
+    )
+    assert table.unnamed == 2 and table.names == ["a"] and list(table.columns) == ["a"]
+    assert table.times[""].microseconds().tolist() == [seconds(2013, 1, 31) * 1e6]
+
+
+def test_not_utf_8(tmp_path):
+    message = refused(write(tmp_path / "a.csv", "a,b\n1,é\n".encode("latin-1")))
+    assert "is not UTF-8: line 2" in message
+    assert "UTF-16" in refused(write(tmp_path / "a.csv", "a,b\n1,2\n".encode("utf-16")))
+    assert "binary" in refused(write(tmp_path / "a.csv", b"a,b\n1,\0\n"))
+    assert "damaged" in refused(
+        write(tmp_path / "a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:-9])
+    )
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.xlsx", "a.jsonl"])
+def test_a_wrong_suffix(tmp_path, name):
+    message = refused(write(tmp_path / name, "a,b\n1,2\n"))
+    assert "its suffix must be one of .csv, .tsv, .parquet, .npz" in message
+
+
+def test_an_unknown_column_has_near_matches(tmp_path):
+    path = write(tmp_path / "a.csv", "temp,humid\n1,2\n")
+    message = refused(path, roles={"tmp": "data.columns"})
+    assert f"column of {path}, asked for by data.columns, 'tmp'. Did you mean 'temp'?" in message
+
+
+def test_only_what_is_wanted_is_kept(tmp_path):
+    path = write(tmp_path / "a.csv", "a,b,time\n1,2,3\n")
+    table = Table(lambda name: name == "b", lambda name: name == "time")
+    read_tables([path], table)
+    assert list(table.columns) == ["b"] and list(table.times) == ["time"]
+    assert table.names == ["a", "b", "time"]
+
+
+def test_several_files_are_parts_of_one_table(tmp_path):
+    one = write(tmp_path / "one.csv", "a,b\n1,2\n3,4\n")
+    two = write(tmp_path / "two.tsv", "b\ta\n6\t5\n")
+    table = read(one, two)
+    assert numbers(table) == {"a": [1, 3, 5], "b": [2, 4, 6]}
+    assert table.parts == ["one", "two"] and table.part_numbers().tolist() == [0, 0, 1]
+    assert [table.where(row) for row in range(3)] == [f"{one}:2", f"{one}:3", f"{two}:2"]
+    three = write(tmp_path / "three.csv", "a,c\n1,2\n")
+    message = refused(one, three)
+    assert f"{three} has no column 'b', unlike {one}" in message
+
+
+# Parquet
+
+
+def parquet(path, frame):
+    frame.to_parquet(path)
+    return path
+
+
+def test_a_parquet_file(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame(
+        {
+            "whole": [1, 2, 3],
+            "gaps": pandas.array([1, None, 3], "Int64"),
+            "number": [1.5, None, float("inf")],
+            "flag": [True, False, True],
+            "text": ["b", None, "a"],
+            "kind": pandas.Categorical(["u", "v", "u"]),
+            "time": pandas.to_datetime(["2013-01-31 12:00", None, "2013-02-01 00:00"]),
+            "zoned": pandas.to_datetime(["2013-01-31 12:00"] * 3).tz_localize("Asia/Tokyo"),
+            "list": [[1], [2], [3]],
+        }
+    )
+    frame["day"] = [datetime.date(2013, 1, 31)] * 3
+    path = parquet(tmp_path / "a.parquet", frame)
+    table = read(path, is_time=lambda name: name in ("time", "zoned", "day"))
+    found = {name: column.numbers() for name, column in table.columns.items()}
+    np.testing.assert_array_equal(found["whole"], [1, 2, 3])
+    np.testing.assert_array_equal(found["gaps"], [1, NAN, 3])
+    np.testing.assert_array_equal(found["number"], [1.5, NAN, NAN])
+    np.testing.assert_array_equal(found["flag"], [1, 0, 1])
+    np.testing.assert_array_equal(found["list"], [NAN] * 3)
+    assert table.columns["number"].faults == {"is not finite": [1, 2, "inf"]}
+    assert table.columns["text"].categories(np.arange(3))[0] == ("a", "b")
+    assert table.columns["kind"].categories(np.arange(3))[1].tolist() == [0, 1, 0]
+    times = {name: column.microseconds().tolist() for name, column in table.times.items()}
+    noon = seconds(2013, 1, 31, 12) * 1e6
+    assert times["time"] == [noon, NO_TIME, seconds(2013, 2, 1) * 1e6]
+    assert times["zoned"] == [noon - 9 * 3600e6] * 3
+    assert times["day"] == [seconds(2013, 1, 31) * 1e6] * 3
+    assert table.where(2) == f"{path}, row 2"
+
+
+def test_the_index_of_a_frame_has_no_name(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame({"a": [1.0]}, index=pandas.to_datetime(["2013-01-31"]))
+    path = parquet(tmp_path / "a.parquet", frame)
+    table = read(path, is_time=lambda name: name == "")
+    assert table.times[""].microseconds().tolist() == [seconds(2013, 1, 31) * 1e6]
+
+
+def test_a_broken_parquet_file(tmp_path):
+    pytest.importorskip("pyarrow")
+    assert "cannot be read as Parquet" in refused(write(tmp_path / "a.parquet", b"PAR1 nothing"))
+
+
+def test_parquet_without_its_package_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    message = refused(write(tmp_path / "a.parquet", b""))
+    assert message.endswith("Parquet files need pyarrow: pip install 'tfgen[data]'")
+
+
+# NPZ
+
+
+def npz(path, **arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+def test_an_archive_of_one_sequence(tmp_path):
+    path = npz(tmp_path / "a.npz", x=[[1.0, 2], [3, np.nan]], time=[10, 20], odd=[1, 2, 3], one=5)
+    table = read(path)
+    np.testing.assert_array_equal(numbers(table)["x0"], [1, 3])
+    np.testing.assert_array_equal(numbers(table)["x1"], [2, NAN])
+    assert table.times["time"].microseconds().tolist() == [10e6, 20e6]
+    assert table.parts == ["a"] and "odd" not in table.columns
+    assert table.report.dropped == {
+        "an array of 1 axis is not of length 2": [1, f"{path}: 'odd'"],
+        "a single value is no column": [1, f"{path}: 'one'"],
+    }
+
+
+def test_an_archive_of_many_sequences(tmp_path):
+    values = np.arange(12).reshape(2, 3, 2)
+    path = npz(tmp_path / "a.npz", x=values, label=np.array(["u", "v"]))
+    table = read(path)
+    assert numbers(table)["x1"] == [1, 3, 5, 7, 9, 11]
+    assert table.parts == ["0", "1"] and table.part_numbers().tolist() == [0, 0, 0, 1, 1, 1]
+    assert table.columns["label"].categories(np.arange(6))[1].tolist() == [0, 0, 0, 1, 1, 1]
+    assert table.where(4) == f"{path}, 1, row 1"
+
+
+def test_an_archive_of_sequences_of_their_own_lengths(tmp_path):
+    path = npz(tmp_path / "a.npz", u=np.ones([2, 1]), v=np.zeros([3, 1]), c=[7, 8])
+    table = read(path)
+    assert numbers(table) == {"x0": [1, 1, 0, 0, 0], "c": [7, 7, 8, 8, 8]}
+    assert table.parts == ["u", "v"]
+
+
+def test_an_archive_of_columns(tmp_path):
+    days = np.array(["2013-01-31", "NaT"], "M8[D]")
+    path = npz(tmp_path / "a.npz", a=np.float16([1, 2]), b=np.array(["x", ""]), time=days)
+    table = read(path)
+    assert table.columns["a"].numbers().tolist() == [1, 2]
+    assert table.columns["b"].categories(np.arange(2))[1].tolist() == [0, -1]
+    assert table.times["time"].microseconds().tolist() == [seconds(2013, 1, 31) * 1e6, NO_TIME]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": [1, 2], "b": [1]}, "must be of one length. Received: {'a': 2, 'b': 1}"),
+        ({"a": np.ones([1, 1, 1, 1])}, r"Received: {'a': \(1, 1, 1, 1\)}"),
+        ({"a": np.ones([1, 2]), "b": np.ones([1, 3])}, "must hold one array"),
+        ({"a": np.ones([1, 1, 2]), "b": np.ones([1, 2])}, "must hold one array"),
+        ({"a": [1j]}, "an array of complex128"),
+        ({"a": np.array([{}], object)}, "Python objects, which only pickle reads"),
+        ({"a": np.ones([2, 1]), "x0": [1, 2]}, "'x0' is also the name of a feature"),
+        ({"a": np.ones([0, 2])}, "There is no row"),
+        ({}, "must hold one array"),
+    ],
+)
+def test_archives_that_are_no_table(tmp_path, arrays, message):
+    with pytest.raises(InputError, match=message):
+        read(npz(tmp_path / "a.npz", **arrays))
+
+
+def test_a_broken_archive(tmp_path):
+    assert "is no NumPy archive" in refused(write(tmp_path / "a.npz", b"PK\x03\x04 nothing"))

@@ -1,0 +1,184 @@
+"""What `tfgen forecast` and `tfgen impute` do with a person's series: reading, forecasting, filling."""
+
+import dataclasses
+
+import numpy as np
+
+from tfgen.cli_tables import times_from
+from tfgen.data import open_sequences
+from tfgen.errors import InputError, unknown
+
+
+@dataclasses.dataclass
+class Context:
+    """The end of a series, from which a forecast goes on.
+
+    Attributes:
+        id: What the series is called.
+        values: float32 `(time, features)`.
+        times: int64 `(time,)`, or None.
+        known: float32 `(time + horizon, known)`, or None.
+        label: Its class, or None.
+        static: float32 `(static,)`, or None.
+        future: int64 `(horizon,)`: the times of the forecast, or None.
+    """
+
+    id: str
+    values: np.ndarray
+    times: np.ndarray | None = None
+    known: np.ndarray | None = None
+    label: int | None = None
+    static: np.ndarray | None = None
+    future: np.ndarray | None = None
+
+
+def data_of(model, name):
+    """Returns the `DataConfig` of data that are read as a model's own are."""
+    # What is out of bounds is refused in training data only.
+    return dataclasses.replace(model.recipe.data, name=name, bounds=())
+
+
+def open_series(model, name, identity=None):
+    """Returns the `Sequences` of data as a model takes them.
+
+    Args:
+        model: A `SeriesGenerator` with a recipe.
+        name: A path, or the name of a built-in set.
+        identity: The id of the only series that is wanted.
+
+    Raises:
+        InputError: The data cannot be read, or do not fit the model, or have no such series.
+    """
+    sequences = model.processor.check(open_sequences(data_of(model, name)))
+    if identity is None:
+        return sequences
+    if identity not in sequences.ids:
+        raise unknown("series", identity, sequences.ids)
+    return sequences.select([sequences.ids.index(identity)])
+
+
+def read_context(sequences, number, length, horizon, step=None):
+    """Returns the `Context` at the end of a series.
+
+    The end is the last row with a value. Rows after it tell what is known beforehand.
+
+    Args:
+        sequences: `Sequences`.
+        number: Which of them.
+        length: The most rows to take.
+        horizon: Rows to forecast.
+        step: Seconds between two rows; None gives the forecast no times.
+
+    Raises:
+        InputError: The series has no value, or what is known beforehand ends too early.
+    """
+    identity, values = sequences.ids[number], sequences.values[number]
+    observed = np.flatnonzero(~np.isnan(values).all(axis=1))
+    if not len(observed):
+        raise InputError(f"The series '{identity}' of {sequences.name} has no value")
+    end = int(observed[-1]) + 1
+    begin = max(0, end - length)
+    context = Context(identity, values[begin:end])
+    if sequences.times is not None:
+        context.times = sequences.times[number][begin:end]
+        if step is not None:
+            context.future = times_from(context.times[-1], step, horizon + 1)[1:]
+    if sequences.known is not None:
+        context.known = sequences.known[number][begin : end + horizon]
+        there = len(sequences.known[number]) - end
+        if there < horizon:
+            raise InputError(
+                f"The series '{identity}' of {sequences.name} has {there} rows after its last "
+                f"value: to tell {', '.join(sequences.known_names)} of the time to come it needs "
+                f"as many as --horizon. Received: --horizon {horizon}"
+            )
+    if sequences.labels is not None:
+        context.label = int(sequences.labels[number])
+    if sequences.static is not None:
+        context.static = sequences.static[number]
+    return context
+
+
+def forecast_series(model, contexts, horizon, num_samples, seed, rows, **options):
+    """Returns the `Forecast` of each context.
+
+    Args:
+        model: A `SeriesGenerator`.
+        contexts: List of `Context`.
+        horizon: Positions to forecast.
+        num_samples: Futures to draw for each.
+        seed: An integer or None.
+        rows: How many futures may be drawn at once.
+        **options: Of `model.forecast`.
+    """
+    found = []
+    size = min(len(contexts), max(1, rows // num_samples))
+    for number, first in enumerate(range(0, len(contexts), size)):
+        part = contexts[first : first + size]
+        # Filled up, so that nothing is compiled twice.
+        full = [part[index % len(part)] for index in range(size)]
+        forecast = model.forecast(
+            [context.values for context in full],
+            horizon,
+            num_samples=num_samples,
+            seed=None if seed is None else seed + number,
+            **_given(model.processor, full),
+            **options,
+        )
+        for index in range(len(part)):
+            quantiles = {level: values[index] for level, values in forecast.quantiles.items()}
+            found.append(type(forecast)(forecast.mean[index], quantiles, forecast.samples[index]))
+    return found
+
+
+def _given(processor, contexts):
+    """What a model is told of contexts besides their values, as arguments."""
+    given = {}
+    if processor.needs_times:
+        given["times"] = [context.times for context in contexts]
+    if processor.known_names:
+        longest = max(len(context.known) for context in contexts)
+        given["known"] = np.stack([
+            np.pad(context.known, [(0, longest - len(context.known)), (0, 0)], mode="edge")
+            for context in contexts
+        ])  # fmt: skip
+    if processor.num_classes and contexts[0].label is not None:
+        given["condition"] = [context.label for context in contexts]
+    if processor.static_width:
+        given["static"] = np.stack([context.static for context in contexts])
+    return given
+
+
+def impute_series(model, sequences, num_samples, seed, particles):
+    """Fills the gaps of series.
+
+    Returns:
+        `(arrays, gaps)`: for each series `num_samples` arrays `(time, features)`, one after the
+        other in a list, and how many values were missing.
+    """
+    processor, arrays, gaps = model.processor, [], 0
+    for number, values in enumerate(sequences.values):
+        missing = int(np.isnan(values).sum())
+        gaps += missing
+        if not missing:
+            arrays += [values] * num_samples
+            continue
+        given = {}
+        if processor.needs_times:
+            given["times"] = sequences.times[number]
+        if processor.known_names:
+            given["known"] = sequences.known[number]
+        if processor.num_classes and sequences.labels is not None:
+            given["condition"] = int(sequences.labels[number])
+        if processor.static_width:
+            given["static"] = sequences.static[number]
+        arrays += list(
+            model.impute(
+                values,
+                num_samples=num_samples,
+                seed=None if seed is None else seed + number,
+                particles=particles,
+                **given,
+            )
+        )
+    return arrays, gaps

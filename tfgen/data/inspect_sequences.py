@@ -1,0 +1,265 @@
+"""`inspect_sequences`: what is in sequences of numbers before anybody trains on them."""
+
+import datetime
+
+import numpy as np
+
+from tfgen.data.series import open_sequences
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_WIDTH = 60
+_SHOWN = 8  # levels of a category, classes, names
+_LAGS = (1, 2, 5, 10)
+_MAX_LAG = 1 << 12
+_MAX_SEQUENCES = 300  # of which correlations are taken
+_UNITS = {"series": "row", "strokes": "drawing", "audio": "clip"}
+_DAY = 86400
+
+
+def inspect_sequences(config):
+    """Tells what was kept and dropped and why, ranges, gaps, lengths, classes and correlations.
+
+    Args:
+        config: A `tfgen.recipe.DataConfig`, as for `tfgen.data.series.open_sequences`.
+
+    Returns:
+        A text of several lines, without characters that a terminal would obey.
+    """
+    sequences = open_sequences(config)
+    report = sequences.report
+    lines = [
+        f"{sequences.name}: {sequences.kind}, {_count(len(sequences), 'sequence')}, "
+        f"{_count(sequences.positions, 'position')}, {_count(len(sequences.features), 'feature')}",
+        f"kept: {_count(report.kept, _UNITS[sequences.kind])}",
+    ]
+    if not report.dropped:
+        lines.append("dropped: nothing")
+    for reason, (number, example) in report.dropped.items():
+        lines.append(f"dropped: {number:,} x {reason} (first: {example})")
+    split = sequences.split(config.validation_fraction, config.split)
+    lines.append(f"split: {split[2]}")
+    lines.append(_lengths(sequences))
+    lines += _times(sequences)
+    for what in "known", "static":
+        names = getattr(sequences, f"{what}_names")
+        if names:
+            lines.append(f"{what}: {_some(names)}")
+    if sequences.labels is not None:
+        counts = np.bincount(sequences.labels, minlength=len(sequences.classes))
+        lines.append(
+            f"classes: {len(sequences.classes)}: {_some(_counted(sequences.classes, counts))}"
+        )
+    longest = max(range(len(sequences)), key=lambda number: len(sequences.values[number]))
+    for number, feature in enumerate(sequences.features):
+        columns = [values[:, number] for values in sequences.values]
+        lines += _category(feature, columns) if feature.is_category else _number(feature, columns)
+        lines.append(f"    {sparkline(columns[longest])}")
+    if len(sequences) > 1:
+        lines.append(f"(drawn: '{sequences.ids[longest]}', the longest sequence)")
+    return "\n".join(_shown(line) for line in lines)
+
+
+def autocorrelation(columns, max_lag):
+    """Returns the correlation of a feature with itself, of observed pairs, for each lag.
+
+    Args:
+        columns: List of arrays `(time,)` with NaN where missing; each is centred on its own mean.
+        max_lag: The greatest lag.
+
+    Returns:
+        float64 `(max_lag + 1,)`; NaN where there is no pair, or nothing varies.
+    """
+    products, pairs, squares = _products(columns, max_lag)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(pairs > 0, products / pairs, np.nan) / ((squares or np.nan) / pairs[0])
+
+
+def seasonal_lag(columns):
+    """Returns the lag at which a feature is most like itself again; None if there is none.
+
+    It is looked for in the differences from position to position, which a trend or a slow swing
+    leaves alone, up to half of the longest sequence: the highest of the correlations that are a
+    maximum among the lags near them, at least 0.1, and at least 0.05 above what the correlation
+    fell to before; the first of those that are as high within a tenth, for what comes back every
+    day comes back every other day. Products are divided by the number of all pairs, so that a long
+    lag, of which there are few, counts for less.
+
+    Args:
+        columns: As for `autocorrelation`.
+    """
+    steps = [np.diff(values.astype(np.float64)) for values in columns if len(values) > 1]
+    max_lag = min(max(map(len, steps), default=0) // 2, _MAX_LAG)
+    products, _, squares = _products(steps, max_lag + 1)
+    if not squares > 0:
+        return None
+    correlations = products / squares
+    found = {}
+    for lag in range(2, max_lag + 1):
+        near, value = max(lag // 4, 1), correlations[lag]
+        if value < 0.1 or value < correlations[max(lag - near, 1) : lag + near + 1].max():
+            continue
+        if value >= correlations[1:lag].min() + 0.05:
+            found[lag] = value
+    best = max(found.values(), default=0)
+    return next((lag for lag, value in found.items() if value >= 0.9 * best), None)
+
+
+def _products(columns, max_lag):
+    """Sums of products of deviations, numbers of observed pairs `(max_lag + 1,)`, and the sum of
+    the squared deviations."""
+    products, pairs = np.zeros(max_lag + 1), np.zeros(max_lag + 1)
+    for values in columns:
+        observed = ~np.isnan(values)
+        if not observed.any():
+            continue
+        values = np.where(observed, values, 0).astype(np.float64)
+        values = np.where(observed, values - values.sum() / observed.sum(), 0)
+        lags = min(max_lag, len(values) - 1) + 1
+        products[:lags] += _correlate(values, lags)
+        pairs[:lags] += np.rint(_correlate(observed.astype(np.float64), lags))
+    # Rounding errors of a constant are no deviations.
+    largest = max((float(np.nanmax(np.abs(v), initial=0)) for v in columns), default=0)
+    tiny = 1e-12 * pairs[0] * largest**2
+    return products, pairs, products[0] if products[0] > tiny else 0.0
+
+
+def sparkline(values, width=_WIDTH):
+    """Draws numbers with the blocks of a terminal: means of equal parts, a space where missing."""
+    parts = np.array_split(values, min(width, len(values)))
+    means = np.array([np.nan if np.isnan(p).all() else np.nanmean(p, dtype=float) for p in parts])
+    if np.isnan(means).all():
+        return " " * len(means)
+    low, high = np.nanmin(means), np.nanmax(means)
+    # A constant runs along the bottom.
+    scaled = (means - low) / ((high - low) or 1) * (len(_BLOCKS) - 1)
+    return "".join(" " if np.isnan(height) else _BLOCKS[round(height)] for height in scaled)
+
+
+def _lengths(sequences):
+    lengths = np.array([len(values) for values in sequences.values])
+    text = f"lengths: {lengths.min():,}"
+    if lengths.min() < lengths.max():
+        text += f" to {lengths.max():,}, median {np.median(lengths):,g}"
+    text += " positions"
+    if sequences.sample_rate:
+        seconds = lengths / sequences.sample_rate
+        rate = f"{sequences.sample_rate:,} samples a second"
+        text += f" ({seconds.min():.3g} to {seconds.max():.3g} seconds at {rate})"
+    return text
+
+
+def _times(sequences):
+    """From when to when, the usual step, and what leaves it."""
+    if sequences.times is None:
+        return []
+    first = min(times[0] for times in sequences.times)
+    last = max(times[-1] for times in sequences.times)
+    lines = [f"times: {_date(first)} to {_date(last)}"]
+    steps = np.concatenate([np.diff(times) for times in sequences.times])
+    if not len(steps):
+        return lines
+    usual = int(np.median(steps))
+    irregular = np.count_nonzero(steps != usual)
+    lines[0] += f", step {_duration(usual)}"
+    if not irregular:
+        lines.append("gaps: none, every step is of this length")
+        return lines
+    largest, after, where = max(
+        (int(np.diff(times).max()), int(times[np.diff(times).argmax()]), identity)
+        for times, identity in zip(sequences.times, sequences.ids, strict=True)
+        if len(times) > 1
+    )
+    of = f" in '{where}'" if len(sequences) > 1 else ""
+    lines.append(
+        f"gaps: {irregular:,} of {len(steps):,} steps ({_share(irregular / len(steps))}) are of "
+        f"another length; the largest is {_duration(largest)}{of}, after {_date(after)}"
+    )
+    return lines
+
+
+def _number(feature, columns):
+    values = np.concatenate(columns)
+    observed = values[~np.isnan(values)].astype(np.float64)
+    text = f"{feature.name}: "
+    if len(observed):
+        text += f"{observed.min():g} to {observed.max():g}, mean {observed.mean():.4g}"
+        text += f", standard deviation {observed.std():.4g}"
+    text += _missing(values)
+    if feature.low is not None or feature.high is not None:
+        low = "" if feature.low is None else f"{feature.low:g}"
+        text += f"; bounds {low}:{'' if feature.high is None else f'{feature.high:g}'}"
+    lines = [text]
+    longest = max(map(len, columns))
+    if len(observed) and longest > 3 and observed.min() < observed.max():
+        chosen = columns[:: -(-len(columns) // _MAX_SEQUENCES)]
+        season = seasonal_lag(chosen)
+        correlations = autocorrelation(chosen, max(season or 0, *_LAGS))
+        shown = [lag for lag in _LAGS if lag <= longest // 2]
+        text = ", ".join(f"{_round(correlations[lag])} at lag {lag}" for lag in shown)
+        if season is not None and correlations[season] >= 0.1:
+            text += f"; strongest season {_round(correlations[season])} at lag {season:,}"
+        if np.isfinite(correlations[0]):  # a feature may be constant in each sequence
+            lines.append(f"    autocorrelation: {text}")
+    return lines
+
+
+def _category(feature, columns):
+    values = np.concatenate(columns)
+    observed = values[~np.isnan(values)].astype(np.int64)
+    counts = np.bincount(observed, minlength=len(feature.levels))
+    some = _some(_counted(feature.levels, counts))
+    return [f"{feature.name}: {_count(len(feature.levels), 'level')}: {some}{_missing(values)}"]
+
+
+def _correlate(values, lags):
+    """Sums of the products of values that are 0, 1, ... apart, by a Fourier transform."""
+    size = 1 << (len(values) + lags - 1).bit_length()
+    power = np.abs(np.fft.rfft(values, size)) ** 2
+    return np.fft.irfft(power, size)[:lags]
+
+
+def _missing(values):
+    missing = np.isnan(values).mean()
+    return f"; {_share(missing)} missing" if missing else ""
+
+
+def _counted(names, counts):
+    """The names with their counts, most frequent first."""
+    order = np.argsort(-counts, kind="stable")
+    return [f"{names[number]} {counts[number]:,}" for number in order]
+
+
+def _some(texts):
+    more = len(texts) - _SHOWN
+    return ", ".join(texts[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _count(number, noun):
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _share(share):
+    return f"{100 * share:.2g}%" if share < 0.995 else f"{100 * share:.4g}%"
+
+
+def _round(number):
+    return f"{number:.2f}"
+
+
+def _date(seconds):
+    try:
+        time = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=int(seconds))
+    except OverflowError:
+        return f"{seconds} s"
+    return f"{time:%Y-%m-%d}" if int(seconds) % _DAY == 0 else f"{time:%Y-%m-%d %H:%M:%S}"
+
+
+def _duration(seconds):
+    for unit, size in (("d", _DAY), ("h", 3600), ("min", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size:,} {unit}"
+    return f"{seconds:,} s"
+
+
+def _shown(text):
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

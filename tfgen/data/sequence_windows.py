@@ -1,0 +1,221 @@
+"""`SequenceWindows`: batches of sequences of numbers, addressed by their number."""
+
+import numpy as np
+
+from tfgen.errors import InputError
+
+
+class SequenceWindows:
+    """Cuts sequences into windows and deals them out in batches.
+
+    Batch k is a pure function of the seed and of k, so that a training that starts again at step k
+    sees what it would have seen. A sequence that is not longer than the window is one window,
+    padded on the right. In training a longer one is cut into full windows, at an offset that
+    differs from epoch to epoch so that over the epochs every start occurs. A window that would hold
+    no observed value is left out.
+
+    Args:
+        sequences: `tfgen.data.sequences.Sequences`.
+        window: Positions in a window.
+        batch_size: Windows in a batch.
+        seed: Integer.
+        drop_remainder: Whether the windows of an epoch that fill no batch are left out. If not, an
+            epoch's windows go in order through the sequences, from the first position of each, and
+            hold every position once. The last batch is smaller then.
+
+    Attributes:
+        steps_per_epoch: Batches in an epoch.
+        positions: Number of positions in the data.
+
+    Raises:
+        InputError: If the sequences do not fill one batch, or an argument is out of range.
+    """
+
+    # Whether a validation goes along these windows with its state.
+    carries_state = False
+
+    def __init__(self, sequences, window, batch_size, seed=0, drop_remainder=True):
+        checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
+        for name, value, least in checks:
+            if value < least:
+                raise InputError(f"{name} must be at least {least}. Received: {name}={value}")
+        self.sequences = sequences
+        self.window = window
+        self.batch_size = batch_size
+        self.seed = seed
+        self.drop_remainder = drop_remainder
+        self.positions = sequences.positions
+        self._lengths = np.array([len(values) for values in sequences.values], np.int64)
+        self._bases = np.cumsum(self._lengths) - self._lengths
+        self._values = _joined(sequences.values, np.float32)
+        self._times = _joined(sequences.times, np.int64)
+        self._known = _joined(sequences.known, np.float32)
+        if self.positions:
+            self._scales = np.stack([_scale(v, sequences.features) for v in sequences.values])
+            observed = ~np.isnan(self._values).all(axis=1)
+            # Observed positions before each one: the difference of two tells those between them.
+            self._observed = np.concatenate([[0], np.cumsum(observed)])
+            self._plan()
+            self._windows = len(self._nonempty(*self._cut(None))[0])
+        else:
+            self._windows = 0
+        needed = batch_size if drop_remainder else 1
+        if self._windows < needed:
+            raise InputError(
+                f"The data is too short: {self.positions:,} positions in {len(sequences):,} "
+                f"sequences make {self._windows:,} windows of {window} with a value in them, where "
+                f"a batch takes {needed}. Use more data or a smaller training.window or "
+                "training.batch_size"
+            )
+        full = self._windows // batch_size
+        self.steps_per_epoch = full if drop_remainder else -(-self._windows // batch_size)
+        self._dealt = None, None, None
+
+    def batch(self, k):
+        """Returns batch number k.
+
+        Returns:
+            Dict of arrays: `"values"` float32 `(batch, window, features)`, NaN where missing or
+            padding; `"valid"` bool `(batch, window)`, False on the padding; `"scale"` float32
+            `(batch, features)`, the mean absolute value of the whole sequence (1 if that is 0 or
+            unknown, and for a category); `"last"` bool `(batch, window)`, True at the last position
+            of a sequence, if that means something. If the sequences have them: `"times"` int64
+            `(batch, window)`, which go on over the padding, `"known"` float32 `(batch, window,
+            known)`, whose last row the padding repeats, `"static"` float32 `(batch, static)` and
+            `"label"` int32 `(batch,)`. If the sequences are whole things, `"first"` bool `(batch,)`
+            tells which windows begin with the beginning of one, and `"previous"` float32 `(batch,
+            features)` is what stands before the others (NaN before a beginning).
+        """
+        epoch, step = divmod(int(k), self.steps_per_epoch)
+        numbers, starts = self._deal(epoch)
+        chosen = slice(step * self.batch_size, (step + 1) * self.batch_size)
+        return self._take(numbers[chosen], starts[chosen])
+
+    def _take(self, numbers, starts):
+        """The batch of windows of these sequences from these positions on."""
+        positions = starts[:, None] + np.arange(self.window)  # (batch, window)
+        ends = self._lengths[numbers][:, None] - 1  # (batch, 1)
+        rows = self._bases[numbers][:, None] + np.minimum(positions, ends)
+        valid = positions <= ends
+        batch = {
+            "values": np.where(valid[:, :, None], self._values[rows], np.float32(np.nan)),
+            "valid": valid,
+            "scale": self._scales[numbers],
+            "last": (positions == ends) & self.sequences.ends,
+        }
+        if self.sequences.ends:
+            batch["first"] = starts == 0
+            before = self._values[self._bases[numbers] + np.maximum(starts - 1, 0)]
+            batch["previous"] = np.where(starts[:, None] > 0, before, np.float32(np.nan))
+        if self._times is not None:
+            beyond = np.maximum(positions - ends, 0)
+            batch["times"] = self._times[rows] + beyond * self._steps[numbers][:, None]
+        if self._known is not None:
+            batch["known"] = self._known[rows]
+        if self.sequences.static is not None:
+            batch["static"] = self.sequences.static[numbers].astype(np.float32)
+        if self.sequences.labels is not None:
+            batch["label"] = self.sequences.labels[numbers].astype(np.int32)
+        return batch
+
+    def starts_epoch(self, k):
+        """Whether batch k begins an epoch."""
+        return k % self.steps_per_epoch == 0
+
+    def dataset(self, start=0):
+        """Returns an endless `tf.data.Dataset` of `(k, batch k)` from k = `start` on."""
+        import tensorflow as tf
+
+        example = self.batch(0)
+        size = self.batch_size if self.drop_remainder else None
+
+        def load(k):
+            types = [tf.as_dtype(part.dtype) for part in example.values()]
+            parts = tf.numpy_function(lambda k: list(self.batch(k).values()), [k], types)
+            batch = zip(example.items(), parts, strict=True)
+            return k, {
+                name: tf.ensure_shape(part, [size, *array.shape[1:]])
+                for (name, array), part in batch
+            }
+
+        numbers = tf.data.Dataset.counter(start)
+        return numbers.map(load, num_parallel_calls=1).prefetch(2)
+
+    def _plan(self):
+        """Sets how many windows each sequence is cut into, and where they may begin."""
+        lengths, window = self._lengths, self.window
+        lows, highs = np.zeros_like(lengths), lengths.copy()
+        self._slacks = np.zeros_like(lengths)
+        if self.drop_remainder:
+            for number in np.flatnonzero(lengths > window):
+                base, length = self._bases[number], lengths[number]
+                seen = self._observed[base : base + length + 1]
+                if seen[-1] == seen[0]:
+                    continue
+                # Without what is missing at either end, so that the first window holds a value.
+                first = np.searchsorted(seen, seen[0], side="right") - 1
+                stop = np.searchsorted(seen, seen[-1])
+                lows[number] = min(first, length - window)
+                highs[number] = max(stop, lows[number] + window)
+            # One less than would fit, where it takes that for the offset to reach every start.
+            spans = highs - lows
+            counts = np.maximum((spans - window + 1) // window, 1)
+            self._slacks = np.maximum(spans - counts * window, 0)
+        else:
+            counts = -(-lengths // window)
+        self._lows, self._counts = lows, counts
+        if self._times is not None:
+            known = [np.diff(times) for times in self.sequences.times]
+            usual = max(int(np.median(np.concatenate(known))), 1) if any(map(len, known)) else 1
+            self._steps = np.array([part[-1] if len(part) else usual for part in known], np.int64)
+
+    def _cut(self, epoch):
+        """Returns `(numbers, starts)`: of each window its sequence and first position in it."""
+        offsets = np.zeros_like(self._slacks)
+        if epoch is not None:
+            generator = np.random.default_rng([self.seed, epoch, 0])
+            offsets = generator.integers(self._slacks, endpoint=True)
+        numbers = np.repeat(np.arange(len(self._counts)), self._counts)
+        firsts = np.cumsum(self._counts) - self._counts
+        places = np.arange(len(numbers)) - firsts[numbers]
+        return numbers, (self._lows + offsets)[numbers] + places * self.window
+
+    def _nonempty(self, numbers, starts):
+        stops = np.minimum(starts + self.window, self._lengths[numbers])
+        bases = self._bases[numbers]
+        some = self._observed[bases + stops] > self._observed[bases + starts]
+        return numbers[some], starts[some]
+
+    def _deal(self, epoch):
+        """Returns `(numbers, starts)` of an epoch's windows, in the order in which they come."""
+        # Kept for the epoch: it is asked for once a step. Read and replaced as one object, because
+        # the thread of a dataset may be elsewhere than its reader.
+        kept, numbers, starts = self._dealt
+        if kept == epoch:
+            return numbers, starts
+        if not self.drop_remainder:
+            numbers, starts = self._nonempty(*self._cut(None))
+        else:
+            numbers, starts = self._nonempty(*self._cut(epoch))
+            if not len(numbers):
+                # The windows of this offset lie in a gap, all of them.
+                numbers, starts = self._nonempty(*self._cut(None))
+            order = np.random.default_rng([self.seed, epoch, 1]).permutation(len(numbers))
+            # With gaps, the number of windows differs a little from offset to offset.
+            order = np.resize(order, self._windows)
+            numbers, starts = numbers[order], starts[order]
+        self._dealt = epoch, numbers, starts
+        return numbers, starts
+
+
+def _joined(parts, dtype):
+    return np.concatenate(parts, dtype=dtype, casting="same_kind") if parts else None
+
+
+def _scale(values, features):
+    """Mean absolute value of each feature where it is observed, float32 `(features,)`."""
+    observed = ~np.isnan(values)
+    total = np.where(observed, np.abs(values, dtype=np.float64), 0).sum(axis=0)
+    mean = total / np.maximum(observed.sum(axis=0), 1)
+    number = [not feature.is_category for feature in features]
+    return np.where((mean > 0) & number, mean, 1).astype(np.float32)

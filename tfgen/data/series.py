@@ -1,0 +1,465 @@
+"""`open_sequences`: time series, strokes and sound, of files and of built-in sets."""
+
+import collections
+import math
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from tfgen.data import audio, readers, strokes, tables
+from tfgen.data.builtin import BUILTIN, open_builtin
+from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.text import open_text
+from tfgen.errors import InputError, unknown
+from tfgen.names import normalise
+
+_SUFFIXES = {"series": tables.SUFFIXES, "strokes": strokes.SUFFIXES, "audio": audio.SUFFIXES}
+_SPLIT_KEYS = {"train", "valid", "validation", "test"}
+
+
+def data_kind(config):
+    """Tells what data is, without reading all of it.
+
+    Args:
+        config: A `tfgen.recipe.DataConfig`. Its `kind` is taken if there is one, and a `column`
+            means text.
+
+    Returns:
+        `"text"`, `"series"`, `"strokes"` or `"audio"`. What cannot be told is text; a folder is
+        what most of its files are.
+
+    Raises:
+        InputError: If there is nothing of that name, or a built-in set is of another kind.
+    """
+    key, path = _find(config.name)
+    if key is not None:
+        kind = getattr(BUILTIN[key], "kind", "text")
+        if config.kind not in (None, kind):
+            raise InputError(
+                f"The built-in set '{key}' is {kind}. Received: data.kind={config.kind!r}"
+            )
+        return kind
+    if config.kind is not None:
+        return config.kind
+    if config.column is not None:
+        return "text"
+    if not path.is_dir():
+        return _kind_of_file(path)
+    kinds = collections.Counter(_kind_of_file(file) for file in _files(path))
+    return kinds.most_common(1)[0][0] if kinds else "text"
+
+
+def open_sequences(config):
+    """Opens sequences of numbers to train or to score on.
+
+    Args:
+        config: A `tfgen.recipe.DataConfig`. Its `name` is that of a built-in set or a path: of a
+            table (CSV, TSV, Parquet, NPZ), of drawings (SVG, NPZ), of sound, or of a folder of
+            such files. What else it says: see `open_tables`, `tfgen.data.strokes.open_strokes` and
+            `tfgen.data.audio.open_audio`.
+
+    Returns:
+        `Sequences`. Everything is in memory, and what is wrong with it is known by now.
+
+    Raises:
+        InputError: If there is nothing of that name, it is text, or it is not as `config` says.
+    """
+    kind = data_kind(config)
+    key, path = _find(config.name)
+    if kind == "text":
+        raise InputError(
+            f"{config.name} is text, where sequences of numbers are wanted (data.kind says what a "
+            "file is: series, strokes or audio)"
+        )
+    if key is not None:
+        sequences = open_builtin(key, config)
+        # A table has its bounds by now, those that come with the set among them.
+        return sequences if kind == "series" else set_bounds(sequences, config)
+    paths, others = [path], []
+    if path.is_dir():
+        # An archive of numbers may be drawings if somebody says so.
+        allowed = _SUFFIXES[config.kind] if config.kind else ()
+        paths = [
+            file
+            for file in _files(path)
+            if readers._suffix(file) in allowed or (not allowed and _kind_of_file(file) == kind)
+        ]
+        chosen = set(paths)
+        others = [file for file in _files(path) if file not in chosen]
+        if not paths:
+            raise InputError(f"{path} holds no files of {kind}. Received: data.kind={config.kind}")
+    if kind == "series":
+        sequences = open_tables(config.name, paths, config)
+    elif kind == "strokes":
+        sequences = set_bounds(strokes.open_strokes(config.name, paths, config), config)
+    else:
+        sequences = set_bounds(audio.open_audio(config.name, paths, config), config)
+    for file in others:
+        sequences.report.drop(f"a file is no {kind}", str(file))
+    return sequences
+
+
+def open_tables(name, paths, config):
+    """Makes sequences of tables.
+
+    Rows are sorted by time in each sequence. A row is dropped, and counted, if its time or its id
+    is missing, or if its time was there before. A missing cell stays missing. A column is one of
+    categories if most of its cells are no numbers. The values of `known` and `static` that are
+    categories become one column of 0 and 1 for each level, called `column=level`.
+
+    Args:
+        name: As the data was asked for.
+        paths: List of files that `tfgen.data.tables.read_tables` reads. Without an id column,
+            each is a sequence of its own.
+        config: A `tfgen.recipe.DataConfig`: `columns`, `time`, `id`, `categories`, `known`,
+            `static`, `label`, `bounds`; for automatic bounds the split as well.
+
+    Returns:
+        `Sequences` of kind `"series"`. `times` is None without timestamps, and where several are
+        in one second: then they only order the rows.
+
+    Raises:
+        InputError: A file cannot be read, or is not as `config` says.
+    """
+    roles = _roles(config)
+
+    def wanted(column):
+        return column != config.time and (column in roles or not config.columns)
+
+    def is_time(column):
+        if config.time is not None:
+            return column == config.time
+        return column not in roles and column.casefold() in tables.TIME_NAMES
+
+    needed = {**{name: "data.categories" for name in config.categories}, **roles}
+    table = tables.Table(wanted, is_time, {config.id}, needed)
+    tables.read_tables(paths, table)
+    time, stamps = _stamps(table, config)
+    rows, groups, ids = _sorted_rows(table, time, stamps, config)
+    if config.label is not None:
+        classes, classes_of_rows = _categories(table, config.label, rows)
+        labels = _constant(table, config.label, rows, groups, classes_of_rows, -1)
+        _drop(table, f"the sequence has no '{config.label}'", rows[labels[groups] < 0])
+        rows, groups = rows[labels[groups] >= 0], groups[labels[groups] >= 0]
+    if not len(rows):
+        raise strokes.nothing_found("row", name, table.report)
+    chosen = config.columns or [n for n in table.names if n not in roles and n != time]
+    features, values = _values(table, chosen, rows, config)
+    if not features:
+        raise strokes.nothing_found("column of values", name, table.report)
+    known_names, known = _covariates(table, config.known, rows, config)
+    static_names, static = _covariates(table, config.static, rows, config)
+    used, starts = np.unique(groups, return_index=True)
+    edges = starts[1:]
+    table.report.kept = len(rows)
+    sequences = Sequences(
+        name,
+        "series",
+        features,
+        np.split(values, edges),
+        [ids[group] for group in used],
+        known=np.split(known, edges) if known_names else None,
+        known_names=known_names,
+        static_names=static_names,
+        report=table.report,
+    )
+    if static_names:
+        columns = [
+            _constant(table, column, rows, groups, values, np.nan)
+            for column, values in zip(static_names, static.T, strict=True)
+        ]
+        sequences.static = np.stack(columns, axis=1)[used].astype(np.float32)
+    if config.label is not None:
+        sequences.labels, sequences.classes = labels[used].astype(np.int32), classes
+    if time is not None:
+        seconds = stamps[rows] // 1_000_000
+        same = (np.diff(seconds) == 0) & (np.diff(groups) == 0)
+        if same.any():
+            _drop(table, "times within one second, which order the rows only", rows[1:][same])
+        else:
+            sequences.times = np.split(seconds, edges)
+    edges = np.array([0, *edges])
+    return set_bounds(sequences, config, lambda i, position: table.where(rows[edges[i] + position]))
+
+
+def set_bounds(sequences, config, where=None):
+    """Gives features the bounds that `config.bounds` says.
+
+    Args:
+        sequences: `Sequences`.
+        config: A `tfgen.recipe.DataConfig`. One of its bounds is `"name=low:high"`, where either
+            may be left out, or `"name=auto"`: the least and the greatest value of the part that
+            is for training.
+        where: Optional function of a sequence's number and a position, to text for a person.
+
+    Returns:
+        The same sequences.
+
+    Raises:
+        InputError: If a bound is none or of no number, or a value lies outside.
+    """
+    names = [feature.name for feature in sequences.features]
+    features, train, done = list(sequences.features), None, set()
+    for bound in config.bounds:
+        name, low, high, automatic = _bound(bound)
+        if name not in names:
+            raise unknown("feature of data.bounds", name, names)
+        number = names.index(name)
+        if features[number].is_category or name in done:
+            fault = "has bounds already" if name in done else "is a category and has no bounds"
+            raise InputError(f"'{name}' {fault}. Received: data.bounds={bound!r}")
+        done.add(name)
+        if automatic:
+            train = train or sequences.split(config.validation_fraction, config.split)[0]
+            found = np.concatenate([part[:, number] for part in train.values])
+            found = found[~np.isnan(found)]
+            if not len(found) or found.min() == found.max():
+                raise InputError(
+                    f"'{name}' has fewer than two values in the part for training: give its bounds "
+                    f"as '{name}=low:high'. Received: data.bounds={bound!r}"
+                )
+            low, high = float(found.min()), float(found.max())
+        else:
+            _check_bound(sequences, number, low, high, bound, where)
+        features[number] = Feature(name, low=low, high=high)
+    sequences.features = tuple(features)
+    return sequences
+
+
+def _bound(text):
+    """Returns `(name, low, high, automatic)` of one of `data.bounds`."""
+    name, equals, value = text.rpartition("=")
+    name, value = name.strip(), value.strip()
+    low, colon, high = value.partition(":")
+    if value != "auto":
+        try:
+            low, high = float(low or -math.inf), float(high or math.inf)
+        except ValueError:
+            low = high = math.nan
+    fits = colon and low < high and (math.isfinite(low) or math.isfinite(high))
+    if not equals or not (fits or value == "auto"):
+        raise InputError(
+            "data.bounds must be like 'name=low:high' with low < high, 'name=low:', 'name=:high' "
+            f"or 'name=auto'. Received: data.bounds={text!r}"
+        )
+    if value == "auto":
+        return name, None, None, True
+    return name, *(bound if math.isfinite(bound) else None for bound in (low, high)), False
+
+
+def _check_bound(sequences, number, low, high, bound, where):
+    # As the values are: 0.1 is a little more in float32.
+    low = np.float32(-np.inf if low is None else low)
+    high = np.float32(np.inf if high is None else high)
+    count, first = 0, None
+    for i, values in enumerate(sequences.values):
+        outside = np.flatnonzero((values[:, number] < low) | (values[:, number] > high))
+        if len(outside) and first is None:
+            position = int(outside[0])
+            place = where(i, position) if where else f"{sequences.ids[i]}, position {position}"
+            first = f"{values[position, number]:g} at {place}"
+        count += len(outside)
+    if count:
+        raise InputError(
+            f"'{sequences.features[number].name}' has values outside its bounds: {count:,}, "
+            f"the first of them {first}. Received: data.bounds={bound!r}"
+        )
+
+
+def _roles(config):
+    """Returns `{column: what of the recipe asks for it}`."""
+    roles = {}
+    asked = [("data.time", [config.time]), ("data.id", [config.id]), ("data.label", [config.label])]
+    asked += [(f"data.{key}", getattr(config, key)) for key in ("columns", "known", "static")]
+    for key, names in asked:
+        for name in names:
+            if name is not None and name in roles:
+                raise InputError(f"The column '{name}' is asked for by {roles[name]} and by {key}")
+            if name is not None:
+                roles[name] = key
+    return roles
+
+
+def _stamps(table, config):
+    """Returns `(name, microseconds)` of the column of timestamps; two None if there is none."""
+    if config.time is not None:
+        stamps = table.times[config.time].microseconds()
+        if (stamps == tables.NO_TIME).all():
+            raise InputError(
+                f"No row has a timestamp that can be read: ISO 8601 (2013-01-31 or "
+                "2013-01-31T12:00:00Z) or seconds, milli-, micro- or nanoseconds since 1970. "
+                f"Received: data.time={config.time!r}"
+            )
+        return config.time, stamps
+    found = {name.casefold(): name for name in table.times}
+    for name in tables.TIME_NAMES:
+        if name in found:
+            stamps = table.times[found[name]].microseconds(plausible=True)
+            if 2 * np.count_nonzero(stamps != tables.NO_TIME) > table.rows:
+                return found[name], stamps
+    return None, None
+
+
+def _sorted_rows(table, time, stamps, config):
+    """Returns `(rows, groups, ids)`: the rows that are kept, in the order of their sequences and
+    of time; for each the number of its sequence; and what the sequences are called."""
+    rows = np.arange(table.rows)
+    ids, groups = table.parts, table.part_numbers()
+    if config.id is not None:
+        ids, groups = table.columns[config.id].categories(rows)
+        _drop(table, f"the row has no '{config.id}'", rows[groups < 0])
+        rows = rows[groups >= 0]
+    if time is not None:
+        known = stamps[rows] != tables.NO_TIME
+        _drop(table, f"'{time}' is no timestamp", rows[~known])
+        rows = rows[known]
+        rows = rows[np.lexsort((stamps[rows], groups[rows]))]
+        again = (np.diff(stamps[rows]) == 0) & (np.diff(groups[rows]) == 0)
+        hint = "" if config.id is not None else " (data.id tells several sequences apart)"
+        _drop(table, f"'{time}' was there before{hint}", rows[1:][again])
+        rows = np.concatenate([rows[:1], rows[1:][~again]])
+    else:
+        rows = rows[np.argsort(groups[rows], kind="stable")]
+    if table.unnamed > (time == ""):
+        table.report.drop("a column has no name, so it is left out", table.where(0))
+    return rows, groups[rows], ids
+
+
+def _values(table, names, rows, config):
+    """Returns `(features, values)`: float32 `(rows, features)` of those columns that hold some."""
+    features, columns = [], []
+    for name in names:
+        column = table.columns[name]
+        asked = name in config.columns or name in config.categories
+        if _is_category(table, name, config) and not column.has_few_levels() and not asked:
+            reason = f"the column '{name}' has more than {tables.MAX_LEVELS:,} different texts"
+            _drop(table, reason, rows[:1])
+            continue
+        levels, values = _cells(table, name, rows, config)
+        if np.isnan(values).all():
+            _drop(table, f"the column '{name}' has no values", rows[:1])
+            continue
+        features.append(Feature(name, levels))
+        columns.append(values)
+    values = np.stack(columns, axis=1) if columns else np.zeros([len(rows), 0], np.float32)
+    return tuple(features), values
+
+
+def _covariates(table, names, rows, config):
+    """Returns `(names, values)`: float32 `(rows, covariates)`, a category as 0 and 1."""
+    new_names, columns = [], []
+    for name in names:
+        levels, values = _cells(table, name, rows, config)
+        if not levels:
+            new_names.append(name)
+            columns.append(values)
+        for number, level in enumerate(levels):
+            new_names.append(f"{name}={level}")
+            chosen = (values == number).astype(np.float32)
+            columns.append(np.where(np.isnan(values), values, chosen))
+    return tuple(new_names), np.stack(columns, axis=1) if columns else None
+
+
+def _cells(table, name, rows, config):
+    """Returns `(levels, values)` of a column, float32 with NaN where a cell is missing."""
+    if _is_category(table, name, config):
+        levels, codes = _categories(table, name, rows)
+        return levels, np.where(codes < 0, np.nan, codes).astype(np.float32)
+    column = table.columns[name]
+    for what, (count, row, text) in column.faults.items():
+        reason = f"a cell of '{name}' {what}, so it is missing"
+        table.report.dropped[reason] = [count, f"{text[:40]!r} at {table.where(row)}"]
+    return (), column.numbers()[rows].astype(np.float32)
+
+
+def _is_category(table, name, config):
+    return name in config.categories or table.columns[name].is_text()
+
+
+def _categories(table, name, rows):
+    if not table.columns[name].has_few_levels():
+        raise InputError(
+            f"The column '{name}' has more than {tables.MAX_LEVELS:,} different texts, which is "
+            "too many for categories: leave it out by naming the others (data.columns)"
+        )
+    return table.columns[name].categories(rows)
+
+
+def _constant(table, name, rows, groups, values, missing):
+    """Returns of each group of rows the one value that it has, or `missing`."""
+    found = np.full(groups.max(initial=-1) + 1, missing, values.dtype)
+    present = np.flatnonzero(~np.isnan(values) if missing != missing else values != missing)
+    # The last of a group wins; any other that differs is one too many.
+    found[groups[present]] = values[present]
+    other = present[values[present] != found[groups[present]]]
+    if len(other):
+        raise InputError(
+            f"'{name}' must be the same in all rows of a sequence, and is not: another value is at "
+            f"{table.where(rows[other[0]])}"
+        )
+    return found
+
+
+def _drop(table, reason, rows):
+    """Counts rows in the report, with the first of them."""
+    if len(rows):
+        table.report.dropped[reason] = [len(rows), table.where(rows.min())]
+
+
+def _find(name):
+    """Returns `(key, None)` of a built-in set, `(None, path)` of a file or folder."""
+    text = os.fspath(name)
+    key = normalise(text)
+    if isinstance(name, str) and key in BUILTIN:
+        return key, None
+    try:
+        path = Path(text).expanduser()
+        if text.strip() and (path.is_file() or path.is_dir()):
+            return None, path
+    except (OSError, RuntimeError):
+        pass
+    open_text(name)  # raises: it knows what to say of a name that is nothing
+    raise InputError(f"{text} cannot be opened")
+
+
+def _files(folder):
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and not any(p.startswith(".") for p in file.relative_to(folder).parts)
+    )
+
+
+def _kind_of_file(path):
+    suffix = readers._suffix(path)
+    if suffix == ".svg" or (suffix == ".npz" and _holds_strokes(path)):
+        return "strokes"
+    if suffix in audio.SUFFIXES:
+        return "audio"
+    return "series" if suffix in tables.SUFFIXES else "text"
+
+
+def _holds_strokes(path):
+    """Whether an archive looks like drawings: `points` with `offsets`, or as sketch-rnn's are."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            keys = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            if {"points", "offsets"} <= set(keys):
+                return True
+            if not keys or not set(keys) <= _SPLIT_KEYS:
+                return False
+            for name in keys.values():
+                with archive.open(name) as file:
+                    version = np.lib.format.read_magic(file)
+                    read = np.lib.format.read_array_header_1_0
+                    if version != (1, 0):
+                        read = np.lib.format.read_array_header_2_0
+                    shape, _, dtype = read(file)
+                # Which strokes.py cannot read either, but explains.
+                if not (dtype.hasobject or (len(shape) == 2 and shape[1] == 3)):
+                    return False
+            return True
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError):
+        return False

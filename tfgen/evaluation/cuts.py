@@ -1,0 +1,189 @@
+"""What sequences are cut into to be compared with: windows, and forecasts to make."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from tfgen.data import Sequences
+from tfgen.errors import InputError
+
+
+class Parts(NamedTuple):
+    """Sequences, taken apart for an evaluation.
+
+    Attributes:
+        known: What a naive model learns from: the training split, if there is one.
+        held: What is predicted.
+        whole: The sequences of `held`, each after what comes before it.
+        edges: Of each of `whole` the first position that belongs to `held`.
+        split: Which split `held` is.
+    """
+
+    known: Sequences
+    held: Sequences
+    whole: Sequences
+    edges: list
+    split: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Cuts:
+    """Pieces of one length that were cut from sequences, with all that belongs to them.
+
+    Attributes:
+        values: float32 `(number, time, features)`.
+        times: int64 `(number, time)`, or None.
+        known: float32 `(number, time, known)`, or None.
+        static: float32 `(number, static)`, or None.
+        labels: int32 `(number,)`, or None.
+    """
+
+    values: np.ndarray
+    times: np.ndarray | None = None
+    known: np.ndarray | None = None
+    static: np.ndarray | None = None
+    labels: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.values)
+
+    def take(self, numbers):
+        """Returns the pieces of these numbers."""
+        return Cuts(**{k: None if v is None else v[numbers] for k, v in vars(self).items()})
+
+
+def cut_windows(sequences, length, most, rng):
+    """Cuts windows without a missing value, at random places, no two at the same.
+
+    Of whole things, drawings and clips, each gives one window, from its beginning: it is cut to
+    `length`, or zeros are put after its end.
+
+    Args:
+        sequences: `tfgen.data.sequences.Sequences`.
+        length: Positions of a window.
+        most: Windows wanted; there may be less.
+        rng: NumPy generator that chooses them.
+
+    Returns:
+        `Cuts` of at least one window.
+
+    Raises:
+        InputError: If there is no such window.
+    """
+    places = []
+    for number, values in enumerate(sequences.values):
+        missing = np.isnan(values).any(axis=1)
+        if sequences.ends:
+            starts = [] if missing[:length].any() or not len(values) else [0]
+        else:
+            before = np.concatenate([[0], np.cumsum(missing)])
+            starts = np.flatnonzero(before[length:] == before[: max(len(before) - length, 0)])
+        places += [np.stack([np.full(len(starts), number), starts], axis=1).astype(np.int64)]
+    places = np.concatenate(places) if places else np.zeros([0, 2], np.int64)
+    if not len(places):
+        raise InputError(
+            f"{sequences.name} has no window of {length} positions without a missing value: "
+            f"use shorter ones. Received: length={length}"
+        )
+    if len(places) > most:
+        places = places[rng.choice(len(places), most, replace=False)]
+    return _cut(sequences, places, length)
+
+
+def cut_origins(sequences, edges, context, horizon, most):
+    """Cuts pieces that a forecast is to be made in: `context` positions, then `horizon` more.
+
+    The origins roll on by the horizon, so that no position is forecast twice; of too many, `most`
+    are taken that are evenly spread.
+
+    Args:
+        sequences: `tfgen.data.sequences.Sequences`, whole ones.
+        edges: Of each sequence the first position that may be forecast.
+        context: Positions before an origin.
+        horizon: Positions after it.
+        most: Pieces wanted.
+
+    Returns:
+        `Cuts` of pieces in which something was observed after the origin.
+
+    Raises:
+        InputError: If the sequences are too short for one.
+    """
+    places = []
+    for number, (values, edge) in enumerate(zip(sequences.values, edges, strict=True)):
+        for origin in range(max(edge, context), len(values) - horizon + 1, horizon):
+            if not np.isnan(values[origin : origin + horizon]).all():
+                places.append([number, origin - context])
+    if not places:
+        raise InputError(
+            f"{sequences.name} is too short for a forecast of {horizon} positions after {context}. "
+            f"Received: horizon={horizon}"
+        )
+    if len(places) > most:
+        chosen = np.linspace(0, len(places) - 1, most).round().astype(int)
+        places = [places[number] for number in chosen]
+    return _cut(sequences, np.array(places), context + horizon)
+
+
+def _cut(sequences, places, length):
+    """Cuts at `places`, rows of sequence and start."""
+
+    def pieces(parts):
+        if parts is None:
+            return None
+        cut = [parts[number][start : start + length] for number, start in places]
+        pads = [[(0, length - len(piece))] + [(0, 0)] * (piece.ndim - 1) for piece in cut]
+        return np.stack([np.pad(piece, pad) for piece, pad in zip(cut, pads)])
+
+    whole = places[:, 0]
+    return Cuts(
+        values=pieces(sequences.values),
+        times=pieces(sequences.times),
+        known=pieces(sequences.known),
+        static=None if sequences.static is None else sequences.static[whole],
+        labels=None if sequences.labels is None else sequences.labels[whole],
+    )
+
+
+def as_numbers(values, features):
+    """Values whose distances mean something: a category of more than two levels as 0s and 1s.
+
+    Args:
+        values: Float array `(..., features)`.
+        features: The `Feature` of each column.
+    """
+    columns = []
+    for number, feature in enumerate(features):
+        column = values[..., number : number + 1]
+        if len(feature.levels) > 2:
+            column = (column == np.arange(len(feature.levels))).astype(np.float32)
+        columns.append(column)
+    return np.concatenate(columns, axis=-1)
+
+
+def pad_to(samples, length):
+    """Generated sequences as `(number, length, features)`, with zeros after the end of each."""
+    padded = [np.pad(s[:length], [(0, max(length - len(s), 0)), (0, 0)]) for s in samples]
+    return np.nan_to_num(np.stack(padded).astype(np.float32), posinf=np.nan, neginf=np.nan)
+
+
+def given(model, numbers, sequences):
+    """The arguments by which a model is told what belongs to whole sequences of these numbers.
+
+    Args:
+        model: A `SeriesGenerator`.
+        numbers: Of the sequences or pieces.
+        sequences: `Sequences`, or `Cuts`.
+    """
+    told = {}
+    if model.processor.num_classes and sequences.labels is not None:
+        told["condition"] = [int(sequences.labels[number]) for number in numbers]
+    if model.processor.static_width:
+        told["static"] = sequences.static[np.asarray(numbers)]
+    return told
+
+
+def one_seed(parts):
+    """One seed of 31 bits out of several numbers."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0] >> 1)

@@ -1,0 +1,230 @@
+"""Scores of forecasts that are given as samples, and the seasonal forecast to beat.
+
+Shapes everywhere: samples `(..., samples, time, features)`, what was observed
+`(..., time, features)`. An observed NaN is missing: its score is NaN and means leave it out.
+"""
+
+import numpy as np
+
+from tfgen.errors import InputError
+
+# The levels over which GluonTS takes the mean of its weighted quantile losses.
+QUANTILES = tuple(level / 10 for level in range(1, 10))
+
+
+def crps(samples, observed, fair=False):
+    """Continuous ranked probability score of samples, by sorting.
+
+    The energy form E|X - y| - E|X - X'| / 2 (Gneiting & Raftery 2007, eq. 21). X and X' run over all
+    pairs of samples, as in `properscoring.crps_ensemble`: this is the exact score of the empirical
+    distribution, and twice the pinball loss of its quantiles, averaged over all levels, of which
+    GluonTS sums nine. With `fair`, a sample is not paired with itself (Ferro 2014): unbiased for
+    the score of the distribution that the samples come from, whatever their number.
+
+    Args:
+        samples: Float array `(..., samples, time, features)`.
+        observed: Float array `(..., time, features)`; NaN is missing.
+        fair: See above; needs 2 samples.
+
+    Returns:
+        float64 array `(..., time, features)`, in the units of the data.
+
+    Raises:
+        InputError: If the shapes do not fit, or for too few samples.
+    """
+    samples, observed = _check(samples, observed)
+    count = samples.shape[-3]
+    if count < 1 + fair:
+        raise InputError(f"The score needs {1 + fair} samples. Received: samples={count}")
+    error = np.mean(np.abs(samples - observed[..., None, :, :]), axis=-3)
+    # Of the sum of |x_i - x_j| over ordered pairs, the i-th smallest sample has 2 (2 i - n - 1) x_i.
+    weights = 2.0 * np.arange(1, count + 1) - count - 1
+    pairs = 2 * np.einsum("...sth,s->...th", np.sort(samples, axis=-3), weights)
+    return error - pairs / (2 * count * (count - 1 if fair else count))
+
+
+def sample_quantiles(samples, levels=QUANTILES):
+    """Quantiles of samples: the sample whose rank is nearest to `level * (samples - 1)`.
+
+    The rule of GluonTS' `SampleForecast`.
+
+    Args:
+        samples: Float array `(..., samples, time, features)`.
+        levels: Numbers in [0, 1].
+
+    Returns:
+        Float array `(levels, ..., time, features)`.
+    """
+    samples = np.sort(np.asarray(samples, np.float64), axis=-3)
+    ranks = np.round((samples.shape[-3] - 1) * np.asarray(levels)).astype(int)
+    return np.moveaxis(np.take(samples, ranks, axis=-3), -3, 0)
+
+
+def weighted_quantile_loss(samples, observed, levels=QUANTILES):
+    """GluonTS' mean_wQuantileLoss, of each feature.
+
+    For a level q with forecast f: 2 sum |(y - f) ((y <= f) - q)| / sum |y|, both sums over every
+    series and position observed; then the mean over the levels.
+
+    Args:
+        samples: Float array `(..., samples, time, features)`.
+        observed: Float array `(..., time, features)`; NaN is missing.
+        levels: Levels of the quantiles.
+
+    Returns:
+        float64 array `(features,)`; NaN where nothing but zeros was observed.
+    """
+    samples, observed = _check(samples, observed)
+    forecast = sample_quantiles(samples, levels)
+    level = np.reshape(levels, [-1] + [1] * observed.ndim)
+    loss = 2 * np.abs((observed - forecast) * ((observed <= forecast) - level))
+    total = _sum(loss, tuple(range(1, loss.ndim - 1)))  # (levels, features)
+    size = _sum(np.abs(observed), tuple(range(observed.ndim - 1)))
+    return np.mean(total, axis=0) / np.where(size > 0, size, np.nan)
+
+
+def coverage(samples, observed, level=0.8):
+    """The share of what was observed that lies in the central interval of the samples.
+
+    Args:
+        samples: Float array `(..., samples, time, features)`.
+        observed: Float array `(..., time, features)`; NaN is missing.
+        level: The share that a calibrated forecast covers; of 0.8, the interval reaches from the
+            quantile 0.1 to 0.9, bounds included.
+
+    Returns:
+        float64 array `(features,)`.
+    """
+    samples, observed = _check(samples, observed)
+    if not 0 < level < 1:
+        raise InputError(f"level must lie between 0 and 1. Received: level={level}")
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=-3)
+    inside = np.where(np.isnan(observed), np.nan, (low <= observed) & (observed <= high))
+    return _mean(inside, tuple(range(observed.ndim - 1)))
+
+
+def mase(forecast, observed, history, season=1):
+    """Mean absolute scaled error of a point forecast (Hyndman & Koehler 2006).
+
+    The error is divided by that of repeating the season before, within the history.
+
+    Args:
+        forecast: Float array `(..., time, features)`.
+        observed: The same; NaN is missing.
+        history: One array `(time, features)`, or a list of them: what the scale is taken from.
+        season: Positions in a season.
+
+    Returns:
+        float64 array `(features,)`; NaN for a feature whose history repeats itself exactly.
+    """
+    observed = np.asarray(observed, np.float64)
+    error = _mean(np.abs(np.asarray(forecast) - observed), tuple(range(observed.ndim - 1)))
+    scale = _mean(np.abs(seasonal_residuals(history, season)), 0)
+    return error / np.where(scale > 0, scale, np.nan)
+
+
+def seasonal_naive(context, horizon, season):
+    """The forecast that repeats the last season.
+
+    Args:
+        context: Float array `(..., time, features)`. For a missing value, the one a season before
+            it is taken, and so on; where there is none, the last value observed.
+        horizon: Positions to forecast.
+        season: Positions in a season. A context shorter than that repeats its last value.
+
+    Returns:
+        Float array `(..., horizon, features)`; NaN only where the context has no value at all.
+    """
+    season = _check_season(season)
+    context = np.asarray(context, np.float64)
+    length = context.shape[-2]
+    last = np.full(context.shape[:-2] + context.shape[-1:], np.nan)
+    for position in range(length):
+        here = context[..., position, :]
+        last = np.where(np.isnan(here), last, here)
+    cycle = []
+    for phase in range(season):
+        value = np.full_like(last, np.nan)
+        for position in range((length + phase) % season, length, season):
+            here = context[..., position, :]
+            value = np.where(np.isnan(here), value, here)
+        cycle.append(np.where(np.isnan(value), last, value))
+    return np.stack([cycle[position % season] for position in range(horizon)], axis=-2)
+
+
+def seasonal_residuals(history, season):
+    """The errors of repeating the season before, within a history.
+
+    Args:
+        history: One array `(time, features)`, or a list of them.
+        season: Positions in a season.
+
+    Returns:
+        float64 array `(number, features)`, NaN where either value is missing.
+    """
+    season = _check_season(season)
+    parts = history if isinstance(history, (list, tuple)) else [history]
+    parts = [np.asarray(part, np.float64) for part in parts]
+    return np.concatenate([part[season:] - part[:-season] for part in parts])
+
+
+def seasonal_naive_samples(context, horizon, season, num_samples, residuals=None, seed=0):
+    """Samples of the seasonal random walk that the seasonal-naive forecast is the centre of.
+
+    Each season adds an error to the one before, drawn from the residuals, each feature by itself
+    (bootstrapped residuals: Hyndman & Athanasopoulos, Forecasting: Principles and Practice, 3rd
+    ed., sec. 5.5). So the spread grows with the root of the number of seasons ahead.
+
+    Args:
+        context: Float array `(..., time, features)`.
+        horizon: Positions to forecast.
+        season: Positions in a season.
+        num_samples: Samples of each series.
+        residuals: Float array `(number, features)`, those of the training data, say; None takes
+            the context's own. NaN are left out; a feature without any has the error 0.
+        seed: Integer.
+
+    Returns:
+        Float array `(..., num_samples, horizon, features)`.
+    """
+    context = np.asarray(context, np.float64)
+    centre = seasonal_naive(context, horizon, season)
+    if residuals is None:
+        residuals = seasonal_residuals(list(context.reshape(-1, *context.shape[-2:])), season)
+    rng = np.random.default_rng(seed)
+    shape = (*centre.shape[:-2], num_samples, horizon)
+    errors = np.zeros([*shape, centre.shape[-1]])
+    for number in range(centre.shape[-1]):
+        known = residuals[:, number][~np.isnan(residuals[:, number])]
+        if len(known):
+            errors[..., number] = known[rng.integers(len(known), size=shape)]
+    # Season k ahead has the sum of k + 1 errors.
+    for position in range(season, horizon):
+        errors[..., position, :] += errors[..., position - season, :]
+    return centre[..., None, :, :] + errors
+
+
+def _check(samples, observed):
+    samples, observed = np.asarray(samples, np.float64), np.asarray(observed, np.float64)
+    if samples.ndim < 3 or samples.shape[:-3] + samples.shape[-2:] != observed.shape:
+        raise InputError(
+            "samples must be (..., samples, time, features) and observed (..., time, features). "
+            f"Received: shapes={samples.shape}, {observed.shape}"
+        )
+    return samples, observed
+
+
+def _check_season(season):
+    if season < 1:
+        raise InputError(f"season must be at least 1. Received: season={season}")
+    return int(season)
+
+
+def _sum(values, axis):
+    return np.sum(np.where(np.isnan(values), 0.0, values), axis=axis)
+
+
+def _mean(values, axis):
+    """Mean over what is no NaN; NaN where there is nothing, without a warning."""
+    count = np.sum(~np.isnan(values), axis=axis)
+    return _sum(values, axis) / np.where(count > 0, count, np.nan)

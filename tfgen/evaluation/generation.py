@@ -1,0 +1,159 @@
+"""Generated windows beside real ones, in every score of `tfgen.evaluation.fidelity` and more."""
+
+import numpy as np
+
+from tfgen.evaluation import fidelity
+from tfgen.evaluation.context_fid import TS2Vec, context_fid
+from tfgen.evaluation.cuts import as_numbers, cut_windows, given, one_seed, pad_to
+from tfgen.evaluation.memorisation import nearest_neighbour_ratio
+from tfgen.evaluation.report import Score
+
+DISTANCES = (
+    "discriminative", "predictive", "context_fid", "correlational", "marginal", "autocorrelation",
+    "mmd", "memorisation",
+)  # fmt: skip
+# Windows of training data among which the nearest to a generated one is looked for.
+_MOST_NEIGHBOURS = 20_000
+# A calendar is begun at so many places in a run, all samples of a call at the same one.
+_STARTS = 32
+_ROWS = 256  # samples of one call of `generate`
+_WINDOWS, _NOISE = 2, 3  # purposes of random numbers
+
+
+def score_generation(
+    model, parts, against, wanted, runs, length, windows, seed, say
+):  # fmt: skip
+    """The scores of generated windows beside real ones; see `evaluate_sequences`.
+
+    Args:
+        model: A `SeriesGenerator`.
+        parts: `tfgen.evaluation.cuts.Parts` of the data.
+        against: The `Sequences` whose windows generated ones are compared with.
+        wanted: Names of the scores, out of `DISTANCES`.
+        runs, length, windows, seed, say: As for `evaluate_sequences`.
+
+    Returns:
+        `(section, picture)`: the section of the report, and what is to be drawn.
+    """
+    length = length or _length(model, against)
+    features = against.features
+    scores = {}
+    for run in range(runs):
+        rng = np.random.default_rng([seed, run, _WINDOWS])
+        real, other = _real_windows(against, length, windows, rng)
+        say(f"{len(real):,} windows of {length} positions, run {run + 1} of {runs}")
+        generated = _generate(model, real, length, against.ends, [seed, run])
+        noise = _noise(real.values, features, np.random.default_rng([seed, run, _NOISE]))
+        if run == 0:
+            picture = {"kind": "generation", "real": real.values[:200], "samples": generated[:200]}
+        arrays = [as_numbers(x, features) for x in (real.values, other.values, generated, noise)]
+        scaled = fidelity.scale_by_real(*arrays)
+        rest = [name for name in wanted if name != "memorisation"]
+        for name, values in _distances(rest, *scaled, one_seed([seed, run]), say).items():
+            scores.setdefault(name, []).append(values)
+        if "memorisation" in wanted:
+            values = _memorisation(parts, length, windows, features, arrays, rng)
+            for name, row in values.items():
+                scores.setdefault(name, []).append(row)
+    section = {"windows": len(real), "length": length, "scores": {}}
+    for name, rows in scores.items():
+        of_model, of_real, of_noise = zip(*rows)
+        better = {"better": "near", "target": 1.0} if name == "nearest_neighbour_ratio" else {}
+        score = Score.of(of_model, of_real, of_noise, **better)
+        section["scores"][name] = score.to_dict()
+    return section, picture
+
+
+def _length(model, sequences):
+    if getattr(model, "generation", None) is not None and model.generation.length:
+        return model.generation.length
+    if sequences.ends:
+        return int(min(512, np.median([len(values) for values in sequences.values])))
+    return 24
+
+
+def _real_windows(against, length, most, rng):
+    """Windows to compare with, and as many others; halves of one lot where there are too few."""
+    pool = cut_windows(against, length, 2 * most, rng)
+    order = rng.permutation(len(pool))
+    count = min(most, len(pool))
+    others = order[count : 2 * count]
+    if len(others) < count:
+        # What is real is compared with a half of what the model is.
+        others = order[count // 2 : count]
+    return pool.take(order[:count]), pool.take(others if len(others) else order)
+
+
+def _generate(model, real, length, ends, seeds):
+    """As many windows as there are real ones, under the same conditions as these."""
+    if model.processor.needs_times:
+        groups = np.array_split(np.arange(len(real)), min(_STARTS, len(real)))
+    else:
+        groups = [np.arange(i, min(i + _ROWS, len(real))) for i in range(0, len(real), _ROWS)]
+    rows = max(map(len, groups))
+    parts = []
+    for number, group in enumerate(groups):
+        # Of one size, so that one compilation serves all.
+        here = real.take(np.resize(group, rows))
+        told = given(model, np.arange(rows), here)
+        if model.processor.needs_times:
+            told["start_time"] = int(here.times[0, 0])
+        if model.processor.known_names:
+            told["known"] = here.known
+        drawn = model.generate(rows, length, seed=one_seed([*seeds, number]), **told)
+        parts.append((pad_to(drawn, length) if ends else np.asarray(drawn))[: len(group)])
+    return np.concatenate(parts)
+
+
+def _noise(real, features, rng):
+    """Independent noise with the mean and spread of each feature, or with its frequencies."""
+    noise = rng.normal(real.mean(axis=(0, 1)), real.std(axis=(0, 1)), real.shape)
+    noise = np.clip(noise, real.min(axis=(0, 1)), real.max(axis=(0, 1)))
+    for number, feature in enumerate(features):
+        if feature.is_category:
+            noise[..., number] = rng.choice(real[..., number].ravel(), real.shape[:2])
+    return noise.astype(np.float32)
+
+
+def _distances(names, real, other, generated, noise, seed, say):
+    """For each name the score of the model, of the real and of the naive windows."""
+    found = {}
+    compared = {"model": (real, generated), "real": (real, other), "noise": (real, noise)}
+    if len(other) < len(real):
+        compared["real"] = (real[: len(real) - len(other)], other)
+    plain = {
+        "correlational": fidelity.correlational_score,
+        "marginal": fidelity.marginal_distance,
+        "autocorrelation": fidelity.autocorrelation_distance,
+        "mmd": lambda a, b: fidelity.mmd(a, b, seed=seed),
+        "discriminative": lambda a, b: fidelity.discriminative_score(a, b, seed=seed),
+        "predictive": lambda a, b: fidelity.predictive_score(a, b, seed=seed),
+    }
+    if "context_fid" in names:
+        say("  context_fid")
+        encoder = TS2Vec(seed=seed).fit(real)
+        plain["context_fid"] = lambda a, b: context_fid(a, b, encoder=encoder)
+    for name in names:
+        say(f"  {name}")
+        found[name] = [plain[name](*pair) for pair in compared.values()]
+    return found
+
+
+def _memorisation(parts, length, most, features, arrays, rng):
+    """Nearest training windows of generated, of held-out and of noise windows."""
+    real, _, generated, noise = arrays
+    train = as_numbers(cut_windows(parts.known, length, _MOST_NEIGHBOURS, rng).values, features)
+    held = as_numbers(cut_windows(parts.held, length, 2 * most, rng).values, features)
+    train, held, generated, noise = fidelity.scale_by_real(real, train, held, generated, noise)[1:]
+    half = max(1, len(held) // 2)
+    rows = [
+        nearest_neighbour_ratio(samples, train, reference)
+        for samples, reference in ((generated, held), (held[half:], held[:half]), (noise, held))
+        if len(samples)
+    ]
+    if len(rows) < 3:
+        return {}
+    return {
+        "nearest_neighbour_ratio": [row["ratio"] for row in rows],
+        "copied_share": [row["copied"] for row in rows],
+    }

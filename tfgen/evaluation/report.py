@@ -1,0 +1,247 @@
+"""`Score`, and the report of an evaluation: a JSON file and a page that needs no other file."""
+
+import base64
+import dataclasses
+import html
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from tfgen.errors import InputError, unknown
+from tfgen.files import atomic_file
+
+BETTER = ("lower", "higher", "near")
+JSON_NAME, PAGE_NAME = "report.json", "report.html"
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A score over several runs, beside what real data and a naive model get.
+
+    Attributes:
+        mean: Over the runs; NaN if it could not be computed.
+        spread: Standard deviation over the runs (of one run less than there are, as of a sample);
+            None for a single one.
+        real: The same score of real data against other real data: what the best model gets.
+            None where there is no such thing.
+        baseline: The same score of the naive model.
+        real_spread: Spread of `real`.
+        baseline_spread: Spread of `baseline`.
+        better: `"lower"`, `"higher"`, or `"near"` for a score that is best at its `target`.
+        target: The best value of such a score.
+        runs: The values of which `mean` is the mean.
+    """
+
+    mean: float
+    spread: float | None = None
+    real: float | None = None
+    baseline: float | None = None
+    real_spread: float | None = None
+    baseline_spread: float | None = None
+    better: str = "lower"
+    target: float | None = None
+    runs: tuple[float, ...] = ()
+
+    def __post_init__(self):
+        if self.better not in BETTER:
+            raise unknown("better", self.better, BETTER)
+
+    @classmethod
+    def of(cls, values, real=None, baseline=None, better="lower", target=None):
+        """Makes a score of its values in the single runs.
+
+        Args:
+            values: Numbers, one for each run. NaN are left out.
+            real: The same of real data, or None.
+            baseline: The same of the naive model, or None.
+            better: See `Score`.
+            target: See `Score`.
+        """
+        mean, spread = _moments(values)
+        real_mean, real_spread = _moments(real)
+        base_mean, base_spread = _moments(baseline)
+        return cls(
+            mean=math.nan if mean is None else mean,
+            spread=spread,
+            real=real_mean,
+            baseline=base_mean,
+            real_spread=real_spread,
+            baseline_spread=base_spread,
+            better=better,
+            target=target,
+            runs=tuple(float(value) for value in values),
+        )
+
+    def to_dict(self):
+        """Returns a dict that JSON can hold: NaN and infinity are None."""
+        return _plain({**dataclasses.asdict(self), "runs": list(self.runs)})
+
+    @classmethod
+    def from_dict(cls, record):
+        """The score of what `to_dict` returned."""
+        mean = math.nan if record["mean"] is None else record["mean"]
+        return cls(**{**record, "mean": mean, "runs": tuple(record["runs"])})
+
+
+def write_report(results, folder, figures=()):
+    """Writes `report.json` and `report.html` into a folder.
+
+    Args:
+        results: A dict that JSON can hold. A dict with the keys of `Score` is a score; dicts of
+            scores become tables, everything else lines of facts.
+        folder: Where to write; it is made if it is not there, and files of these names replaced.
+        figures: Pairs `(title, PNG file as bytes)`, which become part of the page.
+
+    Returns:
+        `pathlib.Path` of the page.
+
+    Raises:
+        InputError: If `folder` is a file.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, where a folder for the report is wanted")
+    results = _plain(results)
+    files = {
+        JSON_NAME: json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        PAGE_NAME: page(results, figures),
+    }
+    for name, content in files.items():
+        with atomic_file(folder / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    return folder / PAGE_NAME
+
+
+def page(results, figures=()):
+    """Returns the report as one HTML page; see `write_report`."""
+    title = f"Evaluation of {results.get('model') or 'a model'}"
+    parts = [f"<h1>{_text(title)}</h1>", _facts(results)]
+    for name, section in results.items():
+        if isinstance(section, dict) and not _is_score(section):
+            parts += [f"<h2>{_text(_spaced(name))}</h2>", _facts(section), *_tables(section)]
+    for caption, png in figures:
+        data = base64.b64encode(png).decode("ascii")
+        parts.append(
+            f"<figure><figcaption>{_text(caption)}</figcaption>"
+            f'<img alt="{_text(caption)}" src="data:image/png;base64,{data}"></figure>'
+        )
+    body = "\n".join(part for part in parts if part)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style></head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def readable(score):
+    """Returns `mean ± spread` of a `Score`, of four digits."""
+    return _with_spread(score.mean, score.spread)
+
+
+_STYLE = """
+body { font: 16px/1.5 sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+  color: #222; background: #fff; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { padding: .3rem .9rem; border-bottom: 1px solid #ccc; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+tr.facts td { text-align: left; }
+figure { margin: 2rem 0; }
+figcaption { font-weight: bold; }
+img { max-width: 100%; }
+"""
+
+_HEADS = ("score", "model", "real against real", "naive baseline", "better")
+
+
+def _tables(section):
+    """The tables of a section: of its own scores, then of each dict of scores in it."""
+    own = {name: value for name, value in section.items() if _is_score(value)}
+    groups = [("", own)] if own else []
+    groups += [
+        (name, value)
+        for name, value in section.items()
+        if isinstance(value, dict) and not _is_score(value)
+    ]
+    for name, group in groups:
+        if name:
+            yield f"<h3>{_text(_spaced(name))}</h3>"
+        scores = {key: Score.from_dict(value) for key, value in group.items() if _is_score(value)}
+        yield _facts(group)
+        if scores:
+            rows = "\n".join(_row(key, score) for key, score in scores.items())
+            heads = "".join(f"<th>{head}</th>" for head in _HEADS)
+            yield f"<table>\n<tr>{heads}</tr>\n{rows}\n</table>"
+
+
+def _row(name, score):
+    better = f"near {score.target:g}" if score.better == "near" else score.better
+    cells = (
+        _spaced(name),
+        readable(score),
+        _with_spread(score.real, score.real_spread),
+        _with_spread(score.baseline, score.baseline_spread),
+        better,
+    )
+    return "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>"
+
+
+def _facts(section):
+    """A table of what is neither a score nor a section."""
+    rows = [
+        f'<tr class="facts"><td>{_text(_spaced(key))}</td><td>{_text(_fact(value))}</td></tr>'
+        for key, value in section.items()
+        if not isinstance(value, dict) and value not in (None, [], "")
+    ]
+    return "<table>\n" + "\n".join(rows) + "\n</table>" if rows else ""
+
+
+def _fact(value):
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return "; ".join(_fact(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _with_spread(mean, spread):
+    if mean is None or math.isnan(mean):
+        return "–"
+    return f"{mean:.4g}" + ("" if spread is None else f" ± {spread:.2g}")
+
+
+def _is_score(value):
+    return isinstance(value, dict) and {"mean", "spread", "real", "baseline"} <= set(value)
+
+
+def _spaced(name):
+    return str(name).replace("_", " ")
+
+
+def _text(value):
+    return html.escape(str(value))
+
+
+def _moments(values):
+    """Mean and standard deviation of what is no NaN; None where there is too little."""
+    values = np.asarray([] if values is None else values, np.float64)
+    values = values[np.isfinite(values)]
+    mean = float(np.mean(values)) if len(values) else None
+    return mean, float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def _plain(value):
+    """A value as JSON has it: NumPy's numbers as Python's, NaN and infinity as None."""
+    if isinstance(value, Score):
+        return value.to_dict()
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

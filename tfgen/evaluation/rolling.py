@@ -1,0 +1,112 @@
+"""Forecasts from rolling origins of held-out data, beside the seasonal-naive one."""
+
+import numpy as np
+
+from tfgen.errors import InputError
+from tfgen.evaluation import forecasts
+from tfgen.evaluation.cuts import cut_origins, given, one_seed
+from tfgen.evaluation.report import Score
+
+COVERED = (0.5, 0.8, 0.9)
+DAY = 86400
+_CONTEXTS = 16  # contexts of one call of `forecast`
+_NAIVE = 1  # a purpose of random numbers
+
+
+def usual_season(processor):
+    """Positions in a day, if there are at least two, else 1."""
+    step = getattr(processor, "step", None)
+    return max(1, round(DAY / step)) if step and step <= DAY / 2 else 1
+
+
+def score_forecasts(
+    model, parts, runs, horizon, num_samples, origins, context, season, seed, say
+):  # fmt: skip
+    """The scores of rolling forecasts of the held-out data; see `evaluate_sequences`.
+
+    Returns:
+        `(section, picture)`: the section of the report, and what is to be drawn.
+    """
+    features, whole = parts.held.features, parts.whole
+    columns = [number for number, feature in enumerate(features) if not feature.is_category]
+    if not columns:
+        raise InputError("A forecast is scored on numbers, and the data have categories alone")
+    if context is None:
+        recipe = getattr(model, "recipe", None)
+        context = recipe.training.window if recipe else 4 * horizon
+    room = max(len(values) for values in whole.values) - horizon
+    if model.max_positions is not None:
+        context = min(context, model.max_positions - horizon)
+    context = max(1, min(context, room))
+    # The naive forecast looks back for two seasons if there are so many positions.
+    past = max(context, min(2 * season, min(room, max(parts.edges, default=0) or room)))
+    cuts = cut_origins(whole, parts.edges, past, horizon, origins)
+    truth = cuts.values[:, past:, columns]
+    residuals = forecasts.seasonal_residuals([v[:, columns] for v in parts.known.values], season)
+    history = [values[:, columns] for values in parts.known.values]
+    scale = np.nanstd(np.concatenate(history).astype(np.float64), axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    names = [features[number].name for number in columns]
+    found, naive = {}, {}
+    for run in range(runs):
+        say(f"forecasts, run {run + 1} of {runs}")
+        samples = _samples(model, cuts, past, context, horizon, num_samples, [seed, run])
+        base = forecasts.seasonal_naive_samples(
+            cuts.values[:, :past, columns], horizon, season, num_samples, residuals,
+            [seed, run, _NAIVE],
+        )  # fmt: skip
+        base = np.nan_to_num(base)  # a feature that was never observed before
+        for drawn, scores in ((samples[..., columns], found), (base, naive)):
+            for name, value in _scores(drawn, truth, history, season, scale, names).items():
+                scores.setdefault(name, []).append(value)
+        if run == 0:
+            picture = {"kind": "forecast", "history": cuts.values[-1, :past], "columns": columns,
+                       "samples": samples[-1], "truth": cuts.values[-1, past:],
+                       "times": None if cuts.times is None else cuts.times[-1]}  # fmt: skip
+    scores, single = {}, {}
+    for name, values in found.items():
+        target = {"better": "near", "target": float(name[-2:]) / 100} if "coverage" in name else {}
+        score = Score.of(values, baseline=naive[name], **target).to_dict()
+        (single if name.startswith("crps of") else scores)[name] = score
+    section = {
+        "horizon": horizon, "context": context, "season": season, "forecasts": len(cuts),
+        "samples": num_samples, "scores": scores, "crps in units of the data": single,
+    }  # fmt: skip
+    return section, picture
+
+
+def _samples(model, cuts, past, context, horizon, num_samples, seeds):
+    """Samples `(origins, num_samples, horizon, features)` of the model."""
+    first = past - context
+    parts = []
+    for start in range(0, len(cuts), _CONTEXTS):
+        numbers = np.resize(np.arange(start, min(start + _CONTEXTS, len(cuts))), _CONTEXTS)
+        here = cuts.take(numbers)
+        told = given(model, np.arange(len(here)), here)
+        if model.processor.needs_times:
+            told["times"] = here.times[:, first:past]
+        if model.processor.known_names:
+            told["known"] = here.known[:, first:]
+        drawn = model.forecast(
+            here.values[:, first:past], horizon, num_samples=num_samples,
+            seed=one_seed([*seeds, start]), **told,
+        )  # fmt: skip
+        parts.append(drawn.samples[: len(cuts) - start])
+    return np.concatenate(parts)
+
+
+def _scores(samples, truth, history, season, scale, names):
+    """The scores of forecasts of all origins, by name."""
+    score = forecasts.crps(samples, truth)
+    by_feature = np.nanmean(score.reshape(-1, len(names)), axis=0)
+    loss = forecasts.weighted_quantile_loss(samples, truth)
+    median = np.median(samples, axis=-3)
+    scores = {
+        "crps": np.nanmean(by_feature / scale),
+        "weighted_quantile_loss": np.nanmean(loss),
+        "mase": np.nanmean(forecasts.mase(median, truth, history, season)),
+    }
+    for level in COVERED:
+        covered = forecasts.coverage(samples, truth, level)
+        scores[f"coverage_{100 * level:.0f}"] = np.nanmean(covered)
+    return scores | {f"crps of {name}": value for name, value in zip(names, by_feature)}

@@ -1,0 +1,84 @@
+"""`CategoricalHead`: categories beside the numbers, such as whether a pen is down."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen.layers.checks import check, is_int
+from tfgen.layers.distribution_head import DistributionHead, draw
+
+
+@keras.saving.register_keras_serializable(package="tfgen")
+class CategoricalHead(DistributionHead):
+    """A softmax over the levels of each of several categories, which are independent.
+
+    The call gives `logits` `(..., sum of levels)`, one category after the other.
+
+    Args:
+        levels: List of the number of levels of each category.
+        kernel_initializer: As of `DistributionHead`.
+        **kwargs: `name`, `dtype` and the like.
+
+    Raises:
+        ValueError: For an argument out of its range.
+    """
+
+    def __init__(self, levels, kernel_initializer=None, **kwargs):
+        right = isinstance(levels, (list, tuple)) and len(levels) > 0
+        right = right and all(is_int(number) and number >= 1 for number in levels)
+        check(right, "levels must be a list of whole numbers >= 1", levels=levels)
+        super().__init__(len(levels), kernel_initializer, **kwargs)
+        self.levels = list(levels)
+
+    def starts(self):
+        return {"logits": np.zeros(sum(self.levels))}
+
+    @property
+    def uniforms(self):
+        return len(self.levels)
+
+    def call(self, hidden, training=False):
+        return self.raw(hidden)
+
+    def log_prob(self, parameters, categories, observed=None):
+        """The log probability of categories.
+
+        Args:
+            parameters: What a call gave.
+            categories: int32 `(..., categories)`, numbers of levels. One below 0 is missing.
+            observed: bool `(..., categories)`: False where one is not to count, whatever it is.
+
+        Returns:
+            float32 `(...)`, in nats; 0 where there is none observed.
+        """
+        there = categories >= 0
+        if observed is not None:
+            there = there & observed
+        categories = tf.where(there, categories, 0)
+        total = 0.0
+        for index, logits in enumerate(self._each(parameters)):
+            nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels=categories[..., index], logits=logits
+            )
+            total -= tf.where(there[..., index], nats, 0.0)
+        return total
+
+    def sample(self, parameters, uniform, normal, temperature=1.0, bias=0.0):
+        """Draws levels, int32 `(rows, categories)`: see `DistributionHead.sample`.
+
+        The bias does nothing here, as in Graves' equations: sharpened, a rare level, such as the
+        end of a stroke, would hardly come any more.
+        """
+        drawn = [
+            draw(logits, uniform[:, index], temperature)
+            for index, logits in enumerate(self._each(parameters))
+        ]
+        return tf.stack(drawn, axis=-1)
+
+    def _each(self, parameters):
+        return tf.split(parameters["logits"], self.levels, axis=-1)
+
+    def get_config(self):
+        config = {**super().get_config(), "levels": self.levels}
+        del config["features"]
+        return config

@@ -1,0 +1,842 @@
+"""`SeriesGenerator`: models of numbers that generate, forecast, fill gaps, score and serve."""
+
+import functools
+import numbers
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.errors import InputError, unknown
+from tfgen.export import write_saved_model
+from tfgen.models.series_density import NO_CLASS, SeriesDensity
+from tfgen.sampling import random
+from tfgen.sampling.buckets import bucket
+from tfgen.sampling.particles import Observed, fill
+from tfgen.sampling.rollout import Rollout, roll
+
+# The loops are compiled for room for so many positions, times a power of two.
+BUCKET = 32
+POOLINGS = ("mean", "last")
+# Positions that `stream` draws at once.
+STREAM_CHUNK = 32
+QUANTILES = (0.1, 0.5, 0.9)
+
+_SAMPLING = {
+    "seed": tf.TensorSpec([], tf.int64),
+    "temperature": tf.TensorSpec([], tf.float32),
+    "bias": tf.TensorSpec([], tf.float32),
+}
+
+
+class Forecast(NamedTuple):
+    """What a model expects to come.
+
+    Attributes:
+        mean: float32 `(horizon, features)`, or `(batch, horizon, features)`.
+        quantiles: Dict from each quantile to an array of that shape.
+        samples: `(num_samples, horizon, features)`, or with a batch axis before.
+    """
+
+    mean: np.ndarray
+    quantiles: dict
+    samples: np.ndarray
+
+
+class SeriesGenerator(SeriesDensity):
+    __doc__ = SeriesDensity.__doc__
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.reset_graphs()
+
+    def reset_graphs(self):
+        """Forgets what was compiled, after a change of what the functions read besides weights."""
+        self._roll = tf.function(self._roll_core, jit_compile=True, autograph=False)
+        # Rows known to be one, by which products with a vector go.
+        self._roll_single = tf.function(self._roll_core, jit_compile=True, autograph=False)
+        self._fill = tf.function(self._fill_core, jit_compile=True, autograph=False)
+        for name in ("_generate_graph", "_forecast_graph", "_score_graph", "_encode_graph"):
+            self.__dict__.pop(name, None)
+
+    def _graph(self, function, specs):
+        return tf.function(function, input_signature=[specs], autograph=False)
+
+    @functools.cached_property
+    def _generate_graph(self):
+        return self._graph(self._generate, self._generate_specs())
+
+    @functools.cached_property
+    def _forecast_graph(self):
+        return self._graph(self._forecast, self._forecast_specs())
+
+    @functools.cached_property
+    def _score_graph(self):
+        return self._graph(self._score, self._series_specs())
+
+    @functools.cached_property
+    def _encode_graph(self):
+        return self._graph(self._encode, self._series_specs())
+
+    # What a person calls
+
+    def generate(
+        self,
+        num_samples=1,
+        length=None,
+        seed=None,
+        temperature=None,
+        bias=None,
+        condition=None,
+        static=None,
+        start_time=None,
+        known=None,
+    ):
+        """Draws sequences from nothing.
+
+        The whole generation is one compiled loop. A first call compiles it; later ones with the
+        same number of samples, and lengths that round up to the same power of two, do not.
+
+        Args:
+            num_samples: How many.
+            length: Positions of each; of drawings and clips, which end by themselves, the most.
+                None here and below takes the model's own default, `model.generation`.
+            seed: An integer. The same seed gives the same numbers, on every call and in the
+                SavedModel; None takes a new one each time.
+            temperature: Widens or narrows what is drawn: logits are divided by it, and standard
+                deviations multiplied by its root; 0 takes the likeliest.
+            bias: Above 0 draws nearer to the likeliest (arXiv:1308.0850, section 5.4).
+            condition: The class of the samples: its name or number, or a list of one for each. None
+                leaves it open.
+            static: Numbers of the whole sequence, `(static,)` or `(num_samples, static)`.
+            start_time: Where the calendar begins: a `numpy.datetime64`, an ISO 8601 text, or seconds
+                since 1970; None takes the beginning of the training data.
+            known: What is known beforehand, `(length, known)` or `(num_samples, length, known)`, if
+                the model was trained with such columns.
+
+        Returns:
+            float32 array `(num_samples, length, features)` in the data's units, a category as the
+            number of its level; of drawings and clips a list of arrays of their own lengths.
+
+        Raises:
+            InputError: For an argument out of its range, or one that the model does not take.
+        """
+        values, lengths, _ = self.draw(
+            num_samples, length, seed, temperature, bias, condition, static, start_time, known
+        )
+        if self.processor.ends:
+            return [row[:size] for row, size in zip(values, lengths)]
+        return values
+
+    def draw(
+        self,
+        num_samples=1,
+        length=None,
+        seed=None,
+        temperature=None,
+        bias=None,
+        condition=None,
+        static=None,
+        start_time=None,
+        known=None,
+    ):
+        """As `generate`, but with what is known of the samples besides their values.
+
+        Returns:
+            `(values, lengths, clip_fraction)`: values `(num_samples, length, features)`, NaN after
+            the end of a sequence; int32 `(num_samples,)`; and the share of the numbers that the
+            data's bounds have held back.
+        """
+        num_samples = _whole_number("num_samples", num_samples, 1)
+        length = self._length(length)
+        arguments = {
+            "num_samples": tf.constant(num_samples),
+            "length": tf.constant(length),
+            **self._sampling(seed, temperature, bias),
+            **self._given(num_samples, length, condition, static, start_time, known),
+        }
+        result = self._generate_graph(arguments)
+        return (
+            result["values"].numpy(),
+            result["lengths"].numpy(),
+            float(result["clip_fraction"]),
+        )
+
+    def forecast(
+        self,
+        context,
+        horizon,
+        num_samples=100,
+        quantiles=QUANTILES,
+        seed=None,
+        temperature=None,
+        times=None,
+        known=None,
+        condition=None,
+        static=None,
+    ):
+        """Draws what may come after a context.
+
+        Args:
+            context: The past, in the data's units: `(time, features)`, `(batch, time, features)`, a
+                list of arrays of different lengths, or a DataFrame. NaN is missing.
+            horizon: Positions to forecast.
+            num_samples: Futures to draw for each context.
+            quantiles: Between 0 and 1.
+            seed: See `generate`.
+            temperature: See `generate`.
+            times: Of the context: `(time,)` or `(batch, time)`, `numpy.datetime64` or seconds since
+                1970. Needed by a model that was trained with timestamps. The future goes on by the
+                step of the training data.
+            known: What is known beforehand, for the context and for the future: `(time + horizon,
+                known)` or with a batch axis before.
+            condition: See `generate`.
+            static: See `generate`; one for each context.
+
+        Returns:
+            A `Forecast`.
+
+        Raises:
+            InputError: For an argument out of its range, or one that the model does not take.
+        """
+        values, lengths, single = self.processor.as_values(context)
+        horizon = _whole_number("horizon", horizon, 1)
+        num_samples = _whole_number("num_samples", num_samples, 1)
+        levels = np.atleast_1d(np.asarray(quantiles, np.float32))
+        if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
+            raise InputError(
+                f"quantiles must lie between 0 and 1. Received: quantiles={quantiles!r}"
+            )
+        count, time = values.shape[:2]
+        arguments = {
+            "values": values,
+            "lengths": lengths,
+            "horizon": tf.constant(horizon),
+            "num_samples": tf.constant(num_samples),
+            "quantiles": levels,
+            **self._sampling(seed, temperature, None),
+            **self._series_given(count, time, lengths, times, known, condition, static, horizon),
+        }
+        result = {name: value.numpy() for name, value in self._forecast_graph(arguments).items()}
+        by_level = {
+            float(q): result["quantiles"][:, i] for i, q in enumerate(np.atleast_1d(quantiles))
+        }
+        if single:
+            return Forecast(
+                result["mean"][0], {q: v[0] for q, v in by_level.items()}, result["samples"][0]
+            )
+        return Forecast(result["mean"], by_level, result["samples"])
+
+    def impute(
+        self,
+        series,
+        num_samples=10,
+        seed=None,
+        particles=256,
+        times=None,
+        known=None,
+        condition=None,
+        static=None,
+    ):
+        """Draws what may stand in the gaps of a series, given all of what was observed.
+
+        What comes after a gap is taken into account by a particle filter whose surviving lines of
+        descent are the samples; see `tfgen.sampling.particles`. More particles come closer to the
+        model's own distribution.
+
+        Args:
+            series: `(time, features)` in the data's units; NaN is a gap.
+            num_samples: How many complete series to draw.
+            seed: See `generate`.
+            particles: Lines that the filter keeps.
+            times: See `forecast`.
+            known: `(time, known)`.
+            condition: See `generate`.
+            static: See `generate`.
+
+        Returns:
+            float32 `(num_samples, time, features)`; what was observed is as it was.
+
+        Raises:
+            InputError: For an argument out of its range, or one that the model does not take.
+        """
+        values, lengths, single = self.processor.as_values(series)
+        if not single:
+            raise InputError(f"impute takes one series. Received: {len(values)} series")
+        num_samples = _whole_number("num_samples", num_samples, 1)
+        particles = _whole_number("particles", particles, 2)
+        time = values.shape[1]
+        given = self._series_given(1, time, lengths, times, known, condition, static, 0)
+        batch = self._batch({"values": values, "lengths": lengths, **given})
+        key = random.root(self._seed(seed), random.SAMPLING)
+        capacity = int(bucket(time, BUCKET))
+        padded = tf.pad(batch["values"][0], [[0, capacity - time], [0, 0]], constant_values=np.nan)
+        whole, scale = self._rows_of(particles, batch)
+        rollout = Rollout(
+            state=self.reserve(self.initial_state(particles), capacity),
+            previous=tf.fill([particles, padded.shape[-1]], np.float32(np.nan)),
+            first=tf.ones([particles], tf.bool),
+            covariates=self._room(self._covariates(batch), particles, capacity),
+            whole=whole,
+            scale=scale,
+            begun=tf.constant(0),
+            count=tf.constant(time),
+            key=key,
+            temperature=tf.constant(1.0),
+            bias=tf.constant(0.0),
+        )
+        filled = self._fill(rollout, padded, tf.zeros([num_samples]))[:, :time].numpy()
+        return np.where(np.isnan(values), filled, values)
+
+    def score(self, series, times=None, known=None, condition=None, static=None):
+        """How likely the model finds series.
+
+        Args:
+            series: `(time, features)` in the data's units, `(batch, time, features)`, a list of
+                arrays of different lengths, or a DataFrame. Missing values (NaN) are left out.
+            times: See `forecast`.
+            known: `(time, known)` or `(batch, time, known)`.
+            condition: See `generate`.
+            static: See `generate`.
+
+        Returns:
+            A dict of arrays `(batch,)`, or of numbers for a single series: `log_likelihood` in
+            nats, of a density in the data's units; `values`, how many were observed;
+            `nats_per_value`; and `nats_per_position`.
+        """
+        values, lengths, single = self.processor.as_values(series)
+        count, time = values.shape[:2]
+        given = self._series_given(count, time, lengths, times, known, condition, static, 0)
+        result = self._score_graph({"values": values, "lengths": lengths, **given})
+        result = {name: value.numpy() for name, value in result.items()}
+        return {name: value[0] for name, value in result.items()} if single else result
+
+    def encode(self, series, pooling="mean", times=None, known=None, condition=None, static=None):
+        """Embeds series: the last hidden states, pooled over the positions of each.
+
+        Args:
+            series: As for `score`.
+            pooling: `"mean"` of all positions, or the `"last"` one, which has read all of it.
+            times: See `forecast`.
+            known: See `score`.
+            condition: See `generate`.
+            static: See `generate`.
+
+        Returns:
+            float32 array `(batch, width)`, or `(width,)` for a single series.
+        """
+        if pooling not in POOLINGS:
+            raise unknown("pooling", pooling, POOLINGS)
+        values, lengths, single = self.processor.as_values(series)
+        count, time = values.shape[:2]
+        given = self._series_given(count, time, lengths, times, known, condition, static, 0)
+        result = self._encode_graph({"values": values, "lengths": lengths, **given})
+        result = result[pooling].numpy()
+        return result[0] if single else result
+
+    def stream(
+        self,
+        length=None,
+        seed=None,
+        temperature=None,
+        bias=None,
+        condition=None,
+        static=None,
+        start_time=None,
+        known=None,
+    ):
+        """Draws one sequence piece by piece; joined, the pieces are what `generate` returns.
+
+        Takes the arguments of `generate`. A model whose state has a constant size can go on
+        without end: `length=10**9` costs no more memory than a short one.
+
+        Returns:
+            An iterator of float32 arrays `(positions, features)`.
+        """
+        length = self._length(length)
+        sampling = self._sampling(seed, temperature, bias)
+        given = self._given(1, min(length, STREAM_CHUNK), condition, static, start_time, None)
+        if self.processor.known_names:
+            given |= self._given(1, length, None, None, None, known, only="known")
+        return self._pieces(length, sampling, given)
+
+    def _pieces(self, length, sampling, given):
+        rollout, done = None, 0
+        while done < length:
+            count = min(STREAM_CHUNK, length - done)
+            covariates = self._future(given, tf.constant(done), STREAM_CHUNK, 1)
+            if rollout is None:
+                # Room for the whole at once, because each size of a state is compiled for.
+                room = 0 if self.state_is_constant else int(bucket(length, BUCKET))
+                rollout = self._begin(1, given, sampling, covariates, room)
+            rollout = rollout._replace(covariates=covariates, count=tf.constant(count))
+            drawn = self._roll_single(rollout)
+            rollout = drawn.rollout
+            drawn_now = int(drawn.lengths[0])
+            yield drawn.values.numpy()[0, :drawn_now]
+            done += drawn_now
+            if drawn_now < count or (self.processor.ends and bool(drawn.ended[0])):
+                return
+
+    def export(self, filepath, **kwargs):
+        """Writes a SavedModel that generates, forecasts, scores and encodes with TensorFlow alone.
+
+        All numbers are in the data's own units. Its signatures:
+
+        - `serving_default`: `num_samples` -> `values` `(num_samples, length, features)` and
+          `lengths`, drawn as `model.generation` says, with a new seed for every call;
+        - `generate`: as tensors, every argument of `generate` -> the same; the same numbers for the
+          same seed as this model;
+        - `forecast`: `values` `(batch, time, features)` right-padded, `lengths` `(batch,)`,
+          `horizon`, `num_samples`, `quantiles`, `seed`, `temperature`, `bias` -> `mean`,
+          `quantiles` `(batch, quantiles, horizon, features)` and `samples`;
+        - `score` and `encode`: `values`, `lengths` -> what `score` returns; `mean` and `last`.
+
+        A model that was trained with timestamps, with covariates, classes or static numbers takes
+        `times` (int64 seconds), `known`, `condition` (int32, -1 for none) and `static` as well.
+
+        Args:
+            filepath: Folder to write; servers expect the name `<model>/<number>`.
+        """
+        generate = self._generate_specs()
+        simple = {
+            name: spec for name, spec in generate.items() if name not in {*_SAMPLING, "length"}
+        }
+        series = self._series_specs()
+        write_saved_model(
+            filepath,
+            {
+                "serving_default": (lambda **arguments: self._serve(arguments), simple),
+                "generate": (lambda **arguments: self._generate(arguments), generate),
+                "forecast": (
+                    lambda **arguments: self._forecast(arguments),
+                    self._forecast_specs(),
+                ),
+                "score": (lambda **arguments: self._score(arguments), series),
+                "encode": (lambda **arguments: self._encode(arguments), series),
+            },
+            **kwargs,
+        )
+
+    # The tensors of the graphs
+
+    def _whole_specs(self):
+        specs = {}
+        if self.processor.num_classes:
+            specs["condition"] = tf.TensorSpec([None], tf.int32)
+        if self.processor.static_width:
+            specs["static"] = tf.TensorSpec([None, self.processor.static_width], tf.float32)
+        return specs
+
+    def _known_specs(self):
+        count = len(self.processor.known_names)
+        return {"known": tf.TensorSpec([None, None, count], tf.float32)} if count else {}
+
+    def _generate_specs(self):
+        specs = {
+            "num_samples": tf.TensorSpec([], tf.int32),
+            "length": tf.TensorSpec([], tf.int32),
+            **_SAMPLING,
+            **self._whole_specs(),
+            **self._known_specs(),
+        }
+        if self.processor.needs_times:
+            specs["start_time"] = tf.TensorSpec([None], tf.int64)
+        return specs
+
+    def _series_specs(self):
+        specs = {
+            "values": tf.TensorSpec([None, None, self.processor.num_features], tf.float32),
+            "lengths": tf.TensorSpec([None], tf.int32),
+            **self._whole_specs(),
+            **self._known_specs(),
+        }
+        if self.processor.needs_times:
+            specs["times"] = tf.TensorSpec([None, None], tf.int64)
+        return specs
+
+    def _forecast_specs(self):
+        return {
+            **self._series_specs(),
+            "horizon": tf.TensorSpec([], tf.int32),
+            "num_samples": tf.TensorSpec([], tf.int32),
+            "quantiles": tf.TensorSpec([None], tf.float32),
+            **_SAMPLING,
+        }
+
+    # What a person gave, as tensors
+
+    def _length(self, length):
+        default = self.generation.length or self.processor.length
+        return _whole_number("length", default if length is None else length, 1)
+
+    def _seed(self, seed):
+        return random.seed_tensor(random.new_seed() if seed is None else seed)
+
+    def _sampling(self, seed, temperature, bias):
+        given = {"temperature": temperature, "bias": bias}
+        numbers_given = {}
+        for name, value in given.items():
+            value = getattr(self.generation, name) if value is None else value
+            if (
+                not isinstance(value, numbers.Real)
+                or isinstance(value, bool)
+                or not 0 <= value < 1e6
+            ):
+                raise InputError(f"{name} must be a number >= 0. Received: {name}={value!r}")
+            numbers_given[name] = tf.constant(float(value))
+        return {"seed": self._seed(seed), **numbers_given}
+
+    def _given(self, count, length, condition, static, start_time, known, only=None):
+        """The further tensors of `generate`."""
+        processor = self.processor
+        given = self._whole_given(count, condition, static)
+        if processor.needs_times:
+            start = (
+                processor.start_time if start_time is None else _seconds("start_time", start_time)
+            )
+            given["start_time"] = tf.constant(np.reshape(start, [1]), tf.int64)
+        elif start_time is not None:
+            raise InputError(
+                f"start_time is for models trained with timestamps. Received: start_time={start_time!r}"
+            )
+        given |= self._known_given(count, length, known)
+        return given if only is None else {only: given[only]}
+
+    def _series_given(self, count, time, lengths, times, known, condition, static, horizon):
+        """The further tensors of a function of series."""
+        given = self._whole_given(count, condition, static)
+        if self.processor.needs_times:
+            if times is None:
+                raise InputError(
+                    "times is needed: the model was trained with timestamps. Received: times=None"
+                )
+            given["times"] = _times(times, count, time, lengths)
+        elif times is not None:
+            raise InputError("times is for models trained with timestamps; this one has none")
+        given |= self._known_given(count, time + horizon, known)
+        return given
+
+    def _whole_given(self, count, condition, static):
+        processor, given = self.processor, {}
+        if processor.num_classes:
+            given["condition"] = tf.constant(_classes(condition, count, processor.classes))
+        elif condition is not None:
+            raise InputError(
+                f"condition is for models trained with classes. Received: condition={condition!r}"
+            )
+        width = processor.static_width
+        if width:
+            names = ", ".join(processor.static_names)
+            if static is None:
+                raise InputError(f"static is needed: one number each for {names}")
+            array = _numbers("static", static)
+            if array.shape not in ((width,), (count, width)):
+                raise InputError(
+                    f"static must have {width} numbers ({names}) for all or for each of {count}. "
+                    f"Received: an array of shape {array.shape}"
+                )
+            given["static"] = tf.constant(np.broadcast_to(array, [count, width]))
+        elif static is not None:
+            raise InputError("static is for models trained with static columns; this one has none")
+        return given
+
+    def _known_given(self, count, length, known):
+        names = self.processor.known_names
+        if not names:
+            if known is not None:
+                raise InputError(
+                    "known is for models trained with known columns; this one has none"
+                )
+            return {}
+        rule = f"known must have {length} positions of {len(names)} numbers ({', '.join(names)})"
+        if known is None:
+            raise InputError(f"{rule}. Received: known=None")
+        array = _numbers("known", known)
+        if array.shape not in ((length, len(names)), (count, length, len(names))):
+            raise InputError(f"{rule}. Received: an array of shape {array.shape}")
+        return {"known": tf.constant(np.broadcast_to(array, [count, length, len(names)]))}
+
+    # Graphs around the compiled loops. These run here and in the SavedModel.
+
+    def _serve(self, arguments):
+        # A graph holds no other source of a new seed; see `AutoregressiveGenerator`.
+        seed = tf.raw_ops.RandomUniformInt(
+            shape=tf.constant([], tf.int32),
+            minval=tf.constant(0, tf.int64),
+            maxval=tf.constant(tf.int64.max),
+            seed=0,
+            seed2=0,
+        )
+        defaults = self._sampling(0, None, None)
+        length = tf.constant(self._length(None))
+        return self._generate({**defaults, **arguments, "seed": seed, "length": length})
+
+    def _generate(self, arguments):
+        rows, length = arguments["num_samples"], arguments["length"]
+        capacity = bucket(length, BUCKET)
+        given = dict(arguments)
+        if "known" in given:
+            given["known"] = tf.pad(given["known"], [[0, 0], [0, capacity - length], [0, 0]])
+        covariates = self._future(given, tf.constant(0), capacity, rows)
+        rollout = self._begin(rows, given, arguments, covariates, capacity)
+        drawn = self._run(rollout._replace(count=length))
+        return {
+            "values": drawn.values[:, :length],
+            "lengths": drawn.lengths,
+            "clip_fraction": drawn.clipped,
+        }
+
+    def _begin(self, rows, given, sampling, covariates, room):
+        """A `Rollout` before the first position."""
+        whole, scale = self._rows_of(rows, given)
+        state = self.initial_state(rows)
+        return Rollout(
+            state=self.reserve(state, room),
+            previous=tf.fill([rows, self.processor.num_features], np.float32(np.nan)),
+            first=tf.ones([rows], tf.bool),
+            covariates=covariates,
+            whole=whole,
+            scale=scale,
+            begun=tf.constant(0),
+            count=tf.constant(0),
+            key=random.root(sampling["seed"], random.SAMPLING),
+            temperature=sampling["temperature"],
+            bias=sampling["bias"],
+        )
+
+    def _rows_of(self, rows, given):
+        """What belongs to whole sequences, for so many rows: `(features, scale)`."""
+        given = dict(given)
+        if "condition" in given:
+            given["label"] = given["condition"]
+        for name in ("label", "static", "scale"):
+            if name in given:
+                shape = tf.concat([[rows], tf.shape(given[name])[1:]], axis=0)
+                given[name] = tf.broadcast_to(given[name], shape)
+        whole, scale = self._whole(rows, given)
+        return whole, tf.zeros([rows, 0]) if scale is None else scale
+
+    def _future(self, given, begun, count, rows):
+        """Covariates `(rows, count, covariates)` of a sequence drawn from its beginning."""
+        times = None
+        if self.processor.needs_times:
+            times = self._after(given["start_time"], begun + tf.range(count))
+            times = tf.broadcast_to(times, [rows, count])
+        known = given.get("known")
+        if known is not None:
+            known = tf.broadcast_to(
+                known[:, begun : begun + count], [rows, count, tf.shape(known)[2]]
+            )
+        return self._covariates({"times": times, "known": known}, rows, count)
+
+    def _after(self, start, steps):
+        """Times int64 `(batch, steps)` so many steps after `start` `(batch,)`."""
+        seconds = tf.cast(steps, tf.float64) * self.processor.step
+        return start[:, None] + tf.cast(tf.round(seconds), tf.int64)[None]
+
+    def _covariates(self, batch, rows=None, count=None):
+        if not self.processor.covariate_width:
+            if rows is None:
+                rows, count = tf.unstack(tf.shape(batch["values"])[:2])
+            return tf.zeros([rows, count, 0])
+        return self.processor.covariates(batch.get("times"), batch.get("known"))
+
+    def _room(self, covariates, rows, capacity):
+        """Covariates of one sequence for so many rows and positions."""
+        time = tf.shape(covariates)[1]
+        covariates = tf.pad(covariates, [[0, 0], [0, capacity - time], [0, 0]])
+        return tf.broadcast_to(covariates, [rows, capacity, covariates.shape[-1]])
+
+    def _batch(self, arguments):
+        """The batch of `_read` for the arguments of a function of series."""
+        batch = {
+            name: arguments[name] for name in ("times", "known", "static") if name in arguments
+        }
+        values, lengths = tf.convert_to_tensor(arguments["values"]), arguments["lengths"]
+        time = tf.shape(values)[1]
+        valid = tf.range(time)[None] < lengths[:, None]
+        batch |= {"values": tf.where(valid[..., None], values, np.nan), "valid": valid}
+        if "condition" in arguments:
+            batch["label"] = arguments["condition"]
+        if self.processor.ends:
+            batch["last"] = tf.range(time)[None] == lengths[:, None] - 1
+        if self.processor.scaler.needs_scale:
+            batch["scale"] = self.processor.series_scale(self.processor.numbers(batch["values"]))
+        if "known" in batch:
+            batch["known"] = batch["known"][:, :time]
+        return batch
+
+    def _forecast(self, arguments):
+        horizon, num_samples = arguments["horizon"], arguments["num_samples"]
+        batch, lengths = self._batch(arguments), arguments["lengths"]
+        count = tf.shape(lengths)[0]
+        state = self.initial_state(count)
+        _, state, _ = self._read(batch, state=state, masked=True)
+        capacity = bucket(horizon, BUCKET)
+        steps = 1 + tf.range(capacity)
+        future = {}
+        if "times" in batch:
+            last = tf.gather(batch["times"], tf.maximum(lengths - 1, 0), batch_dims=1)
+            future["times"] = self._after(last, steps)
+        if "known" in arguments:
+            index = lengths[:, None] - 1 + steps[None]
+            known = tf.pad(arguments["known"], [[0, 0], [0, capacity], [0, 0]])
+            future["known"] = tf.gather(known, index, batch_dims=1)
+        covariates = self._covariates(future, count, capacity)
+        last = tf.gather(batch["values"], tf.maximum(lengths - 1, 0), batch_dims=1)
+        begun = self._begin(count, batch, arguments, covariates, 0)
+        begun = begun._replace(
+            state=self.reserve(state, capacity), previous=last, first=lengths == 0, count=horizon
+        )
+        drawn = self._run(begun.rows(lambda x: tf.repeat(x, num_samples, axis=0)))
+        features = self.processor.num_features
+        samples = drawn.values[:, :horizon]
+        samples = tf.reshape(samples, [count, num_samples, horizon, features])
+        return {
+            "mean": tf.reduce_mean(samples, axis=1),
+            "quantiles": _quantiles(samples, arguments["quantiles"]),
+            "samples": samples,
+        }
+
+    def _score(self, arguments):
+        batch = self._batch(arguments)
+        hidden, _, scale = self._read(batch)
+        nats = tf.cast(self._log_prob(hidden, batch, scale), tf.float64)
+        total = tf.reduce_sum(nats, axis=1)
+        observed = tf.reduce_sum(tf.cast(~tf.math.is_nan(batch["values"]), tf.int32), axis=[1, 2])
+        positions = arguments["lengths"]
+        return {
+            "log_likelihood": total,
+            "values": observed,
+            "nats_per_value": -total / tf.cast(observed, tf.float64),
+            "nats_per_position": -total / tf.cast(positions, tf.float64),
+        }
+
+    def _encode(self, arguments):
+        batch, lengths = self._batch(arguments), arguments["lengths"]
+        # What is said of a position has not read it; so each hidden state is that of the position
+        # after, and there is one more, for which the last calendar stands still.
+        index = tf.range(tf.shape(batch["values"])[1] + 1)[None]
+        index = tf.minimum(index, lengths[:, None] - 1)
+        for name in ("values", "times", "known"):
+            if name in batch:
+                batch[name] = tf.gather(batch[name], index, batch_dims=1)
+        batch["valid"] = tf.range(tf.shape(batch["values"])[1])[None] <= lengths[:, None]
+        hidden, _, _ = self._read(batch)
+        hidden = hidden[:, 1:]
+        counted = tf.range(tf.shape(hidden)[1])[None] < lengths[:, None]
+        weights = tf.cast(counted, tf.float32)[..., None]
+        mean = tf.reduce_sum(hidden * weights, 1) / tf.reduce_sum(weights, 1)
+        return {"mean": mean, "last": tf.gather(hidden, lengths - 1, batch_dims=1)}
+
+    # The compiled loops
+
+    def _roll_core(self, rollout):
+        return roll(self._drawer(), rollout)
+
+    def _fill_core(self, rollout, values, samples):
+        observed = Observed(self._guided_drawer(), values)
+        return fill(observed, rollout, tf.shape(samples)[0])
+
+    def _run(self, rollout):
+        def single():
+            return self._roll_single(rollout.rows(lambda x: tf.gather(x, [0])))
+
+        rows = tf.shape(rollout.previous)[0]
+        return tf.cond(rows == 1, single, lambda: self._roll(rollout))
+
+
+def _quantiles(samples, levels):
+    """Quantiles `(batch, levels, horizon, features)` of `(batch, samples, horizon, features)`.
+
+    Between two samples they are interpolated, as NumPy's default does.
+    """
+    ordered = tf.sort(samples, axis=1)
+    count = tf.shape(samples)[1]
+    place = levels * tf.cast(count - 1, tf.float32)
+    below = tf.cast(tf.math.floor(place), tf.int32)
+    share = (place - tf.cast(below, tf.float32))[None, :, None, None]
+    lower = tf.gather(ordered, below, axis=1)
+    upper = tf.gather(ordered, tf.minimum(below + 1, count - 1), axis=1)
+    # Not a weighted sum, which of two equal numbers makes another one.
+    return lower + share * (upper - lower)
+
+
+def _whole_number(name, value, least):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise InputError(f"{name} must be a whole number >= {least}. Received: {name}={value!r}")
+    return int(value)
+
+
+def _numbers(name, value):
+    try:
+        array = np.asarray(value, np.float32)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{name} must be an array of numbers. Received: {name}={value!r}"
+        ) from None
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} must hold finite numbers. Received: NaN or infinity")
+    return array
+
+
+def _seconds(name, value):
+    """Seconds since 1970, int64, of one time or an array of times."""
+    array = np.asarray(value)
+    if array.dtype.kind in "US":
+        try:
+            array = array.astype("datetime64[s]")
+        except ValueError:
+            raise InputError(
+                f"{name} must be ISO 8601, e.g. 2013-07-01T12:00. Received: {name}={value!r}"
+            ) from None
+    if array.dtype.kind == "M":
+        array = array.astype("datetime64[s]").astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise InputError(
+            f"{name} must be numpy.datetime64 or whole seconds since 1970. "
+            f"Received: {name}={value!r}"
+        )
+    return array.astype(np.int64)
+
+
+def _times(times, count, time, lengths):
+    """Times int64 `(count, time)` of what a person gave for series of these lengths."""
+    if isinstance(times, (list, tuple)) and count > 1 and np.ndim(times[0]) == 1:
+        rows = [_seconds("times", row) for row in times]
+    else:
+        array = _seconds("times", times)
+        rows = list(array if array.ndim == 2 else [array] * count)
+    if [len(row) for row in rows] not in ([time] * count, list(lengths)):
+        raise InputError(
+            f"times must have one time for each of {time} positions. "
+            f"Received: {len(rows)} x {len(rows[0]) if rows else 0} times"
+        )
+    return np.stack([np.pad(row, [0, time - len(row)], mode="edge") for row in rows])
+
+
+def _classes(condition, count, classes):
+    """Class numbers int32 `(count,)`: names or numbers for all or for each; None is none."""
+    if condition is None:
+        return np.full(count, NO_CLASS, np.int32)
+    single = isinstance(condition, (str, numbers.Integral))
+    given = [condition] * count if single else list(condition)
+    if len(given) != count:
+        raise InputError(
+            f"condition must be one class or {count}, one for each. Received: {len(given)} classes"
+        )
+    found = []
+    for value in given:
+        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+            if not 0 <= value < len(classes):
+                raise InputError(
+                    f"condition must be from 0 to {len(classes) - 1}, or a class by name. "
+                    f"Received: condition={value}"
+                )
+            found.append(int(value))
+        elif value in classes:
+            found.append(classes.index(value))
+        else:
+            raise unknown("condition", value, list(classes))
+    return np.array(found, np.int32)

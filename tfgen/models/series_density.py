@@ -1,0 +1,482 @@
+"""`SeriesDensity`: the distribution of each position of numbers, given those before it."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen.layers.bivariate_mixture_head import BivariateMixtureHead
+from tfgen.layers.categorical_head import CategoricalHead
+from tfgen.layers.checks import check, check_choice, check_rate, check_whole
+from tfgen.layers.clip_by_value import GRADIENTS, ClipByValue
+from tfgen.layers.gaussian_mixture_head import GaussianMixtureHead
+from tfgen.layers.quantized_head import QuantizedHead
+from tfgen.layers.regression_head import RegressionHead
+from tfgen.layers.student_t_head import StudentTHead
+from tfgen.models.base import SequenceGenerator, check_kind
+from tfgen.preprocessing import SequenceProcessor
+from tfgen.sampling import random
+from tfgen.sampling.decode import sizes
+
+HEADS = {
+    "gaussian_mixture": GaussianMixtureHead,
+    "bivariate_mixture": BivariateMixtureHead,
+    "student_t": StudentTHead,
+    "quantized": QuantizedHead,
+    "regression": RegressionHead,
+}
+# What a model takes whose recipe names no head.
+DEFAULT_HEADS = {
+    "series": "gaussian_mixture",
+    "strokes": "bivariate_mixture",
+    "audio": "quantized",
+}
+COVARIANCES = ("diagonal", "full")
+BOUNDINGS = (*GRADIENTS, "squash", "none")
+CLASS_WIDTH = 32  # of the embedding of a class
+NO_CLASS = -1
+_HIDDEN = -1  # no layer has this number; what the hiding of classes is drawn from
+_LAST = 1  # level of the category that tells whether a sequence ends with its position
+
+
+class SeriesDensity(SequenceGenerator):
+    """A model of sequences of numbers, position by position.
+
+    At each position the network reads what was at the position before (the scaled numbers, which
+    of them were observed, the categories), the covariates of the position itself (the calendar and
+    what else is known beforehand) and what belongs to the whole sequence (its class, its static
+    numbers, its scale). A head turns what it says into a distribution of the numbers, and another
+    one into those of the categories and of the sequence's end.
+
+    A family implements three things, and has everything else from here:
+
+    - `initial_state(batch_size)`: a nest of tensors `(batch, ...)`;
+    - `_network(x, state, mask, training, key, outputs)` -> `(hidden, state)` over inputs
+      `(batch, time, input_width)`;
+    - `_network_stepper()`: a function `(x (batch, input_width), state)` -> `(hidden, state)`.
+
+    A person's numbers go in and come out in the data's own units. Where the data has bounds, what
+    the model draws is held between them by a `ClipByValue` layer.
+
+    Args:
+        head: `"gaussian_mixture"`, `"bivariate_mixture"` (of two numbers), `"student_t"`,
+            `"quantized"` or `"regression"`; None takes what fits the kind of data.
+        components: Components of a mixture.
+        covariance: `"diagonal"` or `"full"`, of a Gaussian mixture.
+        bins: Levels of the quantised head.
+        min_scale: The least standard deviation of a head, in scaled units. A density without one
+            grows without end where data repeats a value.
+        bounding: How the head's locations are held inside the data's bounds while training:
+            `"hard"`, `"straight_through"`, `"inward"` (the gradients of `ClipByValue`),
+            `"squash"` (a sigmoid between two bounds, a softplus above or below one) or `"none"`,
+            which does not bound the samples either.
+        condition_dropout: Share of the sequences whose class is hidden in training, so that the
+            model can also draw without one.
+        processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
+        **kwargs: Arguments of `SequenceGenerator`.
+
+    Raises:
+        ValueError: For an argument out of its range, or a head that does not fit the data.
+    """
+
+    # The state of a family grows with the sequence unless this is True.
+    state_is_constant = True
+
+    def __init__(
+        self,
+        head=None,
+        components=10,
+        covariance="diagonal",
+        bins=256,
+        min_scale=1e-3,
+        bounding="inward",
+        condition_dropout=0.1,
+        processor=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        processor = SequenceProcessor.plain() if processor is None else processor
+        check_kind(SequenceProcessor, processor=processor)
+        if head is not None:
+            check_choice(HEADS, head=head)
+        check_whole(1, components=components)
+        check_whole(2, bins=bins)
+        check_choice(COVARIANCES, covariance=covariance)
+        check_choice(BOUNDINGS, bounding=bounding)
+        check_rate(condition_dropout=condition_dropout)
+        self.processor = processor
+        kind = head or DEFAULT_HEADS[processor.kind]
+        fits = kind != "bivariate_mixture" or processor.num_numbers in (0, 2)
+        check(fits, f"head must suit {processor.num_numbers} numbers a position", head=kind)
+
+        limited = kind != "quantized" or processor.scaler.limited or not processor.num_numbers
+        check(limited, "head must have preprocessing.scaler=min_max or mu_law", head=kind)
+
+        # Layers
+        self.number_head = None
+        if processor.num_numbers:
+            own = {
+                "gaussian_mixture": {"components": components, "covariance": covariance},
+                "bivariate_mixture": {"components": components},
+                "quantized": {"bins": bins},
+            }.get(kind, {})
+            low, high = processor.scaled_bounds() or (None, None)
+            if kind != "quantized":
+                own |= {"min_scale": min_scale}
+                if low is not None and np.isfinite([*low, *high]).any():
+                    own |= {"low": low, "high": high, "bounding": bounding}
+            self.number_head = HEADS[kind](
+                processor.num_numbers,
+                **own,
+                kernel_initializer=keras.initializers.VarianceScaling(
+                    0.1, mode="fan_in", seed=self.layer_seed(40)
+                ),
+                name="number_head",
+            )
+        self.category_head = None
+        levels = [*processor.levels, *([2] if processor.ends else [])]
+        if levels:
+            self.category_head = CategoricalHead(
+                levels,
+                kernel_initializer=keras.initializers.VarianceScaling(
+                    0.1, mode="fan_in", seed=self.layer_seed(41)
+                ),
+                name="category_head",
+            )
+        self.class_embedding = None
+        if processor.num_classes:
+            self.class_embedding = keras.layers.Embedding(
+                processor.num_classes,
+                min(processor.num_classes, CLASS_WIDTH),
+                embeddings_initializer=keras.initializers.RandomNormal(
+                    0.5, seed=self.layer_seed(42)
+                ),
+                dtype=self.dtype_policy,
+                name="class_embedding",
+            )
+        self.bounds = None
+        if bounding != "none" and np.isfinite(np.stack(processor.bounds)).any():
+            self.bounds = ClipByValue(*processor.bounds, dtype="float32", name="bounds")
+
+        # Model
+        self.head = head
+        self.components = components
+        self.covariance = covariance
+        self.bins = bins
+        self.min_scale = min_scale
+        self.bounding = bounding
+        self.condition_dropout = condition_dropout
+
+    def _build_heads(self, hidden_width):
+        """Makes the weights of what stands around the network."""
+        for layer in (self.number_head, self.category_head):
+            if layer is not None:
+                layer.build((None, None, hidden_width))
+        if self.class_embedding is not None:
+            self.class_embedding.build((None,))
+        if self.bounds is not None:
+            self.bounds.build((None, None, self.processor.num_numbers))
+        self.built = True
+
+    def build(self, input_shape=None):
+        """Does nothing: every weight exists since the model was made."""
+
+    @property
+    def preprocessing(self):
+        return self.processor
+
+    def initial_state(self, batch_size):
+        raise NotImplementedError
+
+    def _network(self, x, state=None, mask=None, training=False, key=None, outputs=None):
+        raise NotImplementedError
+
+    def _network_stepper(self):
+        raise NotImplementedError
+
+    def reserve(self, state, count):
+        """A state in which `count` more positions have room; one of constant size is as it is."""
+        return state
+
+    # What the network reads
+
+    @property
+    def input_width(self):
+        processor = self.processor
+        width = processor.num_numbers * (2 if processor.has_missing else 1)
+        width += sum(processor.levels) + 1 + processor.covariate_width + processor.static_width
+        if self.class_embedding is not None:
+            width += self.class_embedding.output_dim
+        return width + (processor.num_numbers if processor.scaler.needs_scale else 0)
+
+    def _inputs(self, previous, first, covariates, whole):
+        """The network's inputs.
+
+        Args:
+            previous: float32 `(..., features)`, the values of the position before, in the data's
+                units; NaN is missing.
+            first: bool `(...)`: whether there is no position before.
+            covariates: float32 `(..., covariates)` of the position itself.
+            whole: float32 `(..., width)`, what belongs to the whole sequence, see `_whole`.
+
+        Returns:
+            `(..., input_width)`.
+        """
+        processor = self.processor
+        whole, scale = whole
+        parts = []
+        if processor.num_numbers:
+            scaled = processor.scale_numbers(processor.numbers(previous), scale)
+            observed = ~tf.math.is_nan(scaled)
+            parts.append(tf.where(observed, scaled, 0.0))
+            if processor.has_missing:
+                parts.append(tf.cast(observed, tf.float32))
+        categories = processor.categories(previous)
+        for index, levels in enumerate(processor.levels):
+            parts.append(tf.one_hot(categories[..., index], levels))
+        parts.append(tf.cast(first, tf.float32)[..., None])
+        parts += [covariates, whole]
+        return tf.cast(tf.concat(parts, axis=-1), self.compute_dtype)
+
+    def _whole(self, batch, given, key=None):
+        """What belongs to whole sequences: `(features (batch, width), scale or None)`.
+
+        Args:
+            batch: Number of sequences.
+            given: Dict with any of `label` int32 `(batch,)`, -1 for none; `static`
+                `(batch, static)`; `scale` `(batch, numbers)`.
+            key: What the hiding of classes is drawn from; None hides none.
+        """
+        processor = self.processor
+        parts, scale = [tf.zeros([batch, 0])], None
+        if self.class_embedding is not None:
+            label = given["label"] if "label" in given else tf.fill([batch], NO_CLASS)
+            shown = tf.cast(label >= 0, tf.float32)
+            if key is not None and self.condition_dropout:
+                keep = random.bernoulli_mask(
+                    random.fold(key, _HIDDEN), [batch], 1 - self.condition_dropout
+                )
+                shown *= tf.cast(keep > 0, tf.float32)
+            vectors = tf.cast(self.class_embedding(tf.maximum(label, 0)), tf.float32)
+            parts.append(vectors * shown[:, None])
+        if processor.static_width:
+            parts.append(processor.statics(given["static"]))
+        if processor.scaler.needs_scale:
+            if "scale" in given:
+                scale = given["scale"]
+            else:
+                scale = tf.broadcast_to(
+                    tf.constant(processor.scale, tf.float32), [batch, processor.num_numbers]
+                )
+            parts.append(tf.math.log(tf.maximum(scale, 1e-6)))
+        return tf.concat(parts, axis=-1), scale
+
+    def _read(self, batch, state=None, training=False, key=None, outputs=None, masked=False):
+        """The network over sequences `batch["values"]` `(batch, time, features)`.
+
+        Returns:
+            `(hidden, state, scale)`: hidden `(batch, time, width)` from which each position is
+            predicted, given those before it, and the scale of each series `(batch, 1, numbers)`.
+        """
+        values, valid = batch["values"], batch["valid"]
+        rows, time = tf.unstack(tf.shape(values)[:2])
+        before = tf.fill([rows, self.processor.num_features], np.float32(np.nan))
+        begins = tf.ones([rows], tf.bool)
+        if "first" in batch:  # windows of whole things may begin in their middle
+            before, begins = batch["previous"], batch["first"]
+        previous = tf.concat([before[:, None], values[:, :-1]], axis=1)
+        first = (tf.range(time)[None] == 0) & begins[:, None]
+        covariates = self.processor.covariates(batch.get("times"), batch.get("known"))
+        if not self.processor.covariate_width:
+            covariates = tf.zeros([rows, time, 0])
+        whole, scale = self._whole(rows, batch, key)
+        whole = tf.broadcast_to(whole[:, None], [rows, time, whole.shape[-1]])
+        scale = None if scale is None else scale[:, None]
+        x = self._inputs(previous, first, covariates, (whole, scale))
+        mask = valid if masked else None
+        hidden, state = self._network(x, state, mask, training, key, outputs)
+        return tf.cast(hidden, tf.float32), state, scale
+
+    def _log_prob(self, hidden, batch, scale, training=False):
+        """Log-likelihood of each position `(batch, time)`, in nats and the data's units."""
+        processor, values = self.processor, batch["values"]
+        total = tf.zeros(tf.shape(values)[:2])
+        if self.number_head is not None:
+            numbers = processor.numbers(values)
+            scaled = processor.scale_numbers(numbers, scale)
+            observed = ~tf.math.is_nan(scaled)
+            parameters = self.number_head(hidden, training=training)
+            # Without missing values the likelihood is had with less work.
+            partly = observed & batch["valid"][..., None] if processor.has_missing else None
+            filled = tf.where(observed, scaled, 0.0)
+            total += self.number_head.log_prob(parameters, filled, partly)
+            slopes = processor.log_slope(tf.where(observed, numbers, 0.0), scale)
+            total += tf.reduce_sum(tf.where(observed, slopes, 0.0), axis=-1)
+        if self.category_head is not None:
+            categories = processor.categories(values)
+            if processor.ends:
+                last = tf.cast(batch["last"], tf.int32)[..., None]
+                categories = tf.concat([categories, last], axis=-1)
+            parameters = self.category_head(hidden)
+            total += self.category_head.log_prob(parameters, categories)
+        return tf.where(batch["valid"], total, 0.0)
+
+    # Training
+
+    def unpack(self, data):
+        """The batch as a dict, see `tfgen.data.SequenceWindows.batch`.
+
+        `data` is such a dict, of which only `values` has to be there, or an array
+        `(batch, time, features)` alone; NaN is missing.
+        """
+        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if targets is not None or weights is not None:
+            raise ValueError("A model of numbers takes sequences alone, no targets or weights")
+        batch = dict(inputs) if isinstance(inputs, dict) else {"values": inputs}
+        batch["values"] = tf.cast(batch["values"], tf.float32)
+        if "valid" not in batch:
+            batch["valid"] = tf.ones(tf.shape(batch["values"])[:2], tf.bool)
+        if self.processor.ends and "last" not in batch:
+            after = tf.pad(batch["valid"][:, 1:], [[0, 0], [0, 1]])
+            batch["last"] = batch["valid"] & ~after
+        if self.processor.scaler.needs_scale:
+            numbers = self.processor.numbers(batch["values"])
+            given = batch.get("scale")
+            batch["scale"] = (
+                self.processor.series_scale(numbers)
+                if given is None
+                else self.processor.numbers(given)
+            )
+        return batch
+
+    def batch_loss(self, batch, key=None, state=None, training=False):
+        hidden, state, scale = self._read(
+            batch, state, training=training, key=key if training else None
+        )
+        nats = -tf.reduce_sum(self._log_prob(hidden, batch, scale, training))
+        positions = tf.reduce_sum(tf.cast(batch["valid"], tf.float32))
+        return tf.math.divide_no_nan(nats, positions), state
+
+    def call(self, inputs, training=False):
+        """The parameters of the distribution of each position, given those before it.
+
+        Args:
+            inputs: As for `unpack`.
+
+        Returns:
+            A dict with the parameters of the `numbers` and of the `categories`.
+        """
+        batch = self.unpack(inputs)
+        key = random.root(self.seed, random.DROPOUT) if training else None
+        hidden, _, _ = self._read(batch, training=training, key=key)
+        heads = {"numbers": self.number_head, "categories": self.category_head}
+        return {name: head(hidden) for name, head in heads.items() if head is not None}
+
+    def activations(self, inputs):
+        outputs = {}
+        self._read(self.unpack(inputs), outputs=outputs)
+        return outputs
+
+    # Drawing
+
+    def _drawer(self):
+        """A function that draws one position of every row, for `tfgen.sampling.rollout`."""
+        step = self._network_stepper()
+
+        def draw(rollout, state, previous, first, covariates, key):
+            whole = rollout.whole, self._own_scale(rollout)
+            hidden, state = step(self._inputs(previous, first, covariates, whole), state)
+            hidden = tf.cast(hidden, tf.float32)
+            values, last, clipped = self._draw(hidden, rollout, key)
+            return values, last, clipped, state
+
+        return draw
+
+    def _guided_drawer(self):
+        """The same for `tfgen.sampling.particles`: what is given of a position is kept."""
+        step = self._network_stepper()
+
+        def draw(rollout, state, previous, first, covariates, key, given):
+            whole = rollout.whole, self._own_scale(rollout)
+            hidden, state = step(self._inputs(previous, first, covariates, whole), state)
+            hidden = tf.cast(hidden, tf.float32)
+            drawn, _, _ = self._draw(hidden, rollout, key)
+            missing = tf.math.is_nan(given)[None]
+            values = tf.where(missing, drawn, given[None])
+            return values, self._weight(hidden, values, missing, rollout), state
+
+        return draw
+
+    def _weight(self, hidden, values, missing, rollout):
+        """log p(what is given | what was drawn of the rest) of each row, in scaled units."""
+        processor = self.processor
+        weight = tf.zeros([tf.shape(values)[0]])
+        if self.number_head is not None:
+            head = self.number_head
+            parameters = head(hidden)
+            numbers = processor.numbers(values)
+            scaled = processor.scale_numbers(numbers, self._own_scale(rollout))
+            of_rest = tf.broadcast_to(
+                tf.gather(missing, processor.number_columns, axis=1), tf.shape(numbers)
+            )
+            weight += head.log_prob(parameters, scaled)
+            weight -= head.log_prob(parameters, scaled, of_rest)
+        if processor.levels:
+            given = tf.where(missing, np.float32(np.nan), values)
+            categories = processor.categories(given)
+            if processor.ends:
+                unknown = tf.fill([tf.shape(values)[0], 1], -1)
+                categories = tf.concat([categories, unknown], axis=-1)
+            weight += self.category_head.log_prob(self.category_head(hidden), categories)
+        return weight
+
+    def _own_scale(self, rollout):
+        return rollout.scale if self.processor.scaler.needs_scale else None
+
+    def _draw(self, hidden, rollout, key):
+        """Values `(rows, features)` in the data's units, which rows end, and the share clipped."""
+        processor = self.processor
+        rows, _ = sizes(hidden)
+        numbers = tf.zeros([rows, 0])
+        categories = tf.zeros([rows, 0], tf.int32)
+        last = tf.zeros([rows], tf.bool)
+        clipped = tf.zeros([rows])
+        if self.number_head is not None:
+            head = self.number_head
+            scaled = head.sample(
+                head(hidden),
+                random.uniform(random.fold(key, 0), [rows, head.uniforms]),
+                random.normal(random.fold(key, 1), [rows, head.normals]),
+                rollout.temperature,
+                rollout.bias,
+            )
+            numbers = processor.unscale_numbers(scaled, self._own_scale(rollout))
+            if self.bounds is not None:
+                held = self.bounds(numbers)
+                clipped = tf.reduce_mean(tf.cast(held != numbers, tf.float32), axis=-1)
+                numbers = held
+        if self.category_head is not None:
+            head = self.category_head
+            categories = head.sample(
+                head(hidden),
+                random.uniform(random.fold(key, 2), [rows, head.uniforms]),
+                random.normal(random.fold(key, 3), [rows, head.normals]),
+                rollout.temperature,
+                rollout.bias,
+            )
+            if processor.ends:
+                last = categories[:, -1] == _LAST
+                categories = categories[:, :-1]
+        return processor.join(numbers, categories), last, clipped
+
+    def get_config(self):
+        names = "head components covariance bins min_scale bounding condition_dropout"
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in names.split()},
+            "processor": keras.saving.serialize_keras_object(self.processor),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        processor = keras.saving.deserialize_keras_object(config["processor"])
+        return cls(**{**config, "processor": processor})

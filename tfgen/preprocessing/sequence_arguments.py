@@ -1,0 +1,79 @@
+"""The arguments of a `SequenceProcessor`, checked."""
+
+import dataclasses
+
+from tfgen.data.sequences import KINDS, Feature
+from tfgen.preprocessing.scaler import as_finite
+
+_MAX_COUNT = 2**31 - 1
+# Seconds: some 300 million years to either side, so that no sum of times overflows.
+_MAX_TIME = 10**16
+
+
+def check(processor):
+    """Raises ValueError if an argument that the processor keeps as it is is out of range."""
+
+    def must(holds, rule, name):
+        if not holds:
+            value = getattr(processor, name)
+            raise ValueError(f"{name} must be {rule}. Received: {name}={value!r:.200}")
+
+    must(isinstance(processor.kind, str) and processor.kind in KINDS, f"one of {KINDS}", "kind")
+    must(processor.features, "at least one", "features")
+    for name in ("ends", "irregular", "has_missing"):
+        must(isinstance(getattr(processor, name), bool), "True or False", name)
+    for name in ("sample_rate", "step", "length"):
+        value = getattr(processor, name)
+        whole = type(value) is int and 1 <= value <= _MAX_COUNT
+        must(value is None or whole, f"a whole number from 1 to {_MAX_COUNT}, or None", name)
+    start = processor.start_time
+    whole = type(start) is int and abs(start) <= _MAX_TIME
+    must(start is None or whole, "a whole number of seconds, or None", "start_time")
+    periods = all(type(each) is int and 1 < each <= _MAX_COUNT for each in processor.calendar)
+    must(periods and len(processor.calendar) <= 16, "at most 16 whole numbers above 1", "calendar")
+    must(not processor.irregular or processor.step is not None, "False without step", "irregular")
+    widths = {"scale": processor.num_numbers, "seed_values": processor.num_features}
+    for name, width in widths.items():
+        value = getattr(processor, name)
+        must(value is None or len(value) == width, f"a list of {width} numbers", name)
+
+
+def listed(name, values):
+    """Checks that it is a list; returns it as a tuple."""
+    if not isinstance(values, (list, tuple)):
+        raise ValueError(f"{name} must be a list. Received: {name}={values!r:.200}")
+    return tuple(values)
+
+
+def names(name, values):
+    """Checks a list of texts; returns it as a tuple."""
+    values = listed(name, values)
+    texts = all(isinstance(value, str) for value in values)
+    if not texts or len(set(values)) != len(values):
+        raise ValueError(f"{name} must be different texts. Received: {name}={list(values)!r:.200}")
+    return values
+
+
+def feature(record):
+    """Returns the `Feature` of a dict of its fields, or of one, checked."""
+    if isinstance(record, Feature):
+        record = dataclasses.asdict(record)
+    keys = [field.name for field in dataclasses.fields(Feature)]
+    if not isinstance(record, dict) or set(record) != set(keys):
+        raise ValueError(
+            f"A feature must have {', '.join(keys)}. Received: feature={record!r:.200}"
+        )
+    name = record["name"]
+    if not isinstance(name, str):
+        raise ValueError(f"The name of a feature must be a text. Received: name={name!r}")
+    levels = names(f"levels of {name}", record["levels"])
+    bounds = [None if record[key] is None else as_finite(record[key]) for key in ("low", "high")]
+    given = [record[key] for key in ("low", "high")]
+    low, high = bounds
+    wrong = any(value is not None and bound is None for value, bound in zip(given, bounds))
+    if wrong or (None not in bounds and low > high):
+        raise ValueError(
+            f"low must be a number not above high, either may be None. Received: {name} with "
+            f"low={given[0]!r}, high={given[1]!r}"
+        )
+    return Feature(name, levels, low, high)

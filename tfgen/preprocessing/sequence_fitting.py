@@ -1,0 +1,103 @@
+"""What a `SequenceProcessor` finds out about training sequences."""
+
+import numpy as np
+
+from tfgen.errors import InputError, unknown
+from tfgen.preprocessing.scaler import TINY
+from tfgen.preprocessing.scalers import SCALERS, Chain, Log1pScaler, NoScaler, StandardScaler
+
+DAY, WEEK = 86_400, 604_800
+YEAR = 31_556_952  # seconds: the mean year of the Gregorian calendar, 365.2425 days
+CALENDAR = (DAY, WEEK, YEAR)
+# Fewer positions to a period do not show it.
+_LEAST_STEPS = 4
+
+
+def arguments(sequences, config):
+    """Returns the arguments of the `SequenceProcessor` of training sequences.
+
+    Args:
+        sequences: `tfgen.data.sequences.Sequences`.
+        config: `tfgen.recipe.PreprocessingConfig`.
+
+    Raises:
+        InputError: As `SequenceProcessor.fit`.
+    """
+    if not len(sequences) or not sequences.positions:
+        raise InputError("There is nothing to fit a scaler to: the training data are empty")
+    numbers = [i for i, feature in enumerate(sequences.features) if not feature.is_category]
+    names = [sequences.features[i].name for i in numbers]
+    series = [values[:, numbers] for values in sequences.values]  # (time, numbers) each
+    known_names, static_names = tuple(sequences.known_names), tuple(sequences.static_names)
+    lengths = [len(values) for values in sequences.values]
+    return {
+        "kind": sequences.kind,
+        "features": list(sequences.features),
+        "scaler": _scaler(sequences, config, names).adapt(np.concatenate(series), names),
+        "known_names": known_names,
+        "known_scaler": _standard(known_names, sequences.known and np.concatenate(sequences.known)),
+        "static_names": static_names,
+        "static_scaler": _standard(static_names, sequences.static),
+        "classes": tuple(sequences.classes),
+        "ends": bool(sequences.ends),
+        "sample_rate": None if sequences.sample_rate is None else int(sequences.sample_rate),
+        "length": _median(lengths),
+        "has_missing": any(bool(np.isnan(values).any()) for values in sequences.values),
+        "scale": np.median([_series_scale(values) for values in series], axis=0).tolist(),
+        **_times(sequences.times, config.calendar),
+    }
+
+
+def _scaler(sequences, config, names):
+    """Returns the scaler that the configuration asks for, not yet fitted."""
+    name = config.scaler
+    if name == "auto":
+        name = "mu_law" if sequences.kind == "audio" else "standard"
+    if name not in SCALERS:
+        raise unknown("preprocessing.scaler", name, ["auto", *SCALERS])
+    scaler = SCALERS[name]()
+    if not names:
+        scaler = NoScaler()
+    columns = []
+    for column in config.log1p:
+        if column not in names:
+            raise unknown("column of numbers in preprocessing.log1p", column, names)
+        columns.append(names.index(column))
+    return Chain([Log1pScaler(sorted(set(columns))), scaler]) if columns else scaler
+
+
+def _standard(names, values):
+    return StandardScaler().adapt(values, names) if names else NoScaler()
+
+
+def _series_scale(values):
+    """The mean absolute value of each column, 1 where there is none or it is 0."""
+    observed = ~np.isnan(values)
+    total = np.where(observed, np.abs(values), 0).sum(0, dtype=np.float64)
+    mean = total / np.maximum(observed.sum(0), 1)
+    return np.where(mean >= TINY, mean, 1.0)  # (numbers,)
+
+
+def _times(times, calendar):
+    """Returns the arguments that tell of times: all of them empty without any."""
+    times = [each for each in times or () if len(each)]
+    if not times:
+        return {}
+    first = min(int(each.min()) for each in times)
+    last = max(int(each.max()) for each in times)
+    steps = np.concatenate([np.diff(each) for each in times])  # int64
+    step = _median(steps) if len(steps) else None
+    if step is None or step < 1:
+        return {"start_time": first}
+    periods = [each for each in CALENDAR if _LEAST_STEPS * step <= each <= last - first]
+    return {
+        "start_time": first,
+        "step": step,
+        "calendar": periods if calendar else [],
+        "irregular": bool((steps != step).any()),
+    }
+
+
+def _median(values):
+    """The median of whole numbers; of an even count the lower of the two, which is among them."""
+    return int(np.sort(np.asarray(values))[(len(values) - 1) // 2])

@@ -1,0 +1,338 @@
+"""`SequenceProcessor`: sequences of numbers to what a network sees, and back."""
+
+import dataclasses
+import inspect
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen.data.sequences import Feature
+from tfgen.errors import InputError
+from tfgen.preprocessing import sequence_arguments, sequence_fitting, sequence_inputs
+from tfgen.preprocessing.scaler import TINY, as_float, finite_numbers
+from tfgen.preprocessing.scalers import NoScaler, build_scaler, scaler_record
+
+
+@keras.saving.register_keras_serializable(package="tfgen")
+class SequenceProcessor(keras.layers.Layer):
+    """What a model of sequences knows of its data: columns, scales, bounds, classes and times.
+
+    The columns of a value `(..., features)` are numbers, which are scaled, and categories, whose
+    values are the numbers of their levels. All methods on tensors are TensorFlow operations on
+    constants with static shapes, so they run in compiled functions, and a SavedModel holds them
+    without any variable. Called as a layer it gives the scaled numbers of values.
+
+    Args:
+        kind: `"series"`, `"strokes"` or `"audio"`.
+        features: List of `tfgen.data.sequences.Feature`, or of dicts of its fields.
+        scaler: `Scaler` of the numbers, or its record; None leaves them as they are.
+        known_names: Names of the covariates that are known beforehand.
+        known_scaler: Their scaler, likewise.
+        static_names: Names of the numbers that belong to a whole sequence.
+        static_scaler: Their scaler, likewise.
+        classes: Names of the classes that sequences may have.
+        ends: Whether the end of a sequence means something.
+        sample_rate: Of audio, positions a second.
+        step: Median seconds between two positions; None without times.
+        start_time: When the training data begin, in seconds since 1970.
+        calendar: Periods in seconds, of which the network is told the phase.
+        irregular: Whether the seconds between positions vary, so that the network is told them.
+        length: Typical number of positions of a sequence.
+        has_missing: Whether values were missing in the training data.
+        scale: The typical scale of a series, a number for each column of numbers: what a scaler of
+            each series takes where there is no series yet.
+        seed_values: Values that a sequence starts from, a number for each feature, or None.
+        **kwargs: `name` and the like of a Keras layer.
+
+    Attributes:
+        feature_names, num_features: Of all columns.
+        number_columns, num_numbers: Which columns are numbers.
+        category_columns, num_categories, levels: Which are categories, and their numbers of levels.
+        num_classes, static_width, covariate_width: How many there are.
+
+    Raises:
+        ValueError: If an argument is out of range or they do not fit each other.
+    """
+
+    def __init__(
+        self,
+        kind="series",
+        features=(),
+        scaler=None,
+        known_names=(),
+        known_scaler=None,
+        static_names=(),
+        static_scaler=None,
+        classes=(),
+        ends=False,
+        sample_rate=None,
+        step=None,
+        start_time=None,
+        calendar=(),
+        irregular=False,
+        length=None,
+        has_missing=False,
+        scale=None,
+        seed_values=None,
+        **kwargs,
+    ):
+        super().__init__(dtype="float32", trainable=False, **kwargs)
+        self.kind = kind
+        self.features = tuple(
+            sequence_arguments.feature(feature)
+            for feature in sequence_arguments.listed("features", features)
+        )
+        self.known_names = sequence_arguments.names("known_names", known_names)
+        self.static_names = sequence_arguments.names("static_names", static_names)
+        self.classes = sequence_arguments.names("classes", classes)
+        self.ends = ends
+        self.sample_rate = sample_rate
+        self.step = step
+        self.start_time = start_time
+        self.calendar = sequence_arguments.listed("calendar", calendar)
+        self.irregular = irregular
+        self.length = length
+        self.has_missing = has_missing
+        self.seed_values = finite_numbers("seed_values", seed_values)
+        self.feature_names = sequence_arguments.names(
+            "features", [feature.name for feature in self.features]
+        )
+        columns = range(len(self.features))
+        self.category_columns = tuple(i for i in columns if self.features[i].is_category)
+        self.number_columns = tuple(i for i in columns if not self.features[i].is_category)
+        self.levels = tuple(len(self.features[i].levels) for i in self.category_columns)
+        self.num_features = len(self.features)
+        self.num_numbers = len(self.number_columns)
+        self.num_categories = len(self.category_columns)
+        self.num_classes = len(self.classes)
+        self.static_width = len(self.static_names)
+        self.scale = finite_numbers("scale", [1.0] * self.num_numbers if scale is None else scale)
+        self.scaler = self._scaler("scaler", scaler, self.num_numbers)
+        self.known_scaler = self._scaler("known_scaler", known_scaler, len(self.known_names))
+        self.static_scaler = self._scaler("static_scaler", static_scaler, self.static_width)
+        sequence_arguments.check(self)
+        self.covariate_width = 2 * len(self.calendar) + self.irregular + len(self.known_names)
+        self.built = True
+
+    def _scaler(self, name, scaler, width):
+        scaler = NoScaler() if scaler is None else build_scaler(scaler)
+        try:
+            scaler.check_width(width)
+        except ValueError as error:
+            raise ValueError(f"{name} does not fit: {error}") from error
+        if scaler.needs_scale and name != "scaler":
+            raise ValueError(f"{name} must need no scale of series. Received: {name}={scaler}")
+        return scaler
+
+    @classmethod
+    def fit(cls, sequences, config):
+        """Returns the processor of training sequences.
+
+        Args:
+            sequences: `tfgen.data.sequences.Sequences`: those of the training split alone.
+            config: `tfgen.recipe.PreprocessingConfig`: `scaler`, `log1p` and `calendar`.
+
+        Raises:
+            InputError: If a column cannot be scaled, or the configuration names one that there
+                is not.
+        """
+        return cls(**sequence_fitting.arguments(sequences, config))
+
+    @classmethod
+    def plain(cls, features=1):
+        """Returns the processor of numbers `x0`, `x1`, ... that are left as they are."""
+        return cls(features=[Feature(f"x{number}") for number in range(features)])
+
+    def check(self, sequences):
+        """Returns other sequences as this processor's model takes them.
+
+        Columns, levels and classes are matched by name. A level that the model does not know is a
+        missing value, counted in the report.
+
+        Args:
+            sequences: `tfgen.data.sequences.Sequences`.
+
+        Raises:
+            InputError: If the columns are not those that the model was trained on, or it needs
+                times that there are not, or a value cannot be scaled.
+        """
+        return sequence_inputs.check(self, sequences)
+
+    def as_values(self, rows):
+        """Turns what a person has into an array.
+
+        Args:
+            rows: Array or list `(time, features)` or `(batch, time, features)`, `(time,)` for a
+                single feature, a list of them of different lengths, or a pandas DataFrame (or a
+                list of them) with a column for each feature. A category is the number of its level;
+                in a DataFrame also the level itself. NaN is missing.
+
+        Returns:
+            `(values, lengths, single)`: float32 `(batch, time, features)`, NaN after the end of a
+            sequence; int32 `(batch,)`; whether `rows` was one sequence and no batch of them.
+
+        Raises:
+            InputError: If the features are not as many, or a value is none the model can take.
+        """
+        return sequence_inputs.as_values(self, rows)
+
+    def call(self, values, scale=None):
+        return self.scale_numbers(self.numbers(values), scale)
+
+    def numbers(self, values):
+        """The columns of numbers `(..., numbers)` of values `(..., features)`."""
+        values = as_float(values)
+        if not self.num_categories:
+            return values
+        return tf.gather(values, np.array(self.number_columns, np.int32), axis=-1)
+
+    def categories(self, values):
+        """The levels int32 `(..., categories)` of values `(..., features)`; missing is -1."""
+        columns = np.array(self.category_columns, np.int32)
+        chosen = tf.gather(as_float(values), columns, axis=-1)
+        known = (chosen >= 0) & (chosen < tf.constant(self.levels, tf.float32))  # False for NaN
+        return tf.cast(tf.where(known, chosen, -1.0), tf.int32)
+
+    def join(self, numbers, categories):
+        """The values `(..., features)` of numbers and categories; None stands for none of them."""
+        parts = [] if numbers is None else [as_float(numbers)]
+        if self.num_categories:
+            parts.append(tf.where(categories < 0, math.nan, tf.cast(categories, tf.float32)))
+        order = np.argsort([*self.number_columns, *self.category_columns])
+        return tf.gather(tf.concat(parts, axis=-1), order.astype(np.int32), axis=-1)
+
+    def series_scale(self, numbers):
+        """The scale of each series `(batch, numbers)`: the mean absolute value of what is observed.
+
+        Args:
+            numbers: Float tensor `(batch, time, numbers)`, NaN where missing or after the end.
+
+        Returns:
+            Float32; 1 where nothing is observed, or nothing but zeros.
+        """
+        numbers = as_float(numbers)
+        observed = ~tf.math.is_nan(numbers)
+        total = tf.reduce_sum(tf.where(observed, tf.abs(numbers), 0.0), axis=1)
+        count = tf.reduce_sum(tf.cast(observed, tf.float32), axis=1)
+        mean = total / tf.maximum(count, 1.0)
+        return tf.where(mean >= TINY, mean, 1.0)
+
+    def scale_numbers(self, numbers, scale=None):
+        """Scaled numbers `(..., numbers)`.
+
+        Args:
+            numbers: Float tensor `(..., numbers)`.
+            scale: Float tensor `(batch, numbers)`, for a scaler of each series; None takes the
+                typical scale of the training data.
+        """
+        return self.scaler.call(numbers, self._scale(scale))
+
+    def unscale_numbers(self, scaled, scale=None):
+        """Numbers in the data's units of scaled ones. They may leave bounds by rounding."""
+        return self.scaler.inverse(scaled, self._scale(scale))
+
+    def log_slope(self, numbers, scale=None):
+        """`log |d scaled / d number|`, by which a log density of scaled numbers becomes one of
+        numbers in the data's units."""
+        return self.scaler.log_slope(numbers, self._scale(scale))
+
+    def _scale(self, scale):
+        return tf.constant(self.scale, tf.float32) if scale is None else scale
+
+    @property
+    def bounds(self):
+        """`(low, high)`, float32 arrays `(numbers,)` in the data's units; infinite where open."""
+        features = [self.features[column] for column in self.number_columns]
+        low = [-math.inf if feature.low is None else feature.low for feature in features]
+        high = [math.inf if feature.high is None else feature.high for feature in features]
+        return np.array(low, np.float32), np.array(high, np.float32)
+
+    def scaled_bounds(self):
+        """As `bounds`, of scaled numbers; None where they differ from series to series."""
+        if self.scaler.needs_scale:
+            return None
+        with tf.init_scope():
+            low, high = self.scaler.scaled_bounds(*self.bounds)
+            return low.numpy(), high.numpy()
+
+    def covariates(self, times=None, known=None, previous=None):
+        """What the network is told about each position.
+
+        Args:
+            times: int64 tensor `(batch, time)`, seconds since 1970.
+            known: Float tensor `(batch, time, known)`. A missing one counts as the mean.
+            previous: int64 tensor `(batch,)`: the time before the first position; None takes it to
+                be a step before.
+
+        Returns:
+            Float32 `(batch, time, covariate_width)`: sine and cosine of the phase in each period of
+            the calendar, `log(1 + seconds / step)` since the position before if they vary, and the
+            scaled known covariates. None if the width is 0.
+
+        Raises:
+            InputError: If times or known covariates are needed and there are none.
+        """
+        parts = []
+        if self.needs_times:
+            if times is None:
+                raise InputError("The model was trained on data with times: give times")
+            times = _seconds(times)
+        for period in self.calendar:
+            # float32 has no seconds of today's dates: what is left of them after whole periods is
+            # taken in int64.
+            phase = tf.cast(tf.math.floormod(times, period), tf.float32) * (2 * math.pi / period)
+            parts += [tf.sin(phase), tf.cos(phase)]  # (batch, time)
+        if self.irregular:
+            before = times[:, :1] - self.step if previous is None else _seconds(previous)[:, None]
+            before = tf.concat([before, times[:, :-1]], axis=1)
+            passed = tf.cast(tf.maximum(times - before, 0), tf.float32)
+            parts.append(tf.math.log1p(passed / self.step))
+        joined = [tf.stack(parts, axis=-1)] if parts else []
+        if self.known_names:
+            if known is None:
+                names = ", ".join(self.known_names)
+                raise InputError(f"The model needs covariates that are known beforehand: {names}")
+            joined.append(_mean_for_missing(self.known_scaler.call(known)))
+        return tf.concat(joined, axis=-1) if joined else None
+
+    @property
+    def needs_times(self):
+        """Whether `covariates` needs times."""
+        return bool(self.calendar) or self.irregular
+
+    def statics(self, static):
+        """Scaled static numbers `(batch, static)`; a missing one counts as the mean."""
+        return _mean_for_missing(self.static_scaler.call(static))
+
+    def get_config(self):
+        config = {"name": self.name}
+        for name in argument_names():
+            value = getattr(self, name)
+            config[name] = list(value) if isinstance(value, tuple) else value
+        config["features"] = [
+            {**dataclasses.asdict(feature), "levels": list(feature.levels)}
+            for feature in self.features
+        ]
+        for name in ("scaler", "known_scaler", "static_scaler"):
+            config[name] = scaler_record(getattr(self, name))
+        return config
+
+
+def argument_names():
+    """Returns the names of the arguments of a `SequenceProcessor`, those of Keras left out."""
+    return [name for name in inspect.signature(SequenceProcessor).parameters if name != "kwargs"]
+
+
+def _seconds(times):
+    """Times as int64; of floats the seconds may be lost already."""
+    times = times if tf.is_tensor(times) else np.asarray(times)
+    if not tf.as_dtype(times.dtype).is_integer:
+        raise ValueError(f"times must be whole numbers. Received: times of {times.dtype}")
+    return tf.cast(times, tf.int64)
+
+
+def _mean_for_missing(scaled):
+    """The network's inputs hold no NaN: 0 is the mean of what a standard scaler gives."""
+    return tf.where(tf.math.is_nan(scaled), 0.0, scaled)

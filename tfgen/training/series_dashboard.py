@@ -1,0 +1,124 @@
+"""What a run on sequences of numbers tells TensorBoard: pictures and sounds of its samples."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.data import drawing
+from tfgen.training.dashboard import SAMPLE_SEED, Dashboard
+
+# How much is drawn, and how long at most: a picture holds no more.
+DRAWINGS = 16
+SERIES = 3
+SOUNDS = 4
+MOST_POSITIONS = 256
+# Forecasts go from so much of held-out data over so much more of it.
+HORIZON_SHARE = 0.25
+FUTURES = 50
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class SeriesDashboard(Dashboard):
+    """The dashboard of a model of numbers.
+
+    Seeds are fixed, so that what changes from picture to picture is the model.
+
+    Args:
+        folder: The folder that `tensorboard --logdir` is pointed at.
+        model: The model in training.
+        held_out: `tfgen.data.Sequences` that the model is not trained on, which are drawn beside
+            the samples and forecast.
+    """
+
+    def __init__(self, folder, model, held_out):
+        super().__init__(folder, model)
+        self.held_out = held_out
+
+    def measures(self, loss):
+        tf.summary.scalar("metrics/nats_per_value", loss / self.model.processor.num_features)
+
+    def samples(self, step):
+        with self.train.as_default(step):
+            kind = {"strokes": self._drawings, "audio": self._sounds, "series": self._series}
+            clip_fraction = kind[self.model.processor.kind](step)
+            if self.model.bounds is not None:
+                tf.summary.scalar("samples/clip_fraction", clip_fraction)
+
+    def _drawn(self, count, length=None):
+        """Samples, a list of arrays; the classes in turn; and the share that was clipped."""
+        classes = self.model.processor.classes
+        given = {}
+        if classes:
+            given["condition"] = [number % len(classes) for number in range(count)]
+        if self.model.processor.static_names:
+            given["static"] = np.resize(
+                self.held_out.static, (count, self.held_out.static.shape[1])
+            )
+        if self.model.processor.known_names:
+            known = self._longest(self.held_out.known)
+            length = min(length or len(known), len(known))
+            given["known"] = known[:length]
+        values, lengths, clip_fraction = self.model.draw(count, length, seed=SAMPLE_SEED, **given)
+        samples = [row[:size] for row, size in zip(values, lengths)]
+        titles = [classes[number] for number in given["condition"]] if classes else None
+        return samples, titles, clip_fraction
+
+    def _drawings(self, step):
+        samples, titles, clip_fraction = self._drawn(DRAWINGS)
+        picture("samples/drawings", drawing.stroke_sheet(samples, titles))
+        return clip_fraction
+
+    def _sounds(self, step):
+        rate = self.model.processor.sample_rate or 16000
+        samples, titles, clip_fraction = self._drawn(SOUNDS)
+        picture("samples/sounds", drawing.sound_figure(samples, rate, titles))
+        longest = max(len(sample) for sample in samples)
+        padded = np.zeros([len(samples), longest, 1], np.float32)
+        for row, sample in enumerate(samples):
+            padded[row, : len(sample)] = sample[:, :1]
+        tf.summary.audio("samples/sound", padded, rate, max_outputs=SOUNDS)
+        return clip_fraction
+
+    def _series(self, step):
+        features = self.model.processor.features
+        length = min(self.model.processor.length or MOST_POSITIONS, MOST_POSITIONS)
+        samples, _, clip_fraction = self._drawn(SERIES, length)
+        real = [values[:length] for values in self.held_out.values[:SERIES]]
+        picture("samples/series", drawing.series_figure(samples, features, real))
+        self._forecast(features, length)
+        return clip_fraction
+
+    def _forecast(self, features, length):
+        """Draws a forecast of the longest held-out sequence."""
+        row = int(np.argmax([len(values) for values in self.held_out.values]))
+        values = self.held_out.values[row][:length]
+        horizon = max(int(HORIZON_SHARE * len(values)), 1)
+        context = len(values) - horizon
+        if context < 1:
+            return
+        given = {}
+        if self.model.processor.needs_times:
+            given["times"] = self.held_out.times[row][:context]
+        if self.model.processor.known_names:
+            given["known"] = self.held_out.known[row][: context + horizon]
+        if self.model.processor.static_names:
+            given["static"] = self.held_out.static[row]
+        if self.model.processor.classes:
+            given["condition"] = int(self.held_out.labels[row])
+        forecast = self.model.forecast(
+            values[:context], horizon, FUTURES, QUANTILES, seed=SAMPLE_SEED, **given
+        )
+        quantiles = dict(forecast.quantiles)
+        median = quantiles.pop(0.5)
+        figure = drawing.forecast_figure(
+            values[:context], median, quantiles, features, truth=values[context:]
+        )
+        picture("samples/forecast", figure)
+
+    @staticmethod
+    def _longest(arrays):
+        return max(arrays, key=len)
+
+
+def picture(tag, figure):
+    """Writes a matplotlib figure as an image."""
+    tf.summary.image(tag, drawing.to_rgb(figure)[None])
