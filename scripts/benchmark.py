@@ -1,26 +1,31 @@
 #!/usr/bin/env python
 """Measures tfgen beside its peers, in turns on one machine.
 
-    python scripts/benchmark.py                      # all but reach; an hour on 2 cores
+    python scripts/benchmark.py                  # all but reach and forecast; an hour on 2 cores
     python scripts/benchmark.py train --model lstm
     python scripts/benchmark.py train generate --model transformer --nanogpt nanoGPT
     python scripts/benchmark.py reach --text input.txt --nanogpt nanoGPT
     python scripts/benchmark.py start --entry runs/mine --out start.json
+    python scripts/benchmark.py forecast --entry gru-weather
 
 train     tokens/s of training: tfgen and its peers, and the share of the matrix peak
 generate  characters/s of generating, for one text and for many, and the share of the bandwidth
 draft     characters/s of one text by the transformer of the zoo, which its LSTM drafts
+rollout   steps/s of drawing sequences of numbers, for one and for many
+forecast  mean CRPS of forecasts of what was held out; trains a peer, which takes minutes
 first     seconds from `import tensorflow` to the first token of a new transformer
 start     seconds until `tfgen generate` shows text, and until `tfgen list` answers
 reach     seconds of training to nanoGPT's validation loss; a round takes minutes
 peak      float32 matrix product and read bandwidth of the machine
 
 The peers of lstm and gru are PyTorch and Keras; of the transformer nanoGPT, from a checkout of
-https://github.com/karpathy/nanoGPT, and Hugging Face's transformers.
+https://github.com/karpathy/nanoGPT, and Hugging Face's transformers; of forecasts seasonal-naive
+and the DeepAR of GluonTS, which `pip install gluonts[torch]` brings: it wants other versions than
+tfgen has, so start the script in an environment with both.
 
 Every contestant has a process of its own. They take turns, A B C A B C ..., and the ratio of two is
 the median of the ratios of the rounds. The peers come with `pip install .[benchmark]`; one that is
-not installed is left out. How well a model predicts is measured by `tfgen evaluate`.
+not installed is left out. How well a model predicts by itself is told by `tfgen evaluate`.
 """
 
 import argparse
@@ -30,24 +35,27 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from benchmarks import figures, figures_transformer  # noqa: E402
+from benchmarks import figures, figures_series, figures_transformer  # noqa: E402
 from benchmarks.contest import Effort  # noqa: E402
 from benchmarks.machine import machine, machine_lines  # noqa: E402
 from benchmarks.reach import Text  # noqa: E402
-from benchmarks.sizes import GATES, Sizes, TransformerSizes  # noqa: E402
+from benchmarks.sizes import GATES, SeriesSizes, Sizes, TransformerSizes  # noqa: E402
 from benchmarks.tables import table  # noqa: E402
 from tfgen import zoo  # noqa: E402
 from tfgen.errors import InputError, unknown  # noqa: E402
 from tfgen.files import atomic_file  # noqa: E402
 
-SECTIONS = ("train", "generate", "draft", "first", "start", "reach", "peak")
+SECTIONS = ("train", "generate", "draft", "rollout", "forecast", "first", "start", "reach", "peak")
+LONG = ("reach", "forecast")  # only when they are asked for
 TRANSFORMER = "transformer"
 MODELS = (*GATES, TRANSFORMER)
 # nanoGPT's recipe for CPUs, and its model of tiny-shakespeare.
 SHAPES = [(4, 4, 128, 64, 12), (6, 6, 384, 256, 16)]
 SHAPE = "LAYERSxHEADSxWIDTHxCONTEXTxBATCH"
 TOKENS = {"lstm": 512, "gru": 512, TRANSFORMER: 240}
+NUMBERS_SHAPE = "LAYERSxUNITSxFEATURESxCOMPONENTS"
 ENTRY = "lstm-shakespeare"
+FORECASTER = "gru-weather"
 DRAFTING = "transformer-shakespeare", ENTRY
 ENOUGH_REPEATS = 5
 
@@ -83,7 +91,7 @@ def _parse(argv):
         "sections",
         metavar="SECTION",
         nargs="*",
-        help=f"of {', '.join(SECTIONS)}; default: all but reach",
+        help=f"of {', '.join(SECTIONS)}; default: all but {' and '.join(LONG)}",
     )
     add("--model", nargs="+", default=list(MODELS), help=f"of {', '.join(MODELS)} (default: all)")
     add("--batch", type=_at_least(2), default=32, help="texts, and windows of lstm and gru (32)")
@@ -91,7 +99,11 @@ def _parse(argv):
     add("--repeats", type=_at_least(1), default=ENOUGH_REPEATS, help="rounds (default: 5)")
     add("--seconds", type=float, default=3.0, help="least length of a measurement (default: 3)")
     add("--out", metavar="FILE", help="also write the figures as JSON")
-    add("--entry", help=f"what `start` generates with: a name or a run (default: {ENTRY})")
+    add(
+        "--entry",
+        help=f"a name or a run: what `start` generates with (default: {ENTRY}), and what "
+        f"`forecast` takes ({FORECASTER})",
+    )
 
     add = parser.add_argument_group("lstm and gru").add_argument
     add("--units", type=_at_least(1), default=512, help="units of a layer (default: 512)")
@@ -130,15 +142,34 @@ def _parse(argv):
     add("--eval-batches", type=_at_least(1), default=20, help="batches of a validation (20)")
     add("--reach-repeats", type=_at_least(1), default=1, help="rounds (default: 1)")
 
+    add = parser.add_argument_group("rollout").add_argument
+    add(
+        "--numbers",
+        type=_numbers,
+        nargs="+",
+        default=[(2, 128, 8, 10)],
+        metavar=NUMBERS_SHAPE,
+        help="the models, of each cell (default: 2x128x8x10)",
+    )
+    add("--covariance", default="diagonal", help="diagonal (default) or full, of the Gaussians")
+    add("--steps", type=_at_least(1), default=512, help="positions of a sequence (default: 512)")
+    add("--rows", type=_at_least(2), default=64, help="sequences side by side, besides one (64)")
+
+    add = parser.add_argument_group("forecast").add_argument
+    add("--context", type=_at_least(1), default=168, help="positions before an origin (168)")
+    add("--horizon", type=_at_least(1), default=24, help="positions to forecast (24)")
+    add("--samples", type=_at_least(2), default=100, help="samples of a forecast (100)")
+    add("--epochs", type=_at_least(1), default=100, help="epochs of the peer's training (100)")
+    add("--seeds", type=_at_least(1), default=1, help="trainings of the peer (default: 1)")
+
     add = parser.add_argument_group("the machine").add_argument
     add("--matrix", type=_at_least(1), default=4096, help="size of the matrix product (4096)")
     add("--array-mib", type=_at_least(1), default=1024, help="size of the array read (1024)")
     arguments = parser.parse_args(argv)
 
-    arguments.sections = arguments.sections or [name for name in SECTIONS if name != "reach"]
+    arguments.sections = arguments.sections or [name for name in SECTIONS if name not in LONG]
     if arguments.embedding is None:
         arguments.embedding = list(dict.fromkeys([arguments.units, 128]))
-    arguments.entry = arguments.entry or ENTRY
     _check(arguments)
     return arguments
 
@@ -148,6 +179,7 @@ def _check(arguments):
         ("section", arguments.sections, SECTIONS),
         ("model", arguments.model, MODELS),
         ("dtype", [arguments.dtype], ("float32", "bfloat16")),
+        ("covariance", [arguments.covariance], ("diagonal", "full")),
     ):
         for name in names:
             if name not in known:
@@ -162,9 +194,12 @@ def _check(arguments):
         raise InputError(f"--nanogpt: {arguments.nanogpt} holds no model.py of nanoGPT")
     sections = arguments.sections
     if "start" in sections:
-        item = zoo.find(arguments.entry)
+        item = zoo.find(arguments.entry or ENTRY)
         if not getattr(item, "pretrained", False):
             raise InputError(f"'{item.name}' has no weights: choose another --entry")
+    if "forecast" in sections:
+        # Opened here, so that a mistake is told at once; not a setting.
+        _forecast_task(arguments)
     if "reach" in sections:
         if not arguments.text:
             raise InputError("reach needs a text: --text FILE")
@@ -185,6 +220,22 @@ def _transformer(arguments, shape, **changes):
     names = ("layers", "heads", "width", "window", "batch")
     tokens = arguments.tokens or TOKENS[TRANSFORMER]
     return TransformerSizes(**{**dict(zip(names, shape, strict=True)), "tokens": tokens, **changes})
+
+
+def _forecast_task(arguments):
+    entry = arguments.entry or FORECASTER
+    return figures_series.entry_task(entry, arguments.context, arguments.horizon)
+
+
+def _numbers(text):
+    """`NUMBERS_SHAPE` as a tuple of numbers."""
+    try:
+        shape = tuple(map(int, text.split("x")))
+        if len(shape) != 4 or min(shape) < 1:
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be {NUMBERS_SHAPE}. Received: {text}") from None
+    return shape
 
 
 def _shape(text):
@@ -237,7 +288,7 @@ def _figures(arguments):
     if "peak" in sections:
         yield from figures.peaks(effort)
     if "start" in sections:
-        yield from figures.start(arguments.entry, effort)
+        yield from figures.start(arguments.entry or ENTRY, effort)
     if "first" in sections:
         yield figures_transformer.first_token(
             _transformer(arguments, arguments.transformer[-1]), effort
@@ -248,6 +299,14 @@ def _figures(arguments):
     for model in arguments.model:
         measured = _transformer_figures if model == TRANSFORMER else _recurrent_figures
         yield from measured(model, arguments, effort)
+    if "forecast" in sections:
+        yield figures_series.forecast(
+            arguments.entry or FORECASTER,
+            _forecast_task(arguments),
+            arguments.samples,
+            arguments.epochs,
+            arguments.seeds,
+        )
     if "reach" in sections:
         yield figures_transformer.reach(
             arguments.text,
@@ -269,6 +328,18 @@ def _recurrent_figures(cell, arguments, effort):
         for batch in (1, arguments.batch):
             sizes = Sizes(cell, embedding=arguments.embedding[0], batch=batch, **common)
             yield figures.generation(sizes, effort)
+    if "rollout" in arguments.sections:
+        names = ("layers", "units", "features", "components")
+        for shape in arguments.numbers:
+            for batch in (1, arguments.rows):
+                sizes = SeriesSizes(
+                    cell,
+                    **dict(zip(names, shape, strict=True)),
+                    covariance=arguments.covariance,
+                    batch=batch,
+                    steps=arguments.steps,
+                )
+                yield figures_series.rollout(sizes, effort)
 
 
 def _transformer_figures(model, arguments, effort):

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -17,7 +18,9 @@ import benchmark  # noqa: E402
 from benchmarks import (  # noqa: E402
     contest,
     figures,
+    figures_series,
     figures_transformer,
+    forecast_task,
     pairing,
     reach,
     shell,
@@ -25,6 +28,7 @@ from benchmarks import (  # noqa: E402
 )
 from benchmarks.sizes import (  # noqa: E402
     SYMBOLS,
+    SeriesSizes,
     Sizes,
     TransformerSizes,
     as_text,
@@ -33,6 +37,7 @@ from benchmarks.sizes import (  # noqa: E402
     vocabulary,
 )
 from benchmarks.tables import table  # noqa: E402
+from tfgen.data.sequences import Feature, Sequences  # noqa: E402
 
 TINY = "--units 16 --embedding 8 --window 8 --batch 2 --tokens 4 --repeats 2 --seconds 0".split()
 TINY += "--matrix 32 --array-mib 1 --transformer 1x2x8x32x2".split()
@@ -330,6 +335,278 @@ def test_the_first_token(monkeypatch):
     json.dumps(figure)
 
 
+# Figures of numbers
+
+DRAWN = SeriesSizes("gru", layers=2, units=5, features=3, components=4, covariance="full", batch=2)
+
+
+def test_a_figure_of_drawing_numbers(fake, monkeypatch):
+    calls = []
+    monkeypatch.setattr(figures_series, "_call", lambda *arguments: calls.append(arguments))
+    monkeypatch.setitem(fake.values, "benchmarks.peer_series rollout", [8.0, 30.0, 12.0])
+    monkeypatch.setitem(fake.values, "benchmarks.peer_pytorch_series rollout", [4.0, 10.0, 24.0])
+    figure = figures_series.rollout(DRAWN, EFFORT)
+    assert figure["unit"] == "steps/s"
+    assert figure["name"].startswith("drawing numbers, GRU 2 x 5, 3 features, 4 Gaussians (full)")
+    assert figure["name"].endswith("512 steps, batch 2")
+    assert figure["ratios"]["PyTorch"]["values"] == [2.0, 3.0, 0.5]
+    # The peer reads what tfgen has written before.
+    ((module, function, sizes, path),) = calls
+    assert (module, function, sizes) == ("benchmarks.peer_series", "write_reference", DRAWN)
+    assert fake.asked == [
+        ("benchmarks.peer_series", "rollout", DRAWN),
+        ("benchmarks.peer_pytorch_series", "rollout", DRAWN, path, 1 / 3),
+    ]
+    monkeypatch.setattr(fake, "missing", ("benchmarks.peer_pytorch_series",))
+    figure = figures_series.rollout(DRAWN, EFFORT)
+    assert set(figure["skipped"]) == {"PyTorch"} and figure["ratios"] == {}
+
+
+def hours(rows, gaps=(), start=0):
+    """Times of so many rows, an hour apart but where hours are left out."""
+    return start + 3600 * np.setdiff1d(np.arange(rows + len(gaps)), gaps)
+
+
+def two_series(**changes):
+    """Two series of 20 rows whose values are their hours; in the first the hour 15 is missing."""
+    times = [hours(20, gaps=[15]), hours(20, start=7200)]
+    values = [
+        np.stack([(part - part[0]) / 3600, (part - part[0]) / 36], axis=1).astype(np.float32)
+        for part in times
+    ]
+    values[1][3, 1] = np.nan
+    features = (Feature("a"), Feature("b", low=0.0, high=5000.0))
+    sequences = Sequences("made up", "series", features, values, ["x", "y"], times)
+    return dataclasses.replace(sequences, **changes)
+
+
+def test_what_forecasts_are_asked_for():
+    task = forecast_task.make_task(two_series(), 0.35, context=3, horizon=2)
+    assert (task.names, task.ids, task.step) == (("a", "b"), ("x", "y"), 3600)
+    # Row 13 is the first one held out. The first series has 21 hours, of which one has no row.
+    assert task.edges == (13, 13) and [len(values) for values in task.values] == [21, 20]
+    assert task.origins.tolist() == [
+        [0, 13], [0, 15], [0, 17], [0, 19], [1, 13], [1, 15], [1, 17],
+    ]  # fmt: skip
+    assert task.days.tolist() == [0, 1, 2, 3, 0, 1, 2]
+    truth, before = task.truth(), task.before()
+    assert truth[0, :, 0].tolist() == [13, 14] and before[0, :, 0].tolist() == [10, 11, 12]
+    assert np.isnan(truth[1, 0]).all() and truth[1, 1, 0] == 16
+    assert np.isnan(before[2, :, 0]).tolist() == [False, True, False]
+
+    # What has no row is left out of the rows, but for the hour before the origin.
+    values, times = task.rows_before()
+    assert values[2][:, 0].tolist() == [14, 16]
+    assert times[2].tolist() == [14 * 3600, 16 * 3600]
+    assert times[4].tolist() == [12 * 3600, 13 * 3600, 14 * 3600]  # the second begins at 2
+    later = dataclasses.replace(task, origins=np.array([[0, 16]]))
+    values, times = later.rows_before()
+    assert np.isnan(values[0][:, 0]).tolist() == [False, False, True]
+    assert times[0].tolist() == [13 * 3600, 14 * 3600, 15 * 3600]
+
+    mean, deviation = task.moments()
+    assert mean[0] == 6.0 and deviation[0] == pytest.approx(np.std(np.arange(13)))
+    expected = np.delete(np.tile(np.arange(13), 2), 3) * 100
+    assert (mean[1], deviation[1]) == pytest.approx((expected.mean(), expected.std()))
+    assert task.bounded(np.array([[-1.0, -1.0], [9000.0, 9000.0]])).tolist() == [
+        [-1.0, 0.0], [9000.0, 5000.0],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"times": None}, "needs timestamps"),
+        ({"features": (Feature("a"), Feature("b", levels=("u", "v")))}, "has categories"),
+        ({"times": [hours(20), np.arange(20) * 3600 + np.arange(20) // 10]}, "on a grid of 3600 s"),
+    ],
+)
+def test_what_cannot_be_asked_for(changes, message):
+    with pytest.raises(benchmark.InputError, match=message):
+        forecast_task.make_task(two_series(**changes), 0.35, 3, 2)
+    for arguments in ((0.05, 3, 2), (0.35, 30, 2)):
+        with pytest.raises(benchmark.InputError, match="no room for a context"):
+            forecast_task.make_task(two_series(), *arguments)
+    with pytest.raises(benchmark.InputError, match="needs a split in time"):
+        forecast_task.make_task(two_series(), 0.5, 3, 2, split="sequences")
+
+
+def forecast_figure(monkeypatch, seeds, missing=False, broken=False):
+    """The figure of forecasts that are off by 1 (tfgen) and by 2 and more (DeepAR)."""
+    task = forecast_task.make_task(two_series(), 0.35, context=3, horizon=2)
+    truth = np.nan_to_num(task.truth(), nan=5.0)
+    calls = []
+
+    def call(module, function, *arguments):
+        calls.append((module, function, *arguments))
+        if module == "benchmarks.peer_series":
+            samples = np.stack([truth + 1, truth + 1], axis=1)
+            samples[:, 1, 1, 0] = np.inf if broken else samples[:, 1, 1, 0]
+            return samples, 1234, "note of ours"
+        if missing:
+            raise workers.Missing("No module named 'gluonts'")
+        return np.stack([truth - 2 - arguments[-1]] * 2, axis=1), 1250, "note of the peer"
+
+    monkeypatch.setattr(figures_series, "_call", call)
+    return task, calls, figures_series.forecast("mine", task, 2, 7, seeds)
+
+
+def test_a_figure_of_forecasts(monkeypatch):
+    task, calls, figure = forecast_figure(monkeypatch, seeds=2)
+    peer = ("benchmarks.peer_deepar", "forecast", task, 1234, 2, 7)
+    assert calls == [("benchmarks.peer_series", "forecast", "mine", task, 2, 0), *(
+        (*peer, seed) for seed in (0, 1))]  # fmt: skip
+    # The hour that is missing does not count. The errors are 1, and 2 and 3 of DeepAR's two.
+    _, deviation = task.moments()
+    ours, theirs = figure["scores"]["tfgen"], figure["scores"]["DeepAR"]
+    assert ours["a"] == pytest.approx(1 / deviation[0])
+    assert ours["mean"] == pytest.approx((1 / deviation).mean())
+    assert theirs["b"] == pytest.approx(2.5 / deviation[1])
+    assert figure["ratios"]["DeepAR"] == pytest.approx({"median": 0.4, "min": 0.4, "max": 0.4})
+    # Three hours before an origin are less than a day: the last value is repeated.
+    last = np.nan_to_num(task.before()[:, -1:, 0], nan=14.0)
+    error = np.nanmean(np.abs(task.truth()[..., 0] - last))
+    assert figure["scores"]["seasonal-naive"]["a"] == pytest.approx(error / deviation[0])
+    assert "in 80%" not in figure["scores"]["seasonal-naive"]
+    assert ours["in 80%"] == 0.0  # off by 1, all samples alike
+    assert {"tfgen", "seasonal-naive", "seasonal-naive, residuals", "DeepAR"} == set(
+        figure["scores"]
+    )
+    assert any("26 of 28 values were observed" in note for note in figure["notes"])
+    low, high = ((n / deviation).mean() for n in (2, 3))
+    assert figure["contestants"]["DeepAR"]["note"] == (
+        f"1,250 weights, note of the peer; note of the peer; means {low:.3f} to {high:.3f}"
+    )
+    json.dumps(figure)
+    lines = table(figure)
+    assert lines[0] == "forecasts of 2 hours from 7 origins in 2 series, 2 samples"
+    assert lines[1].split() == "mean CRPS / std mean tfgen is a b in 80%".split()
+    assert any("0.40 x (0.40 to 0.40)" in line for line in lines)
+
+    # The bounds of the data hold for all: "b" is at least 0.
+    far = {name: [np.full([7, 2, 2, 2], -1e6)] for name in ("tfgen", "seasonal-naive")}
+    figure = figures_series.score(task, far, dict.fromkeys(far, ""), {})
+    expected = np.nanmean(task.truth()[..., 1]) / deviation[1]
+    assert figure["scores"]["tfgen"]["b"] == pytest.approx(expected)
+
+
+def test_a_figure_of_forecasts_without_a_peer_and_with_a_broken_one(monkeypatch):
+    _, _, figure = forecast_figure(monkeypatch, seeds=1, missing=True)
+    assert "DeepAR" not in figure["scores"] and "DeepAR" not in figure["ratios"]
+    line = "DeepAR skipped: No module named 'gluonts': pip install gluonts[torch]"
+    assert line in "\n".join(table(figure))
+    with pytest.raises(ValueError, match="tfgen drew NaN or infinity"):
+        forecast_figure(monkeypatch, seeds=1, broken=True)
+
+
+def test_the_ratio_of_forecasts_is_drawn_anew_by_days():
+    days = np.array([0, 1, 0, 1])
+    ours, theirs = np.ones([4, 2, 1]), np.ones([4, 2, 1])
+    theirs[[1, 3]] = 3.0
+    theirs[0, 0] = ours[0, 0] = np.nan
+    # 3 values of the first day and 4 of the second: 15 in all; only one of the days gives 1 or 3.
+    ratio = figures_series._ratio(ours, theirs, days)
+    assert ratio == pytest.approx({"median": 7 / 15, "min": 1 / 3, "max": 1.0})
+
+
+@pytest.mark.parametrize("cell, covariance", [("gru", "full"), ("lstm", "diagonal")])
+def test_pytorch_has_the_same_model_of_numbers(cell, covariance, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    from benchmarks import peer_pytorch_series, peer_series
+
+    sizes = dataclasses.replace(DRAWN, cell=cell, covariance=covariance, steps=4)
+    peer_series.write_reference(sizes, tmp_path / "reference.npz")
+    arrays = dict(np.load(tmp_path / "reference.npz"))
+    model = peer_series.build(sizes)
+    assert sum(sizes.outputs().values()) == model.number_head.dense.kernel.shape[1]
+    assert arrays["likeliest"].std() > 0.01  # or else there would be nothing to compare
+    for as_cells in (False, True):
+        network = peer_pytorch_series.Network(sizes, arrays, as_cells)
+        assert peer_pytorch_series.check(network, arrays) < 1e-5
+        drawn = network.generate(3, 4)
+        assert drawn.shape == (3, 4, 3) and np.isfinite(drawn).all() and drawn.std(0).min() > 0.01
+    for name in ("recurrent_1", "bias_0", "head_kernel"):
+        broken = {**arrays, name: arrays[name] + np.linspace(0, 0.5, arrays[name].shape[-1])}
+        network = peer_pytorch_series.Network(sizes, broken)
+        with pytest.raises(ValueError, match="differs from tfgen's"):
+            peer_pytorch_series.check(network, arrays)
+
+    # From the same noise, both draw the same numbers of the same Gaussian.
+    rng = np.random.default_rng(0)
+    raw = {name: rng.normal(size=[6, size]).astype(np.float32) for name, size in
+           sizes.outputs().items()}  # fmt: skip
+    raw["logits"] = np.eye(6, sizes.components, dtype=np.float32) * 100
+    raw["logits"][4:, 2] = 100
+    noise = rng.normal(size=[6, 3]).astype(np.float32)
+    monkeypatch.setattr(torch, "randn_like", lambda like: torch.from_numpy(noise))
+    with torch.inference_mode():
+        theirs = network.draw({name: torch.from_numpy(array) for name, array in raw.items()})
+    shapes = {"logits": [6, 4], "couplings": [6, 4, 3]}
+    parameters = {name: array.reshape(shapes.get(name, [6, 4, 3])) for name, array in raw.items()}
+    parameters["scales"] = network.min_scale + np.logaddexp(0, parameters["scales"])
+    ours = model.number_head.sample(parameters, np.full([6, 1], 0.5, np.float32), noise)
+    np.testing.assert_allclose(theirs.numpy(), ours.numpy(), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_forecast_of_a_run_and_of_deepar(tmp_path):
+    from benchmarks import peer_series
+    from tfgen import models
+    from tfgen.data import open_sequences
+    from tfgen.preprocessing import SequenceProcessor
+    from tfgen.recipe import Recipe
+
+    rows = ["time,id,a,b"]
+    for name in "xy":
+        for hour in range(200):
+            if (name, hour) != ("x", 180):
+                stamp = np.datetime64("2013-01-01T00") + np.timedelta64(hour, "h")
+                wave = np.sin(hour * np.pi / 12)
+                rows.append(f"{stamp}:00,{name},{1000 + 5 * wave:.3f},{3 + wave:.3f}")
+    (tmp_path / "waves.csv").write_text("\n".join(rows) + "\n")
+    recipe = Recipe(family="gru").override(
+        {"data.name": str(tmp_path / "waves.csv"), "data.id": "id", "data.kind": "series",
+         "data.validation_fraction": 0.2, "model.units": 4, "model.layers": 1}
+    )  # fmt: skip
+    sequences = open_sequences(recipe.data)
+    train, _, _ = sequences.split(0.2)
+    processor = SequenceProcessor.fit(train, recipe.preprocessing)
+    models.build(recipe, processor).save(tmp_path / "run")
+    task = figures_series.entry_task(str(tmp_path / "run"), 24, 12)
+    assert task.edges == (159, 160) and task.names == ("a", "b")
+    samples, parameters, _ = peer_series.forecast(str(tmp_path / "run"), task, 5, seed=0)
+    assert samples.shape == (len(task.origins), 5, 12, 2) and np.isfinite(samples).all()
+    # In the data's units.
+    assert abs(samples[..., 0].mean() - 1000) < 20 and abs(samples[..., 1].mean() - 3) < 4
+    assert 50 < parameters < 1000
+
+    pytest.importorskip("gluonts")
+    pytest.importorskip("lightning")
+    from benchmarks import peer_deepar
+
+    units = peer_deepar.units_for(task, 20000)
+    count = peer_deepar.count_parameters(peer_deepar._estimator(task, units))
+    assert abs(count - 20000) < 600
+    for other in (units - 1, units + 1):
+        near = peer_deepar.count_parameters(peer_deepar._estimator(task, other))
+        assert abs(near - 20000) >= abs(count - 20000)
+    task = dataclasses.replace(task, origins=task.origins[:1], days=task.days[:1])
+
+    def train(task, seed=0):
+        return peer_deepar.forecast(task, 3000, 7, epochs=1, seed=seed, batches=3)
+
+    theirs, count, note = train(task)
+    assert theirs.shape == (1, 7, 12, 2) and "epoch 1 of 1" in note
+    assert abs(theirs[..., 0].mean() - 1000) < 20 and abs(theirs[..., 1].mean() - 3) < 4
+    # It forecasts without the future, from the past, and as the seed says.
+    future, past = ([values.copy() for values in task.values] for _ in range(2))
+    future[0][task.origins[0, 1] :] += 100
+    past[0][: task.origins[0, 1]] += np.linspace(0, 5, task.origins[0, 1])[:, None]
+    np.testing.assert_array_equal(train(dataclasses.replace(task, values=future))[0], theirs)
+    assert (train(dataclasses.replace(task, values=past))[0] != theirs).any()
+    assert (train(task, seed=1)[0] != theirs).any()
+
+
 # Training to a loss
 
 
@@ -507,6 +784,13 @@ def test_a_worker_tells_what_is_missing():
         (["start", "--entry", "lstm"], "'lstm' has no weights"),
         (["start", "--entry", "./nothing"], "nothing"),
         (["train", "--out", str(ROOT)], "is a folder"),
+        (["rollout", "--numbers", "2x128x8"], "must be LAYERSxUNITSxFEATURESxCOMPONENTS. Received"),
+        (["rollout", "--numbers", "2x0x8x10"], "must be LAYERSxUNITSxFEATURESxCOMPONENTS"),
+        (["rollout", "--covariance", "ful"], "Unknown covariance 'ful'. Did you mean 'full'"),
+        (["rollout", "--rows", "1"], "--rows: must be a whole number >= 2"),
+        (["forecast", "--samples", "1"], "--samples: must be a whole number >= 2"),
+        (["forecast", "--entry", "lstm-shakespeare"], "'lstm-shakespeare' is of text"),
+        (["forecast", "--entry", "gru"], "'gru' has no weights"),
     ],
 )
 def test_mistakes_are_told_in_one_line(argv, message, capsys):
@@ -597,6 +881,36 @@ def test_every_option_reaches_the_figures_of_the_transformer(monkeypatch, capsys
     assert calls[2][1].tokens == 240 and calls[2][2] is None
 
 
+def test_every_option_reaches_the_figures_of_numbers(monkeypatch):
+    calls = []
+    figure = contest.new_figure("made up", "steps/s", {"tfgen": [1.0]})
+    for name in ("rollout", "forecast", "entry_task"):
+        monkeypatch.setattr(
+            figures_series,
+            name,
+            lambda *arguments, name=name: calls.append((name, *arguments)) or figure,
+        )
+    argv = "rollout forecast --model gru lstm --numbers 1x4x3x2 2x5x6x7 --covariance full --steps 9"
+    argv += " --rows 5 --entry ./mine --context 30 --horizon 6 --samples 8 --epochs 3 --seeds 2"
+    assert benchmark.main([*argv.split(), "--repeats", "2"]) == 0
+    effort = contest.Effort(repeats=2)
+    task = ("entry_task", "./mine", 30, 6)
+    assert calls[0] == task and calls[-2] == task
+    assert calls[-1] == ("forecast", "./mine", figure, 8, 3, 2)
+    assert calls[1:-2] == [
+        ("rollout", SeriesSizes(cell, *shape, "full", batch, 9), effort)
+        for cell in ("gru", "lstm")
+        for shape in ((1, 4, 3, 2), (2, 5, 6, 7))
+        for batch in (1, 5)
+    ]
+    calls.clear()
+    assert benchmark.main(["rollout", "forecast", "--model", "lstm"]) == 0
+    default = SeriesSizes("lstm", 2, 128, 8, 10, "diagonal", 1, 512)
+    assert [call[1] for call in calls[1:3]] == [default, dataclasses.replace(default, batch=64)]
+    assert calls[0] == ("entry_task", "gru-weather", 168, 24)
+    assert calls[-1] == ("forecast", "gru-weather", figure, 100, 100, 1)
+
+
 def run(*argv, path="", **variables):
     """What the script writes as JSON, and what it prints."""
     environment = {**os.environ, "PYTHONPATH": str(path), **variables}
@@ -624,6 +938,20 @@ def test_a_small_run_of_all_that_computes(tmp_path):
             assert ratio["values"] == [a / b for a, b in zip(ours, theirs, strict=True)]
         for share in figure["shares"].values():
             assert "tfgen" in share
+
+
+@pytest.mark.slow
+def test_a_small_run_of_drawing_numbers(tmp_path):
+    out = tmp_path / "results.json"
+    argv = "rollout --model gru --numbers 1x8x3x4 --steps 6 --rows 3 --repeats 1 --seconds 0"
+    printed = run(*argv.split(), "--out", out, OMP_NUM_THREADS="1")
+    single, many = json.loads(out.read_text())["figures"]
+    assert "drawing numbers, GRU 1 x 8, 3 features, 4 Gaussians (diagonal), 6 steps" in printed
+    for figure in (single, many):
+        assert min(figure["contestants"]["tfgen"]["values"]) > 0
+        assert set(figure["ratios"]) | set(figure["skipped"]) == {"PyTorch"}
+    if single["ratios"]:
+        assert "at temperature 0 as tfgen up to" in single["contestants"]["PyTorch"]["note"]
 
 
 # What the benchmark takes from a checkout of nanoGPT.

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tfgen import cli, zoo
-from tfgen.recipe import Recipe, fields_help
+from tfgen import cli, cli_numbers, zoo
+from tfgen.recipe import DataConfig, PreprocessingConfig, Recipe, fields_help
 from tfgen.zoo import registry
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,7 @@ class FakeModel:
 
 @pytest.fixture
 def model(monkeypatch, tmp_path):
-    """The entry `verse`, which `zoo.get` gives as a `FakeModel`."""
+    """The entry `verse` of text, which `zoo.get` gives as a `FakeModel`."""
     folder = tmp_path / "entries" / "verse"
     folder.mkdir(parents=True)
     (folder / "recipe.toml").write_text(
@@ -175,6 +175,36 @@ def test_generate_hands_over_only_what_was_given(run, model):
     ]
 
 
+def test_generate_takes_classes_of_text_by_number(run, fails, model):
+    assert run("generate", "verse", "--condition", "1", "--guidance-scale", "2")[0] == 0
+    assert model.calls[0][2]["condition"] == 1 and model.calls[0][2]["guidance_scale"] == 2
+    assert "--condition takes the number of a class. Received: --condition cat" in fails(
+        "generate", "verse", "--condition", "cat"
+    )
+
+
+@pytest.mark.parametrize("option", cli_numbers.GENERATE_OPTIONS)
+def test_text_takes_no_options_of_numbers(fails, model, option):
+    option = f"--{option.replace('_', '-')}"
+    refused = f"{option} is for models of numbers, and verse writes text"
+    assert refused in fails("generate", "verse", option, "2")
+    assert model.calls == []
+
+
+def test_forecast_impute_and_evaluate_tell_text_from_numbers(fails, model):
+    for verb in (["forecast", "verse", "--horizon", "2"], ["impute", "verse", "--out", "x.csv"]):
+        refused = f"{verb[0]} is for models of time series, and verse is one of text"
+        assert refused in fails(*verb, "--data", "x.csv")
+    for option in cli_numbers.EVALUATE_OPTIONS:
+        option = f"--{option.replace('_', '-')}"
+        refused = f"{option} is for models of numbers, and verse writes text"
+        assert refused in fails("evaluate", "verse", "--data", "x.txt", option, "2")
+    assert "verse writes text, and the built-in set 'weather' is series" in fails(
+        "evaluate", "verse", "--data", "weather"
+    )
+    assert model.calls == []
+
+
 def test_generate_tells_several_texts_apart(run, model):
     _, out, _ = run("generate", "verse", "A", "B", "--num-samples", "2")
     assert out == (
@@ -263,14 +293,34 @@ def test_evaluate_prints_and_writes(run, fails, model, monkeypatch, tmp_path):
     assert "required: --data" in fails("evaluate", "verse")
 
 
-def test_inspect_prints_what_the_library_says(run, monkeypatch):
-    def inspect_text(path, column=None):
-        return f"{path} {column}"
+def test_inspect_prints_what_the_library_says(run, fails, monkeypatch):
+    configs = []
 
-    data = types.SimpleNamespace(inspect_text=inspect_text)
+    def data_kind(config):
+        configs.append(config)
+        return "text"
+
+    def inspect_text(path, column, validation_fraction):
+        return f"{path} {column} {validation_fraction}"
+
+    data = types.SimpleNamespace(inspect_text=inspect_text, data_kind=data_kind)
     monkeypatch.setitem(sys.modules, "tfgen.data", data)
-    assert run("inspect", "a.csv", "--column", "c") == (0, "a.csv c\n", "")
-    assert run("inspect", "a.txt") == (0, "a.txt None\n", "")
+    assert run("inspect", "a.csv", "--column", "c") == (0, "a.csv c 0.1\n", "")
+    fraction = ["--set", "data.validation-fraction=0.5"]
+    assert run("inspect", "none", "--kind", "text", *fraction) == (0, "none None 0.5\n", "")
+    assert configs == [
+        DataConfig(name="a.csv", column="c"),
+        DataConfig(name="none", kind="text", validation_fraction=0.5),
+    ]
+    assert "--out draws sequences of numbers, and a.txt is text" in fails(
+        "inspect", "a.txt", "--out", "x.png"
+    )
+    assert "Did you mean 'data.bounds'" in fails("inspect", "a.txt", "--set", "data.bound=x=0:")
+    assert "--set takes data.KEY=VALUE here" in fails("inspect", "a", "--set", "model.units=3")
+    assert "Did you mean 'series'" in fails("inspect", "a.txt", "--kind", "serie")
+    assert "give one of the two" in fails("inspect", "a.csv", "--column", "c", "--columns", "a,b")
+    assert "--columns takes names with commas" in fails("inspect", "a.csv", "--columns", "a,,b")
+    assert len(configs) == 3
 
 
 def test_export_writes_a_numbered_folder_and_never_over_one(run, fails, model, tmp_path):
@@ -316,6 +366,47 @@ def test_train_changes_the_recipe_as_it_is_told(run, trained, model, tmp_path):
     assert run("train", "verse", "--data", "b.csv", "--column", "none")[0] == 0
     assert trained[1][0].data.column == "none"
     assert trained[1][1] == Path("runs/verse")
+
+
+def test_train_forgets_what_the_recipe_says_of_other_data(run, trained, tmp_path):
+    recipe = Recipe("gru").override(
+        {
+            "data.kind": "series", "data.columns": ["a"], "data.bounds": ["a=0:1"],
+            "data.time": "when", "data.split": "time", "preprocessing.log1p": ["a"],
+            "preprocessing.scaler": "robust",
+        }
+    )  # fmt: skip
+    recipe.save(tmp_path / "my.toml")
+    new = ["--data", "b.csv", "--columns", "x, y z", "--id", "site", "--label", "none"]
+    settings = ["--set", "data.time=day", "--set", "data.bounds=x=0:", "--kind", "series"]
+    assert run("train", tmp_path / "my.toml", *new, *settings, "--logdir", tmp_path / "n")[0] == 0
+    ((trained_on, _, _),) = trained
+    assert trained_on.data == DataConfig(
+        name="b.csv", kind="series", columns=("x", "y z"), id="site", label="none", time="day",
+        bounds=("x=0:",), split="time",
+    )  # fmt: skip
+    assert trained_on.preprocessing == PreprocessingConfig(scaler="robust")
+    # Of the recipe's own data it is all kept.
+    assert run("train", tmp_path / "my.toml", "--logdir", tmp_path / "n")[0] == 0
+    assert trained[1][0] == recipe
+
+
+@pytest.mark.parametrize(
+    "kind, usage",
+    [("text", "PROMPT"), ("series", "--out sample.csv"), ("strokes", "--out sample.svg"),
+     ("audio", "--out sample.wav")],
+)  # fmt: skip
+def test_train_tells_how_to_use_what_it_made(run, monkeypatch, tmp_path, kind, usage):
+    def train(recipe, logdir, resume=False):
+        (logdir / "final").mkdir(parents=True)
+        if kind != "text":
+            record = {"processor": "sequence", "config": {"kind": kind}}
+            (logdir / "final" / "sequence.json").write_text(json.dumps(record))
+        return logdir / "final"
+
+    monkeypatch.setitem(sys.modules, "tfgen.training", types.SimpleNamespace(train=train))
+    out = run("train", "lstm", "--logdir", tmp_path / "new")[1]
+    assert out.endswith(f"To use it: tfgen generate {tmp_path / 'new'} {usage}\n")
 
 
 def test_train_refuses_mistakes(fails, trained, model, tmp_path):

@@ -27,9 +27,24 @@ from tfgen.recipe import (
 OTHER = {
     "data.name": 'böok\n"quoted" \\ #1.txt',
     "data.column": "text",
+    "data.kind": "series",
+    "data.columns": ("temp", "rain, mm"),
+    "data.time": "when",
+    "data.id": "site",
+    "data.categories": ("wind",),
+    "data.known": ("holiday", "price"),
+    "data.static": ("height",),
+    "data.label": "class",
+    "data.bounds": ("rain=0:", "x=auto"),
+    "data.sample_rate": 16000,
+    "data.max_length": 4096,
+    "data.split": "sequences",
     "data.validation_fraction": 0.25,
     "preprocessing.tokenizer": "byte",
     "preprocessing.max_vocabulary": 64,
+    "preprocessing.scaler": "robust",
+    "preprocessing.log1p": ("rain",),
+    "preprocessing.calendar": False,
     "training.beta_2": 0.1 + 0.2,  # 0.30000000000000004: all digits have to survive
     "training.ema": 1e-17,
     "training.carry_state": True,
@@ -37,6 +52,7 @@ OTHER = {
     "training.precision": "mixed_bfloat16",
     "generation.top_p": 0.9,
     "generation.min_p": 0.05,
+    "generation.length": 48,
     "generation.stop": ("\n\n", "END\r\n", "\u2028é"),
 }
 
@@ -137,6 +153,10 @@ def test_saving_leaves_only_the_recipe(tmp_path):
         (f'family = "a"\n[training]\nclip_norm = {"9" * 400}', "must be a finite number"),
         (f'family = "a"\n[training]\nclip_norm = {"9" * 5000}', "not valid TOML"),
         ('family = "a"\n[preprocessing]\ntokenizer = "bytes"', "Did you mean 'byte'?"),
+        ('family = "a"\n[preprocessing]\nscaler = "minmax"', "Did you mean 'min_max'?"),
+        ('family = "a"\n[data]\nkind = "sound"', "Unknown data.kind 'sound'"),
+        ('family = "a"\n[data]\nsplit = "times"', "Did you mean 'time'?"),
+        ('family = "a"\n[data]\nbounds = {rain = 0}', "data.bounds must be a list of strings"),
         (
             'family = "a"\n[preprocessing]\ntokenizer = "byte"\nmax_vocabulary = 3',
             "max_vocabulary is for the character tokenizer",
@@ -176,6 +196,9 @@ def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path):
     "config, name, inside, outside",
     [
         (DataConfig, "validation_fraction", [0.001, 0.999], [0, 1, -0.1, math.nan]),
+        (DataConfig, "sample_rate", [1, None], [0]),
+        (DataConfig, "max_length", [1, None], [0]),
+        (DataConfig, "simplify", [0, 0.5], [-0.1]),
         (PreprocessingConfig, "max_vocabulary", [1, None], [0]),
         *[
             (TrainingConfig, name, [1], [0, -1])
@@ -198,6 +221,8 @@ def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path):
         (GenerationConfig, "top_p", [0.1, 1], [0, 1.1]),
         (GenerationConfig, "min_p", [0, 1], [-0.1, 1.1]),
         (GenerationConfig, "repetition_penalty", [0.1, 2], [0]),
+        (GenerationConfig, "length", [1, None], [0]),
+        (GenerationConfig, "bias", [0, 5.0], [-0.1]),
     ],
 )  # fmt: skip
 def test_ranges_end_where_they_should(config, name, inside, outside):
@@ -263,6 +288,9 @@ def test_override_reads_strings_by_the_field_they_are_for():
             "data.name": "2024",
             "data.column": "7",
             "generation.stop": "END",
+            "data.bounds": "humid=0:100",
+            "data.columns": '["a", "b"]',
+            "data.kind": "none",
             "preprocessing.max_vocabulary": "none",
             "family": "gru",
         }
@@ -270,7 +298,8 @@ def test_override_reads_strings_by_the_field_they_are_for():
     assert recipe.family == "gru"
     assert recipe.model == {"units": 12, "tied": True}
     assert recipe.training == TrainingConfig(learning_rate=3e-4, carry_state=True)
-    assert recipe.data == DataConfig(name="2024", column="7")
+    expected = DataConfig(name="2024", column="7", bounds=("humid=0:100",), columns=("a", "b"))
+    assert recipe.data == expected
     assert recipe.generation.stop == ("END",)
     assert recipe.override({"generation.stop": '["a", "b"]'}).generation.stop == ("a", "b")
     assert recipe.override({"data.column": "none"}).data.column is None

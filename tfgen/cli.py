@@ -23,6 +23,7 @@ from tfgen.cli_common import (
     data_config,
     find_model,
     open_model,
+    text_hint,
 )
 from tfgen.errors import InputError, unknown
 from tfgen.names import normalise
@@ -165,7 +166,8 @@ def _inspect(arguments):
     config = data_config(arguments, arguments.path)
     kind = data_kind(config)
     if kind != "text":
-        cli_numbers.inspect(config, kind, arguments.out)
+        with text_hint():
+            cli_numbers.inspect(config, kind, arguments.out)
         return
     if arguments.out is not None:
         raise InputError(f"--out draws sequences of numbers, and {arguments.path} is text")
@@ -220,7 +222,8 @@ def _train(arguments):
     import_tensorflow()
     from tfgen.training import train
 
-    final = train(recipe, logdir, resume=arguments.resume)
+    with text_hint():
+        final = train(recipe, logdir, resume=arguments.resume)
     kind = data_kind_of(final)
     usage = "PROMPT" if kind == "text" else f"--out sample{cli_numbers.USUAL_SUFFIX[kind]}"
     print(f"The model is in {final}. To use it: tfgen generate {as_argument(logdir)} {usage}")

@@ -1,5 +1,6 @@
 """What several verbs of the command line share: opening models, settings of data, refusals."""
 
+import contextlib
 import json
 
 from tfgen import zoo
@@ -121,6 +122,17 @@ def data_config(arguments, name):
         if not setting.strip().startswith("data."):
             raise InputError(f"--set takes data.KEY=VALUE here. Received: --set {setting}")
     return Recipe("lstm").override(data_changes(arguments, name)).data
+
+
+@contextlib.contextmanager
+def text_hint():
+    """A table in which nothing but text was found may be one of texts to a person."""
+    try:
+        yield
+    except InputError as error:
+        if not str(error).startswith("There is no column of values"):
+            raise
+        raise InputError(f"{error} (--column NAME reads a column as text)") from None
 
 
 def names_of(option, text):

@@ -19,7 +19,7 @@ from tfgen.cli_common import (
     open_model,
     refuse,
 )
-from tfgen.errors import InputError, unknown
+from tfgen.errors import InputError
 from tfgen.files import atomic_file
 from tfgen.recipe import GenerationConfig
 
@@ -30,12 +30,15 @@ GENERATE_OPTIONS = ("length", "bias", "start_time", "static")
 EVALUATE_OPTIONS = (
     "runs", "horizon", "context", "num_samples", "samples", "length", "metrics",
 )  # fmt: skip
-# Rows before a forecast that are read unless told otherwise, and drawn for each row that is drawn.
+# Rows that a forecast reads, unless told otherwise.
 CONTEXT = 1000
+# Of them a picture has so many for each row that is forecast.
 _SHOWN = 4
-# Futures drawn at once.
+# Futures that are drawn at once.
 _ROWS = 4096
+# Sequences in the picture of `inspect`.
 _DRAWN = {"series": 4, "strokes": 100, "audio": 6}
+# The files of a report, by the suffix of --out.
 _REPORTS = {".json": "report.json", ".html": "report.html"}
 
 
@@ -257,7 +260,7 @@ def _put_forecasts(out, contexts, found, features, levels):
         if out is None:
             write_csv(sys.stdout, table)
             return
-        with atomic_file(out) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        with atomic_file(out) as temporary, _open(temporary) as file:
             write_csv(file, table)
         print(f"Wrote {out}")
         return
@@ -316,7 +319,7 @@ def impute(arguments):
         raise InputError(f"--particles must be >= 2. Received: --particles {arguments.particles}")
     suffix = Path(arguments.out).suffix.lower()
     if suffix not in (".csv", ".npz"):
-        raise unknown("suffix of --out", suffix, [".csv", ".npz"])
+        raise InputError(f"--out must end in .csv or .npz. Received: --out {arguments.out}")
 
     from tfgen.cli_series import impute_series, open_series
     from tfgen.cli_tables import sample_table, write_arrays, write_csv
@@ -335,9 +338,8 @@ def impute(arguments):
     }
     if suffix == ".csv":
         table = sample_table(arrays, sequences.features, times, keys)
-        with atomic_file(arguments.out) as temporary:
-            with open(temporary, "w", encoding="utf-8") as file:
-                write_csv(file, table)
+        with atomic_file(arguments.out) as temporary, _open(temporary) as file:
+            write_csv(file, table)
     else:
         with atomic_file(arguments.out) as temporary:
             write_arrays(temporary, arrays, sequences.features, times, keys)
@@ -405,7 +407,7 @@ def evaluate(arguments):
     check_counts(arguments, "runs", "horizon", "context", "num_samples", "samples", "length")
     out = None if arguments.out is None else Path(arguments.out)
     if out is not None and out.suffix.lower() not in _REPORTS:
-        raise unknown("suffix of --out", out.suffix, _REPORTS)
+        raise InputError(f"--out must end in .json or .html. Received: --out {out}")
     metrics = None if arguments.metrics is None else names_of("--metrics", arguments.metrics)
     model = open_model(arguments.name, arguments.dtype)
     from tfgen.cli_series import data_of
@@ -504,6 +506,11 @@ print(outputs["values"].numpy(), outputs["lengths"].numpy())"""
 
 
 # Files
+
+
+def _open(path):
+    # The end of a line is the table's own on every system.
+    return open(path, "w", encoding="utf-8", newline="")
 
 
 def _check_output(path, kind):

@@ -1,4 +1,4 @@
-"""What `tfgen forecast` and `tfgen impute` do with a person's series: reading, forecasting, filling."""
+"""What `tfgen forecast` and `tfgen impute` do with a person's series."""
 
 import dataclasses
 

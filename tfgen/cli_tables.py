@@ -14,7 +14,7 @@ def times_from(start, step, count):
 
 
 def parse_time(text):
-    """Returns seconds since 1970 of an ISO 8601 text, or of so many digits that they are no year."""
+    """Returns seconds since 1970 of an ISO 8601 text, or of more digits than a year has."""
     if re.fullmatch(r"-?\d{5,18}", text):
         return int(text)
     try:
@@ -54,9 +54,9 @@ def sample_table(arrays, features, times=None, keys=None):
 def forecast_table(forecasts, features, levels):
     """Returns a long table of forecasts, a row for each position and feature.
 
-    The columns are `id`, `time` (`step`, 1 and on, where there are no times), `feature`, `mean` and
-    a `q0.1` for each level. Of a category there is a row for each of its levels, `name=level`, whose
-    mean is the share of the samples that have it.
+    The columns are `id`, `time` (`step`, 1 and on, where there are no times), `feature`, `mean`
+    and a `q0.1` for each level. Of a category there is a row for each of its levels,
+    `name=level`, whose mean is the share of the samples that have it.
 
     Args:
         forecasts: List of `(id, times or None, Forecast)`.

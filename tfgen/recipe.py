@@ -126,9 +126,9 @@ class PreprocessingConfig(_Section):
     )
     scaler: str = _field(
         "auto",
-        "numbers: standard, min_max, robust, mean (of each series), mu_law or none; "
+        "numbers: standard, min_max, robust, mean (of each series), mu_law, whiten or none; "
         "auto is mu_law for audio, else standard",
-        choices=("auto", "standard", "min_max", "robust", "mean", "mu_law", "none"),
+        choices=("auto", "standard", "min_max", "robust", "mean", "mu_law", "whiten", "none"),
     )
     log1p: tuple[str, ...] = _field((), "numbers: skewed columns to take the logarithm of 1 + x of")
     calendar: bool = _field(

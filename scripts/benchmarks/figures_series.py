@@ -20,8 +20,8 @@ from benchmarks.workers import Missing, Worker
 from tfgen import zoo
 from tfgen.data import open_sequences
 from tfgen.errors import InputError
-from tfgen.evaluation.forecasts import coverage, crps, seasonal_naive, seasonal_naive_samples
-from tfgen.evaluation.forecasts import seasonal_residuals as residuals_of
+from tfgen.models import RECIPE
+from tfgen.recipe import Recipe
 
 MODULES = {OURS: "benchmarks.peer_series", PYTORCH: "benchmarks.peer_pytorch_series"}
 PEER_DEEPAR = "benchmarks.peer_deepar"
@@ -66,15 +66,15 @@ def entry_task(entry, context, horizon):
     item = zoo.find(entry)
     if not getattr(item, "pretrained", False):
         raise InputError(f"'{item.name}' has no weights: choose another --entry")
-    recipe = zoo.folders.read_recipe(item.folder)
-    sequences = open_sequences(recipe.data)
+    if item.data_kind != "series":
+        raise InputError(f"forecast is for series; '{item.name}' is of {item.data_kind}")
+    recipe = Recipe.from_file(item.folder / RECIPE)
     return make_task(
-        sequences,
+        open_sequences(recipe.data),
         recipe.data.validation_fraction,
         context,
         horizon,
         recipe.data.split,
-        recipe.preprocessing.log1p,
     )
 
 
@@ -88,58 +88,74 @@ def forecast(entry, task, num_samples, epochs, seeds=1):
         epochs: Epochs of DeepAR's training.
         seeds: How often DeepAR is trained; its score is the mean.
     """
-    notes, skipped, scores, inside = {}, {}, {}, {}
+    # Not above: every process imports this module, and most do not want TensorFlow.
+    from tfgen.evaluation import forecasts
+
+    notes, skipped = {}, {}
     tell(f"forecast: {entry}")
-    samples, parameters, notes[OURS] = _call(
-        MODULES[OURS], "forecast", entry, task, num_samples, 0
-    )
-    notes[OURS] = f"{entry}, {parameters:,} weights, {notes[OURS]}"
-    drawn = {OURS: [samples]}
+    samples, parameters, note = _call(MODULES[OURS], "forecast", entry, task, num_samples, 0)
+    notes[OURS] = f"{entry}, {parameters:,} weights, {note}"
     season = max(DAY // task.step, 1)
-    before = task.before()
-    drawn[NAIVE] = [seasonal_naive(before, task.horizon, season)[:, None]]
-    drawn[NAIVE_SPREAD] = [
-        seasonal_naive_samples(
-            before, task.horizon, season, num_samples, residuals_of(task.training(), season)
-        )
-    ]
+    before, horizon = task.before(), task.horizon
+    residuals = forecasts.seasonal_residuals(task.training(), season)
+    drawn = {
+        OURS: [samples],
+        NAIVE: [forecasts.seasonal_naive(before, horizon, season)[:, None]],
+        NAIVE_SPREAD: [
+            forecasts.seasonal_naive_samples(before, horizon, season, num_samples, residuals)
+        ],
+    }
     notes[NAIVE] = "the value of 24 hours before, as a point: its CRPS is the absolute error"
     notes[NAIVE_SPREAD] = "and the errors that this makes in the training data, drawn at random"
     try:
-        drawn[DEEPAR], told = [], []
+        trained = []
         for seed in range(seeds):
             tell(f"forecast: training {DEEPAR}, {seed + 1} of {seeds}")
-            samples, count, note = _call(
-                PEER_DEEPAR, "forecast", task, parameters, num_samples, epochs, seed
-            )
-            drawn[DEEPAR].append(samples)
-            told.append(note)
-        notes[DEEPAR] = f"{count:,} weights; {'; '.join(told)}"
+            arguments = task, parameters, num_samples, epochs, seed
+            trained.append(_call(PEER_DEEPAR, "forecast", *arguments))
     except Missing as error:
-        del drawn[DEEPAR]
         skipped[DEEPAR] = f"{error}: {INSTALL_DEEPAR}"
+    else:
+        drawn[DEEPAR] = [samples for samples, _, _ in trained]
+        told = "; ".join(note for _, _, note in trained)
+        notes[DEEPAR] = f"{trained[0][1]:,} weights, {told}"
+    return score(task, drawn, notes, skipped)
 
-    truth = _common(task.truth(), drawn)
-    errors = {}
+
+def score(task, drawn, notes, skipped):
+    """The figure of samples `{contestant: [(origins, samples, horizon, variables) of each run]}`.
+
+    Raises:
+        ValueError: A model drew something else than finite numbers.
+    """
+    from tfgen.evaluation import forecasts
+
+    # A context that was not observed at all says nothing to seasonal-naive.
+    truth = np.where(np.isfinite(drawn[NAIVE][0][:, 0]), task.truth(), np.nan)
+    _, deviations = task.moments()
+    errors, scores = {}, {}
     for contestant, runs in drawn.items():
         runs = [task.bounded(run) for run in runs]
-        each = np.stack([crps(run, truth) / task.deviations() for run in runs])
+        if contestant not in (NAIVE, NAIVE_SPREAD) and not np.isfinite(runs).all():
+            raise ValueError(f"{contestant} drew NaN or infinity")
+        each = np.stack([forecasts.crps(run, truth) / deviations for run in runs])
         errors[contestant] = each.mean(axis=0)  # (origins, horizon, variables)
+        overall, variables = _means(*_sums(errors[contestant], task.days))
+        scores[contestant] = {
+            "mean": float(overall),
+            **dict(zip(task.names, variables.tolist(), strict=True)),
+        }
         if contestant != NAIVE:
-            shares = [coverage(run, truth) for run in runs]
-            inside[contestant] = float(np.nanmean(shares))
+            covered = [forecasts.coverage(run, truth) for run in runs]
+            scores[contestant][INSIDE] = float(np.nanmean(covered))
         if len(runs) > 1:
             means = [_means(*_sums(one, task.days))[0] for one in each]
-            notes[contestant] += f"; of {len(runs)} trainings {min(means):.3f} to {max(means):.3f}"
-        overall, variables = _means(*_sums(errors[contestant], task.days))
-        scores[contestant] = {"mean": overall, **dict(zip(task.names, variables.tolist()))}
-        if contestant in inside:
-            scores[contestant][INSIDE] = inside[contestant]
+            notes[contestant] += f"; means {min(means):.3f} to {max(means):.3f}"
     count = np.isfinite(truth).sum()
     hours = task.horizon * task.step / HOUR
     return {
-        "name": f"forecasts of {hours:g} hours from {len(task.origins)} origins, {num_samples} "
-        f"samples, {len(task.ids)} series",
+        "name": f"forecasts of {hours:g} hours from {len(task.origins)} origins in "
+        f"{len(task.ids)} series, {drawn[OURS][0].shape[1]} samples",
         "unit": "mean CRPS / std",
         "contestants": {contestant: {"note": notes[contestant]} for contestant in drawn},
         "scores": scores,
@@ -147,29 +163,21 @@ def forecast(entry, task, num_samples, epochs, seeds=1):
             peer: _ratio(errors[OURS], errors[peer], task.days) for peer in drawn if peer != OURS
         },
         "notes": [
-            f"in standard deviations of the training data; {count:,} values observed of "
-            f"{truth.size:,}, the others are left out",
+            f"in standard deviations of the training data; {count:,} of {truth.size:,} values were "
+            "observed, the others are left out",
             f"'{INSIDE}': the share of what was observed between the quantiles 0.1 and 0.9 of the "
             "samples; all samples are held within the data's bounds",
-            "ratios: of the means, and between the quantiles 2.5% and 97.5% when the days held out "
-            "are drawn anew, all series of a day together",
+            "ratios: of the means, and in brackets the middle 95% when the days held out are drawn "
+            "anew, all series of a day together",
         ],
         "skipped": skipped,
     }
 
 
-def _common(truth, drawn):
-    """What was observed, NaN where a contestant has no forecast to be scored."""
-    told = np.isfinite(truth)
-    for runs in drawn.values():
-        for run in runs:
-            told &= np.isfinite(run).all(axis=1)
-    return np.where(told, truth, np.nan)
-
-
 def _sums(errors, days):
-    """Sums of errors `(origins, horizon, variables)` by day, and how many there are."""
-    totals = np.zeros([days.max() + 1, errors.shape[-1]])
+    """Sums of errors `(origins, horizon, variables)` and their numbers, `(days, variables)`."""
+    found, days = np.unique(days, return_inverse=True)
+    totals = np.zeros([len(found), errors.shape[-1]])
     counts = np.zeros_like(totals)
     np.add.at(totals, days, np.nansum(errors, axis=1))
     np.add.at(counts, days, np.isfinite(errors).sum(axis=1))
@@ -177,12 +185,10 @@ def _sums(errors, days):
 
 
 def _means(totals, counts):
-    """The mean over the variables, and those of the variables."""
+    """The mean over the variables, and those of the variables, of what `_sums` gives."""
     total, count = totals.sum(axis=-2), counts.sum(axis=-2)
     means = total / np.where(count > 0, count, np.nan)
-    means_known = np.isfinite(means)
-    overall = np.where(means_known, means, 0.0).sum(-1) / means_known.sum(-1)
-    return (float(overall) if overall.ndim == 0 else overall), means
+    return np.nanmean(means, axis=-1), means
 
 
 def _ratio(ours, theirs, days):
@@ -190,9 +196,9 @@ def _ratio(ours, theirs, days):
     (mine, counts), (other, _) = _sums(ours, days), _sums(theirs, days)
     chosen = np.random.default_rng(0).integers(len(mine), size=[BOOTSTRAPS, len(mine)])
     again = _means(mine[chosen], counts[chosen])[0] / _means(other[chosen], counts[chosen])[0]
-    low, high = np.quantile(again, [0.025, 0.975])
+    low, high = np.nanquantile(again, [0.025, 0.975])
     middle = _means(mine, counts)[0] / _means(other, counts)[0]
-    return {"median": middle, "min": float(low), "max": float(high)}
+    return {"median": float(middle), "min": float(low), "max": float(high)}
 
 
 def _call(module, function, *arguments):

@@ -27,12 +27,10 @@ class ForecastTask:
         edges: First position of each series that is held out.
         origins: int array `(origins, 2)`: a series, and the first position to forecast there.
         days: int array `(origins,)`: which origins of different series belong together.
-        context: Positions before an origin that a contestant may see, as far as it wants only so
-            many.
+        context: Positions before an origin that a contestant goes by.
         horizon: Positions to forecast.
         low: Least value of each variable, `-inf` where there is no bound.
-        high: Greatest value.
-        log1p: bool `(variables,)`: which variables are skewed, so that log(1 + x) is learnt.
+        high: Greatest value, likewise `inf`.
     """
 
     names: tuple
@@ -48,16 +46,16 @@ class ForecastTask:
     horizon: int
     low: np.ndarray
     high: np.ndarray
-    log1p: np.ndarray
 
     def training(self):
         """The part that may be learnt from: a list of `(time, variables)`."""
         return [values[:edge] for values, edge in zip(self.values, self.edges, strict=True)]
 
-    def deviations(self):
-        """Standard deviation of each variable in the training data; 1 of a constant one."""
-        deviations = np.nanstd(np.concatenate(self.training()).astype(np.float64), axis=0)
-        return np.where(deviations > 0, deviations, 1.0)
+    def moments(self):
+        """Mean and standard deviation of each variable in the training data; 1 of a constant."""
+        known = np.concatenate(self.training()).astype(np.float64)
+        deviations = np.nanstd(known, axis=0)
+        return np.nanmean(known, axis=0), np.where(deviations > 0, deviations, 1.0)
 
     def truth(self):
         """What came: `(origins, horizon, variables)`."""
@@ -87,37 +85,16 @@ class ForecastTask:
         """Samples `(..., variables)` held between the data's bounds."""
         return np.clip(samples, self.low, self.high)
 
-    def scaler(self):
-        """Functions to scaled values and back: log(1 + x) where it is to be, then standardised."""
-        skewed = self.log1p
 
-        def bent(values):
-            return np.where(skewed, np.log1p(np.where(skewed, values, 0.0)), values)
-
-        known = bent(np.concatenate(self.training()).astype(np.float64))
-        mean, deviation = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
-        deviation = np.where(deviation > 0, deviation, 1.0)
-
-        def scale(values):
-            return ((bent(values) - mean) / deviation).astype(np.float32)
-
-        def unscale(scaled):
-            values = scaled * deviation + mean
-            return np.where(skewed, np.expm1(np.where(skewed, values, 0.0)), values)
-
-        return scale, unscale
-
-
-def make_task(sequences, validation_fraction, context, horizon, split="auto", log1p=()):
+def make_task(sequences, validation_fraction, context, horizon, split="auto"):
     """Rolling origins over the part held out, one after each horizon.
 
     Args:
         sequences: `tfgen.data.Sequences` with timestamps.
         validation_fraction: Share of each series that is held out.
-        context: Positions that a contestant may see before an origin.
+        context: Positions before an origin that a contestant goes by.
         horizon: Positions to forecast, and between two origins.
         split: Rule of the split; it has to be one in time.
-        log1p: Names of skewed variables.
 
     Raises:
         InputError: If the series have no timestamps, hold categories, are not split in time, or
@@ -166,5 +143,4 @@ def make_task(sequences, validation_fraction, context, horizon, split="auto", lo
         horizon=horizon,
         low=np.array([-np.inf if low is None else low for low, _ in bounds]),
         high=np.array([np.inf if high is None else high for _, high in bounds]),
-        log1p=np.array([feature.name in log1p for feature in sequences.features]),
     )

@@ -44,9 +44,9 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
     """Trains DeepAR on the part to learn from, and draws from every origin.
 
     It gets the variables standardised by the training data, so that its scaling by the mean sees no
-    large offsets, and skewed ones as log(1 + x). It sees all that was before an origin, of which it
-    reads the context and the lags. The weights are those of the epoch that is the best on windows
-    of the part held out, which favours it.
+    large offsets. It sees all that was before an origin, of which it reads the context and the
+    lags, which reach back a month. The weights are those of the epoch that is the best on windows
+    of the part held out: that favours it.
 
     Args:
         task: A `ForecastTask`.
@@ -66,8 +66,8 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    scale, unscale = task.scaler()
-    scaled = [scale(values) for values in task.values]
+    mean, deviation = task.moments()
+    scaled = [((values - mean) / deviation).astype(np.float32) for values in task.values]
     losses = _Losses()
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +99,7 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
     drawn = predictor.predict(list(_entries(task, scaled, task.origins)), num_samples=num_samples)
     samples = np.stack([each.samples for each in drawn])  # (origins * variables, samples, horizon)
     samples = samples.reshape(len(task.origins), len(task.names), num_samples, task.horizon)
-    samples = unscale(np.moveaxis(samples, 1, -1)).astype(np.float32)
+    samples = (np.moveaxis(samples, 1, -1) * deviation + mean).astype(np.float32)
     best = int(np.argmin(losses.losses)) + 1
     note = (
         f"GluonTS' DeepAREstimator, {LAYERS} x {units} units, epoch {best} of {epochs}, "

@@ -120,7 +120,7 @@ class Network(nn.Module):
 
 
 def rollout(sizes, path, trial_seconds):
-    """Whole generations in the fastest of four ways, each of which is tried for some seconds first."""
+    """Whole generations in the fastest of four ways, each of which is tried first."""
     arrays = dict(np.load(path))
     threads = torch.get_num_threads()
     ways, difference = {}, 0.0

@@ -78,4 +78,5 @@ def forecast(entry, task, num_samples, seed):
     model = zoo.get(entry)
     values, times = task.rows_before()
     drawn = model.forecast(values, task.horizon, num_samples, seed=seed, times=times)
-    return drawn.samples, model.count_params(), f"{task.context} positions of context"
+    parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    return drawn.samples, parameters, f"{task.context} positions of context"

@@ -6,6 +6,39 @@ SCALES = {"FLOP/s": (1e9, "GFLOP/s"), "bytes/s": (1e9, "GB/s")}
 
 def table(figure):
     """Returns the lines of a figure: a heading, a row for each contestant, notes."""
+    rows = _scores(figure) if "scores" in figure else _measurements(figure)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [figure["name"]]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  " + "  ".join(cells).rstrip())
+    for name, result in figure.get("differences", {}).items():
+        low, middle, high = (_number(result[key]) for key in ("min", "median", "max"))
+        lines.append(f"  {name}: {middle} {figure['unit']} ({low} to {high})")
+    for name, results in figure.get("variants", {}).items():
+        told = ", ".join(f"{_ratio(result)} {other}" for other, result in results.items())
+        lines.append(f"  {name}: {told}")
+    for contestant, result in figure["contestants"].items():
+        if result["note"]:
+            lines.append(f"  {contestant}: {result['note']}")
+    lines += [f"  {note}" for note in figure["notes"]]
+    lines += [f"  {name} skipped: {why}" for name, why in figure["skipped"].items()]
+    return lines
+
+
+def _scores(figure):
+    """Rows of a figure of scores: a column for each, and tfgen's share of the first one."""
+    columns = list(dict.fromkeys(key for scores in figure["scores"].values() for key in scores))
+    rows = [[figure["unit"], *columns[:1], "tfgen is", *columns[1:]]]
+    for contestant, scores in figure["scores"].items():
+        cells = [f"{scores[key]:.3f}" if key in scores else "" for key in columns]
+        rows.append([contestant, cells[0], _ratio(figure["ratios"].get(contestant)), *cells[1:]])
+    return rows
+
+
+def _measurements(figure):
+    """Rows of a figure of measurements that were repeated."""
     shares = list(figure["shares"])
     ratio = ["tfgen is"] if figure["ratios"] else []
     rows = [[figure["unit"], "median", "min", "max", *ratio, *shares]]
@@ -19,24 +52,7 @@ def table(figure):
         for share in shares:
             row.append(_percent(figure["shares"][share].get(contestant)))
         rows.append(row)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [figure["name"]]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  " + "  ".join(cells).rstrip())
-    for name, result in figure["differences"].items():
-        low, middle, high = (_number(result[key]) for key in ("min", "median", "max"))
-        lines.append(f"  {name}: {middle} {figure['unit']} ({low} to {high})")
-    for name, results in figure["variants"].items():
-        told = ", ".join(f"{_ratio(result)} {other}" for other, result in results.items())
-        lines.append(f"  {name}: {told}")
-    for contestant, result in figure["contestants"].items():
-        if result["note"]:
-            lines.append(f"  {contestant}: {result['note']}")
-    lines += [f"  {note}" for note in figure["notes"]]
-    lines += [f"  {name} skipped: {why}" for name, why in figure["skipped"].items()]
-    return lines
+    return rows
 
 
 def _unit(contestant, unit):

@@ -140,7 +140,8 @@ def fan(**options):
 
 def test_a_forecast_is_a_fan_after_its_history():
     figure = fan(truth=np.full([20, 1], 1.5), units={"temp": "°C"}, title="A day ahead")
-    assert {"history", "median", "truth", "10% to 90%", "temp (°C)", "A day ahead"} <= texts(figure)
+    names = {"history", "median", "truth", "10% to 90%"}
+    assert names | {"temp (°C)", "A day ahead"} <= texts(figure)
     image = panel(figure, 0, drawing.to_rgb(figure))
     width = image.shape[1]
     line = where(image, drawing.BLACK, 30)
@@ -214,6 +215,15 @@ def test_ink_is_where_the_pen_was_down():
     height, width = ink.shape
     assert ink[height // 2, int(0.8 * width) :].any(), "the stroke between, at the right"
     assert not ink[height // 2, : width // 2].any()
+
+
+def test_drawings_stand_upright():
+    # A stroke down, then one to the right: an L, whose foot is at the bottom.
+    foot = to_deltas([[[0, 0], [0, 10], [10, 10]]])
+    ink = where(drawing.to_rgb(drawing.stroke_sheet([foot])), drawing.BLACK, 90)
+    height, width = ink.shape
+    assert ink[height // 2 :, width // 2].any() and not ink[: height // 2, width // 2].any()
+    assert ink[height // 2, : width // 2].any() and not ink[height // 2, width // 2 :].any()
 
 
 def test_a_dot_a_title_and_a_blank_are_drawn():

@@ -270,6 +270,9 @@ def test_simplify_by_hand():
     # A line that goes out and comes back is no dot, though its ends are one point.
     there = np.array([[0, 0], [5, 0], [0, 0]], float)
     assert simplify(there, 1).tolist() == there.tolist()
+    # Nor is one that overshoots its end straight.
+    beyond = np.array([[0, 0], [10, 0], [5, 0]], float)
+    assert simplify(beyond, 1).tolist() == beyond.tolist()
     assert simplify(line[:1], 1).tolist() == [[0, 0]]
 
 

@@ -10,7 +10,7 @@ from tfgen.evaluation import context_fid as module
 from tfgen.evaluation.context_fid import TS2Vec, context_fid, frechet_distance
 
 
-def walks(seed, number=300, length=12):
+def walks(seed, number=300, length=8):
     """Windows of two features that go the same way."""
     rng = np.random.default_rng(seed)
     values = np.cumsum(rng.normal(size=(number, length, 1)), axis=1) * [1, 0.5]
@@ -104,7 +104,7 @@ def test_crops_overlap_where_they_say():
 
 @pytest.fixture(scope="module")
 def encoder():
-    return TS2Vec(width=16, hidden=8, depth=3).fit(walks(1), iterations=100)
+    return TS2Vec(width=16, hidden=8, depth=2).fit(walks(1), iterations=100)
 
 
 def test_the_distance_sees_what_is_broken(encoder):
@@ -124,7 +124,7 @@ def test_training_follows_its_arguments(encoder):
     real = walks(1)
 
     def encode(iterations=100, **arguments):
-        arguments = {"width": 16, "hidden": 8, "depth": 3, **arguments}
+        arguments = {"width": 16, "hidden": 8, "depth": 2, **arguments}
         return TS2Vec(**arguments).fit(real, iterations).encode(real)
 
     same = encoder.encode(real)
@@ -138,7 +138,7 @@ def test_training_follows_its_arguments(encoder):
 
 def test_training_lowers_the_loss():
     real = walks(1)
-    encoder = TS2Vec(width=16, hidden=8, depth=3, learning_rate=1e-2)
+    encoder = TS2Vec(width=16, hidden=8, depth=2, learning_rate=1e-2)
     batches = TS2Vec(seed=5)._batches(real, 8)
     batches = [[tf.constant(part) for part in next(batches)] for _ in range(20)]
     measure = tf.function(module._loss, autograph=False)

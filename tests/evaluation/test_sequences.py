@@ -10,8 +10,9 @@ from scipy import stats
 from tfgen.data import Feature, Sequences
 from tfgen.errors import InputError
 from tfgen.evaluation import evaluate_sequences, generation
-from tfgen.evaluation.cuts import as_numbers, cut_origins, cut_windows
+from tfgen.evaluation.cuts import Parts, as_numbers, cut_origins, cut_windows, share_complete
 from tfgen.evaluation.fidelity import marginal_distance
+from tfgen.evaluation.likelihood import score_likelihood
 from tfgen.recipe import DataConfig
 
 RHO = 0.9
@@ -159,7 +160,7 @@ def test_conditions_are_those_of_the_real_windows():
     model = Oracle(True, ("k",), classes=4, static=1)
     evaluate_sequences(
         model, sequences, runs=1, horizon=5, num_samples=3, length=6, windows=70,
-        metrics=("likelihood", "forecast", "marginal"), context=7, season=2, origins=1000,
+        metrics=("likelihood", "forecast", "marginal"), context=7, season=6, origins=1000,
     )  # fmt: skip
     for name, *rest, given in model.calls:
         assert set(given) >= {"condition", "static", "known"}
@@ -249,17 +250,20 @@ def test_drawings_end_and_are_held_out_whole(quick):
             row[:, 2] = rng.integers(3, size=len(row))
         return rows
 
-    values = drawings(300)
-    sequences = Sequences("marks", "strokes", features, values, [""] * 300, ends=True)
+    def marks(number):
+        return Sequences("marks", "strokes", features, drawings(number), [""] * number, ends=True)
+
+    sequences = marks(1200)
     model = Oracle()
     model.generate = lambda num_samples, length, seed: drawings(num_samples)
     results = evaluate_sequences(model, sequences, runs=1, metrics=("marginal", "memorisation"))
     section = results["generation"]
-    assert section["against"] == "validation" and section["windows"] == 30
+    assert section["against"] == "validation" and section["windows"] == 120
     assert section["length"] == np.median([len(v) for v in sequences.split(0.1)[1].values]).astype(
         int
     )
-    skipped = evaluate_sequences(model, sequences, runs=1, metrics=None, windows=30, length=5)
+    skipped = evaluate_sequences(model, marks(300), runs=1, metrics=None, windows=30, length=5)
+    assert skipped["generation"]["against"] == "all"  # 30 held out are too few
     assert skipped["notes"] == ["no forecasts: strokes are not forecast: they are generated whole"]
 
 
@@ -272,6 +276,7 @@ def test_windows_hold_nothing_missing_and_origins_something():
     # Of 33 starts, those whose window touches a gap fall away.
     assert len(windows) == (33 - 8) + (33 - 15) and not np.isnan(windows.values).any()
     assert len(cut_windows(sequences, 8, 7, rng)) == 7
+    assert share_complete(sequences, 8) == (25 + 18) / 66
     with pytest.raises(InputError, match="length=30"):
         cut_windows(sequences, 30, 7, rng)
     pieces = cut_origins(sequences, [20, 20], 5, 4, 100)
@@ -287,6 +292,18 @@ def test_categories_of_many_levels_are_no_numbers():
     expected = [[[0.5, 1, 0, 0, 1], [0.1, 0, 1, 0, 0]]]
     np.testing.assert_allclose(as_numbers(values, features), expected)
     assert marginal_distance(as_numbers(values, features), as_numbers(values, features)) == 0
+
+
+def test_the_naive_likelihood_of_categories_is_their_frequency():
+    features = (Feature("x"), Feature("c", ("a", "b", "c")))
+    train = np.array([[0, 0], [2, 0], [4, 1], [np.nan, np.nan]], np.float32)
+    held = np.array([[1, 0], [np.nan, 2]], np.float32)
+    sides = [Sequences("s", "series", features, [values], ["s"]) for values in (train, held)]
+    parts = Parts(*sides, sides[1], [0], "validation")
+    found = score_likelihood(Oracle(), parts)["nats_per_value"]["baseline"]
+    # Three of the training data and one more of each: 3, 2 and 1 of 6.
+    expected = [stats.norm.logpdf(1, 2, np.sqrt(8 / 3)), np.log(3 / 6), np.log(1 / 6)]
+    assert found == pytest.approx(-np.mean(expected))
 
 
 def test_a_configuration_or_a_name_is_opened(tmp_path):

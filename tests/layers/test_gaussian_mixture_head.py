@@ -218,7 +218,9 @@ def test_samples_have_the_moments_and_the_marginals_of_the_mixture(covariance):
     np.testing.assert_allclose(head.mean(parameters), mean, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.02 * spread.max())
     np.testing.assert_allclose(
-        np.cov(drawn.T) / np.outer(spread, spread), covariances / np.outer(spread, spread), atol=0.03
+        np.cov(drawn.T) / np.outer(spread, spread),
+        covariances / np.outer(spread, spread),
+        atol=0.03,
     )
     for feature in range(3):
 

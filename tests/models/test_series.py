@@ -471,7 +471,7 @@ CHANGES = {
     "head": {"head": "student_t"}, "components": {"components": 3},
     "covariance": {"covariance": "full"}, "min_scale": {"min_scale": 2.0},
     "units": {"units": 9}, "layers": {"layers": 2}, "cell": {"cell": "lstm"},
-    "layer_norm": {"layer_norm": True}, "attention": {"attention": 3}, "seed": {"seed": 2},
+    "layer_norm": {"layer_norm": True}, "attention": {"attention": 3}, "seed": {"seed": 2}, "linear_skip": {"linear_skip": True},
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Evaluation: how well a model predicts data it was not trained on, and how real its samples are."""
+"""Evaluation: how well a model predicts unseen data, and how real its samples are."""
 
 from tfgen.evaluation.sequences import evaluate_sequences
 from tfgen.evaluation.text import evaluate

@@ -72,14 +72,9 @@ def cut_windows(sequences, length, most, rng):
         InputError: If there is no such window.
     """
     places = []
-    for number, values in enumerate(sequences.values):
-        missing = np.isnan(values).any(axis=1)
-        if sequences.ends:
-            starts = [] if missing[:length].any() or not len(values) else [0]
-        else:
-            before = np.concatenate([[0], np.cumsum(missing)])
-            starts = np.flatnonzero(before[length:] == before[: max(len(before) - length, 0)])
-        places += [np.stack([np.full(len(starts), number), starts], axis=1).astype(np.int64)]
+    for number in range(len(sequences)):
+        starts = np.flatnonzero(_complete(sequences, number, length))
+        places.append(np.stack([np.full(len(starts), number), starts], axis=1))
     places = np.concatenate(places) if places else np.zeros([0, 2], np.int64)
     if not len(places):
         raise InputError(
@@ -89,6 +84,22 @@ def cut_windows(sequences, length, most, rng):
     if len(places) > most:
         places = places[rng.choice(len(places), most, replace=False)]
     return _cut(sequences, places, length)
+
+
+def share_complete(sequences, length):
+    """The share of windows that have no missing value, which `cut_windows` chooses from."""
+    found = [_complete(sequences, number, length) for number in range(len(sequences))]
+    found = np.concatenate(found) if found else np.zeros(0, bool)
+    return float(np.mean(found)) if len(found) else 0.0
+
+
+def _complete(sequences, number, length):
+    """Of each place where a window of a sequence may begin, whether nothing is missing in it."""
+    missing = np.isnan(sequences.values[number]).any(axis=1)
+    if sequences.ends:
+        return np.array([not missing[:length].any()] if len(missing) else [], bool)
+    before = np.concatenate([[0], np.cumsum(missing)])
+    return before[length:] == before[: max(len(before) - length, 0)]
 
 
 def cut_origins(sequences, edges, context, horizon, most):

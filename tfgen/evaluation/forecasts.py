@@ -15,11 +15,11 @@ QUANTILES = tuple(level / 10 for level in range(1, 10))
 def crps(samples, observed, fair=False):
     """Continuous ranked probability score of samples, by sorting.
 
-    The energy form E|X - y| - E|X - X'| / 2 (Gneiting & Raftery 2007, eq. 21). X and X' run over all
-    pairs of samples, as in `properscoring.crps_ensemble`: this is the exact score of the empirical
-    distribution, and twice the pinball loss of its quantiles, averaged over all levels, of which
-    GluonTS sums nine. With `fair`, a sample is not paired with itself (Ferro 2014): unbiased for
-    the score of the distribution that the samples come from, whatever their number.
+    The energy form E|X - y| - E|X - X'| / 2 (Gneiting & Raftery 2007, eq. 21). X and X' run over
+    all pairs of samples, as in `properscoring.crps_ensemble`: this is the exact score of the
+    empirical distribution, and twice the pinball loss of its quantiles, averaged over all levels,
+    of which GluonTS takes nine. With `fair`, a sample is not paired with itself (Ferro 2014): that
+    is unbiased for the score of the distribution that the samples come from, be they few or many.
 
     Args:
         samples: Float array `(..., samples, time, features)`.
@@ -37,7 +37,8 @@ def crps(samples, observed, fair=False):
     if count < 1 + fair:
         raise InputError(f"The score needs {1 + fair} samples. Received: samples={count}")
     error = np.mean(np.abs(samples - observed[..., None, :, :]), axis=-3)
-    # Of the sum of |x_i - x_j| over ordered pairs, the i-th smallest sample has 2 (2 i - n - 1) x_i.
+    # In the sum of |x_i - x_j| over ordered pairs, the i-th smallest x has the factor
+    # 2 (2 i - n - 1).
     weights = 2.0 * np.arange(1, count + 1) - count - 1
     pairs = 2 * np.einsum("...sth,s->...th", np.sort(samples, axis=-3), weights)
     return error - pairs / (2 * count * (count - 1 if fair else count))
@@ -100,7 +101,7 @@ def coverage(samples, observed, level=0.8):
         raise InputError(f"level must lie between 0 and 1. Received: level={level}")
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=-3)
     inside = np.where(np.isnan(observed), np.nan, (low <= observed) & (observed <= high))
-    return _mean(inside, tuple(range(observed.ndim - 1)))
+    return mean_observed(inside, tuple(range(observed.ndim - 1)))
 
 
 def mase(forecast, observed, history, season=1):
@@ -118,8 +119,8 @@ def mase(forecast, observed, history, season=1):
         float64 array `(features,)`; NaN for a feature whose history repeats itself exactly.
     """
     observed = np.asarray(observed, np.float64)
-    error = _mean(np.abs(np.asarray(forecast) - observed), tuple(range(observed.ndim - 1)))
-    scale = _mean(np.abs(seasonal_residuals(history, season)), 0)
+    error = mean_observed(np.abs(np.asarray(forecast) - observed), tuple(range(observed.ndim - 1)))
+    scale = mean_observed(np.abs(seasonal_residuals(history, season)), 0)
     return error / np.where(scale > 0, scale, np.nan)
 
 
@@ -224,7 +225,7 @@ def _sum(values, axis):
     return np.sum(np.where(np.isnan(values), 0.0, values), axis=axis)
 
 
-def _mean(values, axis):
-    """Mean over what is no NaN; NaN where there is nothing, without a warning."""
+def mean_observed(values, axis):
+    """Mean over what is no NaN; NaN where there is nothing."""
     count = np.sum(~np.isnan(values), axis=axis)
     return _sum(values, axis) / np.where(count > 0, count, np.nan)

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfgen.evaluation import fidelity
 from tfgen.evaluation.context_fid import TS2Vec, context_fid
-from tfgen.evaluation.cuts import as_numbers, cut_windows, given, one_seed, pad_to
+from tfgen.evaluation.cuts import as_numbers, cut_windows, given, one_seed, pad_to, share_complete
 from tfgen.evaluation.memorisation import nearest_neighbour_ratio
 from tfgen.evaluation.report import Score
 
@@ -16,6 +16,7 @@ DISTANCES = (
 _MOST_NEIGHBOURS = 20_000
 # A calendar is begun at so many places in a run, all samples of a call at the same one.
 _STARTS = 32
+_LEAST = 5  # windows of which there is a score
 _ROWS = 256  # samples of one call of `generate`
 _WINDOWS, _NOISE = 2, 3  # purposes of random numbers
 
@@ -56,6 +57,10 @@ def score_generation(
             for name, row in values.items():
                 scores.setdefault(name, []).append(row)
     section = {"windows": len(real), "length": length, "scores": {}}
+    complete = share_complete(against, length)
+    if complete < 1:
+        # Where what is missing is missing for a reason, these are not like all.
+        section["share of real windows without gaps, which are those compared"] = complete
     for name, rows in scores.items():
         of_model, of_real, of_noise = zip(*rows)
         better = {"better": "near", "target": 1.0} if name == "nearest_neighbour_ratio" else {}
@@ -68,7 +73,7 @@ def _length(model, sequences):
     if getattr(model, "generation", None) is not None and model.generation.length:
         return model.generation.length
     if sequences.ends:
-        return int(min(512, np.median([len(values) for values in sequences.values])))
+        return int(min(256, np.median([len(values) for values in sequences.values])))
     return 24
 
 
@@ -135,7 +140,11 @@ def _distances(names, real, other, generated, noise, seed, say):
         plain["context_fid"] = lambda a, b: context_fid(a, b, encoder=encoder)
     for name in names:
         say(f"  {name}")
-        found[name] = [plain[name](*pair) for pair in compared.values()]
+        # Too few to tell anything of: no score, as against an end of the whole evaluation.
+        found[name] = [
+            plain[name](*pair) if min(map(len, pair)) >= _LEAST else np.nan
+            for pair in compared.values()
+        ]
     return found
 
 

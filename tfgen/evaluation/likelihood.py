@@ -11,16 +11,16 @@ _PIECE = 1024
 
 
 def score_likelihood(model, parts):
-    """How likely held-out data are, each sequence read from its beginning, and what a naive model says.
+    """How likely held-out data are, each sequence read from its beginning.
 
     Args:
         model: A `SeriesGenerator`.
         parts: `tfgen.evaluation.cuts.Parts` of the data.
 
     Returns:
-        Dict of `values`, how many were observed; `log_likelihood`, nats of all of them, of a density
-        in the data's units; and the `Score` `nats_per_value`, whose baseline are independent
-        Gaussians, and frequencies for categories, fitted to the training data.
+        A dict: `values`, how many were observed; `log_likelihood`, nats of all of them, of a
+        density in the data's units; and the `Score` `nats_per_value`, whose baseline is that of
+        independent Gaussians, and frequencies for categories, fitted to the training data.
     """
     held = parts.held
     piece = model.max_positions or (None if model.state_is_constant else _PIECE)

@@ -84,7 +84,8 @@ def nearest_neighbour_ratio(samples, training, held_out):
         training: The windows that the model was trained on, as many as there are.
         held_out: Real windows that it was not trained on, and that share no position with those it
             was. Where they differ from the training windows by more than chance, being of
-            another season for instance, the ratio is too low.
+            another season for instance, the ratio is too low; and so it is of samples that are
+            duller than real ones, silence among sounds for instance. Read it beside the distances.
 
     Returns:
         A dict: `ratio`, the median distance of the samples divided by that of the held-out windows

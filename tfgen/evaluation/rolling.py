@@ -60,7 +60,7 @@ def score_forecasts(
             for name, value in _scores(drawn, truth, history, season, scale, names).items():
                 scores.setdefault(name, []).append(value)
         if run == 0:
-            picture = {"kind": "forecast", "history": cuts.values[-1, :past], "columns": columns,
+            picture = {"kind": "forecast", "history": cuts.values[-1, :past],
                        "samples": samples[-1], "truth": cuts.values[-1, past:],
                        "times": None if cuts.times is None else cuts.times[-1]}  # fmt: skip
     scores, single = {}, {}
@@ -96,17 +96,21 @@ def _samples(model, cuts, past, context, horizon, num_samples, seeds):
 
 
 def _scores(samples, truth, history, season, scale, names):
-    """The scores of forecasts of all origins, by name."""
+    """The scores of forecasts of all origins, by name; over the features they are averaged."""
+
+    def mean(values):
+        return forecasts.mean_observed(values, 0)
+
     score = forecasts.crps(samples, truth)
-    by_feature = np.nanmean(score.reshape(-1, len(names)), axis=0)
+    by_feature = forecasts.mean_observed(score, (0, 1))  # (features,)
     loss = forecasts.weighted_quantile_loss(samples, truth)
     median = np.median(samples, axis=-3)
     scores = {
-        "crps": np.nanmean(by_feature / scale),
-        "weighted_quantile_loss": np.nanmean(loss),
-        "mase": np.nanmean(forecasts.mase(median, truth, history, season)),
+        "crps": mean(by_feature / scale),
+        "weighted_quantile_loss": mean(loss),
+        "mase": mean(forecasts.mase(median, truth, history, season)),
     }
     for level in COVERED:
         covered = forecasts.coverage(samples, truth, level)
-        scores[f"coverage_{100 * level:.0f}"] = np.nanmean(covered)
+        scores[f"coverage_{100 * level:.0f}"] = mean(covered)
     return scores | {f"crps of {name}": value for name, value in zip(names, by_feature)}

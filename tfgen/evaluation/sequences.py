@@ -12,6 +12,8 @@ from tfgen.recipe import DataConfig
 
 METRICS = ("likelihood", "forecast", *DISTANCES)
 SPLITS = ("train", "validation", "all")
+# With fewer held-out sequences than this, generated ones are compared with those of all.
+FEW = 100
 
 
 def evaluate_sequences(
@@ -52,15 +54,17 @@ def evaluate_sequences(
         metrics: Which to compute, out of `METRICS`; None takes all that the data admit.
         seed: Integer.
         length: Positions of a generated window; None takes `generation.length` of the model, 24
-            for series, and the median length, at most 512, for drawings and clips.
+            for series, and the median length, at most 256, for drawings and clips.
         windows: Windows generated in a run, and real ones that they are compared with.
         origins: Forecasts made in a run.
         context: Positions that a forecast sees; None takes the training window.
         season: Positions of a season, for the naive forecast; None takes a day if the data have
             several positions in one, else 1.
-        reference: The split whose windows generated ones are compared with; None takes validation
-            if whole sequences were held out, and all if the last part of each was: another season
-            would count as a fault of the model.
+        reference: The split whose windows generated ones are compared with. None takes validation
+            where at least 100 whole sequences were held out, and all elsewhere: of series that were
+            cut in time, the last part has another season or level, and not to have it is no fault.
+            Copies of the training data are seen by the memorisation, which is always that of the
+            held-out part.
         report: A folder to write `report.json` and `report.html` into, or None.
         say: Called with a line of text before each long part.
 
@@ -125,7 +129,7 @@ def evaluate_sequences(
 
 
 def _open(model, data, split, reference):
-    """Returns `(parts, sequences, name)`, the last two of what generated windows are held against."""
+    """Returns `(parts, against, reference)`: the last two are what windows are compared with."""
     trained_on = model.recipe.data if getattr(model, "recipe", None) else None
     if isinstance(data, Sequences):
         sequences, rules = data, trained_on or DataConfig()
@@ -141,7 +145,8 @@ def _open(model, data, split, reference):
     # Where sequences were cut in time, both parts have each of them.
     in_time = len(train) + len(rest) > len(sequences)
     splits = {"train": train, "validation": rest, "all": sequences}
-    reference = reference or ("all" if in_time else "validation")
+    if reference is None:
+        reference = "all" if in_time or len(rest) < FEW else "validation"
     for name, value in (("split", split), ("reference", reference)):
         if not len(splits[value]):
             raise InputError(

@@ -200,7 +200,8 @@ def _marginal_log_prob(deviations, observed, scales, couplings):
     total = tf.zeros_like(scales[..., 0])
     # Features first, as they are taken one by one. This also keeps XLA from computing both branches
     # of the `tf.cond` and choosing a result, which it does with branches of elementwise operations.
-    for there, scale in zip(_last_first(observed), _last_first(scales), strict=True):
+    turned = tf.unstack(_last_first(observed)), tf.unstack(_last_first(scales))
+    for there, scale in zip(*turned, strict=True):
         direction, error = factor[..., 0, :], deviations[..., 0]
         variance = tf.maximum(tf.reduce_sum(tf.square(direction), axis=-1), tf.square(scale))
         sigma = tf.sqrt(variance)

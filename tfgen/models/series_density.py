@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfgen.layers.bivariate_mixture_head import BivariateMixtureHead
 from tfgen.layers.categorical_head import CategoricalHead
-from tfgen.layers.checks import check, check_choice, check_rate, check_whole
+from tfgen.layers.checks import check, check_choice, check_flag, check_rate, check_whole
 from tfgen.layers.clip_by_value import GRADIENTS, ClipByValue
 from tfgen.layers.gaussian_mixture_head import GaussianMixtureHead
 from tfgen.layers.quantized_head import QuantizedHead
@@ -69,6 +69,10 @@ class SeriesDensity(SequenceGenerator):
             `"hard"`, `"straight_through"`, `"inward"` (the gradients of `ClipByValue`),
             `"squash"` (a sigmoid between two bounds, a softplus above or below one) or `"none"`,
             which does not bound the samples either.
+        linear_skip: Let a linear map of the position before, at first the identity, run beside the
+            network: the head then tells how the next position departs from it (the autoregressive
+            part of LSTNet, arXiv:1703.07015, section 3.6). For series that drift, such as prices.
+            Locations are not bounded then, only what is drawn.
         condition_dropout: Share of the sequences whose class is hidden in training, so that the
             model can also draw without one.
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
@@ -89,6 +93,7 @@ class SeriesDensity(SequenceGenerator):
         bins=256,
         min_scale=1e-3,
         bounding="inward",
+        linear_skip=False,
         condition_dropout=0.1,
         processor=None,
         **kwargs,
@@ -102,6 +107,7 @@ class SeriesDensity(SequenceGenerator):
         check_whole(2, bins=bins)
         check_choice(COVARIANCES, covariance=covariance)
         check_choice(BOUNDINGS, bounding=bounding)
+        check_flag(linear_skip=linear_skip)
         check_rate(condition_dropout=condition_dropout)
         self.processor = processor
         kind = head or DEFAULT_HEADS[processor.kind]
@@ -110,6 +116,12 @@ class SeriesDensity(SequenceGenerator):
 
         limited = kind != "quantized" or processor.scaler.limited or not processor.num_numbers
         check(limited, "head must have preprocessing.scaler=min_max or mu_law", head=kind)
+
+        check(
+            not linear_skip or kind != "quantized",
+            f"linear_skip must be False for the head {kind}",
+            linear_skip=linear_skip,
+        )
 
         # Layers
         self.number_head = None
@@ -122,7 +134,7 @@ class SeriesDensity(SequenceGenerator):
             low, high = processor.scaled_bounds() or (None, None)
             if kind != "quantized":
                 own |= {"min_scale": min_scale}
-                if low is not None and np.isfinite([*low, *high]).any():
+                if not linear_skip and low is not None and np.isfinite([*low, *high]).any():
                     own |= {"low": low, "high": high, "bounding": bounding}
             self.number_head = HEADS[kind](
                 processor.num_numbers,
@@ -131,6 +143,15 @@ class SeriesDensity(SequenceGenerator):
                     0.1, mode="fan_in", seed=self.layer_seed(40)
                 ),
                 name="number_head",
+            )
+        self.skip = None
+        if linear_skip and processor.num_numbers:
+            self.skip = keras.layers.Dense(
+                processor.num_numbers,
+                use_bias=False,
+                kernel_initializer="identity",
+                dtype="float32",
+                name="linear_skip",
             )
         self.category_head = None
         levels = [*processor.levels, *([2] if processor.ends else [])]
@@ -164,6 +185,7 @@ class SeriesDensity(SequenceGenerator):
         self.bins = bins
         self.min_scale = min_scale
         self.bounding = bounding
+        self.linear_skip = linear_skip
         self.condition_dropout = condition_dropout
 
     def _build_heads(self, hidden_width):
@@ -171,6 +193,8 @@ class SeriesDensity(SequenceGenerator):
         for layer in (self.number_head, self.category_head):
             if layer is not None:
                 layer.build((None, None, hidden_width))
+        if self.skip is not None:
+            self.skip.build((None, None, self.processor.num_numbers))
         if self.class_embedding is not None:
             self.class_embedding.build((None,))
         if self.bounds is not None:
@@ -237,6 +261,13 @@ class SeriesDensity(SequenceGenerator):
         parts += [covariates, whole]
         return tf.cast(tf.concat(parts, axis=-1), self.compute_dtype)
 
+    def _shift(self, previous, scale):
+        """Where the linear skip expects the scaled numbers `(..., numbers)`; 0 without one."""
+        if self.skip is None:
+            return 0.0
+        scaled = self.processor.scale_numbers(self.processor.numbers(previous), scale)
+        return self.skip(tf.where(tf.math.is_nan(scaled), 0.0, scaled))
+
     def _whole(self, batch, given, key=None):
         """What belongs to whole sequences: `(features (batch, width), scale or None)`.
 
@@ -279,12 +310,7 @@ class SeriesDensity(SequenceGenerator):
         """
         values, valid = batch["values"], batch["valid"]
         rows, time = tf.unstack(tf.shape(values)[:2])
-        before = tf.fill([rows, self.processor.num_features], np.float32(np.nan))
-        begins = tf.ones([rows], tf.bool)
-        if "first" in batch:  # windows of whole things may begin in their middle
-            before, begins = batch["previous"], batch["first"]
-        previous = tf.concat([before[:, None], values[:, :-1]], axis=1)
-        first = (tf.range(time)[None] == 0) & begins[:, None]
+        previous, first = self._before(batch)
         covariates = self.processor.covariates(batch.get("times"), batch.get("known"))
         if not self.processor.covariate_width:
             covariates = tf.zeros([rows, time, 0])
@@ -296,9 +322,21 @@ class SeriesDensity(SequenceGenerator):
         hidden, state = self._network(x, state, mask, training, key, outputs)
         return tf.cast(hidden, tf.float32), state, scale
 
+    def _before(self, batch):
+        """The values before each position, NaN where there are none, and where there are none."""
+        values = batch["values"]
+        rows, time = tf.unstack(tf.shape(values)[:2])
+        before = tf.fill([rows, self.processor.num_features], np.float32(np.nan))
+        begins = tf.ones([rows], tf.bool)
+        if "first" in batch:  # windows of whole things may begin in their middle
+            before, begins = batch["previous"], batch["first"]
+        previous = tf.concat([before[:, None], values[:, :-1]], axis=1)
+        return previous, (tf.range(time)[None] == 0) & begins[:, None]
+
     def _log_prob(self, hidden, batch, scale, training=False):
         """Log-likelihood of each position `(batch, time)`, in nats and the data's units."""
         processor, values = self.processor, batch["values"]
+        previous, _ = self._before(batch)
         total = tf.zeros(tf.shape(values)[:2])
         if self.number_head is not None:
             numbers = processor.numbers(values)
@@ -307,7 +345,7 @@ class SeriesDensity(SequenceGenerator):
             parameters = self.number_head(hidden, training=training)
             # Without missing values the likelihood is had with less work.
             partly = observed & batch["valid"][..., None] if processor.has_missing else None
-            filled = tf.where(observed, scaled, 0.0)
+            filled = tf.where(observed, scaled, 0.0) - self._shift(previous, scale)
             total += self.number_head.log_prob(parameters, filled, partly)
             slopes = processor.log_slope(tf.where(observed, numbers, 0.0), scale)
             total += tf.reduce_sum(tf.where(observed, slopes, 0.0), axis=-1)
@@ -386,7 +424,7 @@ class SeriesDensity(SequenceGenerator):
             whole = rollout.whole, self._own_scale(rollout)
             hidden, state = step(self._inputs(previous, first, covariates, whole), state)
             hidden = tf.cast(hidden, tf.float32)
-            values, last, clipped = self._draw(hidden, rollout, key)
+            values, last, clipped = self._draw(hidden, previous, rollout, key)
             return values, last, clipped, state
 
         return draw
@@ -399,14 +437,23 @@ class SeriesDensity(SequenceGenerator):
             whole = rollout.whole, self._own_scale(rollout)
             hidden, state = step(self._inputs(previous, first, covariates, whole), state)
             hidden = tf.cast(hidden, tf.float32)
-            drawn, _, _ = self._draw(hidden, rollout, key)
-            missing = tf.math.is_nan(given)[None]
+            drawn, _, _ = self._draw(hidden, previous, rollout, key)
+            missing = self._gaps(given)[None]
             values = tf.where(missing, drawn, given[None])
-            return values, self._weight(hidden, values, missing, rollout), state
+            return values, self._weight(hidden, previous, values, missing, rollout), state
 
         return draw
 
-    def _weight(self, hidden, values, missing, rollout):
+    def _gaps(self, values):
+        """bool `(features,)`: what is to be drawn of a position."""
+        missing = tf.math.is_nan(values)
+        if not self.processor.scaler.mixes:
+            return missing
+        # Where columns are mixed, all numbers are drawn if one is.
+        is_number = np.isin(np.arange(self.processor.num_features), self.processor.number_columns)
+        return missing | (is_number & tf.reduce_any(missing & is_number))
+
+    def _weight(self, hidden, previous, values, missing, rollout):
         """log p(what is given | what was drawn of the rest) of each row, in scaled units."""
         processor = self.processor
         weight = tf.zeros([tf.shape(values)[0]])
@@ -414,7 +461,8 @@ class SeriesDensity(SequenceGenerator):
             head = self.number_head
             parameters = head(hidden)
             numbers = processor.numbers(values)
-            scaled = processor.scale_numbers(numbers, self._own_scale(rollout))
+            scale = self._own_scale(rollout)
+            scaled = processor.scale_numbers(numbers, scale) - self._shift(previous, scale)
             of_rest = tf.broadcast_to(
                 tf.gather(missing, processor.number_columns, axis=1), tf.shape(numbers)
             )
@@ -432,7 +480,7 @@ class SeriesDensity(SequenceGenerator):
     def _own_scale(self, rollout):
         return rollout.scale if self.processor.scaler.needs_scale else None
 
-    def _draw(self, hidden, rollout, key):
+    def _draw(self, hidden, previous, rollout, key):
         """Values `(rows, features)` in the data's units, which rows end, and the share clipped."""
         processor = self.processor
         rows, _ = sizes(hidden)
@@ -449,7 +497,9 @@ class SeriesDensity(SequenceGenerator):
                 rollout.temperature,
                 rollout.bias,
             )
-            numbers = processor.unscale_numbers(scaled, self._own_scale(rollout))
+            scale = self._own_scale(rollout)
+            scaled += self._shift(previous, scale)
+            numbers = processor.unscale_numbers(scaled, scale)
             if self.bounds is not None:
                 held = self.bounds(numbers)
                 clipped = tf.reduce_mean(tf.cast(held != numbers, tf.float32), axis=-1)
@@ -469,7 +519,7 @@ class SeriesDensity(SequenceGenerator):
         return processor.join(numbers, categories), last, clipped
 
     def get_config(self):
-        names = "head components covariance bins min_scale bounding condition_dropout"
+        names = "head components covariance bins min_scale bounding linear_skip condition_dropout"
         return {
             **super().get_config(),
             **{name: getattr(self, name) for name in names.split()},

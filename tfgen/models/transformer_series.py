@@ -43,6 +43,8 @@ class TransformerSeriesDecoder(TransformerNetwork, SeriesGenerator):
         min_scale: The least standard deviation of a head, in scaled units.
         bounding: How locations are held inside the data's bounds: `"hard"`,
             `"straight_through"`, `"inward"`, `"squash"` or `"none"`.
+        linear_skip: Let a linear map of the position before run beside the network, for series
+            that drift.
         condition_dropout: Share of the sequences whose class is hidden in training.
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
         generation: `GenerationConfig` or a dict of its fields.
@@ -86,6 +88,7 @@ class TransformerSeriesDecoder(TransformerNetwork, SeriesGenerator):
         bins=256,
         min_scale=1e-3,
         bounding="inward",
+        linear_skip=False,
         condition_dropout=0.1,
         processor=None,
         generation=None,
@@ -116,6 +119,7 @@ class TransformerSeriesDecoder(TransformerNetwork, SeriesGenerator):
             bins=bins,
             min_scale=min_scale,
             bounding=bounding,
+            linear_skip=linear_skip,
             condition_dropout=condition_dropout,
             processor=processor,
             generation=generation,

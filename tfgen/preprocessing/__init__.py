@@ -19,6 +19,7 @@ from tfgen.preprocessing.scalers import (
 )
 from tfgen.preprocessing.sequence_processor import SequenceProcessor
 from tfgen.preprocessing.tokenizer import Tokenizer
+from tfgen.preprocessing.whitening_scaler import WhiteningScaler
 
 __all__ = [
     "PROCESSOR_FILE",
@@ -38,6 +39,7 @@ __all__ = [
     "SequenceProcessor",
     "StandardScaler",
     "Tokenizer",
+    "WhiteningScaler",
     "build_scaler",
     "build_tokenizer",
     "load_processor",

@@ -32,6 +32,9 @@ class Scaler(keras.layers.Layer):
     needs_scale = False
     limited = False
 
+    # Whether scaled numbers are mixtures of columns, no longer one of each.
+    mixes = False
+
     def __init__(self, **kwargs):
         super().__init__(dtype="float32", trainable=False, **kwargs)
         self.built = True

@@ -9,6 +9,7 @@ from tfgen.errors import unknown
 from tfgen.preprocessing.affine_scalers import MinMaxScaler, RobustScaler, StandardScaler
 from tfgen.preprocessing.log_scalers import Log1pScaler, MuLawScaler
 from tfgen.preprocessing.scaler import Scaler, align, as_float, keep_missing
+from tfgen.preprocessing.whitening_scaler import WhiteningScaler
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -89,6 +90,7 @@ class Chain(Scaler):
                     f"MeanScaler must come after log1p only. Received: scalers={names}"
                 )
         self.needs_scale = any(scaler.needs_scale for scaler in self.scalers)
+        self.mixes = any(scaler.mixes for scaler in self.scalers)
         self.limited = bool(self.scalers) and self.scalers[-1].limited
 
     def adapt(self, values, names=None):
@@ -151,6 +153,7 @@ SCALERS = {
     "robust": RobustScaler,
     "mean": MeanScaler,
     "mu_law": MuLawScaler,
+    "whiten": WhiteningScaler,
     "none": NoScaler,
 }
 # Those that a file may hold.

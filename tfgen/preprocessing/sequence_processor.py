@@ -250,8 +250,8 @@ class SequenceProcessor(keras.layers.Layer):
         return np.array(low, np.float32), np.array(high, np.float32)
 
     def scaled_bounds(self):
-        """As `bounds`, of scaled numbers; None where they differ from series to series."""
-        if self.scaler.needs_scale:
+        """As `bounds`, of scaled numbers; None where they cannot be told in these."""
+        if self.scaler.needs_scale or self.scaler.mixes:
             return None
         with tf.init_scope():
             low, high = self.scaler.scaled_bounds(*self.bounds)

@@ -286,7 +286,8 @@ def _set_dtype(model, dtype):
         model.quantize_weights(dtype)
     elif dtype != "float32":
         raise InputError(
-            f"dtype must be float32: smaller weights are for the transformer. Received: dtype={dtype!r}"
+            "dtype must be float32: smaller weights are for the transformer. "
+            f"Received: dtype={dtype!r}"
         )
 
 
