@@ -215,3 +215,8 @@ def test_a_name_of_nothing_is_refused(tmp_path, monkeypatch, name, message):
 def test_only_a_table_has_columns(name):
     with pytest.raises(InputError, match="Received: column='text'"):
         open_text(name, column="text")
+
+
+def test_a_set_of_numbers_is_no_text():
+    with pytest.raises(InputError, match="'weather' is no text: it holds series"):
+        open_text("weather")

@@ -102,6 +102,21 @@ def test_crops_overlap_where_they_say():
     assert seen == {2, 3, 4, 5, 6}
 
 
+def test_a_step_compares_what_both_crops_hold(monkeypatch):
+    monkeypatch.setattr(module, "KEPT", 1.0)
+    encoder = TS2Vec(width=4, hidden=4, depth=2)
+    weights = encoder._first_weights(2)
+    for _, (views, shown, lengths) in zip(range(6), encoder._batches(walks(1), 3)):
+        one, two, overlap = lengths
+        loss = module._loss(weights, views, np.ones_like(shown), lengths, tf.constant([1, 2]))
+        first = module._represent(weights, tf.constant(views[0, :, 8 - one :]))[:, -overlap:]
+        second = module._represent(weights, tf.constant(views[1, :, :two]))[:, :overlap]
+        expected = contrast(first.numpy().astype(float), second.numpy().astype(float))
+        assert float(loss) == pytest.approx(expected, rel=1e-4)
+        masked = module._loss(weights, views, shown, lengths, tf.constant([1, 2]))
+        assert float(masked) != pytest.approx(expected, rel=1e-4)
+
+
 @pytest.fixture(scope="module")
 def encoder():
     return TS2Vec(width=16, hidden=8, depth=2).fit(walks(1), iterations=100)
@@ -116,7 +131,7 @@ def test_the_distance_sees_what_is_broken(encoder):
         return context_fid(real, windows, encoder=encoder)
 
     assert score(real) == pytest.approx(0, abs=1e-6)
-    assert score(shuffled) > 5 * score(same)
+    assert score(shuffled) > 3 * score(same)
     assert score(same + 0.5) > 20 * score(same)
 
 

@@ -275,8 +275,8 @@ def test_at_temperature_0_the_noise_does_not_matter(name):
 # Bounds.
 
 
-def centre(head, low, high):
-    """Which locations a head gives for raw ones from far below the bounds to far above."""
+def swept(head):
+    """Raw locations from far below the bounds to far above, and what becomes of them."""
     raw = np.linspace(-300, 300, 601, dtype="float32")[:, None] * np.ones(head.features, "float32")
     return raw, head.locations(tf.constant(raw)).numpy()
 
@@ -316,11 +316,11 @@ def test_locations_keep_the_bounds_that_there_are(name, bounding):
 def test_a_feature_without_bounds_is_left_as_it_is():
     for bounding in BOUNDINGS:
         head = make("student_t", low=[-INF, 0.0, -INF], high=None, bounding=bounding)
-        raw, found = centre(head, head.low, head.high)
+        raw, found = swept(head)
         np.testing.assert_array_equal(found[:, [0, 2]], raw[:, [0, 2]])
         assert (found[:, 1].min() < 0) == (bounding == "none")
     squashed = make("student_t", low=[0, 1, 2], bounding="squash")
-    raw, found = centre(squashed, None, None)
+    raw, found = swept(squashed)
     np.testing.assert_allclose(found, np.logaddexp(0, raw) + [0, 1, 2], rtol=1e-5, atol=1e-6)
 
 

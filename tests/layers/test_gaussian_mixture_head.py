@@ -191,6 +191,18 @@ def test_xla_gives_the_same_with_and_without_holes():
     np.testing.assert_array_equal(run(tf.constant(padded))[0][:, 2], [0, 0])
 
 
+def test_xla_computes_the_marginal_only_where_it_is_needed():
+    # XLA may turn a conditional into a choice between two results, and then computes both.
+    head, parameters = make(2, 2, positions=(3,))
+
+    def log_prob(values):
+        return head.log_prob(parameters, values)
+
+    jitted = tf.function(log_prob, jit_compile=True, autograph=False)
+    code = jitted.experimental_get_compiler_ir(tf.zeros((3, 2)))(stage="optimized_hlo")
+    assert " conditional(" in code
+
+
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_the_density_integrates_to_1(covariance):
     head, parameters = make(2, 3, covariance)

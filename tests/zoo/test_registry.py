@@ -12,7 +12,7 @@ import pytest
 
 from tfgen import models, zoo
 from tfgen.errors import InputError
-from tfgen.models.base import SequenceGenerator
+from tfgen.models.base import TextGenerator
 from tfgen.recipe import Recipe
 from tfgen.zoo import folders, registry
 
@@ -41,7 +41,7 @@ class Constant(keras.layers.Layer):
         self.value, self.scale = value, scale
 
 
-class Tiny(SequenceGenerator):
+class Tiny(TextGenerator):
     """A family with one weight.
 
     Args:

@@ -43,12 +43,18 @@ def open_text(name, column=None, validation_fraction=0.1):
         )
     text = os.fspath(name)
     key = normalise(text)
+    texts = [known for known, built_in in BUILTIN.items() if built_in.kind == "text"]
     if isinstance(name, str) and key in BUILTIN:
+        if key not in texts:
+            raise InputError(
+                f"'{key}' is no text: it holds {BUILTIN[key].kind}, for models of numbers. "
+                f"Built-in texts: {', '.join(texts)}"
+            )
         if column is not None:
             raise InputError(f"'{key}' is built in and has no columns. Received: column={column!r}")
         return TextSource(key, [BUILTIN[key].path], None, validation_fraction)
     if not text.strip():
-        raise InputError(f"Give a path or one of: {', '.join(BUILTIN)}. Received: name={text!r}")
+        raise InputError(f"Give a path or one of: {', '.join(texts)}. Received: name={text!r}")
     try:
         path = Path(text).expanduser()
         if path.is_dir():
@@ -62,7 +68,7 @@ def open_text(name, column=None, validation_fraction=0.1):
         raise InputError(f"{text} is neither a file nor a folder")
     if os.sep in text or text.startswith((".", "~")) or path.suffix:
         raise InputError(f"There is no file or folder {text}.{_near(path)}")
-    raise unknown("data set, and no file of that name,", text, BUILTIN)
+    raise unknown("data set, and no file of that name,", text, texts)
 
 
 def _open_file(name, path, column, validation_fraction):
