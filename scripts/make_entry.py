@@ -3,9 +3,10 @@
 
     python scripts/make_entry.py runs/lstm-shakespeare zoo/lstm-shakespeare
 
-Stores the weights as float16 if that costs no more than 0.001 nats per character on the validation
-split, and writes what the tests hold an entry to: golden.npz and results.json. The card, README.md,
-is written by hand from what this prints.
+Stores the weights as float16 if that costs no more than 0.001 nats per character, or per value, on
+the validation split, and writes what the tests hold an entry to: golden.npz and results.json; of a
+model of numbers also samples.png, for its card. The card, README.md, is written by hand from what
+this prints.
 """
 
 import argparse
@@ -20,13 +21,13 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from tfgen import models  # noqa: E402
-from tfgen.data import open_text  # noqa: E402
-from tfgen.evaluation import evaluate  # noqa: E402
+from tfgen.data import SequenceWindows, drawing, open_sequences, open_text  # noqa: E402
+from tfgen.evaluation import evaluate, evaluate_sequences  # noqa: E402
 from tfgen.evaluation.memorisation import copied_share  # noqa: E402
 from tfgen.files import atomic_file  # noqa: E402
 
-MOST_LOST = 0.001  # nats per character, to float16
-GOLDEN_TOKENS = 64
+MOST_LOST = 0.001  # nats per character or value, to float16
+GOLDEN_TOKENS = GOLDEN_POSITIONS = 64
 SAMPLES, SAMPLE_TOKENS = 20, 500
 CROPS = 4096
 
@@ -35,8 +36,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="the folder of a finished run")
     parser.add_argument("entry", type=Path, help="the folder of the entry")
+    parser.add_argument(
+        "--horizon", type=int, help="positions to forecast, of a model of time series"
+    )
+    parser.add_argument("--length", type=int, help="positions of the windows that are compared")
     arguments = parser.parse_args()
+    numbers = (arguments.run / "final" / models.PROCESSOR).is_file()
+    make = make_numbers if numbers else make_text
+    print(json.dumps(make(arguments), indent=2))
 
+
+def make_text(arguments):
     model = models.load(arguments.run / "final")
     data, column = model.recipe.data.name, model.recipe.data.column
     full = evaluate(model, data, column, crops=CROPS)
@@ -59,15 +69,58 @@ def main():
     results["copied_40_characters_held_out"] = copied_share(pieces, training)
     write_json(arguments.entry / "results.json", results)
     write_golden(model, held_out, arguments.entry / "golden.npz")
-    print(json.dumps(results, indent=2))
     for seed in range(3):
         print(f"--- seed {seed}\n{model.generate('', 300, seed=seed)}")
+    return results
+
+
+def make_numbers(arguments):
+    model = models.load(arguments.run / "final")
+    sequences = model.processor.check(open_sequences(model.recipe.data))
+    rules = model.recipe.data
+    _, held_out, _ = sequences.split(rules.validation_fraction, rules.split)
+
+    def nats(model):
+        found = evaluate_sequences(model, rules, metrics=("likelihood",))["likelihood"]
+        return found["nats_per_value"]["mean"]
+
+    full = nats(model)
+    store(model, arguments.entry, float16=True)
+    lost = nats(models.load(arguments.entry)) - full
+    print(f"float16 changes the score by {lost:+.6f} nats per value")
+    if lost > MOST_LOST:
+        store(model, arguments.entry, float16=False)
+    model = models.load(arguments.entry)
+    report = evaluate_sequences(
+        model,
+        rules,
+        horizon=arguments.horizon,
+        length=arguments.length,
+        say=lambda line: print(line, file=sys.stderr),
+    )
+    results = {
+        "parameters": model.count_params(),
+        "held_out_values": report["likelihood"]["values"],
+        "log_likelihood_per_sequence": report["likelihood"]["log_likelihood"] / len(held_out),
+        "nats_per_value": report["likelihood"]["nats_per_value"]["mean"],
+        "nats_per_value_of_independent_values": report["likelihood"]["nats_per_value"]["baseline"],
+    }
+    kept = ("mean", "spread", "real", "baseline")
+    for section in ("forecast", "generation"):
+        for name, score in report.get(section, {}).get("scores", {}).items():
+            results[name] = {key: score[key] for key in kept if score[key] is not None}
+    write_json(arguments.entry / "results.json", results)
+    write_golden_numbers(model, held_out, arguments.entry / "golden.npz")
+    with atomic_file(arguments.entry / "samples.png") as temporary:
+        temporary.write_bytes(drawing.to_png(picture(model, held_out)))
+    return results
 
 
 def store(model, entry, float16):
     """Puts the model's files into the entry's folder, beside its card."""
     model.save(entry / "model", float16=float16)
-    for name in (models.RECIPE, models.TOKENIZER, models.WEIGHTS, models.CHECKSUMS):
+    file = models.preprocessing_file(model.preprocessing)
+    for name in (models.RECIPE, file, models.WEIGHTS, models.CHECKSUMS):
         (entry / "model" / name).replace(entry / name)
     (entry / "model").rmdir()
 
@@ -82,6 +135,52 @@ def write_golden(model, held_out, path):
         np.savez_compressed(
             temporary, ids=rows, logits=model(tf.constant(rows)).numpy(), prompt=prompt, text=text
         )
+
+
+def write_golden_numbers(model, held_out, path):
+    """The beginnings of two held-out sequences with what the heads say of them, and of nothing."""
+    longest = np.argsort([-len(values) for values in held_out.values], kind="stable")[:2]
+    windows = SequenceWindows(held_out.select(longest), GOLDEN_POSITIONS, 2, drop_remainder=False)
+    batch = windows.batch(0)
+    parameters = {
+        f"parameters/{head}/{name}": value.numpy()
+        for head, found in model(batch).items()
+        for name, value in found.items()
+    }
+    drawn, *_ = model.draw(2, GOLDEN_POSITIONS // 4, temperature=0, seed=0)
+    inputs = {f"inputs/{name}": value for name, value in batch.items()}
+    with atomic_file(path) as temporary:
+        np.savez_compressed(temporary, **inputs, **parameters, drawn=drawn)
+
+
+def picture(model, held_out):
+    """What the model's card shows: a forecast, a sheet of drawings, or sounds."""
+    processor = model.processor
+    classes = list(processor.classes)
+    given = {"condition": np.arange(8) % len(classes)} if classes else {}
+    if processor.kind == "strokes":
+        return drawing.stroke_sheet(model.generate(48, seed=0), columns=12)
+    if processor.kind == "audio":
+        return drawing.sound_figure(
+            model.generate(8, seed=0, **given), processor.sample_rate, classes[:8]
+        )
+    horizon, context = 48, 120
+    values, times = held_out.values[0], held_out.times and held_out.times[0]
+    told = {} if times is None else {"times": times[:context]}
+    quantiles = dict(
+        model.forecast(
+            values[:context], horizon, 200, (0.05, 0.25, 0.5, 0.75, 0.95), seed=0, **told
+        ).quantiles
+    )
+    stop = context + horizon
+    return drawing.forecast_figure(
+        values[:context],
+        quantiles.pop(0.5),
+        quantiles,
+        processor.features,
+        truth=values[context:stop],
+        times=None if times is None else times[:stop],
+    )
 
 
 def write_json(path, value):

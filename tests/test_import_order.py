@@ -25,7 +25,10 @@ FLOORS = [
     ["tfgen.models"],
     ["tfgen.training", "tfgen.evaluation"],
     ["tfgen.zoo"],
-    ["tfgen.cli cli_common cli_text cli_numbers cli_series cli_tables arguments startup __main__"],
+    [
+        "tfgen.cli cli_common cli_text cli_numbers cli_forecast cli_series cli_tables arguments "
+        "startup __main__"
+    ],
     ["scripts"],
 ]
 

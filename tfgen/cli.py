@@ -13,7 +13,7 @@ import textwrap
 from pathlib import Path
 
 import tfgen
-from tfgen import cli_numbers, cli_text, zoo
+from tfgen import cli_forecast, cli_numbers, cli_text, zoo
 from tfgen.arguments import Parser, global_options, parse
 from tfgen.cli_common import (
     NAME_HELP,
@@ -331,8 +331,8 @@ VERBS = {
     "inspect": _inspect_parser,
     "train": _train_parser,
     "generate": _generate_parser,
-    "forecast": cli_numbers.forecast_parser,
-    "impute": cli_numbers.impute_parser,
+    "forecast": cli_forecast.forecast_parser,
+    "impute": cli_forecast.impute_parser,
     "evaluate": _evaluate_parser,
     "export": _export_parser,
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 
 from tfgen import zoo
 from tfgen.errors import InputError
@@ -141,6 +142,17 @@ def names_of(option, text):
     if "" in parts:
         raise InputError(f"{option} takes names with commas between. Received: {option} {text}")
     return parts
+
+
+def numbers_of(option, text):
+    """Returns the finite numbers of a text, with commas between."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = [math.nan]
+    if not all(math.isfinite(value) for value in values):
+        raise InputError(f"{option} takes numbers with commas between. Received: {option} {text}")
+    return values
 
 
 def quoted(text):

@@ -1,21 +1,16 @@
-"""The verbs of the command line for sequences of numbers: time series, pen strokes and sound."""
+"""What the verbs do with sequences of numbers: time series, pen strokes and sound."""
 
 import contextlib
-import math
 import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from tfgen.arguments import Parser
 from tfgen.cli_common import (
-    MODELS_OF,
-    NAME_HELP,
-    add_dtype,
     check_counts,
-    find_model,
     names_of,
+    numbers_of,
     open_model,
     refuse,
 )
@@ -30,12 +25,6 @@ GENERATE_OPTIONS = ("length", "bias", "start_time", "static")
 EVALUATE_OPTIONS = (
     "runs", "horizon", "context", "num_samples", "samples", "length", "metrics",
 )  # fmt: skip
-# Rows that a forecast reads, unless told otherwise.
-CONTEXT = 1000
-# Of them a picture has so many for each row that is forecast.
-_SHOWN = 4
-# Futures that are drawn at once.
-_ROWS = 4096
 # Sequences in the picture of `inspect`.
 _DRAWN = {"series": 4, "strokes": 100, "audio": 6}
 # The files of a report, by the suffix of --out.
@@ -78,10 +67,10 @@ def generate(arguments, kind):
         raise InputError("--stream is for one sample and no --out")
     if kind == "audio" and arguments.out is None:
         raise InputError(f"Sound has to go to a file: --out sample{USUAL_SUFFIX[kind]}")
-    static = None if arguments.static is None else _numbers("--static", arguments.static)
+    static = None if arguments.static is None else numbers_of("--static", arguments.static)
     start = None if arguments.start_time is None else _seconds(arguments.start_time)
     if arguments.out is not None:
-        _check_output(arguments.out, kind)
+        check_file(arguments.out, kind)
 
     model = open_model(arguments.name, arguments.dtype)
     processor = model.processor
@@ -112,7 +101,7 @@ def generate(arguments, kind):
         numbers = range(1, len(arrays) + 1)
         _print_table(arrays, processor.features, times, {"sample": list(numbers)})
         return
-    _write(
+    write_files(
         arguments.out, arrays, processor.features, kind, times=times,
         sample_rate=processor.sample_rate,
     )  # fmt: skip
@@ -156,204 +145,6 @@ def _times(processor, start, count):
     return times_from(start, processor.step, count)
 
 
-def _numbers(option, text):
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = [math.nan]
-    if not all(math.isfinite(value) for value in values):
-        raise InputError(f"{option} takes numbers with commas between. Received: {option} {text}")
-    return values
-
-
-# forecast, impute
-
-
-def forecast_parser():
-    parser = Parser("forecast", forecast, "Forecasts what comes after time series.")
-    parser.add_argument("name", metavar="NAME", help=NAME_HELP)
-    _add_series_options(parser)
-    parser.add_argument("--horizon", type=int, required=True, help="rows to forecast")
-    parser.add_argument(
-        "--num-samples", type=int, default=100, help="futures that are drawn for each series (100)"
-    )
-    parser.add_argument("--quantiles", default="0.1,0.5,0.9", help="default: 0.1,0.5,0.9")
-    parser.add_argument(
-        "--context", type=int, help=f"rows before the forecast that are read (at most {CONTEXT})"
-    )
-    parser.add_argument("--temperature", type=float, help="below 1 narrows what is drawn")
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        help="write a .csv, .npz or .png (a picture for each series); default: CSV on stdout",
-    )
-    add_dtype(parser)
-    return parser
-
-
-def _add_series_options(parser):
-    parser.add_argument(
-        "--data", required=True, help="a path, or a built-in set's name; read as the model's own"
-    )
-    parser.add_argument("--id", help="only the series of this id")
-    parser.add_argument("--seed", type=int, help="the same seed gives the same samples")
-
-
-def forecast(arguments):
-    """Forecasts the end of each series of data: `tfgen forecast`."""
-    kind = find_model(arguments.name).data_kind
-    _series_only("forecast", arguments.name, kind)
-    check_counts(arguments, "horizon", "num_samples", "context")
-    levels = _numbers("--quantiles", arguments.quantiles)
-    if not all(0 < level < 1 for level in levels) or len(set(levels)) < len(levels):
-        raise InputError(
-            "--quantiles takes different numbers between 0 and 1. "
-            f"Received: --quantiles {arguments.quantiles}"
-        )
-    if arguments.temperature is not None:
-        GenerationConfig(temperature=arguments.temperature)
-    if arguments.out is not None:
-        _check_output(arguments.out, kind)
-
-    from tfgen.cli_series import forecast_series, open_series, read_context
-
-    model = open_model(arguments.name, arguments.dtype)
-    sequences = open_series(model, arguments.data, arguments.id)
-    horizon, context = arguments.horizon, arguments.context
-    if model.max_positions is not None:
-        room = model.max_positions - horizon
-        if room < 1 or (context or 1) > room:
-            raise InputError(
-                f"--context and --horizon together must be at most {model.max_positions}, the "
-                f"model's max_length. Received: --context {context or CONTEXT} --horizon {horizon}"
-            )
-        context = min(context or CONTEXT, room)
-    contexts = [
-        read_context(sequences, number, context or CONTEXT, horizon, model.processor.step)
-        for number in range(len(sequences))
-    ]
-    found = forecast_series(
-        model,
-        contexts,
-        horizon,
-        num_samples=arguments.num_samples,
-        quantiles=levels,
-        seed=arguments.seed,
-        temperature=arguments.temperature,
-        rows=_ROWS,
-    )
-    _put_forecasts(arguments.out, contexts, found, sequences.features, levels)
-
-
-def _put_forecasts(out, contexts, found, features, levels):
-    """Prints forecasts, or writes them as the file's suffix says."""
-    import numpy as np
-
-    from tfgen.cli_tables import forecast_table, write_csv
-
-    rows = [
-        (context.id, context.future, each) for context, each in zip(contexts, found, strict=True)
-    ]
-    suffix = None if out is None else Path(out).suffix.lower()
-    if suffix in (None, ".csv"):
-        table = forecast_table(rows, features, levels)
-        if out is None:
-            write_csv(sys.stdout, table)
-            return
-        with atomic_file(out) as temporary, _open(temporary) as file:
-            write_csv(file, table)
-        print(f"Wrote {out}")
-        return
-    if suffix == ".npz":
-        content = {
-            "ids": np.array([context.id for context in contexts]),
-            "features": np.array([feature.name for feature in features]),
-            "mean": np.stack([each.mean for each in found]),
-            "levels": np.array(levels),
-            # (series, levels, horizon, features) and (series, samples, horizon, features)
-            "quantiles": np.stack([[each.quantiles[q] for q in levels] for each in found]),
-            "samples": np.stack([each.samples for each in found]),
-        }
-        if all(context.future is not None for context in contexts):
-            content["times"] = np.stack([context.future for context in contexts]).astype("M8[s]")
-        with atomic_file(out) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **content)
-        print(f"Wrote {out}")
-        return
-    timed = all(context.future is not None for context in contexts)
-    shown = [min(len(context.values), _SHOWN * len(found[0].mean)) for context in contexts]
-    _write(
-        out,
-        [np.median(each.samples, axis=0) for each in found],
-        features,
-        "series",
-        times=[context.future for context in contexts] if timed else None,
-        ids=[context.id for context in contexts],
-        quantiles={level: [each.quantiles[level] for each in found] for level in levels},
-        history=[context.values[-n:] for context, n in zip(contexts, shown)],
-        history_times=[context.times[-n:] for context, n in zip(contexts, shown)]
-        if timed
-        else None,
-    )
-
-
-def impute_parser():
-    parser = Parser("impute", impute, "Fills the gaps of time series with what may stand there.")
-    parser.add_argument("name", metavar="NAME", help=NAME_HELP)
-    _add_series_options(parser)
-    parser.add_argument(
-        "--num-samples", type=int, default=10, help="complete series drawn of each (10)"
-    )
-    parser.add_argument(
-        "--particles", type=int, default=256, help="more come closer to the model (256)"
-    )
-    parser.add_argument("--out", metavar="FILE", required=True, help="the .csv or .npz to write")
-    return parser
-
-
-def impute(arguments):
-    """Fills what is missing in data: `tfgen impute`."""
-    _series_only("impute", arguments.name, find_model(arguments.name).data_kind)
-    check_counts(arguments, "num_samples")
-    if arguments.particles < 2:
-        raise InputError(f"--particles must be >= 2. Received: --particles {arguments.particles}")
-    suffix = Path(arguments.out).suffix.lower()
-    if suffix not in (".csv", ".npz"):
-        raise InputError(f"--out must end in .csv or .npz. Received: --out {arguments.out}")
-
-    from tfgen.cli_series import impute_series, open_series
-    from tfgen.cli_tables import sample_table, write_arrays, write_csv
-
-    model = open_model(arguments.name)
-    sequences = open_series(model, arguments.data, arguments.id)
-    arrays, gaps = impute_series(
-        model, sequences, arguments.num_samples, arguments.seed, arguments.particles
-    )
-    times = sequences.times
-    if times is not None:
-        times = [stamps for stamps in times for _ in range(arguments.num_samples)]
-    keys = {
-        "id": [identity for identity in sequences.ids for _ in range(arguments.num_samples)],
-        "sample": [*range(1, arguments.num_samples + 1)] * len(sequences),
-    }
-    if suffix == ".csv":
-        table = sample_table(arrays, sequences.features, times, keys)
-        with atomic_file(arguments.out) as temporary, _open(temporary) as file:
-            write_csv(file, table)
-    else:
-        with atomic_file(arguments.out) as temporary:
-            write_arrays(temporary, arrays, sequences.features, times, keys)
-    print(f"Wrote {arguments.out}: {gaps:,} missing values filled")
-
-
-def _series_only(verb, name, kind):
-    if kind != "series":
-        raise InputError(
-            f"{verb} is for models of time series, and {name} is one of {MODELS_OF[kind]}: "
-            f"tfgen generate {name}"
-        )
-
-
 # inspect, evaluate, export
 
 
@@ -364,7 +155,7 @@ def inspect(config, kind, out=None):
     if out is not None:
         if Path(out).suffix.lower() != ".png":
             raise InputError(f"inspect draws a .png. Received: --out {out}")
-        _check_output(out, kind)
+        check_file(out, kind)
     print(inspect_sequences(config))
     if out is None:
         return
@@ -377,7 +168,7 @@ def inspect(config, kind, out=None):
     ids = None if kind == "strokes" else chosen.ids
     if chosen.labels is not None:
         ids = [chosen.classes[label] for label in chosen.labels]
-    _write(
+    write_files(
         out, chosen.values, chosen.features, kind, times=chosen.times, ids=ids,
         sample_rate=chosen.sample_rate, title=sequences.name,
     )  # fmt: skip
@@ -508,18 +299,13 @@ print(outputs["values"].numpy(), outputs["lengths"].numpy())"""
 # Files
 
 
-def _open(path):
-    # The end of a line is the table's own on every system.
-    return open(path, "w", encoding="utf-8", newline="")
-
-
-def _check_output(path, kind):
+def check_file(path, kind):
     from tfgen.data.writers import check_output
 
     check_output(path, kind)
 
 
-def _write(path, arrays, features, kind, **options):
+def write_files(path, arrays, features, kind, **options):
     from tfgen.data.writers import write_sequences
 
     for written in write_sequences(path, arrays, features, kind, **options):

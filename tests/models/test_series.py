@@ -398,6 +398,11 @@ def test_static_numbers_and_known_covariates_and_times():
         np.testing.assert_array_equal(
             first, model.generate(2, 6, seed=1, **{**given, "start_time": start})
         )
+    # One for each sample.
+    each = model.generate(2, 6, seed=1, **{**given, "start_time": [1_599_998_400, 1_600_020_000]})
+    np.testing.assert_allclose(each[0], first[0], rtol=1e-5)
+    assert not np.allclose(each[1], first[1])
+    assert "one for each" in message(model.generate, 2, 6, **{**given, "start_time": [0, 1, 2]})
     context = {"times": times[0][:30], "static": [1.0], "known": known[0][:34]}
     forecast = model.forecast(made.values[0][:30], 4, seed=1, **context)
     later = {**context, "times": times[0][:30] + 6 * HOUR}

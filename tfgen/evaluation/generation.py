@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfgen.errors import InputError
 from tfgen.evaluation import fidelity
 from tfgen.evaluation.context_fid import TS2Vec, context_fid
 from tfgen.evaluation.cuts import as_numbers, cut_windows, given, one_seed, pad_to, share_complete
@@ -38,7 +39,7 @@ def score_generation(
     """
     length = length or _length(model, against)
     features = against.features
-    scores = {}
+    scores, missing = {}, {}
     for run in range(runs):
         rng = np.random.default_rng([seed, run, _WINDOWS])
         real, other = _real_windows(against, length, windows, rng)
@@ -52,11 +53,16 @@ def score_generation(
         rest = [name for name in wanted if name != "memorisation"]
         for name, values in _distances(rest, *scaled, one_seed([seed, run]), say).items():
             scores.setdefault(name, []).append(values)
-        if "memorisation" in wanted:
-            values = _memorisation(parts, length, windows, features, arrays, rng)
+        if "memorisation" in wanted and not missing:
+            try:
+                values = _memorisation(parts, length, windows, features, arrays, rng)
+            except InputError as error:  # no window without a gap in what was held out
+                missing["memorisation"], values = str(error), {}
             for name, row in values.items():
                 scores.setdefault(name, []).append(row)
     section = {"windows": len(real), "length": length, "scores": {}}
+    if missing:
+        section["not computed"] = missing
     complete = share_complete(against, length)
     if complete < 1:
         # Where what is missing is missing for a reason, these are not like all.

@@ -110,7 +110,8 @@ class SeriesGenerator(SeriesDensity):
                 leaves it open.
             static: Numbers of the whole sequence, `(static,)` or `(num_samples, static)`.
             start_time: Where the calendar begins: a `numpy.datetime64`, an ISO 8601 text, or seconds
-                since 1970; None takes the beginning of the training data.
+                since 1970, for all samples or one for each; None takes the beginning of the
+                training data.
             known: What is known beforehand, `(length, known)` or `(num_samples, length, known)`, if
                 the model was trained with such columns.
 
@@ -495,7 +496,13 @@ class SeriesGenerator(SeriesDensity):
             start = (
                 processor.start_time if start_time is None else _seconds("start_time", start_time)
             )
-            given["start_time"] = tf.constant(np.reshape(start, [1]), tf.int64)
+            start = np.reshape(start, [-1])
+            if len(start) not in (1, count):
+                raise InputError(
+                    f"start_time must be one time or {count}, one for each sample. "
+                    f"Received: {len(start)} times"
+                )
+            given["start_time"] = tf.constant(start, tf.int64)
         elif start_time is not None:
             raise InputError(
                 f"start_time is for models trained with timestamps. Received: start_time={start_time!r}"
