@@ -1,6 +1,5 @@
 """Pictures show what they are made of: their pixels are looked at."""
 
-import re
 import subprocess
 import sys
 
@@ -10,7 +9,6 @@ import pytest
 from tfgen.data import drawing
 from tfgen.data.sequences import Feature
 from tfgen.data.strokes import to_deltas
-from tfgen.errors import InputError
 
 pytest.importorskip("matplotlib")
 
@@ -55,12 +53,6 @@ def test_the_same_figure_is_the_same_file():
 
     assert png() == png()
     assert b"matplotlib" not in png().lower()
-
-
-def test_without_matplotlib_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(InputError, match=re.escape("pip install 'tfgen[plots]'")):
-        drawing.new_figure(1, 1)
 
 
 def test_matplotlib_is_imported_when_something_is_drawn():

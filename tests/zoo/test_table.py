@@ -27,7 +27,8 @@ def test_a_row_holds_the_recipe_the_card_and_the_results(tmp_path):
     assert len(lines) == 3
     cells = [cell.strip() for cell in lines[2].replace("\\|", "/").strip("|").split("|")]
     assert cells == [
-        "[lstm-verse](lstm-verse/)", "lstm", "shakespeare", "1,234,567", "1.512", "2.18", "", "MIT",
+        "[lstm-verse](lstm-verse/)", "lstm", "shakespeare", "1,234,567", "1.512 nats/character", "",
+        "MIT",
         "Verse / prose.",
     ]  # fmt: skip
 

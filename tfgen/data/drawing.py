@@ -13,9 +13,7 @@ import warnings
 import numpy as np
 
 from tfgen.data.strokes import to_lines
-from tfgen.errors import InputError
 
-INSTALL = "pip install 'tfgen[plots]'"
 BLACK, GREY, BLUE, ORANGE = "#222222", "#8a8a8a", "#0072B2", "#D55E00"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 WIDTH, DPI = 9.0, 100  # inches, pixels an inch
@@ -26,16 +24,10 @@ _SILENCE = -80.0  # dB below the loudest, where a map of sound ends
 
 
 def new_figure(width, height):
-    """Returns an empty matplotlib Figure that needs no display.
+    """Returns an empty matplotlib Figure that needs no display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    Raises:
-        InputError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError(f"Pictures need the package matplotlib: {INSTALL}") from error
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure

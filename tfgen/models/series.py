@@ -1,6 +1,5 @@
 """`SeriesGenerator`: models of numbers that generate, forecast, fill gaps, score and serve."""
 
-import functools
 import numbers
 from typing import NamedTuple
 
@@ -9,24 +8,23 @@ import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
-from tfgen.models.series_density import NO_CLASS, SeriesDensity
+from tfgen.models.series_arguments import (
+    class_numbers,
+    finite_numbers,
+    seconds,
+    times_of,
+    whole_number,
+)
+from tfgen.models.series_density import SeriesDensity
+from tfgen.models.series_graphs import BUCKET, SAMPLING, SeriesGraphs
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket
-from tfgen.sampling.particles import Observed, fill
-from tfgen.sampling.rollout import Rollout, roll
+from tfgen.sampling.rollout import Rollout
 
-# The loops are compiled for room for so many positions, times a power of two.
-BUCKET = 32
 POOLINGS = ("mean", "last")
 # Positions that `stream` draws at once.
 STREAM_CHUNK = 32
 QUANTILES = (0.1, 0.5, 0.9)
-
-_SAMPLING = {
-    "seed": tf.TensorSpec([], tf.int64),
-    "temperature": tf.TensorSpec([], tf.float32),
-    "bias": tf.TensorSpec([], tf.float32),
-}
 
 
 class Forecast(NamedTuple):
@@ -43,40 +41,8 @@ class Forecast(NamedTuple):
     samples: np.ndarray
 
 
-class SeriesGenerator(SeriesDensity):
+class SeriesGenerator(SeriesGraphs):
     __doc__ = SeriesDensity.__doc__
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.reset_graphs()
-
-    def reset_graphs(self):
-        """Forgets what was compiled, after a change of what the functions read besides weights."""
-        self._roll = tf.function(self._roll_core, jit_compile=True, autograph=False)
-        # Rows known to be one, by which products with a vector go.
-        self._roll_single = tf.function(self._roll_core, jit_compile=True, autograph=False)
-        self._fill = tf.function(self._fill_core, jit_compile=True, autograph=False)
-        for name in ("_generate_graph", "_forecast_graph", "_score_graph", "_encode_graph"):
-            self.__dict__.pop(name, None)
-
-    def _graph(self, function, specs):
-        return tf.function(function, input_signature=[specs], autograph=False)
-
-    @functools.cached_property
-    def _generate_graph(self):
-        return self._graph(self._generate, self._generate_specs())
-
-    @functools.cached_property
-    def _forecast_graph(self):
-        return self._graph(self._forecast, self._forecast_specs())
-
-    @functools.cached_property
-    def _score_graph(self):
-        return self._graph(self._score, self._series_specs())
-
-    @functools.cached_property
-    def _encode_graph(self):
-        return self._graph(self._encode, self._series_specs())
 
     # What a person calls
 
@@ -148,7 +114,7 @@ class SeriesGenerator(SeriesDensity):
             the end of a sequence; int32 `(num_samples,)`; and the share of the numbers that the
             data's bounds have held back.
         """
-        num_samples = _whole_number("num_samples", num_samples, 1)
+        num_samples = whole_number("num_samples", num_samples, 1)
         length = self._length(length)
         arguments = {
             "num_samples": tf.constant(num_samples),
@@ -201,8 +167,8 @@ class SeriesGenerator(SeriesDensity):
             InputError: For an argument out of its range, or one that the model does not take.
         """
         values, lengths, single = self.processor.as_values(context)
-        horizon = _whole_number("horizon", horizon, 1)
-        num_samples = _whole_number("num_samples", num_samples, 1)
+        horizon = whole_number("horizon", horizon, 1)
+        num_samples = whole_number("num_samples", num_samples, 1)
         levels = np.atleast_1d(np.asarray(quantiles, np.float32))
         if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
             raise InputError(
@@ -264,8 +230,8 @@ class SeriesGenerator(SeriesDensity):
         values, lengths, single = self.processor.as_values(series)
         if not single:
             raise InputError(f"impute takes one series. Received: {len(values)} series")
-        num_samples = _whole_number("num_samples", num_samples, 1)
-        particles = _whole_number("particles", particles, 2)
+        num_samples = whole_number("num_samples", num_samples, 1)
+        particles = whole_number("particles", particles, 2)
         time = values.shape[1]
         given = self._series_given(1, time, lengths, times, known, condition, static, 0)
         batch = self._batch({"values": values, "lengths": lengths, **given})
@@ -401,7 +367,7 @@ class SeriesGenerator(SeriesDensity):
         """
         generate = self._generate_specs()
         simple = {
-            name: spec for name, spec in generate.items() if name not in {*_SAMPLING, "length"}
+            name: spec for name, spec in generate.items() if name not in {*SAMPLING, "length"}
         }
         series = self._series_specs()
         write_saved_model(
@@ -419,57 +385,11 @@ class SeriesGenerator(SeriesDensity):
             **kwargs,
         )
 
-    # The tensors of the graphs
-
-    def _whole_specs(self):
-        specs = {}
-        if self.processor.num_classes:
-            specs["condition"] = tf.TensorSpec([None], tf.int32)
-        if self.processor.static_width:
-            specs["static"] = tf.TensorSpec([None, self.processor.static_width], tf.float32)
-        return specs
-
-    def _known_specs(self):
-        count = len(self.processor.known_names)
-        return {"known": tf.TensorSpec([None, None, count], tf.float32)} if count else {}
-
-    def _generate_specs(self):
-        specs = {
-            "num_samples": tf.TensorSpec([], tf.int32),
-            "length": tf.TensorSpec([], tf.int32),
-            **_SAMPLING,
-            **self._whole_specs(),
-            **self._known_specs(),
-        }
-        if self.processor.needs_times:
-            specs["start_time"] = tf.TensorSpec([None], tf.int64)
-        return specs
-
-    def _series_specs(self):
-        specs = {
-            "values": tf.TensorSpec([None, None, self.processor.num_features], tf.float32),
-            "lengths": tf.TensorSpec([None], tf.int32),
-            **self._whole_specs(),
-            **self._known_specs(),
-        }
-        if self.processor.needs_times:
-            specs["times"] = tf.TensorSpec([None, None], tf.int64)
-        return specs
-
-    def _forecast_specs(self):
-        return {
-            **self._series_specs(),
-            "horizon": tf.TensorSpec([], tf.int32),
-            "num_samples": tf.TensorSpec([], tf.int32),
-            "quantiles": tf.TensorSpec([None], tf.float32),
-            **_SAMPLING,
-        }
-
     # What a person gave, as tensors
 
     def _length(self, length):
         default = self.generation.length or self.processor.length
-        return _whole_number("length", default if length is None else length, 1)
+        return whole_number("length", default if length is None else length, 1)
 
     def _seed(self, seed):
         return random.seed_tensor(random.new_seed() if seed is None else seed)
@@ -494,7 +414,7 @@ class SeriesGenerator(SeriesDensity):
         given = self._whole_given(count, condition, static)
         if processor.needs_times:
             start = (
-                processor.start_time if start_time is None else _seconds("start_time", start_time)
+                processor.start_time if start_time is None else seconds("start_time", start_time)
             )
             start = np.reshape(start, [-1])
             if len(start) not in (1, count):
@@ -518,7 +438,7 @@ class SeriesGenerator(SeriesDensity):
                 raise InputError(
                     "times is needed: the model was trained with timestamps. Received: times=None"
                 )
-            given["times"] = _times(times, count, time, lengths)
+            given["times"] = times_of(times, count, time, lengths)
         elif times is not None:
             raise InputError("times is for models trained with timestamps; this one has none")
         given |= self._known_given(count, time + horizon, known)
@@ -527,7 +447,7 @@ class SeriesGenerator(SeriesDensity):
     def _whole_given(self, count, condition, static):
         processor, given = self.processor, {}
         if processor.num_classes:
-            given["condition"] = tf.constant(_classes(condition, count, processor.classes))
+            given["condition"] = tf.constant(class_numbers(condition, count, processor.classes))
         elif condition is not None:
             raise InputError(
                 f"condition is for models trained with classes. Received: condition={condition!r}"
@@ -537,7 +457,7 @@ class SeriesGenerator(SeriesDensity):
             names = ", ".join(processor.static_names)
             if static is None:
                 raise InputError(f"static is needed: one number each for {names}")
-            array = _numbers("static", static)
+            array = finite_numbers("static", static)
             if array.shape not in ((width,), (count, width)):
                 raise InputError(
                     f"static must have {width} numbers ({names}) for all or for each of {count}. "
@@ -559,12 +479,10 @@ class SeriesGenerator(SeriesDensity):
         rule = f"known must have {length} positions of {len(names)} numbers ({', '.join(names)})"
         if known is None:
             raise InputError(f"{rule}. Received: known=None")
-        array = _numbers("known", known)
+        array = finite_numbers("known", known)
         if array.shape not in ((length, len(names)), (count, length, len(names))):
             raise InputError(f"{rule}. Received: an array of shape {array.shape}")
         return {"known": tf.constant(np.broadcast_to(array, [count, length, len(names)]))}
-
-    # Graphs around the compiled loops. These run here and in the SavedModel.
 
     def _serve(self, arguments):
         # A graph holds no other source of a new seed; see `AutoregressiveGenerator`.
@@ -578,272 +496,3 @@ class SeriesGenerator(SeriesDensity):
         defaults = self._sampling(0, None, None)
         length = tf.constant(self._length(None))
         return self._generate({**defaults, **arguments, "seed": seed, "length": length})
-
-    def _generate(self, arguments):
-        rows, length = arguments["num_samples"], arguments["length"]
-        capacity = bucket(length, BUCKET)
-        given = dict(arguments)
-        if "known" in given:
-            given["known"] = tf.pad(given["known"], [[0, 0], [0, capacity - length], [0, 0]])
-        covariates = self._future(given, tf.constant(0), capacity, rows)
-        rollout = self._begin(rows, given, arguments, covariates, capacity)
-        drawn = self._run(rollout._replace(count=length))
-        return {
-            "values": drawn.values[:, :length],
-            "lengths": drawn.lengths,
-            "clip_fraction": drawn.clipped,
-        }
-
-    def _begin(self, rows, given, sampling, covariates, room):
-        """A `Rollout` before the first position."""
-        whole, scale = self._rows_of(rows, given)
-        state = self.initial_state(rows)
-        return Rollout(
-            state=self.reserve(state, room),
-            previous=tf.fill([rows, self.processor.num_features], np.float32(np.nan)),
-            first=tf.ones([rows], tf.bool),
-            covariates=covariates,
-            whole=whole,
-            scale=scale,
-            begun=tf.constant(0),
-            count=tf.constant(0),
-            key=random.root(sampling["seed"], random.SAMPLING),
-            temperature=sampling["temperature"],
-            bias=sampling["bias"],
-        )
-
-    def _rows_of(self, rows, given):
-        """What belongs to whole sequences, for so many rows: `(features, scale)`."""
-        given = dict(given)
-        if "condition" in given:
-            given["label"] = given["condition"]
-        for name in ("label", "static", "scale"):
-            if name in given:
-                shape = tf.concat([[rows], tf.shape(given[name])[1:]], axis=0)
-                given[name] = tf.broadcast_to(given[name], shape)
-        whole, scale = self._whole(rows, given)
-        return whole, tf.zeros([rows, 0]) if scale is None else scale
-
-    def _future(self, given, begun, count, rows):
-        """Covariates `(rows, count, covariates)` of a sequence drawn from its beginning."""
-        times = None
-        if self.processor.needs_times:
-            times = self._after(given["start_time"], begun + tf.range(count))
-            times = tf.broadcast_to(times, [rows, count])
-        known = given.get("known")
-        if known is not None:
-            known = tf.broadcast_to(
-                known[:, begun : begun + count], [rows, count, tf.shape(known)[2]]
-            )
-        return self._covariates({"times": times, "known": known}, rows, count)
-
-    def _after(self, start, steps):
-        """Times int64 `(batch, steps)` so many steps after `start` `(batch,)`."""
-        seconds = tf.cast(steps, tf.float64) * self.processor.step
-        return start[:, None] + tf.cast(tf.round(seconds), tf.int64)[None]
-
-    def _covariates(self, batch, rows=None, count=None):
-        if not self.processor.covariate_width:
-            if rows is None:
-                rows, count = tf.unstack(tf.shape(batch["values"])[:2])
-            return tf.zeros([rows, count, 0])
-        return self.processor.covariates(batch.get("times"), batch.get("known"))
-
-    def _room(self, covariates, rows, capacity):
-        """Covariates of one sequence for so many rows and positions."""
-        time = tf.shape(covariates)[1]
-        covariates = tf.pad(covariates, [[0, 0], [0, capacity - time], [0, 0]])
-        return tf.broadcast_to(covariates, [rows, capacity, covariates.shape[-1]])
-
-    def _batch(self, arguments):
-        """The batch of `_read` for the arguments of a function of series."""
-        batch = {
-            name: arguments[name] for name in ("times", "known", "static") if name in arguments
-        }
-        values, lengths = tf.convert_to_tensor(arguments["values"]), arguments["lengths"]
-        time = tf.shape(values)[1]
-        valid = tf.range(time)[None] < lengths[:, None]
-        batch |= {"values": tf.where(valid[..., None], values, np.nan), "valid": valid}
-        if "condition" in arguments:
-            batch["label"] = arguments["condition"]
-        if self.processor.ends:
-            batch["last"] = tf.range(time)[None] == lengths[:, None] - 1
-        if self.processor.scaler.needs_scale:
-            batch["scale"] = self.processor.series_scale(self.processor.numbers(batch["values"]))
-        if "known" in batch:
-            batch["known"] = batch["known"][:, :time]
-        return batch
-
-    def _forecast(self, arguments):
-        horizon, num_samples = arguments["horizon"], arguments["num_samples"]
-        batch, lengths = self._batch(arguments), arguments["lengths"]
-        count = tf.shape(lengths)[0]
-        state = self.initial_state(count)
-        _, state, _ = self._read(batch, state=state, masked=True)
-        capacity = bucket(horizon, BUCKET)
-        steps = 1 + tf.range(capacity)
-        future = {}
-        if "times" in batch:
-            last = tf.gather(batch["times"], tf.maximum(lengths - 1, 0), batch_dims=1)
-            future["times"] = self._after(last, steps)
-        if "known" in arguments:
-            index = lengths[:, None] - 1 + steps[None]
-            known = tf.pad(arguments["known"], [[0, 0], [0, capacity], [0, 0]])
-            future["known"] = tf.gather(known, index, batch_dims=1)
-        covariates = self._covariates(future, count, capacity)
-        last = tf.gather(batch["values"], tf.maximum(lengths - 1, 0), batch_dims=1)
-        begun = self._begin(count, batch, arguments, covariates, 0)
-        begun = begun._replace(
-            state=self.reserve(state, capacity), previous=last, first=lengths == 0, count=horizon
-        )
-        drawn = self._run(begun.rows(lambda x: tf.repeat(x, num_samples, axis=0)))
-        features = self.processor.num_features
-        samples = drawn.values[:, :horizon]
-        samples = tf.reshape(samples, [count, num_samples, horizon, features])
-        return {
-            "mean": tf.reduce_mean(samples, axis=1),
-            "quantiles": _quantiles(samples, arguments["quantiles"]),
-            "samples": samples,
-        }
-
-    def _score(self, arguments):
-        batch = self._batch(arguments)
-        hidden, _, scale = self._read(batch)
-        nats = tf.cast(self._log_prob(hidden, batch, scale), tf.float64)
-        total = tf.reduce_sum(nats, axis=1)
-        observed = tf.reduce_sum(tf.cast(~tf.math.is_nan(batch["values"]), tf.int32), axis=[1, 2])
-        positions = arguments["lengths"]
-        return {
-            "log_likelihood": total,
-            "values": observed,
-            "nats_per_value": -total / tf.cast(observed, tf.float64),
-            "nats_per_position": -total / tf.cast(positions, tf.float64),
-        }
-
-    def _encode(self, arguments):
-        batch, lengths = self._batch(arguments), arguments["lengths"]
-        # What is said of a position has not read it; so each hidden state is that of the position
-        # after, and there is one more, for which the last calendar stands still.
-        index = tf.range(tf.shape(batch["values"])[1] + 1)[None]
-        index = tf.minimum(index, lengths[:, None] - 1)
-        for name in ("values", "times", "known"):
-            if name in batch:
-                batch[name] = tf.gather(batch[name], index, batch_dims=1)
-        batch["valid"] = tf.range(tf.shape(batch["values"])[1])[None] <= lengths[:, None]
-        hidden, _, _ = self._read(batch)
-        hidden = hidden[:, 1:]
-        counted = tf.range(tf.shape(hidden)[1])[None] < lengths[:, None]
-        weights = tf.cast(counted, tf.float32)[..., None]
-        mean = tf.reduce_sum(hidden * weights, 1) / tf.reduce_sum(weights, 1)
-        return {"mean": mean, "last": tf.gather(hidden, lengths - 1, batch_dims=1)}
-
-    # The compiled loops
-
-    def _roll_core(self, rollout):
-        return roll(self._drawer(), rollout)
-
-    def _fill_core(self, rollout, values, samples):
-        observed = Observed(self._guided_drawer(), values)
-        return fill(observed, rollout, tf.shape(samples)[0])
-
-    def _run(self, rollout):
-        def single():
-            return self._roll_single(rollout.rows(lambda x: tf.gather(x, [0])))
-
-        rows = tf.shape(rollout.previous)[0]
-        return tf.cond(rows == 1, single, lambda: self._roll(rollout))
-
-
-def _quantiles(samples, levels):
-    """Quantiles `(batch, levels, horizon, features)` of `(batch, samples, horizon, features)`.
-
-    Between two samples they are interpolated, as NumPy's default does.
-    """
-    ordered = tf.sort(samples, axis=1)
-    count = tf.shape(samples)[1]
-    place = levels * tf.cast(count - 1, tf.float32)
-    below = tf.cast(tf.math.floor(place), tf.int32)
-    share = (place - tf.cast(below, tf.float32))[None, :, None, None]
-    lower = tf.gather(ordered, below, axis=1)
-    upper = tf.gather(ordered, tf.minimum(below + 1, count - 1), axis=1)
-    # Not a weighted sum, which of two equal numbers makes another one.
-    return lower + share * (upper - lower)
-
-
-def _whole_number(name, value, least):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise InputError(f"{name} must be a whole number >= {least}. Received: {name}={value!r}")
-    return int(value)
-
-
-def _numbers(name, value):
-    try:
-        array = np.asarray(value, np.float32)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"{name} must be an array of numbers. Received: {name}={value!r}"
-        ) from None
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} must hold finite numbers. Received: NaN or infinity")
-    return array
-
-
-def _seconds(name, value):
-    """Seconds since 1970, int64, of one time or an array of times."""
-    array = np.asarray(value)
-    if array.dtype.kind in "US":
-        try:
-            array = array.astype("datetime64[s]")
-        except ValueError:
-            raise InputError(
-                f"{name} must be ISO 8601, e.g. 2013-07-01T12:00. Received: {name}={value!r}"
-            ) from None
-    if array.dtype.kind == "M":
-        array = array.astype("datetime64[s]").astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise InputError(
-            f"{name} must be numpy.datetime64 or whole seconds since 1970. "
-            f"Received: {name}={value!r}"
-        )
-    return array.astype(np.int64)
-
-
-def _times(times, count, time, lengths):
-    """Times int64 `(count, time)` of what a person gave for series of these lengths."""
-    if isinstance(times, (list, tuple)) and count > 1 and np.ndim(times[0]) == 1:
-        rows = [_seconds("times", row) for row in times]
-    else:
-        array = _seconds("times", times)
-        rows = list(array if array.ndim == 2 else [array] * count)
-    if [len(row) for row in rows] not in ([time] * count, list(lengths)):
-        raise InputError(
-            f"times must have one time for each of {time} positions. "
-            f"Received: {len(rows)} x {len(rows[0]) if rows else 0} times"
-        )
-    return np.stack([np.pad(row, [0, time - len(row)], mode="edge") for row in rows])
-
-
-def _classes(condition, count, classes):
-    """Class numbers int32 `(count,)`: names or numbers for all or for each; None is none."""
-    if condition is None:
-        return np.full(count, NO_CLASS, np.int32)
-    single = isinstance(condition, (str, numbers.Integral))
-    given = [condition] * count if single else list(condition)
-    if len(given) != count:
-        raise InputError(
-            f"condition must be one class or {count}, one for each. Received: {len(given)} classes"
-        )
-    found = []
-    for value in given:
-        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-            if not 0 <= value < len(classes):
-                raise InputError(
-                    f"condition must be from 0 to {len(classes) - 1}, or a class by name. "
-                    f"Received: condition={value}"
-                )
-            found.append(int(value))
-        elif value in classes:
-            found.append(classes.index(value))
-        else:
-            raise unknown("condition", value, list(classes))
-    return np.array(found, np.int32)

@@ -8,7 +8,7 @@ _HEAD = """\
 
 Each folder here is an entry: a model that `tfgen.zoo.get` gives by its folder's name, with its
 weights, how it was trained (`recipe.toml`) and its card (`README.md`). Scores are measured on the
-last part of the data, which training did not see.
+part of the data that training did not see; of numbers it is a density in the data's own units.
 
 This table is written by `scripts/make_zoo_table.py` from the recipes and results.
 """
@@ -21,8 +21,7 @@ _COLUMNS = {
     "family": lambda entry: entry.family,
     "data": lambda entry: entry.data,
     "parameters": lambda entry: entry.parameters and f"{entry.parameters:,}",
-    "nats/character": lambda entry: entry.scores.get("nats_per_character"),
-    "bits/character": lambda entry: entry.scores.get("bits_per_character"),
+    "likelihood": lambda entry: _likelihood(entry.scores),
     "size": lambda entry: entry.bytes and readable_bytes(entry.bytes),
     "licence": lambda entry: entry.licence,
     "what it is": lambda entry: entry.summary,
@@ -43,6 +42,13 @@ def zoo_table(folder=None):
         entry = describe_entry(path.name, path)
         rows.append([_cell(column(entry)) for column in _COLUMNS.values()])
     return _HEAD + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _likelihood(scores):
+    for unit in ("character", "value"):
+        if (nats := scores.get(f"nats_per_{unit}")) is not None:
+            return f"{readable(nats)} nats/{unit}"
+    return None
 
 
 def _cell(value):

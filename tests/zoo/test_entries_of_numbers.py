@@ -1,0 +1,155 @@
+"""What every entry of numbers promises. A new entry is tested the day it is added."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgen import models, zoo
+from tfgen.sampling import random
+from tfgen.zoo.folders import entries_in, shipped_folder
+
+ENTRIES = [
+    path.name for path in entries_in(shipped_folder()) if (path / models.PROCESSOR).is_file()
+]
+FILES = {
+    "README.md",
+    "SHA256SUMS",
+    "golden.npz",
+    "model.weights.h5",
+    "recipe.toml",
+    "results.json",
+    "samples.png",
+    "sequence.json",
+}
+CARD = ["## Use it", "## How it was trained", "## Scores", "## Limits", "Licence:"]
+LENGTH = 30
+
+
+@pytest.fixture(scope="module", params=ENTRIES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(name):
+    return zoo.get(name)
+
+
+@pytest.fixture(scope="module")
+def folder(name):
+    return shipped_folder() / name
+
+
+@pytest.fixture(scope="module")
+def golden(folder):
+    with np.load(folder / "golden.npz", allow_pickle=False) as file:
+        return dict(file)
+
+
+def part(golden, prefix):
+    start = f"{prefix}/"
+    return {key.removeprefix(start): v for key, v in golden.items() if key.startswith(start)}
+
+
+def test_there_are_entries():
+    assert {"gru-weather", "lstm-kanji"} <= set(ENTRIES)
+
+
+def test_the_folder_is_complete_and_small(folder):
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert folder.joinpath("golden.npz").stat().st_size < 300_000
+
+
+def test_together_they_are_small():
+    folders = [shipped_folder() / name for name in ENTRIES]
+    assert sum(p.stat().st_size for f in folders for p in f.rglob("*") if p.is_file()) < 15e6
+
+
+def test_golden_parameters(model, golden):
+    found = model(part(golden, "inputs"))
+    expected = part(golden, "parameters")
+    names = [f"{head}/{name}" for head, parameters in found.items() for name in parameters]
+    assert sorted(names) == sorted(expected)
+    for name, value in expected.items():
+        head, _, key = name.partition("/")
+        np.testing.assert_allclose(found[head][key], value, rtol=2e-3, atol=2e-3, err_msg=name)
+
+
+def test_golden_draw(model, golden):
+    drawn = golden["drawn"]
+    found, *_ = model.draw(2, drawn.shape[1], temperature=0, seed=0)
+    spread = np.nanstd(drawn, axis=(0, 1)) + 1e-3
+    np.testing.assert_array_less(np.nan_to_num(np.abs(found - drawn) / spread), 0.05)
+
+
+def test_every_weight_receives_a_gradient(model, golden):
+    batch = model.unpack(part(golden, "inputs"))
+    key = random.root(0, random.DROPOUT)
+    with tf.GradientTape() as tape:
+        loss, _ = model.batch_loss(batch, key, training=True)
+    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+    for weight, gradient in zip(model.trainable_weights, gradients, strict=True):
+        assert gradient is not None, weight.path
+        gradient = tf.convert_to_tensor(gradient)
+        assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, weight.path
+
+
+def test_the_seed_decides_the_sample(model):
+    first, again, other = (model.draw(3, LENGTH, seed=seed)[0] for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other, equal_nan=True)
+
+
+def test_what_is_drawn_lies_between_the_bounds(model):
+    drawn, *_ = model.draw(3, LENGTH, seed=3, temperature=2.0)
+    low, high = model.processor.bounds
+    numbers = drawn[..., list(model.processor.number_columns)]
+    numbers = numbers[~np.isnan(numbers).any(axis=-1)]
+    assert (numbers >= low).all() and (numbers <= high).all()
+
+
+def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
+    model.save(tmp_path / "saved")
+    script = (
+        "import sys; import numpy as np; from tfgen.zoo import get\n"
+        f"drawn = get(sys.argv[1]).draw(3, {LENGTH}, seed=3)[0]\n"
+        "np.save(sys.argv[2], drawn)"
+    )
+    arguments = [str(tmp_path / "saved"), str(tmp_path / "drawn.npy")]
+    subprocess.run([sys.executable, "-c", script, *arguments], check=True)
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "drawn.npy"), model.draw(3, LENGTH, seed=3)[0]
+    )
+
+
+def test_the_recipe_builds_the_model_without_its_weights(name, model):
+    fresh = zoo.get(name, weights=False)
+    assert [w.shape for w in fresh.weights] == [w.shape for w in model.weights]
+    assert any(not np.array_equal(a, b) for a, b in zip(fresh.weights, model.weights))
+
+
+def test_the_card_is_complete_and_its_scores_are_the_measured_ones(folder, name):
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for heading in CARD:
+        assert heading in card, heading
+    assert f'get("{name}")' in card and f"tfgen train {name}" in card
+    results = json.loads((folder / "results.json").read_text())
+    assert re.search(rf"\| *{results['nats_per_value']:.3f}\b", card)
+    assert f"{results['parameters']:,}" in card
+    for key, score in results.items():
+        if isinstance(score, dict):
+            assert f"{score['mean']:.3f}" in card, key
+
+
+def test_results_are_those_of_the_stored_weights(model, folder):
+    results = json.loads((folder / "results.json").read_text())
+    assert model.count_params() == results["parameters"]
+    from tfgen.evaluation import evaluate_sequences
+
+    again = evaluate_sequences(model, model.recipe.data, metrics=("likelihood",))["likelihood"]
+    assert again["nats_per_value"]["mean"] == pytest.approx(results["nats_per_value"], abs=1e-3)

@@ -1,0 +1,298 @@
+"""`SeriesGraphs`: the functions of tensors that a model of numbers computes, live and served."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.models.series_density import SeriesDensity
+from tfgen.sampling import random
+from tfgen.sampling.buckets import bucket
+from tfgen.sampling.particles import Observed, fill
+from tfgen.sampling.rollout import Rollout, roll
+
+# The loops are compiled for room for so many positions, times a power of two.
+BUCKET = 32
+
+SAMPLING = {
+    "seed": tf.TensorSpec([], tf.int64),
+    "temperature": tf.TensorSpec([], tf.float32),
+    "bias": tf.TensorSpec([], tf.float32),
+}
+
+
+class SeriesGraphs(SeriesDensity):
+    """What `SeriesGenerator` computes, on tensors: the same graphs here and in the SavedModel.
+
+    A family implements what `SeriesDensity` asks for.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.reset_graphs()
+
+    def reset_graphs(self):
+        """Forgets what was compiled, after a change of what the functions read besides weights."""
+        self._roll = tf.function(self._roll_core, jit_compile=True, autograph=False)
+        # Rows known to be one, by which products with a vector go.
+        self._roll_single = tf.function(self._roll_core, jit_compile=True, autograph=False)
+        self._fill = tf.function(self._fill_core, jit_compile=True, autograph=False)
+        for name in ("_generate_graph", "_forecast_graph", "_score_graph", "_encode_graph"):
+            self.__dict__.pop(name, None)
+
+    def _graph(self, function, specs):
+        return tf.function(function, input_signature=[specs], autograph=False)
+
+    @functools.cached_property
+    def _generate_graph(self):
+        return self._graph(self._generate, self._generate_specs())
+
+    @functools.cached_property
+    def _forecast_graph(self):
+        return self._graph(self._forecast, self._forecast_specs())
+
+    @functools.cached_property
+    def _score_graph(self):
+        return self._graph(self._score, self._series_specs())
+
+    @functools.cached_property
+    def _encode_graph(self):
+        return self._graph(self._encode, self._series_specs())
+
+    # The tensors of the graphs
+
+    def _whole_specs(self):
+        specs = {}
+        if self.processor.num_classes:
+            specs["condition"] = tf.TensorSpec([None], tf.int32)
+        if self.processor.static_width:
+            specs["static"] = tf.TensorSpec([None, self.processor.static_width], tf.float32)
+        return specs
+
+    def _known_specs(self):
+        count = len(self.processor.known_names)
+        return {"known": tf.TensorSpec([None, None, count], tf.float32)} if count else {}
+
+    def _generate_specs(self):
+        specs = {
+            "num_samples": tf.TensorSpec([], tf.int32),
+            "length": tf.TensorSpec([], tf.int32),
+            **SAMPLING,
+            **self._whole_specs(),
+            **self._known_specs(),
+        }
+        if self.processor.needs_times:
+            specs["start_time"] = tf.TensorSpec([None], tf.int64)
+        return specs
+
+    def _series_specs(self):
+        specs = {
+            "values": tf.TensorSpec([None, None, self.processor.num_features], tf.float32),
+            "lengths": tf.TensorSpec([None], tf.int32),
+            **self._whole_specs(),
+            **self._known_specs(),
+        }
+        if self.processor.needs_times:
+            specs["times"] = tf.TensorSpec([None, None], tf.int64)
+        return specs
+
+    def _forecast_specs(self):
+        return {
+            **self._series_specs(),
+            "horizon": tf.TensorSpec([], tf.int32),
+            "num_samples": tf.TensorSpec([], tf.int32),
+            "quantiles": tf.TensorSpec([None], tf.float32),
+            **SAMPLING,
+        }
+
+    # Graphs around the compiled loops. These run here and in the SavedModel.
+
+    def _generate(self, arguments):
+        rows, length = arguments["num_samples"], arguments["length"]
+        capacity = bucket(length, BUCKET)
+        given = dict(arguments)
+        if "known" in given:
+            given["known"] = tf.pad(given["known"], [[0, 0], [0, capacity - length], [0, 0]])
+        covariates = self._future(given, tf.constant(0), capacity, rows)
+        rollout = self._begin(rows, given, arguments, covariates, capacity)
+        drawn = self._run(rollout._replace(count=length))
+        return {
+            "values": drawn.values[:, :length],
+            "lengths": drawn.lengths,
+            "clip_fraction": drawn.clipped,
+        }
+
+    def _begin(self, rows, given, sampling, covariates, room):
+        """A `Rollout` before the first position."""
+        whole, scale = self._rows_of(rows, given)
+        state = self.initial_state(rows)
+        return Rollout(
+            state=self.reserve(state, room),
+            previous=tf.fill([rows, self.processor.num_features], np.float32(np.nan)),
+            first=tf.ones([rows], tf.bool),
+            covariates=covariates,
+            whole=whole,
+            scale=scale,
+            begun=tf.constant(0),
+            count=tf.constant(0),
+            key=random.root(sampling["seed"], random.SAMPLING),
+            temperature=sampling["temperature"],
+            bias=sampling["bias"],
+        )
+
+    def _rows_of(self, rows, given):
+        """What belongs to whole sequences, for so many rows: `(features, scale)`."""
+        given = dict(given)
+        if "condition" in given:
+            given["label"] = given["condition"]
+        for name in ("label", "static", "scale"):
+            if name in given:
+                shape = tf.concat([[rows], tf.shape(given[name])[1:]], axis=0)
+                given[name] = tf.broadcast_to(given[name], shape)
+        whole, scale = self._whole(rows, given)
+        return whole, tf.zeros([rows, 0]) if scale is None else scale
+
+    def _future(self, given, begun, count, rows):
+        """Covariates `(rows, count, covariates)` of a sequence drawn from its beginning."""
+        times = None
+        if self.processor.needs_times:
+            times = self._after(given["start_time"], begun + tf.range(count))
+            times = tf.broadcast_to(times, [rows, count])
+        known = given.get("known")
+        if known is not None:
+            known = tf.broadcast_to(
+                known[:, begun : begun + count], [rows, count, tf.shape(known)[2]]
+            )
+        return self._covariates({"times": times, "known": known}, rows, count)
+
+    def _after(self, start, steps):
+        """Times int64 `(batch, steps)` so many steps after `start` `(batch,)`."""
+        seconds = tf.cast(steps, tf.float64) * self.processor.step
+        return start[:, None] + tf.cast(tf.round(seconds), tf.int64)[None]
+
+    def _covariates(self, batch, rows=None, count=None):
+        if not self.processor.covariate_width:
+            if rows is None:
+                rows, count = tf.unstack(tf.shape(batch["values"])[:2])
+            return tf.zeros([rows, count, 0])
+        return self.processor.covariates(batch.get("times"), batch.get("known"))
+
+    def _room(self, covariates, rows, capacity):
+        """Covariates of one sequence for so many rows and positions."""
+        time = tf.shape(covariates)[1]
+        covariates = tf.pad(covariates, [[0, 0], [0, capacity - time], [0, 0]])
+        return tf.broadcast_to(covariates, [rows, capacity, covariates.shape[-1]])
+
+    def _batch(self, arguments):
+        """The batch of `_read` for the arguments of a function of series."""
+        batch = {
+            name: arguments[name] for name in ("times", "known", "static") if name in arguments
+        }
+        values, lengths = tf.convert_to_tensor(arguments["values"]), arguments["lengths"]
+        time = tf.shape(values)[1]
+        valid = tf.range(time)[None] < lengths[:, None]
+        batch |= {"values": tf.where(valid[..., None], values, np.nan), "valid": valid}
+        if "condition" in arguments:
+            batch["label"] = arguments["condition"]
+        if self.processor.ends:
+            batch["last"] = tf.range(time)[None] == lengths[:, None] - 1
+        if self.processor.scaler.needs_scale:
+            batch["scale"] = self.processor.series_scale(self.processor.numbers(batch["values"]))
+        if "known" in batch:
+            batch["known"] = batch["known"][:, :time]
+        return batch
+
+    def _forecast(self, arguments):
+        horizon, num_samples = arguments["horizon"], arguments["num_samples"]
+        batch, lengths = self._batch(arguments), arguments["lengths"]
+        count = tf.shape(lengths)[0]
+        state = self.initial_state(count)
+        _, state, _ = self._read(batch, state=state, masked=True)
+        capacity = bucket(horizon, BUCKET)
+        steps = 1 + tf.range(capacity)
+        future = {}
+        if "times" in batch:
+            last = tf.gather(batch["times"], tf.maximum(lengths - 1, 0), batch_dims=1)
+            future["times"] = self._after(last, steps)
+        if "known" in arguments:
+            index = lengths[:, None] - 1 + steps[None]
+            known = tf.pad(arguments["known"], [[0, 0], [0, capacity], [0, 0]])
+            future["known"] = tf.gather(known, index, batch_dims=1)
+        covariates = self._covariates(future, count, capacity)
+        last = tf.gather(batch["values"], tf.maximum(lengths - 1, 0), batch_dims=1)
+        begun = self._begin(count, batch, arguments, covariates, 0)
+        begun = begun._replace(
+            state=self.reserve(state, capacity), previous=last, first=lengths == 0, count=horizon
+        )
+        drawn = self._run(begun.rows(lambda x: tf.repeat(x, num_samples, axis=0)))
+        features = self.processor.num_features
+        samples = drawn.values[:, :horizon]
+        samples = tf.reshape(samples, [count, num_samples, horizon, features])
+        return {
+            "mean": tf.reduce_mean(samples, axis=1),
+            "quantiles": _quantiles(samples, arguments["quantiles"]),
+            "samples": samples,
+        }
+
+    def _score(self, arguments):
+        batch = self._batch(arguments)
+        hidden, _, scale = self._read(batch)
+        nats = tf.cast(self._log_prob(hidden, batch, scale), tf.float64)
+        total = tf.reduce_sum(nats, axis=1)
+        observed = tf.reduce_sum(tf.cast(~tf.math.is_nan(batch["values"]), tf.int32), axis=[1, 2])
+        positions = arguments["lengths"]
+        return {
+            "log_likelihood": total,
+            "values": observed,
+            "nats_per_value": -total / tf.cast(observed, tf.float64),
+            "nats_per_position": -total / tf.cast(positions, tf.float64),
+        }
+
+    def _encode(self, arguments):
+        batch, lengths = self._batch(arguments), arguments["lengths"]
+        # What is said of a position has not read it; so each hidden state is that of the position
+        # after, and there is one more, for which the last calendar stands still.
+        index = tf.range(tf.shape(batch["values"])[1] + 1)[None]
+        index = tf.minimum(index, lengths[:, None] - 1)
+        for name in ("values", "times", "known"):
+            if name in batch:
+                batch[name] = tf.gather(batch[name], index, batch_dims=1)
+        batch["valid"] = tf.range(tf.shape(batch["values"])[1])[None] <= lengths[:, None]
+        hidden, _, _ = self._read(batch)
+        hidden = hidden[:, 1:]
+        counted = tf.range(tf.shape(hidden)[1])[None] < lengths[:, None]
+        weights = tf.cast(counted, tf.float32)[..., None]
+        mean = tf.reduce_sum(hidden * weights, 1) / tf.reduce_sum(weights, 1)
+        return {"mean": mean, "last": tf.gather(hidden, lengths - 1, batch_dims=1)}
+
+    # The compiled loops
+
+    def _roll_core(self, rollout):
+        return roll(self._drawer(), rollout)
+
+    def _fill_core(self, rollout, values, samples):
+        observed = Observed(self._guided_drawer(), values)
+        return fill(observed, rollout, tf.shape(samples)[0])
+
+    def _run(self, rollout):
+        def single():
+            return self._roll_single(rollout.rows(lambda x: tf.gather(x, [0])))
+
+        rows = tf.shape(rollout.previous)[0]
+        return tf.cond(rows == 1, single, lambda: self._roll(rollout))
+
+
+def _quantiles(samples, levels):
+    """Quantiles `(batch, levels, horizon, features)` of `(batch, samples, horizon, features)`.
+
+    Between two samples they are interpolated, as NumPy's default does.
+    """
+    ordered = tf.sort(samples, axis=1)
+    count = tf.shape(samples)[1]
+    place = levels * tf.cast(count - 1, tf.float32)
+    below = tf.cast(tf.math.floor(place), tf.int32)
+    share = (place - tf.cast(below, tf.float32))[None, :, None, None]
+    lower = tf.gather(ordered, below, axis=1)
+    upper = tf.gather(ordered, tf.minimum(below + 1, count - 1), axis=1)
+    # Not a weighted sum, which of two equal numbers makes another one.
+    return lower + share * (upper - lower)
