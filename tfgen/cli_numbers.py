@@ -222,6 +222,7 @@ def evaluate(arguments):
         results = evaluate_sequences(
             model,
             data_of(model, arguments.data),
+            name=arguments.name,
             say=lambda line: print(line, file=sys.stderr),
             **options,
         )

@@ -472,6 +472,15 @@ def test_mistakes_in_forecast_and_impute():
     assert "times" in message(model.forecast, series, 3, times=np.arange(40))
 
 
+def test_learned_positions_come_to_an_end():
+    model = transformer(processor=processor(), positions="learned", max_length=20)
+    assert model.generate(length=20, seed=1).shape == (1, 20, 2)
+    series = sequences().values[0]
+    assert "max_length" in message(model.generate, length=21)
+    assert "length=23" in message(model.forecast, series[:20], 3)
+    assert "length=40" in message(model.score, series)
+
+
 CHANGES = {
     "head": {"head": "student_t"}, "components": {"components": 3},
     "covariance": {"covariance": "full"}, "min_scale": {"min_scale": 2.0},

@@ -80,6 +80,12 @@ def test_a_table_is_trained_on_without_further_arguments(recipe, tmp_path):
     assert model.processor.scaler.mean[0] == pytest.approx(loads[:360].mean(), rel=1e-5)
 
 
+def test_a_small_table_is_one_batch(recipe, tmp_path):
+    # 360 hours are 3 windows of 100, and the recipe asks for batches of 32.
+    small = recipe.override({"training.batch_size": 32, "training.window": 100})
+    assert train(small, tmp_path / "run", progress=False).is_dir()
+
+
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(recipe, tmp_path):
     # A constant rate: a schedule would know how many steps were planned.
     recipe = recipe.override(

@@ -33,6 +33,7 @@ def evaluate_sequences(
     season=None,
     reference=None,
     report=None,
+    name=None,
     say=lambda text: None,
 ):
     """Measures how well a model of numbers predicts data, and how real what it generates is.
@@ -65,6 +66,7 @@ def evaluate_sequences(
             cut in time, the last part has another season or level, and not to have it is no fault.
             Copies of the training data are seen by the memorisation, which is always that of the
             held-out part.
+        name: What the report calls the model; None takes Keras' name.
         report: A folder to write `report.json` and `report.html` into, or None.
         say: Called with a line of text before each long part.
 
@@ -75,18 +77,18 @@ def evaluate_sequences(
         InputError: For an argument out of range, or data that is too short or does not fit.
     """
     wanted = METRICS if metrics is None else tuple(metrics)
-    for name in wanted:
-        if name not in METRICS:
-            raise unknown("metric", name, METRICS)
-    for name, value in (("runs", runs), ("windows", windows), ("origins", origins)):
+    for metric in wanted:
+        if metric not in METRICS:
+            raise unknown("metric", metric, METRICS)
+    for key, value in (("runs", runs), ("windows", windows), ("origins", origins)):
         if value < 1:
-            raise InputError(f"{name} must be at least 1. Received: {name}={value}")
-    for name, value in (("split", split), ("reference", reference)):
+            raise InputError(f"{key} must be at least 1. Received: {key}={value}")
+    for key, value in (("split", split), ("reference", reference)):
         if value is not None and value not in SPLITS:
-            raise unknown(name, value, SPLITS)
+            raise unknown(key, value, SPLITS)
     parts, against, reference = _open(model, data, split or "validation", reference)
     results = {
-        "model": getattr(model, "name", None),
+        "model": name or getattr(model, "name", None),
         "data": parts.whole.name,
         "split": parts.split,
         "runs": runs,

@@ -389,7 +389,17 @@ class SeriesGenerator(SeriesGraphs):
 
     def _length(self, length):
         default = self.generation.length or self.processor.length
-        return whole_number("length", default if length is None else length, 1)
+        length = whole_number("length", default if length is None else length, 1)
+        self._check_positions(length)
+        return length
+
+    def _check_positions(self, count):
+        """Refuses sequences, those to come included, that have no positions in the model."""
+        if self.max_positions is not None and count > self.max_positions:
+            raise InputError(
+                f"This model has {self.max_positions} positions (max_length) for a sequence. "
+                f"Received: length={count}"
+            )
 
     def _seed(self, seed):
         return random.seed_tensor(random.new_seed() if seed is None else seed)
@@ -432,6 +442,7 @@ class SeriesGenerator(SeriesGraphs):
 
     def _series_given(self, count, time, lengths, times, known, condition, static, horizon):
         """The further tensors of a function of series."""
+        self._check_positions(time + horizon)
         given = self._whole_given(count, condition, static)
         if self.processor.needs_times:
             if times is None:

@@ -107,9 +107,11 @@ def _open_numbers(recipe, processor):
 
 
 def _windows(sequences, config, drop_remainder=True):
-    if not config.carry_state:
-        return SequenceWindows(
-            sequences, config.window, config.batch_size, config.seed, drop_remainder
-        )
-    count = config.batch_size if drop_remainder else min(config.batch_size, len(sequences))
-    return CarriedWindows(sequences, config.window, count, config.seed)
+    if config.carry_state:
+        count = config.batch_size if drop_remainder else min(config.batch_size, len(sequences))
+        return CarriedWindows(sequences, config.window, count, config.seed)
+    # A small table does not fill a batch of the usual size: all of its windows are one, then.
+    count = SequenceWindows(sequences, config.window, 1, config.seed).steps_per_epoch
+    return SequenceWindows(
+        sequences, config.window, min(config.batch_size, count), config.seed, drop_remainder
+    )

@@ -136,7 +136,7 @@ class _Run:
                 if self._due(config.log_every):
                     # Reading the losses waits for the device, so it is done for a stretch at once.
                     mean = float(np.mean([value.numpy() for value in losses]))
-                    tokens = len(losses) * config.batch_size * config.window
+                    tokens = len(losses) * self.windows["train"].batch_size * config.window
                     speed = tokens / (time.perf_counter() - started)
                     self._check_finite(mean)
                     self.dashboard.progress(
@@ -174,7 +174,7 @@ class _Run:
             loss, norm, _ = self._train_step(batch, None)
             return loss, norm
         if self.state is None or self.windows["train"].starts_epoch(self.step):
-            self.state = self.model.initial_state(self.config.batch_size)
+            self.state = self.model.initial_state(self.windows["train"].batch_size)
         loss, norm, self.state = self._train_step(batch, self.state)
         return loss, norm
 
@@ -286,7 +286,7 @@ class _Run:
         for index, variable in enumerate(self.optimizer.variables):
             variable.assign(arrays[f"optimizer/{index}"])
         if "state/0" in arrays:
-            like = self.model.initial_state(self.config.batch_size)
+            like = self.model.initial_state(self.windows["train"].batch_size)
             values = [arrays[f"state/{i}"] for i in range(len(tf.nest.flatten(like)))]
             self.state = tf.nest.pack_sequence_as(like, [tf.constant(value) for value in values])
         self.step, self.best, self.worse = record["step"], record["best"], record["worse"]
