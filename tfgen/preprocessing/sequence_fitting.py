@@ -41,7 +41,8 @@ def arguments(sequences, config):
         "classes": tuple(sequences.classes),
         "ends": bool(sequences.ends),
         "sample_rate": None if sequences.sample_rate is None else int(sequences.sample_rate),
-        "length": _median(lengths),
+        # What ends by itself may become as long as the longest there was.
+        "length": max(lengths) if sequences.ends else _median(lengths),
         "has_missing": any(bool(np.isnan(values).any()) for values in sequences.values),
         "scale": np.median([_series_scale(values) for values in series], axis=0).tolist(),
         **_times(sequences.times, config.calendar),

@@ -39,7 +39,7 @@ class SequenceProcessor(keras.layers.Layer):
         start_time: When the training data begin, in seconds since 1970.
         calendar: Periods in seconds, of which the network is told the phase.
         irregular: Whether the seconds between positions vary, so that the network is told them.
-        length: Typical number of positions of a sequence.
+        length: Typical number of positions of a sequence; the greatest, of what ends by itself.
         has_missing: Whether values were missing in the training data.
         scale: The typical scale of a series, a number for each column of numbers: what a scaler of
             each series takes where there is no series yet.
