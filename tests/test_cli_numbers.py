@@ -454,12 +454,12 @@ def test_evaluate_prints_and_writes_the_report(run, fails, weather, monkeypatch,
     assert (tmp_path / "r.html").read_text() == "the html"
     assert run(*evaluate, "--out", tmp_path / "r.json")[0] == 0
     assert (tmp_path / "r.json").read_text() == "the json"
-    assert calls[0][0] is weather and calls[0][2] == {}
+    assert calls[0][0] is weather and calls[0][2] == {"name": "weather-model"}
     # Read as the model's own data are.
     assert (calls[0][1].name, calls[0][1].id, calls[0][1].label) == (str(table), "place", "region")
     assert calls[1][2] == {
         "split": "all", "runs": 2, "horizon": 3, "context": 5, "num_samples": 7, "windows": 9,
-        "length": 4, "seed": 8, "metrics": ["likelihood", "forecast"],
+        "length": 4, "seed": 8, "metrics": ["likelihood", "forecast"], "name": "weather-model",
     }  # fmt: skip
     assert "--out must end in .json or .html" in fails(*evaluate, "--out", "r.txt")
     assert "--runs must be >= 1" in fails(*evaluate, "--runs", "0")

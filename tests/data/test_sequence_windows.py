@@ -1,5 +1,7 @@
 """SequenceWindows: batches of sequences that are a function of the seed and of their number."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -77,12 +79,23 @@ def test_a_short_sequence_is_one_window_padded_on_the_right():
     assert batch["known"][1].tolist() == [[8, 9]] * 5
     assert batch["static"].tolist() == [[5], [6]] and batch["label"].tolist() == [1, 0]
     assert batch["last"].tolist() == [[False] * 2 + [True] + [False] * 2, [True] + [False] * 4]
+    # Both windows begin with the beginning of a sequence.
+    assert batch["first"].all() and np.isnan(batch["previous"]).all()
     types = {name: str(part.dtype) for name, part in batch.items()}
     assert types == {
         "values": "float32", "valid": "bool", "scale": "float32", "last": "bool",
         "times": "int64", "known": "float32", "static": "float32", "label": "int32",
+        "first": "bool", "previous": "float32",
     }  # fmt: skip
     assert data.values[0][2, 0] == 2 and len(data.values[0]) == 3  # the data is as it was
+
+
+def test_what_stands_before_a_window_of_a_whole_thing():
+    data = dataclasses.replace(make(9), ends=True)
+    batch = epoch(SequenceWindows(data, 4, 2, drop_remainder=False))
+    assert batch["first"].tolist() == [True, False, False]
+    before = data.values[0][[3, 7]]
+    np.testing.assert_array_equal(batch["previous"][1:], before)
 
 
 def test_what_the_data_has_not_is_not_in_a_batch():

@@ -198,7 +198,6 @@ def captured(monkeypatch):
     ],
 )
 def test_a_picture_fits_its_kind(tmp_path, monkeypatch, kind, arrays, features, options, drawn):
-    pytest.importorskip("matplotlib")
     calls = captured(monkeypatch)
     [path] = write_sequences(tmp_path / "a.PNG", arrays, features, kind, title="Title", **options)
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -211,7 +210,6 @@ def test_a_picture_fits_its_kind(tmp_path, monkeypatch, kind, arrays, features, 
 
 
 def test_a_picture_of_each_forecast(tmp_path, monkeypatch):
-    pytest.importorskip("matplotlib")
     calls = captured(monkeypatch)
     median = np.zeros([2, 4, 3])
     stamps = [np.arange(4) * 60 + 600, np.arange(4) * 60 + 6000]
@@ -255,13 +253,6 @@ def test_a_suffix_that_does_not_fit(name, kind, message):
         check_output(name, kind)
     with pytest.raises(InputError, match=message):
         write_sequences(name, [np.zeros([1, 3])], FEATURES, kind)
-
-
-def test_a_picture_without_matplotlib_is_refused_before_the_work(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert check_output("a.csv", "series") == ".csv"
-    with pytest.raises(InputError, match="matplotlib"):
-        check_output("a.png", "series")
 
 
 def test_arrays_must_have_the_features(tmp_path):

@@ -495,7 +495,9 @@ def test_searches_refuse_it_as_well(learned):
 def test_a_window_longer_than_the_learned_positions_is_refused(learned):
     ids = np.ones([2, 21], np.int32)
     for call in (learned, lambda ids: learned.batch_loss((ids, ids))):
-        with pytest.raises(ValueError, match=r"max_length == 20 positions long\. Received: window=21"):
+        with pytest.raises(
+            ValueError, match=r"max_length == 20 positions long\. Received: window=21"
+        ):
             call(tf.constant(ids))
         call(tf.constant(ids[:, :20]))
     learned.compile(jit_compile=False)

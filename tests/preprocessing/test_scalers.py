@@ -61,7 +61,8 @@ def scaler(request):
 
 
 def test_every_scaler_of_a_recipe_is_tested():
-    assert set(SCALERS) < set(KINDS)
+    # What mixes columns has a test of its own: test_whitening_scaler.py.
+    assert {name for name, kind in SCALERS.items() if not kind.mixes} < set(KINDS)
 
 
 def test_round_trip_and_missing_values(scaler):

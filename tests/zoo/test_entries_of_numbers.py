@@ -122,9 +122,7 @@ def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
     )
     arguments = [str(tmp_path / "saved"), str(tmp_path / "drawn.npy")]
     subprocess.run([sys.executable, "-c", script, *arguments], check=True)
-    np.testing.assert_array_equal(
-        np.load(tmp_path / "drawn.npy"), model.draw(3, LENGTH, seed=3)[0]
-    )
+    np.testing.assert_array_equal(np.load(tmp_path / "drawn.npy"), model.draw(3, LENGTH, seed=3)[0])
 
 
 def test_the_recipe_builds_the_model_without_its_weights(name, model):

@@ -68,7 +68,7 @@ def open_text(name, column=None, validation_fraction=0.1):
         raise InputError(f"{text} is neither a file nor a folder")
     if os.sep in text or text.startswith((".", "~")) or path.suffix:
         raise InputError(f"There is no file or folder {text}.{_near(path)}")
-    raise unknown("data set, and no file of that name,", text, texts)
+    raise unknown("data set, and no file of that name,", text, BUILTIN)
 
 
 def _open_file(name, path, column, validation_fraction):

@@ -41,8 +41,6 @@ def check_output(path, kind):
             f"{suffix} is for {' and '.join(FORMATS[suffix])}, and this is {kind}: choose one of "
             f"{', '.join(fitting)}. Received: path={path}"
         )
-    if suffix == ".png":
-        drawing.new_figure(1, 1)
     return suffix
 
 
