@@ -1,7 +1,6 @@
 """What is written can be read again, and is whole or not there."""
 
 import csv
-import sys
 import wave
 import xml.etree.ElementTree as ET
 
