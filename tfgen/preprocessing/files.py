@@ -1,6 +1,5 @@
 """Tokenizers by name, and as JSON files."""
 
-import inspect
 import json
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from tfgen.files import atomic_file
 from tfgen.preprocessing.byte import ByteTokenizer
 from tfgen.preprocessing.character import CharacterTokenizer
 from tfgen.preprocessing.hugging_face import MAX_FILE_BYTES, HuggingFaceTokenizer
+from tfgen.preprocessing.signature import argument_names
 
 # Those that a recipe may name, because they are fitted to its data.
 TOKENIZERS = {"byte": ByteTokenizer, "character": CharacterTokenizer}
@@ -58,9 +58,7 @@ def load_tokenizer(path):
     if not isinstance(name, str) or name not in _STORED:
         raise unknown(f"tokenizer in {path}", name, _STORED)
     # Exactly our own arguments: those of Keras' base class can name further objects to build.
-    parameters = inspect.signature(_STORED[name]).parameters.values()
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    keys = {"name", *(each.name for each in parameters if each.kind not in variable)}
+    keys = {"name", *argument_names(_STORED[name])}
     if not isinstance(config, dict) or set(config) != keys:
         raise InputError(
             f"{path} is no tokenizer file: the keys of 'config' must be {', '.join(sorted(keys))}"

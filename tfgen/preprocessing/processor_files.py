@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tfgen.errors import InputError
 from tfgen.files import atomic_file
-from tfgen.preprocessing.sequence_processor import SequenceProcessor, argument_names
+from tfgen.preprocessing.sequence_processor import SequenceProcessor
+from tfgen.preprocessing.signature import argument_names
 
 PROCESSOR_FILE = "sequence.json"
 MAX_FILE_BYTES = 1 << 24
@@ -48,7 +49,7 @@ def load_processor(path):
             f"{path} is no processor file. Received: processor={str(record['processor'])[:40]!r}"
         )
     # Exactly our own arguments: those of Keras' base class can name further objects to build.
-    config, keys = record["config"], argument_names()
+    config, keys = record["config"], argument_names(SequenceProcessor)
     if not isinstance(config, dict) or set(config) != set(keys):
         raise InputError(
             f"{path} is no processor file: the keys of 'config' must be {', '.join(keys)}"

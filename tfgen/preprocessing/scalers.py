@@ -1,7 +1,5 @@
 """Scalers by name, those of each series, and chains."""
 
-import inspect
-
 import keras
 import tensorflow as tf
 
@@ -9,6 +7,7 @@ from tfgen.errors import unknown
 from tfgen.preprocessing.affine_scalers import MinMaxScaler, RobustScaler, StandardScaler
 from tfgen.preprocessing.log_scalers import Log1pScaler, MuLawScaler
 from tfgen.preprocessing.scaler import Scaler, align, as_float, keep_missing
+from tfgen.preprocessing.signature import argument_names
 from tfgen.preprocessing.whitening_scaler import WhiteningScaler
 
 
@@ -182,7 +181,7 @@ def build_scaler(record, depth=0):
     name, config = record["scaler"], record["config"]
     if not isinstance(name, str) or name not in _STORED:
         raise unknown("scaler", name, _STORED)
-    keys = set(inspect.signature(_STORED[name]).parameters) - {"kwargs"}
+    keys = set(argument_names(_STORED[name]))
     if not isinstance(config, dict) or set(config) != keys:
         allowed = ", ".join(sorted(keys)) or "(none)"
         raise ValueError(f"The keys of the scaler '{name}' must be {allowed}")

@@ -1,7 +1,6 @@
 """`SequenceProcessor`: sequences of numbers to what a network sees, and back."""
 
 import dataclasses
-import inspect
 import math
 
 import keras
@@ -13,6 +12,7 @@ from tfgen.errors import InputError
 from tfgen.preprocessing import sequence_arguments, sequence_fitting, sequence_inputs
 from tfgen.preprocessing.scaler import TINY, as_float, finite_numbers
 from tfgen.preprocessing.scalers import NoScaler, build_scaler, scaler_record
+from tfgen.preprocessing.signature import argument_names
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -308,7 +308,7 @@ class SequenceProcessor(keras.layers.Layer):
 
     def get_config(self):
         config = {"name": self.name}
-        for name in argument_names():
+        for name in argument_names(SequenceProcessor):
             value = getattr(self, name)
             config[name] = list(value) if isinstance(value, tuple) else value
         config["features"] = [
@@ -318,11 +318,6 @@ class SequenceProcessor(keras.layers.Layer):
         for name in ("scaler", "known_scaler", "static_scaler"):
             config[name] = scaler_record(getattr(self, name))
         return config
-
-
-def argument_names():
-    """Returns the names of the arguments of a `SequenceProcessor`, those of Keras left out."""
-    return [name for name in inspect.signature(SequenceProcessor).parameters if name != "kwargs"]
 
 
 def _seconds(times):
