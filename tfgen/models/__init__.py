@@ -125,7 +125,9 @@ def row_of(recipe, preprocessing=None):
     """
     chosen = family(recipe.family)
     if preprocessing is None:
-        of_numbers = "head" in recipe.model and "head" not in chosen.arguments()
+        # By its name: a number is rather a slip for a transformer's `heads`.
+        of_numbers = isinstance(recipe.model.get("head"), str)
+        of_numbers = of_numbers and "head" not in chosen.arguments()
     else:
         of_numbers = preprocessing_file(preprocessing) == PROCESSOR
     if of_numbers and chosen.numbers is not None:
