@@ -94,7 +94,7 @@ def read_column(path, column, report=None):
         InputError: If the file has no such column, or is not UTF-8.
     """
     report = Report() if report is None else report
-    rows = _json_rows if "json" in _suffix(path) else _csv_rows
+    rows = _json_rows if "json" in suffix_of(path) else _csv_rows
     for number, value in rows(path, column, report):
         if not isinstance(value, str):
             report.drop(f"'{column}' is missing or no text", f"{path}:{number}")
@@ -106,14 +106,14 @@ def read_column(path, column, report=None):
 
 
 def is_table(path):
-    return _suffix(path) in TABLES
+    return suffix_of(path) in TABLES
 
 
 def _newlines(text):
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _lines(path):
+def numbered_lines(path):
     """Yields `(number, line)`, counted from 1; a line keeps its newline."""
     rest, number = "", 0
     for chunk in read_plain(path):
@@ -137,11 +137,11 @@ def _csv_rows(path, column, report):
 
     def lines():
         nonlocal ended
-        for _, line in _lines(path):
+        for _, line in numbered_lines(path):
             yield line
         ended = True
 
-    reader = csv.reader(lines(), delimiter="\t" if _suffix(path) == ".tsv" else ",")
+    reader = csv.reader(lines(), delimiter="\t" if suffix_of(path) == ".tsv" else ",")
     start = 1
     try:
         header = next(reader, [])
@@ -165,7 +165,7 @@ def _csv_rows(path, column, report):
 
 def _json_rows(path, column, report):
     keys = set()
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         if not line.strip():
             continue
         try:
@@ -198,7 +198,8 @@ def _check_binary(path, data, offset):
         raise Unreadable("binary", message)
 
 
-def _suffix(path):
+def suffix_of(path):
+    """Returns the suffix that tells what a file is, in lower case, without one of compression."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in OPENERS:
         suffixes.pop()

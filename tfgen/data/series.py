@@ -84,7 +84,7 @@ def open_sequences(config):
         paths = [
             file
             for file in _files(path)
-            if readers._suffix(file) in allowed or (not allowed and _kind_of_file(file) == kind)
+            if readers.suffix_of(file) in allowed or (not allowed and _kind_of_file(file) == kind)
         ]
         chosen = set(paths)
         others = [file for file in _files(path) if file not in chosen]
@@ -433,7 +433,7 @@ def _files(folder):
 
 
 def _kind_of_file(path):
-    suffix = readers._suffix(path)
+    suffix = readers.suffix_of(path)
     if suffix == ".svg" or (suffix == ".npz" and _holds_strokes(path)):
         return "strokes"
     if suffix in audio.SUFFIXES:

@@ -315,7 +315,7 @@ def read_tables(paths, table):
         InputError: If a file cannot be read, or is no such table.
     """
     for path in paths:
-        reader = _READERS.get(readers._suffix(path))
+        reader = _READERS.get(readers.suffix_of(path))
         if reader is None:
             allowed = ", ".join(SUFFIXES)
             raise InputError(f"{path} is no table of numbers: its suffix must be one of {allowed}")
@@ -327,11 +327,11 @@ def read_tables(paths, table):
 def _read_csv(path, table):
     csv.field_size_limit(max(csv.field_size_limit(), readers.MAX_FIELD))
     ended = False
-    lines = (line for _, line in readers._lines(path))
+    lines = (line for _, line in readers.numbered_lines(path))
     first = next(lines, "")
     if not first.strip():
         raise InputError(f"{path} is empty: a table begins with the names of its columns")
-    delimiter = "\t" if readers._suffix(path) == ".tsv" else _delimiter(first)
+    delimiter = "\t" if readers.suffix_of(path) == ".tsv" else _delimiter(first)
 
     def source():
         nonlocal ended

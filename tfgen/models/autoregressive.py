@@ -501,19 +501,14 @@ class AutoregressiveGenerator(TextGenerator):
     def _serve(self, arguments):
         defaults = self._options()
         stop = tf.constant(defaults.pop("stop"), tf.string)
-        # A graph holds no other source of a new seed: this draw is the one that is not stateless.
-        # The raw operation, because `tf.random.uniform` would store a seed that was set for the
-        # exporting program, and every server would then give the same texts.
-        seed = tf.raw_ops.RandomUniformInt(
-            shape=tf.constant([], tf.int32),
-            minval=tf.constant(0, tf.int64),
-            maxval=tf.constant(tf.int64.max),
-            seed=0,
-            seed2=0,
-        )
         if self._condition_specs():
             defaults["guidance_scale"] = 1.0
-        rest = {"stop": stop, "num_samples": 1, "seed": seed, "strip_prompt": False}
+        rest = {
+            "stop": stop,
+            "num_samples": 1,
+            "seed": random.serving_seed(),
+            "strip_prompt": False,
+        }
         texts = self._generate_texts(_tensors(**defaults, **rest, **arguments))
         return {"texts": texts[:, 0]}
 

@@ -19,7 +19,6 @@ from tfgen.models.series_density import SeriesDensity
 from tfgen.models.series_graphs import BUCKET, SAMPLING, SeriesGraphs
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket
-from tfgen.sampling.rollout import Rollout
 
 POOLINGS = ("mean", "last")
 # Positions that `stream` draws at once.
@@ -235,23 +234,12 @@ class SeriesGenerator(SeriesGraphs):
         time = values.shape[1]
         given = self._series_given(1, time, lengths, times, known, condition, static, 0)
         batch = self._batch({"values": values, "lengths": lengths, **given})
-        key = random.root(self._seed(seed), random.SAMPLING)
         capacity = int(bucket(time, BUCKET))
         padded = tf.pad(batch["values"][0], [[0, capacity - time], [0, 0]], constant_values=np.nan)
-        whole, scale = self._rows_of(particles, batch)
-        rollout = Rollout(
-            state=self.reserve(self.initial_state(particles), capacity),
-            previous=tf.fill([particles, padded.shape[-1]], np.float32(np.nan)),
-            first=tf.ones([particles], tf.bool),
-            covariates=self._room(self._covariates(batch), particles, capacity),
-            whole=whole,
-            scale=scale,
-            begun=tf.constant(0),
-            count=tf.constant(time),
-            key=key,
-            temperature=tf.constant(1.0),
-            bias=tf.constant(0.0),
-        )
+        covariates = self._room(self._covariates(batch), particles, capacity)
+        sampling = self._sampling(seed, 1.0, 0.0)
+        rollout = self._begin(particles, batch, sampling, covariates, capacity)
+        rollout = rollout._replace(count=tf.constant(time))
         filled = self._fill(rollout, padded, tf.zeros([num_samples]))[:, :time].numpy()
         return np.where(np.isnan(values), filled, values)
 
@@ -496,14 +484,8 @@ class SeriesGenerator(SeriesGraphs):
         return {"known": tf.constant(np.broadcast_to(array, [count, length, len(names)]))}
 
     def _serve(self, arguments):
-        # A graph holds no other source of a new seed; see `AutoregressiveGenerator`.
-        seed = tf.raw_ops.RandomUniformInt(
-            shape=tf.constant([], tf.int32),
-            minval=tf.constant(0, tf.int64),
-            maxval=tf.constant(tf.int64.max),
-            seed=0,
-            seed2=0,
-        )
         defaults = self._sampling(0, None, None)
         length = tf.constant(self._length(None))
-        return self._generate({**defaults, **arguments, "seed": seed, "length": length})
+        return self._generate(
+            {**defaults, **arguments, "seed": random.serving_seed(), "length": length}
+        )

@@ -112,6 +112,22 @@ def new_seed():
     return secrets.randbits(63)
 
 
+def serving_seed():
+    """Returns a new seed, an int64 scalar tensor, each time that a served graph is run.
+
+    A graph holds no other source of one: this draw is the only one that is not stateless. It is the
+    raw operation, because `tf.random.uniform` would store a seed that was set for the exporting
+    program, and every server would then give the same samples.
+    """
+    return tf.raw_ops.RandomUniformInt(
+        shape=tf.constant([], tf.int32),
+        minval=tf.constant(0, tf.int64),
+        maxval=tf.constant(tf.int64.max),
+        seed=0,
+        seed2=0,
+    )
+
+
 def seed_tensor(seed):
     """Returns a seed as an int64 scalar tensor; unsigned values wrap.
 
