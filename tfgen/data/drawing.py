@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 
+from tfgen.data.inspect_sequences import autocorrelation as column_autocorrelation
 from tfgen.data.strokes import to_lines
 
 BLACK, GREY, BLUE, ORANGE = "#222222", "#8a8a8a", "#0072B2", "#D55E00"
@@ -280,19 +281,8 @@ def autocorrelation(values, max_lag):
         values: Array `(time, features)`.
         max_lag: The greatest lag.
     """
-    values = np.asarray(values, np.float64)
-    present = ~np.isnan(values)
-    count = np.maximum(present.sum(axis=0), 1)
-    centred = np.where(present, values - np.where(present, values, 0).sum(axis=0) / count, 0)
-    variance = (centred**2).sum(axis=0) / count
-    result = np.full([max_lag + 1, values.shape[1]], np.nan)
-    for lag in range(min(max_lag, len(values) - 1) + 1):
-        stop = len(values) - lag
-        pairs = (present[:stop] & present[lag:]).sum(axis=0)
-        product = (centred[:stop] * centred[lag:]).sum(axis=0)
-        good = (pairs > 0) & (variance > 0)
-        result[lag, good] = product[good] / pairs[good] / variance[good]
-    return result
+    columns = np.asarray(values, np.float64).T
+    return np.stack([column_autocorrelation([each], max_lag) for each in columns], axis=1)
 
 
 def autocorrelation_figure(samples, real, features, max_lag=48, title=None):
