@@ -444,6 +444,138 @@ def test_categories_are_drawn_with_the_numbers():
     assert with_category["log_likelihood"] != without["log_likelihood"]
 
 
+# Units of what came before, and frames of samples
+
+
+def sounds(count=4, length=21):
+    rng = np.random.default_rng(3)
+    values = [0.2 * rng.normal(size=[length - 3 * i, 1]) for i in range(count)]
+    return Sequences(
+        "made", "audio", (Feature("amplitude", low=-1.0, high=1.0),),
+        [each.astype(np.float32) for each in values], [str(i) for i in range(count)],
+        sample_rate=100, ends=True,
+    )  # fmt: skip
+
+
+def framed(make=recurrent, **options):
+    data = processor(sounds(), scaler="none")
+    options = {"head": "gaussian_mixture", "components": 2, "frame": 4, **options}
+    return make(processor=data, **options)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_position_is_told_in_units_of_the_one_before(skip):
+    model = recurrent(
+        processor=processor(scaler="standard"), head="student_t", linear_skip=skip, local_scale=0.3
+    )
+    parameters = {k: v.numpy()[0] for k, v in silence(model.number_head).items()}
+    values = sequences().values[0][:6]
+    scaled = model.processor.scale_numbers(values).numpy().astype(np.float64)
+    before = np.concatenate([np.zeros([1, 2]), scaled[:-1]])
+    unit = np.sqrt((before**2).mean(axis=1, keepdims=True) + 0.3**2)
+    unit[0] = 1  # before a beginning there is nothing
+    origin = before if skip else 0  # the skip starts as the identity
+    expected = stats.t.logpdf(
+        (scaled - origin) / unit, parameters["df"], parameters["locations"], parameters["scales"]
+    )
+    slopes = np.log(model.processor.scale_numbers(values + 1).numpy() - scaled)
+    assert model.score(values)["log_likelihood"] == pytest.approx(
+        np.sum(expected - np.log(unit) + slopes), abs=0.01
+    )
+
+
+def test_what_is_drawn_is_in_units_of_the_one_before():
+    # A head that always tells N(0, 3^2) in these units: each size is some 3 times the one before.
+    model = framed(recurrent, frame=16, local_scale=1e-3, bounding="none", components=1)
+    silence(model.number_head)
+    scale = np.log(np.expm1(3.0))  # softplus gives 3 of it
+    model.number_head.dense.bias.assign([0.0] * 17 + [scale] * 16)  # logit, means, scales
+    model.category_head.dense.bias.assign([50.0, -50.0])  # never the end
+    drawn, _, _ = model.draw(num_samples=200, length=4 * 16, seed=0)
+    sizes = np.sqrt((drawn.reshape(200, 4, 16) ** 2).mean(axis=2))
+    assert np.median(sizes[:, 0]) == pytest.approx(3, rel=0.1)
+    growth = np.log(sizes[:, 1:] / sizes[:, :-1])
+    assert np.mean(growth) == pytest.approx(np.log(3) - 1 / 32, abs=0.03)  # E log of a chi^2 / 16
+
+
+def test_the_likelihood_of_frames():
+    # 21 samples are five frames of 4 and one sample, beside which nothing is observed.
+    model = framed()
+    values = sounds().values[0]
+    parameters = {k: v.numpy()[0] for k, v in silence(model.number_head).items()}
+    ends = silence(model.category_head)["logits"].numpy()[0]
+    whole = np.full([6, 4], np.nan)
+    whole.ravel()[:21] = values[:, 0]
+    logits = parameters["logits"] - np.logaddexp.reduce(parameters["logits"])
+    each = stats.norm.logpdf(whole[:, None], parameters["means"], parameters["scales"])
+    each = np.nansum(each, axis=-1) + logits  # (frames, components)
+    last = ends - np.logaddexp.reduce(ends)
+    expected = np.logaddexp.reduce(each, axis=-1).sum() + 5 * last[0] + last[1]
+    score = model.score(values)
+    assert score["log_likelihood"] == pytest.approx(expected, abs=1e-3)
+    assert score["values"] == 21
+    assert score["nats_per_position"] == pytest.approx(-expected / 21, abs=1e-3)
+
+
+@MAKERS
+def test_frames_go_in_and_come_out_as_samples(make):
+    model = framed(make)
+    model.category_head.dense.bias.assign([5.0, -5.0])
+    drawn, lengths, _ = model.draw(num_samples=3, length=22, seed=0)
+    assert drawn.shape == (3, 22, 1)
+    assert all(size == 22 or size % 4 == 0 for size in lengths)
+    alone = model.generate(num_samples=1, length=22, seed=0)[0]
+    np.testing.assert_allclose(alone, drawn[0, : lengths[0]], atol=1e-5)
+    pieces = np.concatenate(list(model.stream(length=22, seed=0)))
+    np.testing.assert_allclose(pieces, alone, atol=1e-5)
+
+
+@MAKERS
+def test_a_forecast_goes_on_right_after_its_context(make):
+    # At temperature 0 a draw is a function of the context: the last whole frames of it.
+    model = framed(make)
+    model.category_head.dense.bias.assign([50.0, -50.0])  # never the end
+    values = sounds().values[0]
+    far = model.forecast(values, 6, 1, seed=0, temperature=0.0).samples
+    near = model.forecast(values[1:], 6, 1, seed=0, temperature=0.0).samples
+    assert far.shape == (1, 6, 1)
+    np.testing.assert_allclose(far, near, atol=1e-5)
+    first = model.forecast(values[:20], 6, 1, seed=0, temperature=0.0).samples
+    assert np.abs(first - far).max() > 1e-5
+    both = model.forecast([values, values[:20]], 6, 1, seed=0, temperature=0.0).samples
+    np.testing.assert_allclose(both[:, 0], [far[0], first[0]], atol=1e-5)
+
+
+def test_gaps_in_frames_are_filled():
+    model = framed()
+    series = sounds().values[0].copy()
+    series[[2, 9, 20]] = np.nan
+    filled = model.impute(series, num_samples=3, seed=0, particles=16)
+    assert filled.shape == (3, 21, 1) and np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[:, :2], np.stack([series[:2]] * 3))
+    assert len(np.unique(filled[:, 2])) > 1
+
+
+def test_training_on_frames_takes_what_is_left_of_the_last_for_silence():
+    model = framed()
+    values = sounds().values[0]
+    quiet = np.concatenate([values, np.zeros([3, 1], np.float32)])
+    loss = float(model.batch_loss(model.unpack(values[None]))[0])
+    assert loss == pytest.approx(-model.score(quiet)["log_likelihood"] / 6, abs=1e-4)
+
+
+def test_learned_positions_are_counted_in_frames():
+    model = framed(transformer, positions="learned", max_length=5)
+    assert model.max_positions == 20
+    assert len(model.generate(1, length=20, seed=0)[0]) <= 20
+    assert "20 positions" in message(model.generate, 1, length=21)
+
+
+def test_frames_are_for_one_number_over_time():
+    with pytest.raises(ValueError, match="frame must be 1, except.*Received: frame=4"):
+        recurrent(processor=processor(), frame=4)
+
+
 # Mistakes, arguments and configuration
 
 
@@ -485,7 +617,8 @@ CHANGES = {
     "head": {"head": "student_t"}, "components": {"components": 3},
     "covariance": {"covariance": "full"}, "min_scale": {"min_scale": 2.0},
     "units": {"units": 9}, "layers": {"layers": 2}, "cell": {"cell": "lstm"},
-    "layer_norm": {"layer_norm": True}, "attention": {"attention": 3}, "seed": {"seed": 2}, "linear_skip": {"linear_skip": True},
+    "layer_norm": {"layer_norm": True}, "attention": {"attention": 3}, "seed": {"seed": 2},
+    "linear_skip": {"linear_skip": True}, "local_scale": {"local_scale": 0.01},
 }  # fmt: skip
 
 
@@ -514,6 +647,7 @@ def test_bins_change_a_quantised_head_and_it_needs_bounded_numbers():
     [
         {"head": "softmax"}, {"components": 0}, {"bins": 1}, {"covariance": "round"},
         {"bounding": "soft"}, {"condition_dropout": 1.0}, {"processor": 3}, {"min_scale": 0.0},
+        {"local_scale": 1.0}, {"frame": 0},
     ],
     ids=str,
 )  # fmt: skip

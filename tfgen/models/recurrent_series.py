@@ -36,6 +36,8 @@ class RecurrentSeriesGenerator(RecurrentNetwork, SeriesGenerator):
             `"straight_through"`, `"inward"`, `"squash"` or `"none"`.
         linear_skip: Let a linear map of the position before run beside the network, for series
             that drift.
+        local_scale: Above 0, a position is read and told in units of the size of the one before.
+        frame: Samples of one number over time that make one position, as for sound.
         condition_dropout: Share of the sequences whose class is hidden in training.
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
         generation: `GenerationConfig` or a dict of its fields.
@@ -69,6 +71,8 @@ class RecurrentSeriesGenerator(RecurrentNetwork, SeriesGenerator):
         min_scale=1e-3,
         bounding="inward",
         linear_skip=False,
+        local_scale=0.0,
+        frame=1,
         condition_dropout=0.1,
         processor=None,
         generation=None,
@@ -86,6 +90,8 @@ class RecurrentSeriesGenerator(RecurrentNetwork, SeriesGenerator):
             min_scale=min_scale,
             bounding=bounding,
             linear_skip=linear_skip,
+            local_scale=local_scale,
+            frame=frame,
             condition_dropout=condition_dropout,
             processor=processor,
             generation=generation,

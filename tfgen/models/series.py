@@ -234,13 +234,16 @@ class SeriesGenerator(SeriesGraphs):
         time = values.shape[1]
         given = self._series_given(1, time, lengths, times, known, condition, static, 0)
         batch = self._batch({"values": values, "lengths": lengths, **given})
-        capacity = int(bucket(time, BUCKET))
-        padded = tf.pad(batch["values"][0], [[0, capacity - time], [0, 0]], constant_values=np.nan)
+        frames = self._frames(time)
+        capacity = int(bucket(frames, BUCKET))
+        room = [[0, capacity - frames], [0, 0]]
+        padded = tf.pad(batch["values"][0], room, constant_values=np.nan)
         covariates = self._room(self._covariates(batch), particles, capacity)
         sampling = self._sampling(seed, 1.0, 0.0)
         rollout = self._begin(particles, batch, sampling, covariates, capacity)
-        rollout = rollout._replace(count=tf.constant(time))
-        filled = self._fill(rollout, padded, tf.zeros([num_samples]))[:, :time].numpy()
+        rollout = rollout._replace(count=tf.constant(frames))
+        filled = self._samples(self._fill(rollout, padded, tf.zeros([num_samples])))
+        filled = filled[:, :time].numpy()
         return np.where(np.isnan(values), filled, values)
 
     def score(self, series, times=None, known=None, condition=None, static=None):
@@ -316,19 +319,20 @@ class SeriesGenerator(SeriesGraphs):
         return self._pieces(length, sampling, given)
 
     def _pieces(self, length, sampling, given):
-        rollout, done = None, 0
-        while done < length:
-            count = min(STREAM_CHUNK, length - done)
+        rollout, done, most = None, 0, self._frames(length)
+        while done < most:
+            count = min(STREAM_CHUNK, most - done)
             covariates = self._future(given, tf.constant(done), STREAM_CHUNK, 1)
             if rollout is None:
                 # Room for the whole at once, because each size of a state is compiled for.
-                room = 0 if self.state_is_constant else int(bucket(length, BUCKET))
+                room = 0 if self.state_is_constant else int(bucket(most, BUCKET))
                 rollout = self._begin(1, given, sampling, covariates, room)
             rollout = rollout._replace(covariates=covariates, count=tf.constant(count))
             drawn = self._roll_single(rollout)
             rollout = drawn.rollout
             drawn_now = int(drawn.lengths[0])
-            yield drawn.values.numpy()[0, :drawn_now]
+            samples = self._samples(drawn.values)[0, : drawn_now * self.frame]
+            yield samples[: length - done * self.frame].numpy()
             done += drawn_now
             if drawn_now < count or (self.processor.ends and bool(drawn.ended[0])):
                 return

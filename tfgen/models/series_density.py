@@ -73,6 +73,13 @@ class SeriesDensity(SequenceGenerator):
             network: the head then tells how the next position departs from it (the autoregressive
             part of LSTNet, arXiv:1703.07015, section 3.6). For series that drift, such as prices.
             Locations are not bounded then, only what is drawn.
+        local_scale: Above 0, the numbers of a position are read and told in units of the root mean
+            square of the position before, which is never less than this. For sound and other
+            series whose size changes by orders of magnitude. Locations are not bounded then
+            either.
+        frame: Samples that make one position, of data that are one number over time: the network
+            then runs once for all of them, and the head tells them together. What goes in and comes
+            out stays samples.
         condition_dropout: Share of the sequences whose class is hidden in training, so that the
             model can also draw without one.
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
@@ -94,6 +101,8 @@ class SeriesDensity(SequenceGenerator):
         min_scale=1e-3,
         bounding="inward",
         linear_skip=False,
+        local_scale=0.0,
+        frame=1,
         condition_dropout=0.1,
         processor=None,
         **kwargs,
@@ -108,6 +117,8 @@ class SeriesDensity(SequenceGenerator):
         check_choice(COVARIANCES, covariance=covariance)
         check_choice(BOUNDINGS, bounding=bounding)
         check_flag(linear_skip=linear_skip)
+        check_rate(local_scale=local_scale)
+        check_whole(1, frame=frame)
         check_rate(condition_dropout=condition_dropout)
         self.processor = processor
         kind = head or DEFAULT_HEADS[processor.kind]
@@ -117,10 +128,14 @@ class SeriesDensity(SequenceGenerator):
         limited = kind != "quantized" or processor.scaler.limited or not processor.num_numbers
         check(limited, "head must have preprocessing.scaler=min_max or mu_law", head=kind)
 
+        for name, value in {"linear_skip": linear_skip, "local_scale": local_scale}.items():
+            fits = not value or kind != "quantized"
+            check(fits, f"{name} must be {type(value)()} for the head {kind}", **{name: value})
+
+        alone = processor.num_features == processor.num_numbers == 1
+        fits = frame == 1 or (alone and not processor.covariate_width)
         check(
-            not linear_skip or kind != "quantized",
-            f"linear_skip must be False for the head {kind}",
-            linear_skip=linear_skip,
+            fits, "frame must be 1, except for one number over time without a calendar", frame=frame
         )
 
         # Layers
@@ -134,10 +149,12 @@ class SeriesDensity(SequenceGenerator):
             low, high = processor.scaled_bounds() or (None, None)
             if kind != "quantized":
                 own |= {"min_scale": min_scale}
-                if not linear_skip and low is not None and np.isfinite([*low, *high]).any():
+                apart = linear_skip or local_scale
+                if not apart and low is not None and np.isfinite([*low, *high]).any():
+                    low, high = np.tile(low, frame), np.tile(high, frame)
                     own |= {"low": low, "high": high, "bounding": bounding}
             self.number_head = HEADS[kind](
-                processor.num_numbers,
+                processor.num_numbers * frame,
                 **own,
                 kernel_initializer=keras.initializers.VarianceScaling(
                     0.1, mode="fan_in", seed=self.layer_seed(40)
@@ -147,7 +164,7 @@ class SeriesDensity(SequenceGenerator):
         self.skip = None
         if linear_skip and processor.num_numbers:
             self.skip = keras.layers.Dense(
-                processor.num_numbers,
+                processor.num_numbers * frame,
                 use_bias=False,
                 kernel_initializer="identity",
                 dtype="float32",
@@ -176,7 +193,8 @@ class SeriesDensity(SequenceGenerator):
             )
         self.bounds = None
         if bounding != "none" and np.isfinite(np.stack(processor.bounds)).any():
-            self.bounds = ClipByValue(*processor.bounds, dtype="float32", name="bounds")
+            low, high = (np.tile(side, frame) for side in processor.bounds)
+            self.bounds = ClipByValue(low, high, dtype="float32", name="bounds")
 
         # Model
         self.head = head
@@ -186,6 +204,9 @@ class SeriesDensity(SequenceGenerator):
         self.min_scale = min_scale
         self.bounding = bounding
         self.linear_skip = linear_skip
+        self.local_scale = local_scale
+        self.frame = frame
+        self.position_width = processor.num_features * frame  # values at a position of the network
         self.condition_dropout = condition_dropout
 
     def _build_heads(self, hidden_width):
@@ -194,11 +215,11 @@ class SeriesDensity(SequenceGenerator):
             if layer is not None:
                 layer.build((None, None, hidden_width))
         if self.skip is not None:
-            self.skip.build((None, None, self.processor.num_numbers))
+            self.skip.build((None, None, self.processor.num_numbers * self.frame))
         if self.class_embedding is not None:
             self.class_embedding.build((None,))
         if self.bounds is not None:
-            self.bounds.build((None, None, self.processor.num_numbers))
+            self.bounds.build((None, None, self.processor.num_numbers * self.frame))
         self.built = True
 
     def build(self, input_shape=None):
@@ -226,7 +247,8 @@ class SeriesDensity(SequenceGenerator):
     @property
     def input_width(self):
         processor = self.processor
-        width = processor.num_numbers * (2 if processor.has_missing else 1)
+        width = processor.num_numbers * self.frame * (2 if processor.has_missing else 1)
+        width += bool(self.local_scale and processor.num_numbers)
         width += sum(processor.levels) + 1 + processor.covariate_width + processor.static_width
         if self.class_embedding is not None:
             width += self.class_embedding.output_dim
@@ -236,7 +258,7 @@ class SeriesDensity(SequenceGenerator):
         """The network's inputs.
 
         Args:
-            previous: float32 `(..., features)`, the values of the position before, in the data's
+            previous: float32 `(..., position_width)`, the values of the position before, in the data's
                 units; NaN is missing.
             first: bool `(...)`: whether there is no position before.
             covariates: float32 `(..., covariates)` of the position itself.
@@ -251,7 +273,10 @@ class SeriesDensity(SequenceGenerator):
         if processor.num_numbers:
             scaled = processor.scale_numbers(processor.numbers(previous), scale)
             observed = ~tf.math.is_nan(scaled)
-            parts.append(tf.where(observed, scaled, 0.0))
+            unit = self._unit(scaled)
+            parts.append(tf.where(observed, scaled, 0.0) / unit)
+            if self.local_scale:
+                parts.append(tf.math.log(unit) / np.log(self.local_scale))  # about 0 to 1
             if processor.has_missing:
                 parts.append(tf.cast(observed, tf.float32))
         categories = processor.categories(previous)
@@ -261,12 +286,34 @@ class SeriesDensity(SequenceGenerator):
         parts += [covariates, whole]
         return tf.cast(tf.concat(parts, axis=-1), self.compute_dtype)
 
-    def _shift(self, previous, scale):
-        """Where the linear skip expects the scaled numbers `(..., numbers)`; 0 without one."""
-        if self.skip is None:
-            return 0.0
+    def _unit(self, scaled):
+        """What the head tells the next position in, `(..., 1)`; 1 without `local_scale`."""
+        if not self.local_scale:
+            return tf.ones([])
+        observed = ~tf.math.is_nan(scaled)
+        count = tf.reduce_sum(tf.cast(observed, tf.float32), axis=-1, keepdims=True)
+        squares = tf.reduce_sum(tf.where(observed, tf.square(scaled), 0.0), axis=-1, keepdims=True)
+        unit = tf.sqrt(tf.math.divide_no_nan(squares, count) + self.local_scale**2)
+        return tf.where(count > 0, unit, 1.0)
+
+    def _frame_of_reference(self, previous, scale):
+        """Origin `(..., numbers)` and unit `(..., 1)` in which the head tells scaled numbers."""
         scaled = self.processor.scale_numbers(self.processor.numbers(previous), scale)
-        return self.skip(tf.where(tf.math.is_nan(scaled), 0.0, scaled))
+        origin = 0.0
+        if self.skip is not None:
+            origin = self.skip(tf.where(tf.math.is_nan(scaled), 0.0, scaled))
+        return origin, self._unit(scaled)
+
+    def _head_log_prob(self, parameters, scaled, observed, reference):
+        """Log density of scaled numbers; of those `observed` alone, unless that is None."""
+        origin, unit = reference
+        total = self.number_head.log_prob(parameters, (scaled - origin) / unit, observed)
+        if self.local_scale:
+            if observed is None:
+                observed = tf.ones_like(scaled, tf.bool)
+            count = tf.reduce_sum(tf.cast(observed, tf.float32), axis=-1)
+            total -= count * tf.math.log(unit[..., 0])
+        return total
 
     def _whole(self, batch, given, key=None):
         """What belongs to whole sequences: `(features (batch, width), scale or None)`.
@@ -308,8 +355,7 @@ class SeriesDensity(SequenceGenerator):
             `(hidden, state, scale)`: hidden `(batch, time, width)` from which each position is
             predicted, given those before it, and the scale of each series `(batch, 1, numbers)`.
         """
-        values, valid = batch["values"], batch["valid"]
-        rows, time = tf.unstack(tf.shape(values)[:2])
+        rows, time = tf.unstack(tf.shape(batch["values"])[:2])
         previous, first = self._before(batch)
         covariates = self.processor.covariates(batch.get("times"), batch.get("known"))
         if not self.processor.covariate_width:
@@ -318,7 +364,7 @@ class SeriesDensity(SequenceGenerator):
         whole = tf.broadcast_to(whole[:, None], [rows, time, whole.shape[-1]])
         scale = None if scale is None else scale[:, None]
         x = self._inputs(previous, first, covariates, (whole, scale))
-        mask = valid if masked else None
+        mask = batch["valid"] if masked else None
         hidden, state = self._network(x, state, mask, training, key, outputs)
         return tf.cast(hidden, tf.float32), state, scale
 
@@ -326,7 +372,7 @@ class SeriesDensity(SequenceGenerator):
         """The values before each position, NaN where there are none, and where there are none."""
         values = batch["values"]
         rows, time = tf.unstack(tf.shape(values)[:2])
-        before = tf.fill([rows, self.processor.num_features], np.float32(np.nan))
+        before = tf.fill([rows, self.position_width], np.float32(np.nan))
         begins = tf.ones([rows], tf.bool)
         if "first" in batch:  # windows of whole things may begin in their middle
             before, begins = batch["previous"], batch["first"]
@@ -344,9 +390,11 @@ class SeriesDensity(SequenceGenerator):
             observed = ~tf.math.is_nan(scaled)
             parameters = self.number_head(hidden, training=training)
             # Without missing values the likelihood is had with less work.
-            partly = observed & batch["valid"][..., None] if processor.has_missing else None
-            filled = tf.where(observed, scaled, 0.0) - self._shift(previous, scale)
-            total += self.number_head.log_prob(parameters, filled, partly)
+            whole = not processor.has_missing and not batch.get("partly", False)
+            partly = None if whole else observed & batch["valid"][..., None]
+            filled = tf.where(observed, scaled, 0.0)
+            reference = self._frame_of_reference(previous, scale)
+            total += self._head_log_prob(parameters, filled, partly, reference)
             slopes = processor.log_slope(tf.where(observed, numbers, 0.0), scale)
             total += tf.reduce_sum(tf.where(observed, slopes, 0.0), axis=-1)
         if self.category_head is not None:
@@ -384,7 +432,36 @@ class SeriesDensity(SequenceGenerator):
                 if given is None
                 else self.processor.numbers(given)
             )
-        return batch
+        # What is left of a last frame is silence, as it is to a model that draws whole frames.
+        return self._framed(batch, 0.0)
+
+    def _framed(self, batch, rest):
+        """A batch by samples as one by positions of the network.
+
+        Args:
+            batch: Dict, see `unpack`.
+            rest: What stands for the samples of a last frame after the end of its sequence.
+        """
+        if self.frame == 1:
+            return batch
+        _, time, _ = sizes(batch["values"])
+        missing = -time % self.frame
+
+        def frames(samples):
+            samples = tf.pad(samples, [[0, 0], [0, missing]])
+            return tf.reshape(samples, [-1, (time + missing) // self.frame, self.frame])
+
+        valid = frames(batch["valid"])
+        values = tf.where(valid, frames(batch["values"][..., 0]), rest)
+        framed = {**batch, "values": values, "valid": tf.reduce_any(valid, axis=-1)}
+        framed["partly"] = np.isnan(rest)
+        if "last" in batch:
+            framed["last"] = tf.reduce_any(frames(batch["last"]), axis=-1)
+        if "previous" in batch:
+            # Of the frame before a window in the middle only the last sample is there.
+            before = [[0, 0], [self.frame - 1, 0]]
+            framed["previous"] = tf.pad(batch["previous"], before, constant_values=np.nan)
+        return framed
 
     def batch_loss(self, batch, key=None, state=None, training=False):
         hidden, state, scale = self._read(
@@ -462,12 +539,13 @@ class SeriesDensity(SequenceGenerator):
             parameters = head(hidden)
             numbers = processor.numbers(values)
             scale = self._own_scale(rollout)
-            scaled = processor.scale_numbers(numbers, scale) - self._shift(previous, scale)
-            of_rest = tf.broadcast_to(
-                tf.gather(missing, processor.number_columns, axis=1), tf.shape(numbers)
-            )
-            weight += head.log_prob(parameters, scaled)
-            weight -= head.log_prob(parameters, scaled, of_rest)
+            scaled = processor.scale_numbers(numbers, scale)
+            reference = self._frame_of_reference(previous, scale)
+            if processor.num_categories:
+                missing = tf.gather(missing, processor.number_columns, axis=1)
+            of_rest = tf.broadcast_to(missing, tf.shape(numbers))
+            weight += self._head_log_prob(parameters, scaled, None, reference)
+            weight -= self._head_log_prob(parameters, scaled, of_rest, reference)
         if processor.levels:
             given = tf.where(missing, np.float32(np.nan), values)
             categories = processor.categories(given)
@@ -498,7 +576,8 @@ class SeriesDensity(SequenceGenerator):
                 rollout.bias,
             )
             scale = self._own_scale(rollout)
-            scaled += self._shift(previous, scale)
+            origin, unit = self._frame_of_reference(previous, scale)
+            scaled = scaled * unit + origin
             numbers = processor.unscale_numbers(scaled, scale)
             if self.bounds is not None:
                 held = self.bounds(numbers)
@@ -516,13 +595,17 @@ class SeriesDensity(SequenceGenerator):
             if processor.ends:
                 last = categories[:, -1] == _LAST
                 categories = categories[:, :-1]
-        return processor.join(numbers, categories), last, clipped
+        values = numbers if self.frame > 1 else processor.join(numbers, categories)
+        return values, last, clipped
 
     def get_config(self):
-        names = "head components covariance bins min_scale bounding linear_skip condition_dropout"
+        names = (
+            "head", "components", "covariance", "bins", "min_scale", "bounding", "linear_skip",
+            "local_scale", "frame", "condition_dropout",
+        )  # fmt: skip
         return {
             **super().get_config(),
-            **{name: getattr(self, name) for name in names.split()},
+            **{name: getattr(self, name) for name in names},
             "processor": keras.saving.serialize_keras_object(self.processor),
         }
 

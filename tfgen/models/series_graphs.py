@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfgen.models.series_density import SeriesDensity
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket
+from tfgen.sampling.decode import sizes
 from tfgen.sampling.particles import Observed, fill
 from tfgen.sampling.rollout import Rollout, roll
 
@@ -109,16 +110,17 @@ class SeriesGraphs(SeriesDensity):
 
     def _generate(self, arguments):
         rows, length = arguments["num_samples"], arguments["length"]
-        capacity = bucket(length, BUCKET)
+        count = self._frames(length)
+        capacity = bucket(count, BUCKET)
         given = dict(arguments)
         if "known" in given:
             given["known"] = tf.pad(given["known"], [[0, 0], [0, capacity - length], [0, 0]])
         covariates = self._future(given, tf.constant(0), capacity, rows)
         rollout = self._begin(rows, given, arguments, covariates, capacity)
-        drawn = self._run(rollout._replace(count=length))
+        drawn = self._run(rollout._replace(count=count))
         return {
-            "values": drawn.values[:, :length],
-            "lengths": drawn.lengths,
+            "values": self._samples(drawn.values)[:, :length],
+            "lengths": tf.minimum(drawn.lengths * self.frame, length),
             "clip_fraction": drawn.clipped,
         }
 
@@ -128,7 +130,7 @@ class SeriesGraphs(SeriesDensity):
         state = self.initial_state(rows)
         return Rollout(
             state=self.reserve(state, room),
-            previous=tf.fill([rows, self.processor.num_features], np.float32(np.nan)),
+            previous=tf.fill([rows, self.position_width], np.float32(np.nan)),
             first=tf.ones([rows], tf.bool),
             covariates=covariates,
             whole=whole,
@@ -139,6 +141,17 @@ class SeriesGraphs(SeriesDensity):
             temperature=sampling["temperature"],
             bias=sampling["bias"],
         )
+
+    def _frames(self, length):
+        """Positions of the network in which so many samples have room."""
+        return -(-length // self.frame)
+
+    def _samples(self, values):
+        """Values `(rows, frames, position_width)` as samples `(rows, time, features)`."""
+        if self.frame == 1:
+            return values
+        rows, time, _ = sizes(values)
+        return tf.reshape(values, [rows, time * self.frame, 1])
 
     def _rows_of(self, rows, given):
         """What belongs to whole sequences, for so many rows: `(features, scale)`."""
@@ -200,15 +213,18 @@ class SeriesGraphs(SeriesDensity):
             batch["scale"] = self.processor.series_scale(self.processor.numbers(batch["values"]))
         if "known" in batch:
             batch["known"] = batch["known"][:, :time]
-        return batch
+        return self._framed(batch, np.nan)
 
     def _forecast(self, arguments):
         horizon, num_samples = arguments["horizon"], arguments["num_samples"]
-        batch, lengths = self._batch(arguments), arguments["lengths"]
+        if self.frame > 1:
+            arguments = {**arguments, **self._last_frames(arguments)}
+        batch, lengths = self._batch(arguments), self._frames(arguments["lengths"])
         count = tf.shape(lengths)[0]
         state = self.initial_state(count)
         _, state, _ = self._read(batch, state=state, masked=True)
-        capacity = bucket(horizon, BUCKET)
+        frames = self._frames(horizon)
+        capacity = bucket(frames, BUCKET)
         steps = 1 + tf.range(capacity)
         future = {}
         if "times" in batch:
@@ -222,17 +238,26 @@ class SeriesGraphs(SeriesDensity):
         last = tf.gather(batch["values"], tf.maximum(lengths - 1, 0), batch_dims=1)
         begun = self._begin(count, batch, arguments, covariates, 0)
         begun = begun._replace(
-            state=self.reserve(state, capacity), previous=last, first=lengths == 0, count=horizon
+            state=self.reserve(state, capacity), previous=last, first=lengths == 0, count=frames
         )
         drawn = self._run(begun.rows(lambda x: tf.repeat(x, num_samples, axis=0)))
         features = self.processor.num_features
-        samples = drawn.values[:, :horizon]
+        samples = self._samples(drawn.values)[:, :horizon]
         samples = tf.reshape(samples, [count, num_samples, horizon, features])
         return {
             "mean": tf.reduce_mean(samples, axis=1),
             "quantiles": _quantiles(samples, arguments["quantiles"]),
             "samples": samples,
         }
+
+    def _last_frames(self, arguments):
+        """The series without so many first samples that the rest fills whole frames."""
+        lengths = arguments["lengths"]
+        spare = lengths % self.frame
+        index = spare[:, None] + tf.range(tf.shape(arguments["values"])[1])[None]
+        index = tf.minimum(index, tf.maximum(lengths - 1, 0)[:, None])
+        values = tf.gather(arguments["values"], index, batch_dims=1)
+        return {"values": values, "lengths": lengths - spare}
 
     def _score(self, arguments):
         batch = self._batch(arguments)
@@ -249,7 +274,7 @@ class SeriesGraphs(SeriesDensity):
         }
 
     def _encode(self, arguments):
-        batch, lengths = self._batch(arguments), arguments["lengths"]
+        batch, lengths = self._batch(arguments), self._frames(arguments["lengths"])
         # What is said of a position has not read it; so each hidden state is that of the position
         # after, and there is one more, for which the last calendar stands still.
         index = tf.range(tf.shape(batch["values"])[1] + 1)[None]

@@ -45,6 +45,8 @@ class TransformerSeriesDecoder(TransformerNetwork, SeriesGenerator):
             `"straight_through"`, `"inward"`, `"squash"` or `"none"`.
         linear_skip: Let a linear map of the position before run beside the network, for series
             that drift.
+        local_scale: Above 0, a position is read and told in units of the size of the one before.
+        frame: Samples of one number over time that make one position, as for sound.
         condition_dropout: Share of the sequences whose class is hidden in training.
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
         generation: `GenerationConfig` or a dict of its fields.
@@ -89,6 +91,8 @@ class TransformerSeriesDecoder(TransformerNetwork, SeriesGenerator):
         min_scale=1e-3,
         bounding="inward",
         linear_skip=False,
+        local_scale=0.0,
+        frame=1,
         condition_dropout=0.1,
         processor=None,
         generation=None,
@@ -120,6 +124,8 @@ class TransformerSeriesDecoder(TransformerNetwork, SeriesGenerator):
             min_scale=min_scale,
             bounding=bounding,
             linear_skip=linear_skip,
+            local_scale=local_scale,
+            frame=frame,
             condition_dropout=condition_dropout,
             processor=processor,
             generation=generation,
@@ -158,6 +164,11 @@ class TransformerSeriesDecoder(TransformerNetwork, SeriesGenerator):
         self.input_projection.build((None, None, self.input_width))
         self._build_network()
         self._build_heads(width)
+
+    @property
+    def max_positions(self):
+        frames = super().max_positions
+        return None if frames is None else frames * self.frame
 
     def _network(self, x, state=None, mask=None, training=False, key=None, outputs=None):
         return self.hidden_states(x, state, mask, training, key, outputs)
