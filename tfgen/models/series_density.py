@@ -9,6 +9,7 @@ from tfgen.layers.categorical_head import CategoricalHead
 from tfgen.layers.checks import check, check_choice, check_flag, check_rate, check_whole
 from tfgen.layers.clip_by_value import GRADIENTS, ClipByValue
 from tfgen.layers.gaussian_mixture_head import GaussianMixtureHead
+from tfgen.layers.products import dense
 from tfgen.layers.quantized_head import QuantizedHead
 from tfgen.layers.regression_head import RegressionHead
 from tfgen.layers.student_t_head import StudentTHead
@@ -77,9 +78,11 @@ class SeriesDensity(SequenceGenerator):
             square of the position before, which is never less than this. For sound and other
             series whose size changes by orders of magnitude. Locations are not bounded then
             either.
-        frame: Samples that make one position, of data that are one number over time: the network
-            then runs once for all of them, and the head tells them together. What goes in and comes
-            out stays samples.
+        frame: Samples that make one position, of data that are one number over time, such as sound.
+            The network then runs once for all of them, and reads and tells them as their discrete
+            cosine transform, whose coefficients depend on each other less than samples do. What
+            goes in and comes out stays samples; what is left of a last frame counts as silence, and
+            a frame with a missing sample as missing.
         condition_dropout: Share of the sequences whose class is hidden in training, so that the
             model can also draw without one.
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
@@ -149,9 +152,8 @@ class SeriesDensity(SequenceGenerator):
             low, high = processor.scaled_bounds() or (None, None)
             if kind != "quantized":
                 own |= {"min_scale": min_scale}
-                apart = linear_skip or local_scale
+                apart = linear_skip or local_scale or frame > 1
                 if not apart and low is not None and np.isfinite([*low, *high]).any():
-                    low, high = np.tile(low, frame), np.tile(high, frame)
                     own |= {"low": low, "high": high, "bounding": bounding}
             self.number_head = HEADS[kind](
                 processor.num_numbers * frame,
@@ -207,6 +209,7 @@ class SeriesDensity(SequenceGenerator):
         self.local_scale = local_scale
         self.frame = frame
         self.position_width = processor.num_features * frame  # values at a position of the network
+        self._cosines = _cosines(frame)
         self.condition_dropout = condition_dropout
 
     def _build_heads(self, hidden_width):
@@ -248,7 +251,8 @@ class SeriesDensity(SequenceGenerator):
     def input_width(self):
         processor = self.processor
         width = processor.num_numbers * self.frame * (2 if processor.has_missing else 1)
-        width += bool(self.local_scale and processor.num_numbers)
+        if self.local_scale and processor.num_numbers:
+            width += processor.num_numbers * self.frame + 1
         width += sum(processor.levels) + 1 + processor.covariate_width + processor.static_width
         if self.class_embedding is not None:
             width += self.class_embedding.output_dim
@@ -271,12 +275,16 @@ class SeriesDensity(SequenceGenerator):
         whole, scale = whole
         parts = []
         if processor.num_numbers:
-            scaled = processor.scale_numbers(processor.numbers(previous), scale)
+            scaled = self._scaled(processor.numbers(previous), scale)
             observed = ~tf.math.is_nan(scaled)
             unit = self._unit(scaled)
-            parts.append(tf.where(observed, scaled, 0.0) / unit)
+            scaled = tf.where(observed, scaled, 0.0)
+            parts.append(scaled / unit)
             if self.local_scale:
-                parts.append(tf.math.log(unit) / np.log(self.local_scale))  # about 0 to 1
+                # The same by orders of magnitude, 1 for a number of size 1 and for a unit of 1.
+                range_of_sizes = np.arcsinh(1 / self.local_scale)
+                parts.append(tf.asinh(scaled / self.local_scale) / range_of_sizes)
+                parts.append(tf.asinh(unit / self.local_scale) / range_of_sizes)
             if processor.has_missing:
                 parts.append(tf.cast(observed, tf.float32))
         categories = processor.categories(previous)
@@ -285,6 +293,11 @@ class SeriesDensity(SequenceGenerator):
         parts.append(tf.cast(first, tf.float32)[..., None])
         parts += [covariates, whole]
         return tf.cast(tf.concat(parts, axis=-1), self.compute_dtype)
+
+    def _scaled(self, numbers, scale):
+        """Scaled numbers `(..., numbers)` as the network and the head know them."""
+        scaled = self.processor.scale_numbers(numbers, scale)
+        return scaled if self.frame == 1 else dense(scaled, self._cosines)
 
     def _unit(self, scaled):
         """What the head tells the next position in, `(..., 1)`; 1 without `local_scale`."""
@@ -298,7 +311,7 @@ class SeriesDensity(SequenceGenerator):
 
     def _frame_of_reference(self, previous, scale):
         """Origin `(..., numbers)` and unit `(..., 1)` in which the head tells scaled numbers."""
-        scaled = self.processor.scale_numbers(self.processor.numbers(previous), scale)
+        scaled = self._scaled(self.processor.numbers(previous), scale)
         origin = 0.0
         if self.skip is not None:
             origin = self.skip(tf.where(tf.math.is_nan(scaled), 0.0, scaled))
@@ -386,12 +399,11 @@ class SeriesDensity(SequenceGenerator):
         total = tf.zeros(tf.shape(values)[:2])
         if self.number_head is not None:
             numbers = processor.numbers(values)
-            scaled = processor.scale_numbers(numbers, scale)
+            scaled = self._scaled(numbers, scale)
             observed = ~tf.math.is_nan(scaled)
             parameters = self.number_head(hidden, training=training)
             # Without missing values the likelihood is had with less work.
-            whole = not processor.has_missing and not batch.get("partly", False)
-            partly = None if whole else observed & batch["valid"][..., None]
+            partly = observed & batch["valid"][..., None] if processor.has_missing else None
             filled = tf.where(observed, scaled, 0.0)
             reference = self._frame_of_reference(previous, scale)
             total += self._head_log_prob(parameters, filled, partly, reference)
@@ -432,16 +444,10 @@ class SeriesDensity(SequenceGenerator):
                 if given is None
                 else self.processor.numbers(given)
             )
-        # What is left of a last frame is silence, as it is to a model that draws whole frames.
-        return self._framed(batch, 0.0)
+        return self._framed(batch)
 
-    def _framed(self, batch, rest):
-        """A batch by samples as one by positions of the network.
-
-        Args:
-            batch: Dict, see `unpack`.
-            rest: What stands for the samples of a last frame after the end of its sequence.
-        """
+    def _framed(self, batch):
+        """A batch by samples, see `unpack`, as one by positions of the network."""
         if self.frame == 1:
             return batch
         _, time, _ = sizes(batch["values"])
@@ -452,15 +458,13 @@ class SeriesDensity(SequenceGenerator):
             return tf.reshape(samples, [-1, (time + missing) // self.frame, self.frame])
 
         valid = frames(batch["valid"])
-        values = tf.where(valid, frames(batch["values"][..., 0]), rest)
+        values = tf.where(valid, frames(batch["values"][..., 0]), 0.0)
         framed = {**batch, "values": values, "valid": tf.reduce_any(valid, axis=-1)}
-        framed["partly"] = np.isnan(rest)
         if "last" in batch:
             framed["last"] = tf.reduce_any(frames(batch["last"]), axis=-1)
         if "previous" in batch:
-            # Of the frame before a window in the middle only the last sample is there.
-            before = [[0, 0], [self.frame - 1, 0]]
-            framed["previous"] = tf.pad(batch["previous"], before, constant_values=np.nan)
+            # Of the frame before a window in the middle there is but one sample.
+            framed["previous"] = tf.fill([tf.shape(values)[0], self.frame], np.float32(np.nan))
         return framed
 
     def batch_loss(self, batch, key=None, state=None, training=False):
@@ -524,6 +528,8 @@ class SeriesDensity(SequenceGenerator):
     def _gaps(self, values):
         """bool `(features,)`: what is to be drawn of a position."""
         missing = tf.math.is_nan(values)
+        if self.frame > 1:
+            return tf.fill(tf.shape(missing), tf.reduce_any(missing))
         if not self.processor.scaler.mixes:
             return missing
         # Where columns are mixed, all numbers are drawn if one is.
@@ -539,7 +545,7 @@ class SeriesDensity(SequenceGenerator):
             parameters = head(hidden)
             numbers = processor.numbers(values)
             scale = self._own_scale(rollout)
-            scaled = processor.scale_numbers(numbers, scale)
+            scaled = self._scaled(numbers, scale)
             reference = self._frame_of_reference(previous, scale)
             if processor.num_categories:
                 missing = tf.gather(missing, processor.number_columns, axis=1)
@@ -578,6 +584,8 @@ class SeriesDensity(SequenceGenerator):
             scale = self._own_scale(rollout)
             origin, unit = self._frame_of_reference(previous, scale)
             scaled = scaled * unit + origin
+            if self.frame > 1:
+                scaled = dense(scaled, self._cosines.T)
             numbers = processor.unscale_numbers(scaled, scale)
             if self.bounds is not None:
                 held = self.bounds(numbers)
@@ -613,3 +621,11 @@ class SeriesDensity(SequenceGenerator):
     def from_config(cls, config):
         processor = keras.saving.deserialize_keras_object(config["processor"])
         return cls(**{**config, "processor": processor})
+
+
+def _cosines(size):
+    """The orthonormal discrete cosine transform (DCT-II), `(samples, coefficients)`."""
+    samples, frequencies = np.arange(size)[:, None] + 0.5, np.arange(size)[None]
+    matrix = np.sqrt(2 / size) * np.cos(np.pi / size * samples * frequencies)
+    matrix[:, 0] /= np.sqrt(2)
+    return matrix.astype(np.float32)

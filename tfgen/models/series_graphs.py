@@ -213,7 +213,7 @@ class SeriesGraphs(SeriesDensity):
             batch["scale"] = self.processor.series_scale(self.processor.numbers(batch["values"]))
         if "known" in batch:
             batch["known"] = batch["known"][:, :time]
-        return self._framed(batch, np.nan)
+        return self._framed(batch)
 
     def _forecast(self, arguments):
         horizon, num_samples = arguments["horizon"], arguments["num_samples"]
@@ -264,8 +264,10 @@ class SeriesGraphs(SeriesDensity):
         hidden, _, scale = self._read(batch)
         nats = tf.cast(self._log_prob(hidden, batch, scale), tf.float64)
         total = tf.reduce_sum(nats, axis=1)
-        observed = tf.reduce_sum(tf.cast(~tf.math.is_nan(batch["values"]), tf.int32), axis=[1, 2])
         positions = arguments["lengths"]
+        valid = tf.sequence_mask(positions, tf.shape(arguments["values"])[1])[..., None]
+        observed = ~tf.math.is_nan(arguments["values"]) & valid
+        observed = tf.reduce_sum(tf.cast(observed, tf.int32), axis=[1, 2])
         return {
             "log_likelihood": total,
             "values": observed,
