@@ -157,6 +157,11 @@ class TrainingConfig(_Section):
     carry_state: bool = _field(
         False, "carry the state from window to window (truncated backpropagation through time)"
     )
+    augment: tuple[str, ...] = _field(
+        (),
+        "sound: what is done to each sequence, anew at every turn: gain=12 makes it quieter by up "
+        "to so many decibels, flip=0.5 turns so many upside down",
+    )
     precision: str = _field(
         "float32",
         "what the products of a step are computed in; weights and updates are float32 in any case",

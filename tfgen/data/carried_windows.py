@@ -22,6 +22,7 @@ class CarriedWindows(SequenceWindows):
         window: Positions in a window.
         batch_size: Sequences in a group.
         seed: Integer.
+        augment: As of `SequenceWindows`, but drawn anew for each group, not for each window of it.
 
     Raises:
         InputError: If there are fewer sequences than `batch_size`, or an argument is out of range.
@@ -29,13 +30,13 @@ class CarriedWindows(SequenceWindows):
 
     carries_state = True
 
-    def __init__(self, sequences, window, batch_size, seed=0):
+    def __init__(self, sequences, window, batch_size, seed=0, augment=None):
         if len(sequences) < batch_size:
             raise InputError(
                 "training.carry_state goes along whole sequences: training.batch_size must be at "
                 f"most their number, {len(sequences)}. Received: training.batch_size={batch_size}"
             )
-        super().__init__(sequences, window, 1, seed)
+        super().__init__(sequences, window, 1, seed, augment=augment)
         self.batch_size = batch_size
         self._ends = [0]  # of each epoch so far, in batches
         self._epochs = []
@@ -51,7 +52,7 @@ class CarriedWindows(SequenceWindows):
         ended = (starts > stops)[:, None]
         batch["valid"] &= ~ended
         batch["last"] &= ~ended
-        return batch
+        return self._augmented(batch, k - step)  # the batch at which this group began
 
     def starts_epoch(self, k):
         """Whether batch k begins a group, where a carried state starts from nothing again."""

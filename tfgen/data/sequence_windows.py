@@ -22,6 +22,8 @@ class SequenceWindows:
         drop_remainder: Whether the windows of an epoch that fill no batch are left out. If not, an
             epoch's windows go in order through the sequences, from the first position of each, and
             hold every position once. The last batch is smaller then.
+        augment: Function `(batch, numpy.random.Generator) -> batch`, see
+            `tfgen.data.augmentation`. What it draws depends on the seed and on k alone.
 
     Attributes:
         steps_per_epoch: Batches in an epoch.
@@ -34,7 +36,7 @@ class SequenceWindows:
     # Whether a validation goes along these windows with its state.
     carries_state = False
 
-    def __init__(self, sequences, window, batch_size, seed=0, drop_remainder=True):
+    def __init__(self, sequences, window, batch_size, seed=0, drop_remainder=True, augment=None):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
             if value < least:
@@ -44,6 +46,7 @@ class SequenceWindows:
         self.batch_size = batch_size
         self.seed = seed
         self.drop_remainder = drop_remainder
+        self.augment = augment
         self.positions = sequences.positions
         self._lengths = np.array([len(values) for values in sequences.values], np.int64)
         self._bases = np.cumsum(self._lengths) - self._lengths
@@ -89,7 +92,12 @@ class SequenceWindows:
         epoch, step = divmod(int(k), self.steps_per_epoch)
         numbers, starts = self._deal(epoch)
         chosen = slice(step * self.batch_size, (step + 1) * self.batch_size)
-        return self._take(numbers[chosen], starts[chosen])
+        return self._augmented(self._take(numbers[chosen], starts[chosen]), k)
+
+    def _augmented(self, batch, k):
+        if self.augment is None:
+            return batch
+        return self.augment(batch, np.random.default_rng([self.seed, int(k), 3]))
 
     def _take(self, numbers, starts):
         """The batch of windows of these sequences from these positions on."""

@@ -12,6 +12,7 @@ from tfgen.data import (
     open_sequences,
     open_text,
 )
+from tfgen.data.augmentation import open_augmentation
 from tfgen.errors import InputError
 from tfgen.preprocessing import SequenceProcessor, build_tokenizer
 from tfgen.training.dashboard import TextDashboard
@@ -54,6 +55,11 @@ def open_data(recipe, preprocessing=None):
 
 def _open_text(recipe, tokenizer):
     config = recipe.training
+    if config.augment:
+        raise InputError(
+            "training.augment is for sound, and these data are text. "
+            f"Received: training.augment={list(config.augment)}"
+        )
     source = open_text(
         recipe.data.name,
         column=recipe.data.column,
@@ -92,7 +98,9 @@ def _open_numbers(recipe, processor):
         processor = SequenceProcessor.fit(train, recipe.preprocessing)
     parts = {"train": processor.check(train), "validation": processor.check(validation)}
     windows = {
-        "train": _windows(parts["train"], config),
+        "train": _windows(
+            parts["train"], config, augment=open_augmentation(config.augment, processor.kind)
+        ),
         "validation": _windows(parts["validation"], config, drop_remainder=False),
     }
     summary = (
@@ -106,12 +114,17 @@ def _open_numbers(recipe, processor):
     return Data(processor, windows, summary, "positions", dashboard)
 
 
-def _windows(sequences, config, drop_remainder=True):
+def _windows(sequences, config, drop_remainder=True, augment=None):
     if config.carry_state:
         count = config.batch_size if drop_remainder else min(config.batch_size, len(sequences))
-        return CarriedWindows(sequences, config.window, count, config.seed)
+        return CarriedWindows(sequences, config.window, count, config.seed, augment)
     # A small table does not fill a batch of the usual size: all of its windows are one, then.
     count = SequenceWindows(sequences, config.window, 1, config.seed).steps_per_epoch
     return SequenceWindows(
-        sequences, config.window, min(config.batch_size, count), config.seed, drop_remainder
+        sequences,
+        config.window,
+        min(config.batch_size, count),
+        config.seed,
+        drop_remainder,
+        augment,
     )
