@@ -1,11 +1,128 @@
 """What a person gives to a model of numbers, checked: counts, times, classes, arrays."""
 
 import numbers
+from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
-from tfgen.models.series_density import NO_CLASS
+from tfgen.sampling import random
+
+
+NO_CLASS = -1
+
+
+class Forecast(NamedTuple):
+    """What a model expects to come.
+
+    Attributes:
+        mean: float32 `(horizon, features)`, or `(batch, horizon, features)`.
+        quantiles: Dict from each quantile to an array of that shape.
+        samples: `(num_samples, horizon, features)`, or with a batch axis before.
+    """
+
+    mean: np.ndarray
+    quantiles: dict
+    samples: np.ndarray
+
+
+class SeriesArguments:
+    """Mixin of a model of numbers: what a person gave, checked and as tensors."""
+
+    def _length(self, length):
+        default = self.generation.length or self.processor.length
+        length = whole_number("length", default if length is None else length, 1)
+        self._check_positions(length)
+        return length
+
+    def _check_positions(self, count):
+        """Refuses sequences, those to come included, that have no positions in the model."""
+        if self.max_positions is not None and count > self.max_positions:
+            raise InputError(
+                f"This model has {self.max_positions} positions (max_length) for a sequence. "
+                f"Received: length={count}"
+            )
+
+    def _seed(self, seed):
+        return random.seed_tensor(random.new_seed() if seed is None else seed)
+
+    def _given(self, count, length, condition, static, start_time, known, only=None):
+        """The further tensors of `generate`."""
+        processor = self.processor
+        given = self._whole_given(count, condition, static)
+        if processor.needs_times:
+            start = (
+                processor.start_time if start_time is None else seconds("start_time", start_time)
+            )
+            start = np.reshape(start, [-1])
+            if len(start) not in (1, count):
+                raise InputError(
+                    f"start_time must be one time or {count}, one for each sample. "
+                    f"Received: {len(start)} times"
+                )
+            given["start_time"] = tf.constant(start, tf.int64)
+        elif start_time is not None:
+            raise InputError(
+                f"start_time is for models trained with timestamps. Received: start_time={start_time!r}"
+            )
+        given |= self._known_given(count, length, known)
+        return given if only is None else {only: given[only]}
+
+    def _series_given(self, count, time, lengths, times, known, condition, static, horizon):
+        """The further tensors of a function of series."""
+        self._check_positions(time + horizon)
+        given = self._whole_given(count, condition, static)
+        if self.processor.needs_times:
+            if times is None:
+                raise InputError(
+                    "times is needed: the model was trained with timestamps. Received: times=None"
+                )
+            given["times"] = times_of(times, count, time, lengths)
+        elif times is not None:
+            raise InputError("times is for models trained with timestamps; this one has none")
+        given |= self._known_given(count, time + horizon, known)
+        return given
+
+    def _whole_given(self, count, condition, static):
+        processor, given = self.processor, {}
+        if processor.num_classes:
+            given["condition"] = tf.constant(class_numbers(condition, count, processor.classes))
+        elif condition is not None:
+            raise InputError(
+                f"condition is for models trained with classes. Received: condition={condition!r}"
+            )
+        width = processor.static_width
+        if width:
+            names = ", ".join(processor.static_names)
+            if static is None:
+                raise InputError(f"static is needed: one number each for {names}")
+            array = finite_numbers("static", static)
+            if array.shape not in ((width,), (count, width)):
+                raise InputError(
+                    f"static must have {width} numbers ({names}) for all or for each of {count}. "
+                    f"Received: an array of shape {array.shape}"
+                )
+            given["static"] = tf.constant(np.broadcast_to(array, [count, width]))
+        elif static is not None:
+            raise InputError("static is for models trained with static columns; this one has none")
+        return given
+
+    def _known_given(self, count, length, known):
+        names = self.processor.known_names
+        if not names:
+            if known is not None:
+                raise InputError(
+                    "known is for models trained with known columns; this one has none"
+                )
+            return {}
+        rule = f"known must have {length} positions of {len(names)} numbers ({', '.join(names)})"
+        if known is None:
+            raise InputError(f"{rule}. Received: known=None")
+        array = finite_numbers("known", known)
+        if array.shape not in ((length, len(names)), (count, length, len(names))):
+            raise InputError(f"{rule}. Received: an array of shape {array.shape}")
+        return {"known": tf.constant(np.broadcast_to(array, [count, length, len(names)]))}
 
 
 def whole_number(name, value, least):

@@ -7,14 +7,12 @@ import tensorflow as tf
 from tfgen.layers.bivariate_mixture_head import BivariateMixtureHead
 from tfgen.layers.categorical_head import CategoricalHead
 from tfgen.layers.checks import check, check_choice, check_flag, check_rate, check_whole
-from tfgen.layers.clip_by_value import GRADIENTS, ClipByValue
+from tfgen.layers.clip_by_value import GRADIENTS
 from tfgen.layers.gaussian_mixture_head import GaussianMixtureHead
-from tfgen.layers.products import dense
 from tfgen.layers.quantized_head import QuantizedHead
 from tfgen.layers.regression_head import RegressionHead
 from tfgen.layers.student_t_head import StudentTHead
-from tfgen.models.base import SequenceGenerator, check_kind
-from tfgen.preprocessing import SequenceProcessor
+from tfgen.models.numbers import NumbersGenerator
 from tfgen.sampling import random
 from tfgen.sampling.decode import sizes
 
@@ -33,13 +31,10 @@ DEFAULT_HEADS = {
 }
 COVARIANCES = ("diagonal", "full")
 BOUNDINGS = (*GRADIENTS, "squash", "none")
-CLASS_WIDTH = 32  # of the embedding of a class
-NO_CLASS = -1
-_HIDDEN = -1  # no layer has this number; what the hiding of classes is drawn from
 _LAST = 1  # level of the category that tells whether a sequence ends with its position
 
 
-class SeriesDensity(SequenceGenerator):
+class SeriesDensity(NumbersGenerator):
     """A model of sequences of numbers, position by position.
 
     At each position the network reads what was at the position before (the scaled numbers, which
@@ -78,15 +73,7 @@ class SeriesDensity(SequenceGenerator):
             square of the position before, which is never less than this. For sound and other
             series whose size changes by orders of magnitude. Locations are not bounded then
             either.
-        frame: Samples that make one position, of data that are one number over time, such as sound.
-            The network then runs once for all of them, and reads and tells them as their discrete
-            cosine transform, whose coefficients depend on each other less than samples do. What
-            goes in and comes out stays samples; what is left of a last frame counts as silence, and
-            a frame with a missing sample as missing.
-        condition_dropout: Share of the sequences whose class is hidden in training, so that the
-            model can also draw without one.
-        processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
-        **kwargs: Arguments of `SequenceGenerator`.
+        **kwargs: Arguments of `NumbersGenerator`.
 
     Raises:
         ValueError: For an argument out of its range, or a head that does not fit the data.
@@ -105,14 +92,10 @@ class SeriesDensity(SequenceGenerator):
         bounding="inward",
         linear_skip=False,
         local_scale=0.0,
-        frame=1,
-        condition_dropout=0.1,
-        processor=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        processor = SequenceProcessor.plain() if processor is None else processor
-        check_kind(SequenceProcessor, processor=processor)
+        processor, frame = self.processor, self.frame
         if head is not None:
             check_choice(HEADS, head=head)
         check_whole(1, components=components)
@@ -121,9 +104,6 @@ class SeriesDensity(SequenceGenerator):
         check_choice(BOUNDINGS, bounding=bounding)
         check_flag(linear_skip=linear_skip)
         check_rate(local_scale=local_scale)
-        check_whole(1, frame=frame)
-        check_rate(condition_dropout=condition_dropout)
-        self.processor = processor
         kind = head or DEFAULT_HEADS[processor.kind]
         fits = kind != "bivariate_mixture" or processor.num_numbers in (0, 2)
         check(fits, f"head must suit {processor.num_numbers} numbers a position", head=kind)
@@ -134,12 +114,8 @@ class SeriesDensity(SequenceGenerator):
         for name, value in {"linear_skip": linear_skip, "local_scale": local_scale}.items():
             fits = not value or kind != "quantized"
             check(fits, f"{name} must be {type(value)()} for the head {kind}", **{name: value})
-
-        alone = processor.num_features == processor.num_numbers == 1
-        fits = frame == 1 or (alone and not processor.covariate_width)
-        check(
-            fits, "frame must be 1, except for one number over time without a calendar", frame=frame
-        )
+        fits = frame == 1 or kind != "quantized"
+        check(fits, f"frame must be 1 for the head {kind}", frame=frame)
 
         # Layers
         self.number_head = None
@@ -182,21 +158,8 @@ class SeriesDensity(SequenceGenerator):
                 ),
                 name="category_head",
             )
-        self.class_embedding = None
-        if processor.num_classes:
-            self.class_embedding = keras.layers.Embedding(
-                processor.num_classes,
-                min(processor.num_classes, CLASS_WIDTH),
-                embeddings_initializer=keras.initializers.RandomNormal(
-                    0.5, seed=self.layer_seed(42)
-                ),
-                dtype=self.dtype_policy,
-                name="class_embedding",
-            )
-        self.bounds = None
-        if bounding != "none" and np.isfinite(np.stack(processor.bounds)).any():
-            low, high = (np.tile(side, frame) for side in processor.bounds)
-            self.bounds = ClipByValue(low, high, dtype="float32", name="bounds")
+        if bounding != "none":
+            self._make_bounds()
 
         # Model
         self.head = head
@@ -207,10 +170,6 @@ class SeriesDensity(SequenceGenerator):
         self.bounding = bounding
         self.linear_skip = linear_skip
         self.local_scale = local_scale
-        self.frame = frame
-        self.position_width = processor.num_features * frame  # values at a position of the network
-        self._cosines = _cosines(frame)
-        self.condition_dropout = condition_dropout
 
     def _build_heads(self, hidden_width):
         """Makes the weights of what stands around the network."""
@@ -219,18 +178,7 @@ class SeriesDensity(SequenceGenerator):
                 layer.build((None, None, hidden_width))
         if self.skip is not None:
             self.skip.build((None, None, self.processor.num_numbers * self.frame))
-        if self.class_embedding is not None:
-            self.class_embedding.build((None,))
-        if self.bounds is not None:
-            self.bounds.build((None, None, self.processor.num_numbers * self.frame))
         self.built = True
-
-    def build(self, input_shape=None):
-        """Does nothing: every weight exists since the model was made."""
-
-    @property
-    def preprocessing(self):
-        return self.processor
 
     def initial_state(self, batch_size):
         raise NotImplementedError
@@ -294,11 +242,6 @@ class SeriesDensity(SequenceGenerator):
         parts += [covariates, whole]
         return tf.cast(tf.concat(parts, axis=-1), self.compute_dtype)
 
-    def _scaled(self, numbers, scale):
-        """Scaled numbers `(..., numbers)` as the network and the head know them."""
-        scaled = self.processor.scale_numbers(numbers, scale)
-        return scaled if self.frame == 1 else dense(scaled, self._cosines)
-
     def _unit(self, scaled):
         """What the head tells the next position in, `(..., 1)`; 1 without `local_scale`."""
         if not self.local_scale:
@@ -327,39 +270,6 @@ class SeriesDensity(SequenceGenerator):
             count = tf.reduce_sum(tf.cast(observed, tf.float32), axis=-1)
             total -= count * tf.math.log(unit[..., 0])
         return total
-
-    def _whole(self, batch, given, key=None):
-        """What belongs to whole sequences: `(features (batch, width), scale or None)`.
-
-        Args:
-            batch: Number of sequences.
-            given: Dict with any of `label` int32 `(batch,)`, -1 for none; `static`
-                `(batch, static)`; `scale` `(batch, numbers)`.
-            key: What the hiding of classes is drawn from; None hides none.
-        """
-        processor = self.processor
-        parts, scale = [tf.zeros([batch, 0])], None
-        if self.class_embedding is not None:
-            label = given["label"] if "label" in given else tf.fill([batch], NO_CLASS)
-            shown = tf.cast(label >= 0, tf.float32)
-            if key is not None and self.condition_dropout:
-                keep = random.bernoulli_mask(
-                    random.fold(key, _HIDDEN), [batch], 1 - self.condition_dropout
-                )
-                shown *= tf.cast(keep > 0, tf.float32)
-            vectors = tf.cast(self.class_embedding(tf.maximum(label, 0)), tf.float32)
-            parts.append(vectors * shown[:, None])
-        if processor.static_width:
-            parts.append(processor.statics(given["static"]))
-        if processor.scaler.needs_scale:
-            if "scale" in given:
-                scale = given["scale"]
-            else:
-                scale = tf.broadcast_to(
-                    tf.constant(processor.scale, tf.float32), [batch, processor.num_numbers]
-                )
-            parts.append(tf.math.log(tf.maximum(scale, 1e-6)))
-        return tf.concat(parts, axis=-1), scale
 
     def _read(self, batch, state=None, training=False, key=None, outputs=None, masked=False):
         """The network over sequences `batch["values"]` `(batch, time, features)`.
@@ -419,53 +329,6 @@ class SeriesDensity(SequenceGenerator):
         return tf.where(batch["valid"], total, 0.0)
 
     # Training
-
-    def unpack(self, data):
-        """The batch as a dict, see `tfgen.data.SequenceWindows.batch`.
-
-        `data` is such a dict, of which only `values` has to be there, or an array
-        `(batch, time, features)` alone; NaN is missing.
-        """
-        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if targets is not None or weights is not None:
-            raise ValueError("A model of numbers takes sequences alone, no targets or weights")
-        batch = dict(inputs) if isinstance(inputs, dict) else {"values": inputs}
-        batch["values"] = tf.cast(batch["values"], tf.float32)
-        if "valid" not in batch:
-            batch["valid"] = tf.ones(tf.shape(batch["values"])[:2], tf.bool)
-        if self.processor.ends and "last" not in batch:
-            after = tf.pad(batch["valid"][:, 1:], [[0, 0], [0, 1]])
-            batch["last"] = batch["valid"] & ~after
-        if self.processor.scaler.needs_scale:
-            numbers = self.processor.numbers(batch["values"])
-            given = batch.get("scale")
-            batch["scale"] = (
-                self.processor.series_scale(numbers)
-                if given is None
-                else self.processor.numbers(given)
-            )
-        return self._framed(batch)
-
-    def _framed(self, batch):
-        """A batch by samples, see `unpack`, as one by positions of the network."""
-        if self.frame == 1:
-            return batch
-        _, time, _ = sizes(batch["values"])
-        missing = -time % self.frame
-
-        def frames(samples):
-            samples = tf.pad(samples, [[0, 0], [0, missing]])
-            return tf.reshape(samples, [-1, (time + missing) // self.frame, self.frame])
-
-        valid = frames(batch["valid"])
-        values = tf.where(valid, frames(batch["values"][..., 0]), 0.0)
-        framed = {**batch, "values": values, "valid": tf.reduce_any(valid, axis=-1)}
-        if "last" in batch:
-            framed["last"] = tf.reduce_any(frames(batch["last"]), axis=-1)
-        if "previous" in batch:
-            # Of the frame before a window in the middle there is but one sample.
-            framed["previous"] = tf.fill([tf.shape(values)[0], self.frame], np.float32(np.nan))
-        return framed
 
     def batch_loss(self, batch, key=None, state=None, training=False):
         hidden, state, scale = self._read(
@@ -583,10 +446,7 @@ class SeriesDensity(SequenceGenerator):
             )
             scale = self._own_scale(rollout)
             origin, unit = self._frame_of_reference(previous, scale)
-            scaled = scaled * unit + origin
-            if self.frame > 1:
-                scaled = dense(scaled, self._cosines.T)
-            numbers = processor.unscale_numbers(scaled, scale)
+            numbers = self._unscaled(scaled * unit + origin, scale)
             if self.bounds is not None:
                 held = self.bounds(numbers)
                 clipped = tf.reduce_mean(tf.cast(held != numbers, tf.float32), axis=-1)
@@ -609,23 +469,9 @@ class SeriesDensity(SequenceGenerator):
     def get_config(self):
         names = (
             "head", "components", "covariance", "bins", "min_scale", "bounding", "linear_skip",
-            "local_scale", "frame", "condition_dropout",
+            "local_scale",
         )  # fmt: skip
         return {
             **super().get_config(),
             **{name: getattr(self, name) for name in names},
-            "processor": keras.saving.serialize_keras_object(self.processor),
         }
-
-    @classmethod
-    def from_config(cls, config):
-        processor = keras.saving.deserialize_keras_object(config["processor"])
-        return cls(**{**config, "processor": processor})
-
-
-def _cosines(size):
-    """The orthonormal discrete cosine transform (DCT-II), `(samples, coefficients)`."""
-    samples, frequencies = np.arange(size)[:, None] + 0.5, np.arange(size)[None]
-    matrix = np.sqrt(2 / size) * np.cos(np.pi / size * samples * frequencies)
-    matrix[:, 0] /= np.sqrt(2)
-    return matrix.astype(np.float32)

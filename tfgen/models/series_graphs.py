@@ -5,10 +5,10 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from tfgen.models.numbers import quantiles_of
 from tfgen.models.series_density import SeriesDensity
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket
-from tfgen.sampling.decode import sizes
 from tfgen.sampling.particles import Observed, fill
 from tfgen.sampling.rollout import Rollout, roll
 
@@ -27,6 +27,8 @@ class SeriesGraphs(SeriesDensity):
 
     A family implements what `SeriesDensity` asks for.
     """
+
+    sampling_specs = SAMPLING
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -59,43 +61,6 @@ class SeriesGraphs(SeriesDensity):
     @functools.cached_property
     def _encode_graph(self):
         return self._graph(self._encode, self._series_specs())
-
-    # The tensors of the graphs
-
-    def _whole_specs(self):
-        specs = {}
-        if self.processor.num_classes:
-            specs["condition"] = tf.TensorSpec([None], tf.int32)
-        if self.processor.static_width:
-            specs["static"] = tf.TensorSpec([None, self.processor.static_width], tf.float32)
-        return specs
-
-    def _known_specs(self):
-        count = len(self.processor.known_names)
-        return {"known": tf.TensorSpec([None, None, count], tf.float32)} if count else {}
-
-    def _generate_specs(self):
-        specs = {
-            "num_samples": tf.TensorSpec([], tf.int32),
-            "length": tf.TensorSpec([], tf.int32),
-            **SAMPLING,
-            **self._whole_specs(),
-            **self._known_specs(),
-        }
-        if self.processor.needs_times:
-            specs["start_time"] = tf.TensorSpec([None], tf.int64)
-        return specs
-
-    def _series_specs(self):
-        specs = {
-            "values": tf.TensorSpec([None, None, self.processor.num_features], tf.float32),
-            "lengths": tf.TensorSpec([None], tf.int32),
-            **self._whole_specs(),
-            **self._known_specs(),
-        }
-        if self.processor.needs_times:
-            specs["times"] = tf.TensorSpec([None, None], tf.int64)
-        return specs
 
     def _forecast_specs(self):
         return {
@@ -142,78 +107,11 @@ class SeriesGraphs(SeriesDensity):
             bias=sampling["bias"],
         )
 
-    def _frames(self, length):
-        """Positions of the network in which so many samples have room."""
-        return -(-length // self.frame)
-
-    def _samples(self, values):
-        """Values `(rows, frames, position_width)` as samples `(rows, time, features)`."""
-        if self.frame == 1:
-            return values
-        rows, time, _ = sizes(values)
-        return tf.reshape(values, [rows, time * self.frame, 1])
-
-    def _rows_of(self, rows, given):
-        """What belongs to whole sequences, for so many rows: `(features, scale)`."""
-        given = dict(given)
-        if "condition" in given:
-            given["label"] = given["condition"]
-        for name in ("label", "static", "scale"):
-            if name in given:
-                shape = tf.concat([[rows], tf.shape(given[name])[1:]], axis=0)
-                given[name] = tf.broadcast_to(given[name], shape)
-        whole, scale = self._whole(rows, given)
-        return whole, tf.zeros([rows, 0]) if scale is None else scale
-
-    def _future(self, given, begun, count, rows):
-        """Covariates `(rows, count, covariates)` of a sequence drawn from its beginning."""
-        times = None
-        if self.processor.needs_times:
-            times = self._after(given["start_time"], begun + tf.range(count))
-            times = tf.broadcast_to(times, [rows, count])
-        known = given.get("known")
-        if known is not None:
-            known = tf.broadcast_to(
-                known[:, begun : begun + count], [rows, count, tf.shape(known)[2]]
-            )
-        return self._covariates({"times": times, "known": known}, rows, count)
-
-    def _after(self, start, steps):
-        """Times int64 `(batch, steps)` so many steps after `start` `(batch,)`."""
-        seconds = tf.cast(steps, tf.float64) * self.processor.step
-        return start[:, None] + tf.cast(tf.round(seconds), tf.int64)[None]
-
-    def _covariates(self, batch, rows=None, count=None):
-        if not self.processor.covariate_width:
-            if rows is None:
-                rows, count = tf.unstack(tf.shape(batch["values"])[:2])
-            return tf.zeros([rows, count, 0])
-        return self.processor.covariates(batch.get("times"), batch.get("known"))
-
     def _room(self, covariates, rows, capacity):
         """Covariates of one sequence for so many rows and positions."""
         time = tf.shape(covariates)[1]
         covariates = tf.pad(covariates, [[0, 0], [0, capacity - time], [0, 0]])
         return tf.broadcast_to(covariates, [rows, capacity, covariates.shape[-1]])
-
-    def _batch(self, arguments):
-        """The batch of `_read` for the arguments of a function of series."""
-        batch = {
-            name: arguments[name] for name in ("times", "known", "static") if name in arguments
-        }
-        values, lengths = tf.convert_to_tensor(arguments["values"]), arguments["lengths"]
-        time = tf.shape(values)[1]
-        valid = tf.range(time)[None] < lengths[:, None]
-        batch |= {"values": tf.where(valid[..., None], values, np.nan), "valid": valid}
-        if "condition" in arguments:
-            batch["label"] = arguments["condition"]
-        if self.processor.ends:
-            batch["last"] = tf.range(time)[None] == lengths[:, None] - 1
-        if self.processor.scaler.needs_scale:
-            batch["scale"] = self.processor.series_scale(self.processor.numbers(batch["values"]))
-        if "known" in batch:
-            batch["known"] = batch["known"][:, :time]
-        return self._framed(batch)
 
     def _forecast(self, arguments):
         horizon, num_samples = arguments["horizon"], arguments["num_samples"]
@@ -246,7 +144,7 @@ class SeriesGraphs(SeriesDensity):
         samples = tf.reshape(samples, [count, num_samples, horizon, features])
         return {
             "mean": tf.reduce_mean(samples, axis=1),
-            "quantiles": _quantiles(samples, arguments["quantiles"]),
+            "quantiles": quantiles_of(samples, arguments["quantiles"]),
             "samples": samples,
         }
 
@@ -307,19 +205,3 @@ class SeriesGraphs(SeriesDensity):
 
         rows = tf.shape(rollout.previous)[0]
         return tf.cond(rows == 1, single, lambda: self._roll(rollout))
-
-
-def _quantiles(samples, levels):
-    """Quantiles `(batch, levels, horizon, features)` of `(batch, samples, horizon, features)`.
-
-    Between two samples they are interpolated, as NumPy's default does.
-    """
-    ordered = tf.sort(samples, axis=1)
-    count = tf.shape(samples)[1]
-    place = levels * tf.cast(count - 1, tf.float32)
-    below = tf.cast(tf.math.floor(place), tf.int32)
-    share = (place - tf.cast(below, tf.float32))[None, :, None, None]
-    lower = tf.gather(ordered, below, axis=1)
-    upper = tf.gather(ordered, tf.minimum(below + 1, count - 1), axis=1)
-    # Not a weighted sum, which of two equal numbers makes another one.
-    return lower + share * (upper - lower)
