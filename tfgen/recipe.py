@@ -224,6 +224,19 @@ class GenerationConfig(_Section):
     bias: float = _field(
         0.0, "mixtures: above 0 draws nearer to the likeliest, e.g. neater strokes", low=0
     )
+    num_steps: int = _field(50, "diffusion: steps from noise to a sequence", low=1, high=1000)
+    solver: str = _field(
+        "dpmpp_2m",
+        "diffusion: how a step is taken: dpmpp_2m, dpmpp_2m_sde, ddim, ddpm, euler, heun, langevin "
+        "or predictor_corrector",
+        choices=(
+            "dpmpp_2m", "dpmpp_2m_sde", "ddim", "ddpm", "euler", "heun", "langevin",
+            "predictor_corrector",
+        ),
+    )  # fmt: skip
+    guidance_scale: float = _field(
+        1.0, "diffusion: above 1 exaggerates the class; 1 takes it as it is", low=0
+    )
 
     def __post_init__(self):
         super().__post_init__()

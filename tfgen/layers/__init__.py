@@ -8,17 +8,25 @@ from tfgen.layers.clip_by_value import ClipByValue
 from tfgen.layers.condition_encoder import ConditionEncoder
 from tfgen.layers.cross_attention import CrossAttention
 from tfgen.layers.decoder_block import DecoderBlock
+from tfgen.layers.downsample_1d import Downsample1D
 from tfgen.layers.feed_forward import FeedForward
 from tfgen.layers.gaussian_mixture_head import GaussianMixtureHead
+from tfgen.layers.group_norm import GroupNorm
 from tfgen.layers.gru import GRU
+from tfgen.layers.linear_attention_1d import LinearAttention1D
 from tfgen.layers.lstm import LSTM
 from tfgen.layers.past_attention import PastAttention
 from tfgen.layers.position_embedding import PositionEmbedding
 from tfgen.layers.quantized_head import QuantizedHead
 from tfgen.layers.regression_head import RegressionHead
+from tfgen.layers.residual_block_1d import ResidualBlock1D
 from tfgen.layers.rotary_embedding import RotaryEmbedding
+from tfgen.layers.self_attention_1d import SelfAttention1D
+from tfgen.layers.sigma_embedding import SigmaEmbedding
 from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
 from tfgen.layers.student_t_head import StudentTHead
+from tfgen.layers.unet1d import UNet1D
+from tfgen.layers.upsample_1d import Upsample1D
 
 __all__ = [
     "AlibiBias",
@@ -29,15 +37,23 @@ __all__ = [
     "ConditionEncoder",
     "CrossAttention",
     "DecoderBlock",
+    "Downsample1D",
     "FeedForward",
     "GRU",
     "GaussianMixtureHead",
+    "GroupNorm",
     "LSTM",
+    "LinearAttention1D",
     "PastAttention",
     "PositionEmbedding",
     "QuantizedHead",
     "RegressionHead",
+    "ResidualBlock1D",
     "RotaryEmbedding",
+    "SelfAttention1D",
+    "SigmaEmbedding",
     "SinusoidalEmbedding",
     "StudentTHead",
+    "UNet1D",
+    "Upsample1D",
 ]

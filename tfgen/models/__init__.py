@@ -101,6 +101,11 @@ FAMILIES = {
         "blocks of causal attention: a GPT or a Llama, by its arguments; for text or numbers",
         "tfgen.models.transformer_series:TransformerSeriesDecoder",
     ),
+    "unet1d": Family(
+        "tfgen.models.diffusion:DiffusionGenerator",
+        {},
+        "a diffusion model, whose U-Net takes noise off all positions at once; for numbers",
+    ),
 }
 
 

@@ -61,7 +61,7 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
                 processor.num_classes,
                 min(processor.num_classes, CLASS_WIDTH),
                 embeddings_initializer=keras.initializers.RandomNormal(
-                    0.5, seed=self.layer_seed(42)
+                    stddev=1.0, seed=self.layer_seed(42)
                 ),
                 dtype=self.dtype_policy,
                 name="class_embedding",

@@ -85,7 +85,9 @@ class RecurrentGenerator(RecurrentNetwork, AutoregressiveGenerator):
         self.token_embedding = keras.layers.Embedding(
             self.tokenizer.vocabulary_size,
             width,
-            embeddings_initializer=keras.initializers.RandomNormal(0.1, seed=self.layer_seed(0)),
+            embeddings_initializer=keras.initializers.RandomNormal(
+                stddev=0.1, seed=self.layer_seed(0)
+            ),
             dtype=self.dtype_policy,
             name="token_embedding",
         )

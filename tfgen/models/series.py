@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
-from tfgen.models.series_arguments import Forecast, whole_number
+from tfgen.models.series_arguments import QUANTILES, Forecast, levels_of, whole_number
 from tfgen.models.series_density import SeriesDensity
 from tfgen.models.series_graphs import BUCKET, SAMPLING, SeriesGraphs
 from tfgen.sampling import random
@@ -16,7 +16,6 @@ from tfgen.sampling.buckets import bucket
 POOLINGS = ("mean", "last")
 # Positions that `stream` draws at once.
 STREAM_CHUNK = 32
-QUANTILES = (0.1, 0.5, 0.9)
 
 
 class SeriesGenerator(SeriesGraphs):
@@ -98,7 +97,7 @@ class SeriesGenerator(SeriesGraphs):
             "num_samples": tf.constant(num_samples),
             "length": tf.constant(length),
             **self._sampling(seed, temperature, bias),
-            **self._given(num_samples, length, condition, static, start_time, known),
+            **self._given_to_generate(num_samples, length, condition, static, start_time, known),
         }
         result = self._generate_graph(arguments)
         return (
@@ -147,30 +146,17 @@ class SeriesGenerator(SeriesGraphs):
         values, lengths, single = self.processor.as_values(context)
         horizon = whole_number("horizon", horizon, 1)
         num_samples = whole_number("num_samples", num_samples, 1)
-        levels = np.atleast_1d(np.asarray(quantiles, np.float32))
-        if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
-            raise InputError(
-                f"quantiles must lie between 0 and 1. Received: quantiles={quantiles!r}"
-            )
         count, time = values.shape[:2]
         arguments = {
             "values": values,
             "lengths": lengths,
             "horizon": tf.constant(horizon),
             "num_samples": tf.constant(num_samples),
-            "quantiles": levels,
+            "quantiles": levels_of(quantiles),
             **self._sampling(seed, temperature, None),
             **self._series_given(count, time, lengths, times, known, condition, static, horizon),
         }
-        result = {name: value.numpy() for name, value in self._forecast_graph(arguments).items()}
-        by_level = {
-            float(q): result["quantiles"][:, i] for i, q in enumerate(np.atleast_1d(quantiles))
-        }
-        if single:
-            return Forecast(
-                result["mean"][0], {q: v[0] for q, v in by_level.items()}, result["samples"][0]
-            )
-        return Forecast(result["mean"], by_level, result["samples"])
+        return Forecast.of(self._forecast_graph(arguments), quantiles, single)
 
     def impute(
         self,
@@ -292,9 +278,11 @@ class SeriesGenerator(SeriesGraphs):
         """
         length = self._length(length)
         sampling = self._sampling(seed, temperature, bias)
-        given = self._given(1, min(length, STREAM_CHUNK), condition, static, start_time, None)
+        given = self._given_to_generate(
+            1, min(length, STREAM_CHUNK), condition, static, start_time, None
+        )
         if self.processor.known_names:
-            given |= self._given(1, length, None, None, None, known, only="known")
+            given |= self._given_to_generate(1, length, None, None, None, known, only="known")
         return self._pieces(length, sampling, given)
 
     def _pieces(self, length, sampling, given):

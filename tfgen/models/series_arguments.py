@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfgen.errors import InputError, unknown
 from tfgen.sampling import random
 
-
 NO_CLASS = -1
+QUANTILES = (0.1, 0.5, 0.9)
 
 
 class Forecast(NamedTuple):
@@ -25,6 +25,24 @@ class Forecast(NamedTuple):
     mean: np.ndarray
     quantiles: dict
     samples: np.ndarray
+
+    @classmethod
+    def of(cls, result, quantiles, single):
+        """The forecast of what the graph returns: tensors with a batch axis.
+
+        Args:
+            result: Dict with `mean`, `quantiles` `(batch, quantiles, ...)` and `samples`.
+            quantiles: As a person gave them.
+            single: Whether there is one context, without a batch axis.
+        """
+        arrays = {name: tensor.numpy() for name, tensor in result.items()}
+        arrays["quantiles"] = np.moveaxis(arrays["quantiles"], 1, 0)
+        by_level = zip(np.atleast_1d(quantiles), arrays["quantiles"])
+        by_level = {float(level): values for level, values in by_level}
+        if not single:
+            return cls(arrays["mean"], by_level, arrays["samples"])
+        by_level = {level: values[0] for level, values in by_level.items()}
+        return cls(arrays["mean"][0], by_level, arrays["samples"][0])
 
 
 class SeriesArguments:
@@ -47,7 +65,7 @@ class SeriesArguments:
     def _seed(self, seed):
         return random.seed_tensor(random.new_seed() if seed is None else seed)
 
-    def _given(self, count, length, condition, static, start_time, known, only=None):
+    def _given_to_generate(self, count, length, condition, static, start_time, known, only=None):
         """The further tensors of `generate`."""
         processor = self.processor
         given = self._whole_given(count, condition, static)
@@ -123,6 +141,14 @@ class SeriesArguments:
         if array.shape not in ((length, len(names)), (count, length, len(names))):
             raise InputError(f"{rule}. Received: an array of shape {array.shape}")
         return {"known": tf.constant(np.broadcast_to(array, [count, length, len(names)]))}
+
+
+def levels_of(quantiles):
+    """Quantiles as float32 `(levels,)`."""
+    levels = np.atleast_1d(np.asarray(quantiles, np.float32))
+    if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
+        raise InputError(f"quantiles must lie between 0 and 1. Received: quantiles={quantiles!r}")
+    return levels
 
 
 def whole_number(name, value, least):

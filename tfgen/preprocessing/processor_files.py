@@ -48,11 +48,13 @@ def load_processor(path):
         raise InputError(
             f"{path} is no processor file. Received: processor={str(record['processor'])[:40]!r}"
         )
-    # Exactly our own arguments: those of Keras' base class can name further objects to build.
+    # None but our own arguments: those of Keras' base class can name further objects to build. One
+    # that was not there yet when the file was written has its default.
     config, keys = record["config"], argument_names(SequenceProcessor)
-    if not isinstance(config, dict) or set(config) != set(keys):
+    if not isinstance(config, dict) or not {"kind", "features"} <= set(config) <= set(keys):
         raise InputError(
-            f"{path} is no processor file: the keys of 'config' must be {', '.join(keys)}"
+            f"{path} is no processor file: the keys of 'config' must be among {', '.join(keys)}, "
+            "with kind and features"
         )
     try:
         return SequenceProcessor(**config)

@@ -32,6 +32,12 @@ def check(processor):
     periods = all(type(each) is int and 1 < each <= _MAX_COUNT for each in processor.calendar)
     must(periods and len(processor.calendar) <= 16, "at most 16 whole numbers above 1", "calendar")
     must(not processor.irregular or processor.step is not None, "False without step", "irregular")
+    rows = [row for row in processor.lengths if isinstance(row, (list, tuple)) and row]
+    counts = all(type(each) is int and 1 <= each <= _MAX_COUNT for row in rows for each in row)
+    fits = len(rows) == len(processor.lengths) and len({len(row) for row in rows}) <= 1
+    fits = fits and len(rows) in ((processor.num_classes + 1,) if processor.ends else (0,))
+    rule = "as many whole numbers for each class and for all, if sequences end; else none"
+    must(counts and (fits or not rows), rule, "lengths")
     widths = {"scale": processor.num_numbers, "seed_values": processor.num_features}
     for name, width in widths.items():
         value = getattr(processor, name)

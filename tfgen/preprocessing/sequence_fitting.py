@@ -11,6 +11,7 @@ YEAR = 31_556_952  # seconds: the mean year of the Gregorian calendar, 365.2425 
 CALENDAR = (DAY, WEEK, YEAR)
 # Fewer positions to a period do not show it.
 _LEAST_STEPS = 4
+_SHARES = 64
 
 
 def arguments(sequences, config):
@@ -43,10 +44,21 @@ def arguments(sequences, config):
         "sample_rate": None if sequences.sample_rate is None else int(sequences.sample_rate),
         # What ends by itself may become as long as the longest there was.
         "length": max(lengths) if sequences.ends else _median(lengths),
+        "lengths": _lengths(sequences) if sequences.ends else (),
         "has_missing": any(bool(np.isnan(values).any()) for values in sequences.values),
         "scale": np.median([_series_scale(values) for values in series], axis=0).tolist(),
         **_times(sequences.times, config.calendar),
     }
+
+
+def _lengths(sequences):
+    """Quantiles of the lengths, a row of them for each class and a last one for all."""
+    lengths = np.array([len(values) for values in sequences.values])
+    rows = [lengths[sequences.labels == number] for number in range(len(sequences.classes))]
+    # The middles of as many equal shares: whoever draws one of them draws a length.
+    shares = (np.arange(_SHARES) + 0.5) / _SHARES
+    rows = [row if len(row) else lengths for row in [*rows, lengths]]
+    return [np.quantile(row, shares, method="nearest").tolist() for row in rows]
 
 
 def _scaler(sequences, config, names):

@@ -40,6 +40,9 @@ class SequenceProcessor(keras.layers.Layer):
         calendar: Periods in seconds, of which the network is told the phase.
         irregular: Whether the seconds between positions vary, so that the network is told them.
         length: Typical number of positions of a sequence; the greatest, of what ends by itself.
+        lengths: For each class, and for all of them last, evenly spread quantiles of the numbers of
+            positions: what the length of what ends by itself is drawn from where it is not told
+            position by position.
         has_missing: Whether values were missing in the training data.
         scale: The typical scale of a series, a number for each column of numbers: what a scaler of
             each series takes where there is no series yet.
@@ -73,6 +76,7 @@ class SequenceProcessor(keras.layers.Layer):
         calendar=(),
         irregular=False,
         length=None,
+        lengths=(),
         has_missing=False,
         scale=None,
         seed_values=None,
@@ -94,6 +98,7 @@ class SequenceProcessor(keras.layers.Layer):
         self.calendar = sequence_arguments.listed("calendar", calendar)
         self.irregular = irregular
         self.length = length
+        self.lengths = tuple(sequence_arguments.listed("lengths", lengths))
         self.has_missing = has_missing
         self.seed_values = finite_numbers("seed_values", seed_values)
         self.feature_names = sequence_arguments.names(

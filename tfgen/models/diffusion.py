@@ -1,0 +1,451 @@
+"""`DiffusionGenerator`: one denoiser that draws, fills gaps, forecasts, scores and encodes."""
+
+import numbers
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen.errors import InputError, unknown
+from tfgen.export import write_saved_model
+from tfgen.models.diffusion_density import DiffusionDensity
+from tfgen.models.diffusion_graphs import IMPUTERS, MOST_STEPS, DiffusionGraphs
+from tfgen.models.series_arguments import QUANTILES, Forecast, levels_of, whole_number
+from tfgen.sampling import random
+from tfgen.sampling.diffusion import SOLVERS
+
+# Sequences that are drawn at once: what more there are is drawn in turn.
+ROWS = 256
+
+
+@keras.saving.register_keras_serializable(package="tfgen")
+class DiffusionGenerator(DiffusionGraphs):
+    __doc__ = DiffusionDensity.__doc__
+
+    # How often RePaint comes back to each step (arXiv:2201.09865, section 4.2).
+    resamplings = 5
+
+    # What a person calls
+
+    def generate(
+        self,
+        num_samples=1,
+        length=None,
+        seed=None,
+        num_steps=None,
+        solver=None,
+        guidance_scale=None,
+        condition=None,
+        static=None,
+        start_time=None,
+        known=None,
+    ):
+        """Draws sequences from noise, all positions at once.
+
+        The whole run is one compiled loop over the noise levels. The first call compiles it, and so
+        does another number of samples or another length; another number of steps does not.
+
+        Args:
+            num_samples: How many.
+            length: Positions of each; of drawings and clips the most, their own lengths being drawn
+                from those of the training data. None here and below takes the model's own default,
+                `model.generation`.
+            seed: An integer. The same seed gives the same numbers, on every call and in the
+                SavedModel; None takes a new one each time.
+            num_steps: Steps from noise to a sequence, at most 1000. More are nearer to the model's
+                own distribution.
+            solver: How a step is taken: `"dpmpp_2m"`, `"ddim"`, `"euler"`, `"heun"` (two evaluations
+                a step), `"ddpm"`, `"dpmpp_2m_sde"`, `"langevin"` or `"predictor_corrector"`; see
+                `tfgen.sampling.diffusion`.
+            guidance_scale: Above 1 exaggerates the class (arXiv:2207.12598), at the cost of a second
+                evaluation; 1 takes it as it is, 0 ignores it.
+            condition: The class of the samples: its name or number, or a list of one for each. None
+                leaves it open.
+            static: Numbers of the whole sequence, `(static,)` or `(num_samples, static)`.
+            start_time: Where the calendar begins: a `numpy.datetime64`, an ISO 8601 text, or seconds
+                since 1970, for all samples or one for each; None takes the beginning of the
+                training data.
+            known: What is known beforehand, `(length, known)` or `(num_samples, length, known)`, if
+                the model was trained with such columns.
+
+        Returns:
+            float32 array `(num_samples, length, features)` in the data's units, a category as the
+            number of its level; of drawings and clips a list of arrays of their own lengths.
+
+        Raises:
+            InputError: For an argument out of its range, or one that the model does not take.
+        """
+        values, lengths, _ = self.draw(
+            num_samples, length, seed, num_steps, solver, guidance_scale, condition, static,
+            start_time, known,
+        )  # fmt: skip
+        if self.processor.ends:
+            return [row[:size] for row, size in zip(values, lengths)]
+        return values
+
+    def draw(
+        self,
+        num_samples=1,
+        length=None,
+        seed=None,
+        num_steps=None,
+        solver=None,
+        guidance_scale=None,
+        condition=None,
+        static=None,
+        start_time=None,
+        known=None,
+    ):
+        """As `generate`, but with what is known of the samples besides their values.
+
+        Returns:
+            `(values, lengths, clip_fraction)`: values `(num_samples, length, features)`, NaN after
+            the end of a sequence; int32 `(num_samples,)`; and the share of the numbers that the
+            data's bounds have held back.
+        """
+        num_samples = whole_number("num_samples", num_samples, 1)
+        length = self._length(length)
+        sampling = self._sampling(seed, num_steps, guidance_scale)
+        given = self._given_to_generate(num_samples, length, condition, static, start_time, known)
+        graph = self._graph("generate", self._solver(solver))
+        parts = []
+        for begin in range(0, num_samples, ROWS):
+            count = min(ROWS, num_samples - begin)
+            own = {
+                name: value[begin : begin + count] if value.shape[0] == num_samples else value
+                for name, value in given.items()
+            }
+            seed = sampling["seed"] + begin * 2**40  # another part, other noise
+            arguments = {**sampling, **own, "seed": seed, "num_samples": tf.constant(count)}
+            parts.append((count, graph({**arguments, "length": tf.constant(length)})))
+        values, lengths = (
+            np.concatenate([part[name].numpy() for _, part in parts])
+            for name in ("values", "lengths")
+        )
+        clipped = sum(count * float(part["clip_fraction"]) for count, part in parts) / num_samples
+        return values, lengths, clipped
+
+    def forecast(
+        self,
+        context,
+        horizon,
+        num_samples=100,
+        quantiles=QUANTILES,
+        seed=None,
+        num_steps=None,
+        method="repaint",
+        times=None,
+        known=None,
+        condition=None,
+        static=None,
+    ):
+        """Draws what may come after a context: a gap at its end, filled as `impute` does.
+
+        Of a context that is longer than what the model was trained on, the last part counts.
+
+        Args:
+            context: The past, in the data's units: `(time, features)`, `(batch, time, features)`, a
+                list of arrays of different lengths, or a DataFrame. NaN is missing.
+            horizon: Positions to forecast.
+            num_samples: Futures to draw for each context.
+            quantiles: Between 0 and 1.
+            seed: See `generate`.
+            num_steps: See `generate`.
+            method: See `impute`.
+            times: Of the context: `(time,)` or `(batch, time)`, `numpy.datetime64` or seconds since
+                1970. Needed by a model that was trained with timestamps. The future goes on by the
+                step of the training data.
+            known: What is known beforehand, for the context and for the future: `(time + horizon,
+                known)` or with a batch axis before.
+            condition: See `generate`.
+            static: See `generate`; one for each context.
+
+        Returns:
+            A `Forecast`.
+
+        Raises:
+            InputError: For an argument out of its range, or one that the model does not take.
+        """
+        values, lengths, single = self.processor.as_values(context)
+        horizon = whole_number("horizon", horizon, 1)
+        num_samples = whole_number("num_samples", num_samples, 1)
+        count, time = values.shape[:2]
+        arguments = {
+            "values": values,
+            "lengths": lengths,
+            "horizon": tf.constant(horizon),
+            "num_samples": tf.constant(num_samples),
+            "quantiles": levels_of(quantiles),
+            **self._sampling(seed, num_steps, None),
+            **self._series_given(count, time, lengths, times, known, condition, static, horizon),
+        }
+        result = self._graph("forecast", self._method(method))(arguments)
+        return Forecast.of(result, quantiles, single)
+
+    def impute(
+        self,
+        series,
+        num_samples=10,
+        seed=None,
+        num_steps=None,
+        method="repaint",
+        times=None,
+        known=None,
+        condition=None,
+        static=None,
+    ):
+        """Draws what may stand in the gaps of a series, given all of what was observed.
+
+        Args:
+            series: `(time, features)` in the data's units; NaN is a gap.
+            num_samples: How many complete series to draw.
+            seed: See `generate`.
+            num_steps: See `generate`.
+            method: `"repaint"` comes back to each noise level several times (arXiv:2201.09865);
+                `"guidance"` follows the gradient of how well the estimate reconstructs what was
+                observed (PiGDM, ICLR 2023).
+            times: See `forecast`.
+            known: `(time, known)`.
+            condition: See `generate`.
+            static: See `generate`.
+
+        Returns:
+            float32 `(num_samples, time, features)`; what was observed is as it was.
+
+        Raises:
+            InputError: For an argument out of its range, or one that the model does not take.
+        """
+        values, lengths, single = self.processor.as_values(series)
+        if not single:
+            raise InputError(f"impute takes one series. Received: {len(values)} series")
+        num_samples = whole_number("num_samples", num_samples, 1)
+        time = values.shape[1]
+        arguments = {
+            "values": values,
+            "lengths": lengths,
+            "num_samples": tf.constant(num_samples),
+            **self._sampling(seed, num_steps, None),
+            **self._series_given(1, time, lengths, times, known, condition, static, 0),
+        }
+        result = self._graph("impute", self._method(method))(arguments)
+        return result["samples"].numpy()[0]
+
+    def score(
+        self,
+        series,
+        times=None,
+        known=None,
+        condition=None,
+        static=None,
+        num_steps=None,
+        seed=0,
+    ):
+        """How likely the model finds series: by its probability-flow ODE (arXiv:2011.13456).
+
+        The density is that of the data with noise of `sigma_min` of the scaled unit, and is
+        estimated: along the way the trace of a Jacobian is, with one random probe. Missing values
+        are left out, and categories are taken as given.
+
+        Args:
+            series: `(time, features)` in the data's units, `(batch, time, features)`, a list of
+                arrays of different lengths, or a DataFrame.
+            times: See `forecast`.
+            known: `(time, known)` or `(batch, time, known)`.
+            condition: See `generate`.
+            static: See `generate`.
+            num_steps: Of the ODE, two evaluations each.
+            seed: Of the probe.
+
+        Returns:
+            A dict of arrays `(batch,)`, or of numbers for a single series: `log_likelihood` in
+            nats, of a density in the data's units; `values`, how many were observed;
+            `nats_per_value`; and `nats_per_position`.
+        """
+        arguments, single = self._series(series, times, known, condition, static)
+        sampling = self._sampling(seed, num_steps, None)
+        arguments |= {name: sampling[name] for name in ("seed", "num_steps")}
+        result = self._graph("score")(arguments)
+        result = {name: value.numpy() for name, value in result.items()}
+        return {name: value[0] for name, value in result.items()} if single else result
+
+    def encode(
+        self, series, times=None, known=None, condition=None, static=None, num_steps=None
+    ):  # fmt: skip
+        """The latents of series: the noise from which the model's ODE leads to each of them.
+
+        Args:
+            series: As for `score`. A gap counts as the mean.
+            times: See `forecast`.
+            known: See `score`.
+            condition: See `generate`.
+            static: See `generate`.
+            num_steps: See `score`.
+
+        Returns:
+            float32 `(batch, positions, channels)` of about unit variance, or without the batch axis
+            for a single series. `decode` turns it back; between two latents,
+            `tfgen.sampling.inversion.interpolate` leads.
+        """
+        arguments, single = self._series(series, times, known, condition, static)
+        arguments["num_steps"] = self._sampling(0, num_steps, None)["num_steps"]
+        latents = self._graph("encode")(arguments)["latents"].numpy()
+        return latents[0] if single else latents
+
+    def decode(
+        self,
+        latents,
+        lengths=None,
+        times=None,
+        known=None,
+        condition=None,
+        static=None,
+        num_steps=None,
+    ):
+        """The series of latents: the opposite of `encode`, up to the error of the steps.
+
+        Args:
+            latents: `(positions, channels)` or `(batch, positions, channels)`.
+            lengths: Positions of each series; None is all.
+            times: See `forecast`.
+            known: See `score`.
+            condition: See `generate`.
+            static: See `generate`.
+            num_steps: See `score`.
+
+        Returns:
+            float32 `(time, features)` or `(batch, time, features)` in the data's units.
+        """
+        latents = np.asarray(latents, np.float32)
+        single = latents.ndim == 2
+        latents = latents[None] if single else latents
+        if latents.ndim != 3 or latents.shape[2] != self.channels:
+            raise InputError(
+                f"latents must be (positions, {self.channels}) or (batch, positions, "
+                f"{self.channels}). Received: an array of shape {latents.shape}"
+            )
+        count, time = latents.shape[0], latents.shape[1] * self.frame
+        lengths = np.broadcast_to(time if lengths is None else lengths, [count]).astype(np.int32)
+        arguments = {
+            "latents": latents,
+            "lengths": lengths,
+            "num_steps": self._sampling(0, num_steps, None)["num_steps"],
+            **self._series_given(count, time, lengths, times, known, condition, static, 0),
+        }
+        values = self._graph("decode")(arguments)["values"].numpy()
+        return values[0] if single else values
+
+    def denoise(self, series, sigma, times=None, known=None, condition=None, static=None):
+        """What the model takes noisy series for: the mean of what they may have been.
+
+        Args:
+            series: As for `score`: clean series plus noise.
+            sigma: Standard deviation of the noise in scaled units, a number or one for each series.
+            times: See `forecast`.
+            known: See `score`.
+            condition: See `generate`.
+            static: See `generate`.
+
+        Returns:
+            float32 `(time, features)` or `(batch, time, features)` in the data's units.
+        """
+        arguments, single = self._series(series, times, known, condition, static)
+        sigma = np.broadcast_to(np.asarray(sigma, np.float32), arguments["lengths"].shape)
+        if not (np.isfinite(sigma) & (sigma > 0)).all():
+            raise InputError(f"sigma must be above 0. Received: sigma={sigma.tolist()}")
+        values = self._graph("denoise")({**arguments, "sigma": sigma})["values"].numpy()
+        return values[0] if single else values
+
+    def export(self, filepath, **kwargs):
+        """Writes a SavedModel that draws, fills gaps, forecasts, scores, encodes and denoises.
+
+        All numbers are in the data's own units. Its signatures, as tensors:
+
+        - `serving_default`: `num_samples` -> `values` `(num_samples, length, features)` and
+          `lengths`, drawn as `model.generation` says, with a new seed for every call;
+        - `generate`: `num_samples`, `length`, `seed`, `num_steps`, `guidance_scale` -> the same; the
+          same numbers for the same seed as this model, of up to 256 samples;
+        - `forecast`: `values` `(batch, time, features)` right-padded, `lengths` `(batch,)`,
+          `horizon`, `num_samples`, `quantiles`, `seed`, `num_steps`, `guidance_scale` -> `mean`,
+          `quantiles` `(batch, quantiles, horizon, features)` and `samples`;
+        - `impute`: as `forecast` without a horizon and quantiles -> `samples`;
+        - `score`: `values`, `lengths`, `seed`, `num_steps` -> what `score` returns;
+        - `encode`: `values`, `lengths`, `num_steps` -> `latents`; `decode` takes `latents`;
+        - `denoise`: `values`, `lengths`, `sigma` `(batch,)` -> `values`.
+
+        A model that was trained with timestamps, with covariates, classes or static numbers takes
+        `times` (int64 seconds; `start_time` where it draws), `known`, `condition` (int32, -1 for
+        none) and `static` as well. The solver is that of `model.generation`.
+
+        Args:
+            filepath: Folder to write; servers expect the name `<model>/<number>`.
+        """
+        solver = self._solver(None)
+        generate = self._generate_specs()
+        drawn = {*self.sampling_specs, "length"}
+        simple = {name: spec for name, spec in generate.items() if name not in drawn}
+        endpoints = {
+            "serving_default": (lambda **arguments: self._serve(solver, arguments), simple),
+            "generate": (lambda **arguments: self._generate(solver, arguments), generate),
+        }
+        for name in ("forecast", "impute"):
+            function = getattr(self, f"_{name}")
+            endpoints[name] = (
+                lambda function=function, **arguments: function(IMPUTERS[0], arguments),
+                getattr(self, f"_{name}_specs")(),
+            )
+        for name in ("score", "encode", "decode", "denoise"):
+            function = getattr(self, f"_{name}")
+            endpoints[name] = (
+                lambda function=function, **arguments: function(arguments),
+                getattr(self, f"_{name}_specs")(),
+            )
+        write_saved_model(filepath, endpoints, **kwargs)
+
+    # What a person gave, as tensors
+
+    @property
+    def window(self):
+        """Positions that the model was trained on at once; None if that is not known."""
+        return None if self.recipe is None else self.recipe.training.window
+
+    def _series(self, series, times, known, condition, static):
+        values, lengths, single = self.processor.as_values(series)
+        count, time = values.shape[:2]
+        given = self._series_given(count, time, lengths, times, known, condition, static, 0)
+        return {"values": values, "lengths": lengths, **given}, single
+
+    def _sampling(self, seed, num_steps, guidance_scale):
+        steps = self.generation.num_steps if num_steps is None else num_steps
+        steps = whole_number("num_steps", steps, 1)
+        if steps > MOST_STEPS:
+            raise InputError(f"num_steps must be at most {MOST_STEPS}. Received: num_steps={steps}")
+        scale = self.generation.guidance_scale if guidance_scale is None else guidance_scale
+        number = isinstance(scale, numbers.Real) and not isinstance(scale, bool)
+        if not number or not 0 <= scale < 1e6:
+            raise InputError(
+                f"guidance_scale must be a number >= 0. Received: guidance_scale={scale!r}"
+            )
+        return {
+            "seed": self._seed(seed),
+            "num_steps": tf.constant(steps),
+            "guidance_scale": tf.constant(float(scale)),
+        }
+
+    def _solver(self, solver):
+        solver = self.generation.solver if solver is None else solver
+        if solver not in SOLVERS:
+            raise unknown("solver", solver, SOLVERS)
+        return solver
+
+    @staticmethod
+    def _method(method):
+        if method not in IMPUTERS:
+            raise unknown("method", method, IMPUTERS)
+        return method
+
+    def _serve(self, solver, arguments):
+        defaults = self._sampling(0, None, None)
+        length = tf.constant(self._length(None))
+        return self._generate(
+            solver, {**defaults, **arguments, "seed": random.serving_seed(), "length": length}
+        )

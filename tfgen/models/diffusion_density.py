@@ -1,0 +1,309 @@
+"""`DiffusionDensity`: a denoiser of sequences of numbers, and how it is trained."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.layers.checks import check, check_choice, check_positive, check_rate
+from tfgen.layers.unet1d import UNet1D
+from tfgen.models.numbers import NumbersGenerator
+from tfgen.sampling import denoising, random
+from tfgen.sampling.noise_schedules import SCHEDULES, noise_schedule
+
+SIGMAS = ("lognormal", "schedule")
+# Purposes of the draws of one training step.
+_LEVELS, _NOISE, _ESTIMATE, _DROP = 0, 1, 2, 3
+
+
+class DiffusionDensity(NumbersGenerator):
+    """A diffusion model of sequences of numbers: a U-Net that tells clean from noise.
+
+    A sequence is its scaled numbers, with each category as one channel a level, -1 or 1. The network
+    learns to take noise off it at every noise level at once (denoising score matching, Vincent
+    2011); `docs/diffusion.md` tells why that is enough to draw, to fill gaps and to score.
+
+    Args:
+        width: Channels at the top of the U-Net; see `tfgen.layers.UNet1D` for what is not said here.
+        multipliers: Channels of each level, in units of `width`.
+        blocks: Residual blocks of a level, on either way.
+        attention_at: Numbers of the levels with full attention; None is the middle alone.
+        linear_attention: Whether the other levels have linear attention instead of none.
+        heads: Heads of every attention.
+        head_width: Features of a head.
+        groups: Groups of the normalisations.
+        dropout: Share that is dropped in every residual block in training.
+        embedding: How the noise level is embedded: `"sinusoidal"` or `"fourier"`.
+        self_condition: Whether the network is told its own last estimate (arXiv:2208.04202).
+        objective: What the network predicts: `"epsilon"`, `"x0"`, `"v"`, `"edm"` or `"flow"`; see
+            `tfgen.sampling.denoising`.
+        weighting: Of the loss by level: `"uniform"`, `"snr"`, `"min_snr"` or `"edm"`.
+        sigmas: Levels to train on: `"lognormal"` (arXiv:2206.00364), or those of the `"schedule"`.
+        sigma_mean: Mean of the logarithm of a lognormal level.
+        sigma_std: Its standard deviation.
+        sigma_data: Standard deviation of the scaled data.
+        schedule: Noise schedule of a run: `"karras"`, `"linear"`, `"cosine"`, `"sigmoid"` or
+            `"flow"`; see `tfgen.sampling.noise_schedules`.
+        sigma_min: Its lowest level above 0, in scaled units.
+        sigma_max: Its highest.
+        threshold: `"static"` clips every estimate to the data's bounds, where there are any,
+            `"none"` clips what comes out alone.
+        **kwargs: Arguments of `NumbersGenerator`.
+
+    Raises:
+        ValueError: For an argument out of its range, or one that does not fit the data.
+    """
+
+    # A loss of differences of noise has no state to carry.
+    state_is_constant = False
+
+    def __init__(
+        self,
+        width=64,
+        multipliers=(1, 2, 4),
+        blocks=2,
+        attention_at=None,
+        linear_attention=True,
+        heads=4,
+        head_width=32,
+        groups=8,
+        dropout=0.0,
+        embedding="sinusoidal",
+        self_condition=False,
+        objective="edm",
+        weighting="uniform",
+        sigmas="lognormal",
+        sigma_mean=-0.5,
+        sigma_std=1.2,
+        sigma_data=1.0,
+        schedule="karras",
+        sigma_min=0.002,
+        sigma_max=80.0,
+        threshold="static",
+        **kwargs,
+    ):
+        check_rate(dropout=dropout)
+        check_choice(denoising.OBJECTIVES, objective=objective)
+        check_choice(denoising.WEIGHTINGS, weighting=weighting)
+        check_choice(SIGMAS, sigmas=sigmas)
+        check_choice(SCHEDULES, schedule=schedule)
+        check_choice(("static", "none"), threshold=threshold)
+        check_positive(
+            sigma_std=sigma_std, sigma_data=sigma_data, sigma_min=sigma_min, sigma_max=sigma_max
+        )
+        check(math.isfinite(sigma_mean), "sigma_mean must be finite", sigma_mean=sigma_mean)
+        super().__init__(**kwargs)
+        processor = self.processor
+        # Levels as channels: 1 for the level there is, -1 for the others.
+        self._offsets = np.cumsum([processor.num_numbers * self.frame, *processor.levels])
+        self.channels = int(self._offsets[-1])
+        embedded = 0 if self.class_embedding is None else self.class_embedding.output_dim
+        scales = processor.num_numbers if processor.scaler.needs_scale else 0
+        self.unet = UNet1D(
+            self.channels,
+            width=width,
+            multipliers=multipliers,
+            blocks=blocks,
+            attention_at=attention_at,
+            linear_attention=linear_attention,
+            heads=heads,
+            head_width=head_width,
+            groups=groups,
+            embedding=embedding,
+            condition_width=embedded + processor.static_width + scales,
+            sequence_width=processor.covariate_width,
+            self_condition=self_condition,
+            seed=self.layer_seed(50),
+            dtype=self.dtype_policy,
+            name="unet",
+        )
+        self.unet.build((None, None, self.channels))
+        self._make_bounds()
+        self.noise_schedule = noise_schedule(schedule, sigma_min, sigma_max)
+        self.built = True
+
+        # Model
+        self.width = width
+        self.multipliers = self.unet.multipliers
+        self.blocks = blocks
+        self.attention_at = self.unet.attention_at
+        self.linear_attention = linear_attention
+        self.heads = heads
+        self.head_width = head_width
+        self.groups = groups
+        self.dropout = dropout
+        self.embedding = embedding
+        self.self_condition = self_condition
+        self.objective = objective
+        self.weighting = weighting
+        self.sigmas = sigmas
+        self.sigma_mean = sigma_mean
+        self.sigma_std = sigma_std
+        self.sigma_data = sigma_data
+        self.schedule = schedule
+        self.sigma_min = sigma_min
+        self.sigma_max = sigma_max
+        self.threshold = threshold
+
+    # Sequences as channels, and back
+
+    def _channels(self, batch):
+        """Clean channels float32 `(batch, time, channels)` and which of them were observed."""
+        processor, values = self.processor, batch["values"]
+        scale = batch["scale"][:, None] if processor.scaler.needs_scale else None
+        scaled = self._scaled(processor.numbers(values), scale)
+        parts, observed = [scaled], [~tf.math.is_nan(scaled)]
+        categories = processor.categories(values)
+        for index, levels in enumerate(processor.levels):
+            chosen = categories[..., index]
+            parts.append(2 * tf.one_hot(chosen, levels) - 1)
+            observed.append(tf.repeat((chosen >= 0)[..., None], levels, axis=-1))
+        observed = tf.concat(observed, axis=-1) & batch["valid"][..., None]
+        return tf.where(observed, tf.concat(parts, axis=-1), 0.0), observed
+
+    def _values(self, channels, scale):
+        """Values `(batch, frames, position_width)` in the data's units, and the share clipped."""
+        numbers, *levels = np.split(np.arange(self.channels), self._offsets[:-1])
+        scale = scale[:, None] if self.processor.scaler.needs_scale else None
+        numbers = self._unscaled(channels[..., : len(numbers)], scale)
+        clipped = tf.zeros(tf.shape(channels)[:2])
+        if self.bounds is not None:
+            held = self.bounds(numbers)
+            clipped = tf.reduce_mean(tf.cast(held != numbers, tf.float32), axis=-1)
+            numbers = held
+        if self.frame > 1:
+            return numbers, clipped
+        chosen = [tf.argmax(channels[..., one[0] : one[-1] + 1], -1, tf.int32) for one in levels]
+        categories = tf.stack(chosen, axis=-1) if chosen else None
+        return self.processor.join(numbers, categories), clipped
+
+    # The denoiser
+
+    def _network(self, given, drop=None, record=None):
+        """A function `(inputs, c_noise, self_condition=None)` for what is `given` of sequences.
+
+        Args:
+            given: Dict with `valid` bool `(batch, time)` or None, `whole` `(batch, width)` and
+                `covariates` `(batch, time, width)`.
+        """
+        whole, covariates = given["whole"], given["covariates"]
+
+        def network(inputs, c_noise, estimate=None):
+            return self.unet(
+                inputs,
+                c_noise,
+                mask=given["valid"],
+                condition=whole if whole.shape[-1] else None,
+                sequence=covariates if covariates.shape[-1] else None,
+                self_condition=estimate,
+                drop=drop,
+                record=record,
+            )
+
+        return network
+
+    def denoiser(self, given):
+        """A denoiser `(x, sigma, *previous)` -> `x0_hat` for `tfgen.sampling.diffusion`."""
+        network = self._network(given)
+
+        def denoise(x, sigma, *previous):
+            return denoising.denoise(
+                lambda inputs, c_noise: network(inputs, c_noise, *previous),
+                x,
+                sigma,
+                self.objective,
+                self.sigma_data,
+            )
+
+        return denoise
+
+    def _given(self, batch, key=None):
+        """What the network is told of the sequences of a batch."""
+        rows, time = tf.unstack(tf.shape(batch["values"])[:2])
+        covariates = self.processor.covariates(batch.get("times"), batch.get("known"))
+        if covariates is None:
+            covariates = tf.zeros([rows, time, 0])
+        whole, _ = self._whole(rows, batch, key)
+        return {"valid": batch["valid"], "whole": whole, "covariates": covariates}
+
+    # Training
+
+    def batch_loss(self, batch, key=None, state=None, training=False):
+        if key is None:
+            # The same noise for the same batch, so that validations compare.
+            key = random.root(0, random.EVALUATION)
+        x0, observed = self._channels(batch)
+        given = self._given(batch, key if training else None)
+        rows = tf.shape(x0)[0]
+        sigma = self._training_sigmas(random.fold(key, _LEVELS), rows)
+        noise = random.normal(random.fold(key, _NOISE), tf.shape(x0))
+        x = denoising.add_noise(x0, noise, sigma)
+
+        drop = self._drop(random.fold(key, _DROP)) if training and self.dropout else None
+        network = self._network(given, drop)
+        row = denoising.preconditioning(self.objective, sigma, self.sigma_data)
+        inputs = denoising.expand(row.c_in, x) * x
+        estimate = self._estimate(given, x, sigma, random.fold(key, _ESTIMATE))
+        output = network(inputs, row.c_noise, estimate)
+        error = denoising.squared_error(
+            output, x0, noise, sigma, self.objective, self.weighting, self.sigma_data
+        )
+        counted = tf.cast(observed, tf.float32)
+        loss = tf.math.divide_no_nan(tf.reduce_sum(error * counted), tf.reduce_sum(counted))
+        return loss, state
+
+    def _training_sigmas(self, key, rows):
+        if self.sigmas == "schedule":
+            return denoising.scheduled_sigma(key, [rows], self.noise_schedule)
+        return denoising.lognormal_sigma(key, [rows], self.sigma_mean, self.sigma_std)
+
+    def _estimate(self, given, x, sigma, key):
+        """What half of the rows are told of their x0: arXiv:2208.04202, section 3.2."""
+        if not self.self_condition:
+            return None
+        told = random.uniform(key, tf.shape(sigma)) < 0.5
+        estimate = tf.stop_gradient(self.denoiser(given)(x, sigma))
+        return tf.where(told[:, None, None], estimate, 0.0)
+
+    def _drop(self, key):
+        def drop(tensor, site):
+            mask = random.bernoulli_mask(random.fold(key, site), tf.shape(tensor), 1 - self.dropout)
+            return tensor * tf.cast(mask, tensor.dtype)
+
+        return drop
+
+    def call(self, inputs, training=False):
+        """What the denoiser takes the sequences for, at a noise level of `sigma_data`.
+
+        Args:
+            inputs: As for `unpack`.
+
+        Returns:
+            float32 `(batch, time, channels)`.
+        """
+        batch = self.unpack(inputs)
+        x0, _ = self._channels(batch)
+        key = random.root(self.seed, random.EVALUATION)
+        sigma = tf.fill([tf.shape(x0)[0]], np.float32(self.sigma_data))
+        x = denoising.add_noise(x0, random.normal(key, tf.shape(x0)), sigma)
+        return self.denoiser(self._given(batch))(x, sigma)
+
+    def activations(self, inputs):
+        outputs = {}
+        batch = self.unpack(inputs)
+        x0, _ = self._channels(batch)
+        c_noise = tf.zeros([tf.shape(x0)[0]])
+        self._network(self._given(batch), record=outputs.__setitem__)(x0, c_noise)
+        return outputs
+
+    def get_config(self):
+        names = (
+            "width", "multipliers", "blocks", "attention_at", "linear_attention", "heads",
+            "head_width", "groups", "dropout", "embedding", "self_condition", "objective",
+            "weighting", "sigmas", "sigma_mean", "sigma_std", "sigma_data", "schedule",
+            "sigma_min", "sigma_max", "threshold",
+        )  # fmt: skip
+        config = {name: getattr(self, name) for name in names}
+        for name in ("multipliers", "attention_at"):
+            config[name] = list(config[name])
+        return {**super().get_config(), **config}

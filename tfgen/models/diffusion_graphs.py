@@ -1,0 +1,354 @@
+"""`DiffusionGraphs`: the functions of tensors that a diffusion model computes, live and served."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.models.diffusion_density import DiffusionDensity
+from tfgen.models.numbers import quantiles_of
+from tfgen.models.series_arguments import NO_CLASS
+from tfgen.sampling import inversion, likelihood, random, thresholding
+from tfgen.sampling.diffusion import sample
+from tfgen.sampling.guidance import classifier_free_joint, reconstruction
+from tfgen.sampling.repaint import repaint
+
+# The levels of a run are so many, those beyond its steps being 0: runs of any number of steps share
+# one compiled loop.
+MOST_STEPS = 1000
+IMPUTERS = ("repaint", "guidance")
+_NOISE, _LENGTHS, _RUN = 0, 1, 2  # purposes of the draws of one call
+
+
+class DiffusionGraphs(DiffusionDensity):
+    """What `DiffusionGenerator` computes, on tensors: the same graphs here and in the SavedModel."""
+
+    sampling_specs = {
+        "seed": tf.TensorSpec([], tf.int64),
+        "num_steps": tf.TensorSpec([], tf.int32),
+        "guidance_scale": tf.TensorSpec([], tf.float32),
+    }
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.reset_graphs()
+
+    def reset_graphs(self):
+        """Forgets what was compiled, after a change of what the functions read besides weights."""
+        self.__dict__["_compiled"] = {}  # not a layer: Keras is not to look into it
+
+    def _graph(self, name, *choices):
+        """The function of tensors of this name, for choices that are made before it is compiled."""
+        function = functools.partial(getattr(self, f"_{name}"), *choices)
+        specs = getattr(self, f"_{name}_specs")()
+        return self._kept(
+            (name, *choices),
+            lambda: tf.function(function, input_signature=[specs], autograph=False),
+        )
+
+    def _jitted(self, function, *choices):
+        return self._kept(
+            (function.__name__, *choices),
+            lambda: tf.function(
+                functools.partial(function, *choices), jit_compile=True, autograph=False
+            ),
+        )
+
+    def _kept(self, key, make):
+        if key not in self._compiled:
+            self._compiled[key] = make()
+        return self._compiled[key]
+
+    # The tensors of the graphs
+
+    def _forecast_specs(self):
+        return {
+            **self._series_specs(),
+            "horizon": tf.TensorSpec([], tf.int32),
+            "num_samples": tf.TensorSpec([], tf.int32),
+            "quantiles": tf.TensorSpec([None], tf.float32),
+            **self.sampling_specs,
+        }
+
+    def _impute_specs(self):
+        return {
+            **self._series_specs(),
+            "num_samples": tf.TensorSpec([], tf.int32),
+            **self.sampling_specs,
+        }
+
+    def _score_specs(self):
+        steps = {name: self.sampling_specs[name] for name in ("seed", "num_steps")}
+        return {**self._series_specs(), **steps}
+
+    def _encode_specs(self):
+        return {**self._series_specs(), "num_steps": self.sampling_specs["num_steps"]}
+
+    def _decode_specs(self):
+        specs = self._encode_specs()
+        specs["latents"] = tf.TensorSpec([None, None, self.channels], tf.float32)
+        del specs["values"]
+        return specs
+
+    def _denoise_specs(self):
+        return {**self._series_specs(), "sigma": tf.TensorSpec([None], tf.float32)}
+
+    # Graphs around the compiled loops
+
+    def _generate(self, solver, arguments):
+        rows, length = arguments["num_samples"], arguments["length"]
+        key = random.root(arguments["seed"], random.SAMPLING)
+        frames = self._frames(length)
+        whole, scale = self._rows_of(rows, arguments)
+        lengths = self._drawn_lengths(rows, length, arguments, key)
+        given = {
+            "valid": self._mask(self._frames(lengths), frames) if self.processor.ends else None,
+            "whole": whole,
+            "covariates": self._future(arguments, tf.constant(0), frames, rows),
+        }
+        shape = [rows, frames, self.channels]
+        noise = random.normal(random.fold(key, _NOISE), shape)
+        sigmas = self._levels(arguments["num_steps"])
+        x = self._guided(arguments, given, self._draw, [solver], [noise, sigmas, key])
+        values, clipped = self._values(x, scale)
+        values = self._samples(values)[:, :length]
+        valid = self._mask(lengths, length)
+        if self.processor.ends:
+            clipped = tf.where(given["valid"], clipped, 0.0)
+        total = tf.cast(tf.reduce_sum(self._frames(lengths)), tf.float32)
+        return {
+            "values": tf.where(valid[..., None], values, np.float32(np.nan)),
+            "lengths": lengths,
+            "clip_fraction": tf.math.divide_no_nan(tf.reduce_sum(clipped), total),
+        }
+
+    @staticmethod
+    def _mask(lengths, time):
+        return tf.range(time)[None] < lengths[:, None]
+
+    def _drawn_lengths(self, rows, length, arguments, key):
+        """Samples of each sequence: one of the training data's, of what ends by itself."""
+        if not self.processor.ends:
+            return tf.fill([rows], length)
+        # By class, and in the last row of all.
+        table = tf.constant(self.processor.lengths, tf.int32)
+        row = tf.fill([rows], len(self.processor.lengths) - 1)
+        if "condition" in arguments:
+            label = tf.broadcast_to(arguments["condition"], [rows])
+            row = tf.where(label >= 0, label, row)
+        place = random.uniform(random.fold(key, _LENGTHS), [rows]) * table.shape[1]
+        chosen = tf.gather_nd(table, tf.stack([row, tf.cast(place, tf.int32)], axis=-1))
+        return tf.minimum(chosen, length)
+
+    def _levels(self, num_steps):
+        """Noise levels of a run `(MOST_STEPS + 1,)`: `num_steps` of them and zeros."""
+        steps = tf.range(MOST_STEPS + 1)
+        last = tf.cast(tf.maximum(num_steps - 1, 1), tf.float32)
+        n = tf.maximum(1.0 - tf.cast(steps, tf.float32) / last, 0.0)
+        return tf.where(steps < num_steps, self.noise_schedule.sigma(n), 0.0)
+
+    def _guided(self, arguments, given, core, choices, operands):
+        """Calls a compiled core with or without classifier-free guidance."""
+        if not self.processor.num_classes:
+            return self._jitted(core, False, *choices)(given, *operands, 1.0)
+        rows = tf.shape(given["whole"])[0]
+        hidden = {**arguments, "condition": tf.fill([rows], NO_CLASS)}
+        both = {**given, "whole_without": self._rows_of(rows, hidden)[0]}
+        scale = arguments["guidance_scale"]
+        return tf.cond(
+            scale == 1,
+            lambda: self._jitted(core, False, *choices)(given, *operands, 1.0),
+            lambda: self._jitted(core, True, *choices)(both, *operands, scale),
+        )
+
+    def _impute(self, method, arguments):
+        """Sequences `(batch, num_samples, time, features)` with their gaps filled."""
+        num_samples = arguments["num_samples"]
+        batch = self._batch(arguments)
+        x0, known = self._channels(batch)
+        given = self._given(batch)
+        repeated = tf.nest.map_structure(lambda x: tf.repeat(x, num_samples, 0), (x0, known, given))
+        observed, known, given = repeated
+        key = random.root(arguments["seed"], random.SAMPLING)
+        noise = random.normal(random.fold(key, _NOISE), tf.shape(observed))
+        sigmas = self._levels(arguments["num_steps"])
+        operands = [noise, sigmas, key, observed, known]
+        sampling = dict(arguments)
+        for name in ("condition", "static"):
+            if name in arguments:
+                sampling[name] = tf.repeat(arguments[name], num_samples, axis=0)
+        if "scale" in batch:
+            sampling["scale"] = tf.repeat(batch["scale"], num_samples, axis=0)
+        x = self._guided(sampling, given, self._fill, [method], operands)
+        values, _ = self._values(x, sampling.get("scale"))
+        values = self._samples(values)[:, : tf.shape(arguments["values"])[1]]
+        values = tf.reshape(values, [-1, num_samples, *tf.unstack(tf.shape(values)[1:])])
+        # What was observed is as it was, to the last bit.
+        before = arguments["values"][:, None]
+        values = tf.where(tf.math.is_nan(before), values, before)
+        valid = self._mask(arguments["lengths"], tf.shape(before)[2])
+        return {"samples": tf.where(valid[:, None, :, None], values, np.float32(np.nan))}
+
+    def _forecast(self, method, arguments):
+        horizon, lengths = arguments["horizon"], arguments["lengths"]
+        values = arguments["values"]
+        # What the network was not trained on at once it does not see at once.
+        most = tf.shape(values)[1]
+        if self.window is not None:
+            most = tf.minimum(most, tf.maximum(self.window - horizon, 1))
+        kept = tf.minimum(lengths, most)
+        position = tf.range(most + horizon)[None]
+        index = position + (lengths - kept)[:, None]
+        last = tf.maximum(lengths - 1, 0)[:, None]
+        past = tf.gather(values, tf.minimum(index, last), batch_dims=1)
+        ahead = position >= kept[:, None]
+        series = {
+            **arguments,
+            "values": tf.where(ahead[..., None], np.float32(np.nan), past),
+            "lengths": kept + horizon,
+        }
+        if "times" in arguments:
+            times = arguments["times"]
+            start = tf.gather(times, last[:, 0], batch_dims=1)
+            after = self._after(start, tf.range(1, most + horizon + 1))
+            steps = tf.maximum(position - kept[:, None], 0)
+            future = tf.gather(after, steps, batch_dims=1)
+            series["times"] = tf.where(
+                ahead, future, tf.gather(times, tf.minimum(index, last), batch_dims=1)
+            )
+        if "known" in arguments:
+            most_known = tf.shape(arguments["known"])[1] - 1
+            series["known"] = tf.gather(
+                arguments["known"], tf.minimum(index, most_known), batch_dims=1
+            )
+        samples = self._impute(method, series)["samples"]
+        index = kept[:, None, None] + tf.range(horizon)[None, None]
+        index = tf.tile(index, [1, arguments["num_samples"], 1])
+        samples = tf.gather(samples, index, batch_dims=2)
+        return {
+            "mean": tf.reduce_mean(samples, axis=1),
+            "quantiles": quantiles_of(samples, arguments["quantiles"]),
+            "samples": samples,
+        }
+
+    def _score(self, arguments):
+        processor, batch = self.processor, self._batch(arguments)
+        x0, observed = self._channels(batch)
+        # Categories are given: there is no density of them.
+        numbers = np.arange(self.channels) < processor.num_numbers * self.frame
+        key = random.root(arguments["seed"], random.EVALUATION)
+        sigmas = self._levels(arguments["num_steps"])
+        density = self._jitted(self._density)(
+            self._given(batch), x0, observed & numbers, sigmas, key
+        )
+        numbers = processor.numbers(batch["values"])
+        scale = batch["scale"][:, None] if processor.scaler.needs_scale else None
+        there = ~tf.math.is_nan(numbers) & batch["valid"][..., None]
+        slopes = processor.log_slope(tf.where(there, numbers, 0.0), scale)
+        slopes = tf.reduce_sum(tf.where(there, slopes, 0.0), axis=[1, 2])
+        total = tf.cast(density + slopes, tf.float64)
+        positions = arguments["lengths"]
+        valid = self._mask(positions, tf.shape(arguments["values"])[1])[..., None]
+        seen = ~tf.math.is_nan(arguments["values"]) & valid
+        values = tf.reduce_sum(tf.cast(seen, tf.int32), axis=[1, 2])
+        return {
+            "log_likelihood": total,
+            "values": values,
+            "nats_per_value": -total / tf.cast(values, tf.float64),
+            "nats_per_position": -total / tf.cast(positions, tf.float64),
+        }
+
+    def _encode(self, arguments):
+        batch = self._batch(arguments)
+        x0, _ = self._channels(batch)
+        sigmas = self._levels(arguments["num_steps"])
+        latents = self._jitted(self._upward)(self._given(batch), x0, sigmas)
+        return {"latents": latents / sigmas[0]}
+
+    def _decode(self, arguments):
+        latents = arguments["latents"]
+        time = tf.shape(latents)[1] * self.frame
+        features = self.processor.num_features
+        empty = tf.zeros([tf.shape(latents)[0], time, features])
+        batch = self._batch({**arguments, "values": empty})
+        if self.processor.scaler.needs_scale:
+            del batch["scale"]  # of nothing but zeros
+        sigmas = self._levels(arguments["num_steps"])
+        x = self._jitted(self._downward)(self._given(batch), latents * sigmas[0], sigmas)
+        scale = None
+        if self.processor.scaler.needs_scale:
+            scale = tf.constant(self.processor.scale, tf.float32)[None]
+        values = self._samples(self._values(x, scale)[0])
+        valid = self._mask(arguments["lengths"], time)
+        return {"values": tf.where(valid[..., None], values, np.float32(np.nan))}
+
+    def _denoise(self, arguments):
+        batch = self._batch(arguments)
+        x, _ = self._channels(batch)
+        x0_hat = self.denoiser(self._given(batch))(x, arguments["sigma"])
+        values, _ = self._values(x0_hat, batch.get("scale"))
+        values = self._samples(values)[:, : tf.shape(arguments["values"])[1]]
+        valid = self._mask(arguments["lengths"], tf.shape(values)[1])
+        return {"values": tf.where(valid[..., None], values, np.float32(np.nan))}
+
+    # The compiled loops
+
+    def _denoiser_of(self, guided, given, guidance_scale):
+        if not guided:
+            return self.denoiser(given)
+        given = dict(given)
+        without = given.pop("whole_without")
+        twice = {name: None if x is None else tf.concat([x, x], 0) for name, x in given.items()}
+        twice["whole"] = tf.concat([given["whole"], without], axis=0)
+        return classifier_free_joint(self.denoiser(twice), guidance_scale)
+
+    def _limits(self):
+        """What every estimate of the denoiser goes through, or None."""
+        limits = self.processor.scaled_bounds() if self.processor.num_numbers else None
+        if self.threshold == "none" or limits is None or self.frame > 1:
+            return None
+        low, high = np.full([2, self.channels], 1.0, np.float32)
+        low = -low
+        low[: len(limits[0])], high[: len(limits[1])] = limits
+        if not np.isfinite([low, high]).any():
+            return None
+        return thresholding.static(lambda x0_hat: tf.clip_by_value(x0_hat, low, high))
+
+    def _draw(self, guided, solver, given, noise, sigmas, key, guidance_scale):
+        valid = given["valid"]
+        return sample(
+            self._denoiser_of(guided, given, guidance_scale),
+            noise * sigmas[0],
+            sigmas,
+            solver,
+            random.fold(key, _RUN),
+            self._limits(),
+            self.self_condition,
+            None if valid is None else valid[..., None],
+        )
+
+    def _fill(
+        self, guided, method, given, noise, sigmas, key, observed, known, guidance_scale
+    ):  # fmt: skip
+        denoiser = self._denoiser_of(guided, given, guidance_scale)
+        key, limits = random.fold(key, _RUN), self._limits()
+        x = noise * sigmas[0]
+        if method == "repaint":
+            return repaint(
+                denoiser, x, sigmas, observed, known, key, resamplings=self.resamplings,
+                threshold=limits, self_condition=self.self_condition,
+            )  # fmt: skip
+        denoiser = reconstruction(denoiser, observed, known, sigma_data=self.sigma_data)
+        return sample(denoiser, x, sigmas, "ddpm", key, limits, self.self_condition)
+
+    def _density(self, given, x0, observed, sigmas, key):
+        prior = tf.sqrt(tf.square(sigmas[0]) + self.sigma_data**2)
+        return likelihood.log_likelihood(
+            self.denoiser(given), x0, sigmas, key, prior_std=prior, valid=observed
+        )
+
+    def _upward(self, given, x0, sigmas):
+        return inversion.encode(self.denoiser(given), x0, sigmas)
+
+    def _downward(self, given, latents, sigmas):
+        return inversion.decode(self.denoiser(given), latents, sigmas)
