@@ -245,6 +245,9 @@ def _generate_parser():
         "--num-samples", type=int, default=1, help="how many; of text, for each prompt"
     )
     parser.add_argument("--condition", metavar="CLASS", help="the class to generate")
+    parser.add_argument(
+        "--guidance-scale", type=float, help="with --condition: above 1 keeps closer to the class"
+    )
     parser.add_argument("--stream", action="store_true", help="print what is drawn as it comes")
     parser.add_argument(
         "--out",

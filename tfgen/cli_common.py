@@ -52,6 +52,28 @@ def open_model(name, dtype=None):
     return zoo.get(name, **({} if dtype is None else {"dtype": dtype}))
 
 
+def taken(arguments, names, allowed):
+    """Returns the options of these names that were given, those that a model's method takes.
+
+    Args:
+        arguments: Those of the verb.
+        names: Names of options, None where they were not given.
+        allowed: Which of them the model takes.
+
+    Raises:
+        InputError: If another one was given.
+    """
+    given = {name: getattr(arguments, name) for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if name not in allowed:
+            options = ", ".join(f"--{one.replace('_', '-')}" for one in allowed)
+            raise InputError(
+                f"--{name.replace('_', '-')} is not for {arguments.name}, which takes {options}"
+            )
+    return given
+
+
 def refuse(arguments, names, reason):
     """Raises an `InputError` if one of the options of these names was given."""
     for name in names:

@@ -12,6 +12,7 @@ from tfgen.cli_common import (
     find_model,
     numbers_of,
     open_model,
+    taken,
 )
 from tfgen.cli_numbers import check_file, write_files
 from tfgen.errors import InputError
@@ -22,8 +23,6 @@ from tfgen.recipe import GenerationConfig
 CONTEXT = 1000
 # Of them a picture has so many for each row that is forecast.
 _SHOWN = 4
-# Futures that are drawn at once.
-_ROWS = 4096
 
 
 def forecast_parser():
@@ -39,6 +38,7 @@ def forecast_parser():
         "--context", type=int, help=f"rows before the forecast that are read (at most {CONTEXT})"
     )
     parser.add_argument("--temperature", type=float, help="below 1 narrows what is drawn")
+    _add_diffusion_options(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -56,6 +56,15 @@ def _add_series_options(parser):
     parser.add_argument("--seed", type=int, help="the same seed gives the same samples")
 
 
+def _add_diffusion_options(parser):
+    group = parser.add_argument_group("diffusion models")
+    steps = GenerationConfig.__dataclass_fields__["num_steps"].metadata["help"]
+    group.add_argument("--num-steps", type=int, help=steps)
+    group.add_argument(
+        "--method", help="how gaps are filled: repaint (default), or guidance, which is faster"
+    )
+
+
 def forecast(arguments):
     """Forecasts the end of each series of data: `tfgen forecast`."""
     kind = find_model(arguments.name).data_kind
@@ -67,6 +76,7 @@ def forecast(arguments):
             "--quantiles takes different numbers between 0 and 1. "
             f"Received: --quantiles {arguments.quantiles}"
         )
+    check_counts(arguments, "num_steps")
     if arguments.temperature is not None:
         GenerationConfig(temperature=arguments.temperature)
     if arguments.out is not None:
@@ -75,6 +85,8 @@ def forecast(arguments):
     from tfgen.cli_series import forecast_series, open_series, read_context
 
     model = open_model(arguments.name, arguments.dtype)
+    names = "temperature", "num_steps", "method"
+    options = taken(arguments, names, model.options["forecast"])
     sequences = open_series(model, arguments.data, arguments.id)
     horizon, context = arguments.horizon, arguments.context
     if model.max_positions is not None:
@@ -96,8 +108,8 @@ def forecast(arguments):
         num_samples=arguments.num_samples,
         quantiles=levels,
         seed=arguments.seed,
-        temperature=arguments.temperature,
-        rows=_ROWS,
+        rows=model.rows_at_once,
+        **options,
     )
     _put_forecasts(arguments.out, contexts, found, sequences.features, levels)
 
@@ -162,8 +174,9 @@ def impute_parser():
         "--num-samples", type=int, default=10, help="complete series drawn of each (10)"
     )
     parser.add_argument(
-        "--particles", type=int, default=256, help="more come closer to the model (256)"
+        "--particles", type=int, help="more come closer to the model (256); not for diffusion"
     )
+    _add_diffusion_options(parser)
     parser.add_argument("--out", metavar="FILE", required=True, help="the .csv or .npz to write")
     return parser
 
@@ -171,8 +184,8 @@ def impute_parser():
 def impute(arguments):
     """Fills what is missing in data: `tfgen impute`."""
     _series_only("impute", arguments.name, find_model(arguments.name).data_kind)
-    check_counts(arguments, "num_samples")
-    if arguments.particles < 2:
+    check_counts(arguments, "num_samples", "num_steps")
+    if arguments.particles is not None and arguments.particles < 2:
         raise InputError(f"--particles must be >= 2. Received: --particles {arguments.particles}")
     suffix = Path(arguments.out).suffix.lower()
     if suffix not in (".csv", ".npz"):
@@ -182,10 +195,9 @@ def impute(arguments):
     from tfgen.cli_tables import sample_table, write_arrays, write_csv
 
     model = open_model(arguments.name)
+    options = taken(arguments, ("particles", "num_steps", "method"), model.options["impute"])
     sequences = open_series(model, arguments.data, arguments.id)
-    arrays, gaps = impute_series(
-        model, sequences, arguments.num_samples, arguments.seed, arguments.particles
-    )
+    arrays, gaps = impute_series(model, sequences, arguments.num_samples, arguments.seed, **options)
     times = sequences.times
     if times is not None:
         times = [stamps for stamps in times for _ in range(arguments.num_samples)]

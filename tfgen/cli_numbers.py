@@ -13,6 +13,7 @@ from tfgen.cli_common import (
     numbers_of,
     open_model,
     refuse,
+    taken,
 )
 from tfgen.errors import InputError
 from tfgen.files import atomic_file
@@ -21,7 +22,11 @@ from tfgen.recipe import GenerationConfig
 # What a person wants most of the samples of each kind.
 USUAL_SUFFIX = {"series": ".csv", "strokes": ".svg", "audio": ".wav"}
 # Options that only a model of numbers takes.
-GENERATE_OPTIONS = ("length", "bias", "start_time", "static")
+GENERATE_OPTIONS = (
+    "length", "bias", "start_time", "static", "num_steps", "solver",
+)  # fmt: skip
+# Those of them, and of all models, that say how is sampled.
+_SAMPLING = ("temperature", "bias", "num_steps", "solver", "guidance_scale")
 EVALUATE_OPTIONS = (
     "runs", "horizon", "context", "num_samples", "samples", "length", "metrics",
 )  # fmt: skip
@@ -38,8 +43,10 @@ def add_generate_options(parser):
     """Adds the options that `generate` has for models of numbers."""
     group = parser.add_argument_group("models of numbers")
     fields = GenerationConfig.__dataclass_fields__
-    for name, kind in {"length": int, "bias": float}.items():
-        group.add_argument(f"--{name}", type=kind, help=fields[name].metadata["help"])
+    kinds = {"length": int, "bias": float, "num_steps": int, "solver": str}
+    for name, kind in kinds.items():
+        option = f"--{name.replace('_', '-')}"
+        group.add_argument(option, type=kind, help=fields[name].metadata["help"])
     group.add_argument(
         "--start-time", metavar="TIME", help="series: when it begins, e.g. 2013-07-01T12:00"
     )
@@ -60,7 +67,7 @@ def generate(arguments, kind):
         arguments: Those of `tfgen generate`.
         kind: What the model is of, as `zoo.find(name).data_kind` tells.
     """
-    sampling = {name: getattr(arguments, name) for name in ("length", "temperature", "bias")}
+    sampling = {name: getattr(arguments, name) for name in ("length", *_SAMPLING)}
     GenerationConfig(**{name: value for name, value in sampling.items() if value is not None})
     check_counts(arguments, "num_samples")
     if arguments.stream and (arguments.num_samples > 1 or arguments.out):
@@ -80,7 +87,8 @@ def generate(arguments, kind):
             "command cannot: use tfgen forecast, or model.generate(known=...) in Python"
         )
     options = {
-        **sampling,
+        "length": arguments.length,
+        **taken(arguments, _SAMPLING, model.options["generate"]),
         "seed": arguments.seed,
         "condition": _class(arguments.condition, processor.classes),
         "static": static,
@@ -91,6 +99,8 @@ def generate(arguments, kind):
     elif start is None:
         start = processor.start_time
     if arguments.stream:
+        if not hasattr(model, "stream"):
+            raise InputError(f"--stream is not for {arguments.name}, which draws all rows at once")
         _stream(processor, model.stream(**options), start)
         return
     arrays = list(model.generate(num_samples=arguments.num_samples, **options))

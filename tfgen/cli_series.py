@@ -149,8 +149,8 @@ def _given(processor, contexts):
     return given
 
 
-def impute_series(model, sequences, num_samples, seed, particles):
-    """Fills the gaps of series.
+def impute_series(model, sequences, num_samples, seed, **options):
+    """Fills the gaps of series; `options` are of `model.impute`.
 
     Returns:
         `(arrays, gaps)`: for each series `num_samples` arrays `(time, features)`, one after the
@@ -177,7 +177,7 @@ def impute_series(model, sequences, num_samples, seed, particles):
                 values,
                 num_samples=num_samples,
                 seed=None if seed is None else seed + number,
-                particles=particles,
+                **options,
                 **given,
             )
         )

@@ -29,7 +29,7 @@ SAMPLING = {
 # Options that only a model of text takes.
 GENERATE_OPTIONS = (
     *SAMPLING, "stop", "strip_prompt", "beams", "length_penalty", "contrastive", "draft",
-    "draft_tokens", "guidance_scale",
+    "draft_tokens",
 )  # fmt: skip
 EVALUATE_OPTIONS = ("column", "window", "crops")
 
@@ -59,9 +59,6 @@ def add_generate_options(parser):
     )
     group.add_argument("--draft", metavar="NAME", help="a smaller model that guesses ahead")
     group.add_argument("--draft-tokens", type=int, help="with --draft: tokens guessed at once (4)")
-    group.add_argument(
-        "--guidance-scale", type=float, help="with --condition: above 1 keeps closer to the class"
-    )
 
 
 def refuse_generate_options(arguments, kind):

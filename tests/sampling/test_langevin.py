@@ -62,9 +62,7 @@ def test_predictor_corrector_is_algorithm_2():
 
 
 def test_mala_keeps_the_law_whatever_the_step():
-    """Begun in the law of a level it stays there, though its steps are far too long for a mere
-    Langevin chain; and the share of steps taken is that of the formula of Metropolis and Hastings.
-    """
+    """Begun in the law of a level it stays there, with steps too long for mere Langevin chains."""
     rng, sigma, rows = np.random.default_rng(3), 0.4, 8000
     start = rng.choice(MEANS, rows, p=WEIGHTS) + np.hypot(STD, sigma) * rng.normal(size=rows)
     x = tf.constant(start[:, None, None])
@@ -78,18 +76,25 @@ def test_mala_keeps_the_law_whatever_the_step():
     )  # fmt: skip
     assert stats.kstest(plain.numpy().ravel(), law(sigma)).pvalue < 1e-6
 
-    # The expected share, by the law itself.
-    here = tf.constant(start[:, None, None])
-    noise = rng.normal(size=rows)[:, None, None]
-    length = 4.0 * sigma**2
-    level = tf.fill([rows], tf.constant(sigma, tf.float64))
-    there = here - length / 2 * slope(here, level) + np.sqrt(length) * noise
-    forth = stats.norm.logpdf(there, here - length / 2 * slope(here, level), np.sqrt(length))
-    back = stats.norm.logpdf(here, there - length / 2 * slope(there, level), np.sqrt(length))
-    ratio = energy(here, level) - energy(there, level) + (back - forth)[:, 0, 0]
-    expected = np.minimum(1, np.exp(ratio)).mean()
-    assert 0.2 < expected < 0.9
-    assert abs(chain.acceptance.numpy().mean() - expected) < 0.01
+
+def test_mala_accepts_by_the_rule_of_metropolis_and_hastings():
+    rows, sigma, step = 400, 0.4, 4.0
+    here = initial(KEY, [rows, 2, 1], 1.5, tf.float64)
+    chain = graph(corrector_steps=1, step_size=step)(here, tf.constant([sigma], tf.float64), KEY)
+    key = random.fold(KEY, 1)  # of the second evaluation: the first is that of the beginning
+    noise = random.normal(random.fold(key, 0), [rows, 2, 1]).numpy().astype(np.float64)
+    draw = random.uniform(random.fold(key, 1), [rows]).numpy().astype(np.float64)
+
+    std, level = np.sqrt(step) * sigma, tf.fill([rows], tf.constant(sigma, tf.float64))
+    ahead = here - std**2 / 2 * slope(here, level)
+    there = ahead + std * noise
+    behind = there - std**2 / 2 * slope(there, level)
+    forth = stats.norm.logpdf(there, ahead, std).sum(axis=(1, 2))
+    back = stats.norm.logpdf(here, behind, std).sum(axis=(1, 2))
+    accepted = np.log(draw) < energy(here, level) - energy(there, level) + back - forth
+    assert 0.2 < accepted.mean() < 0.8
+    np.testing.assert_array_equal(chain.acceptance[0], accepted)
+    np.testing.assert_allclose(chain.x, np.where(accepted[:, None, None], there, here), rtol=1e-9)
 
 
 def slope(x, sigma):

@@ -34,13 +34,15 @@ class Family:
         path: `"module:Class"`, or the class itself.
         preset: Constructor arguments that the name fixes.
         summary: One line for people.
-        numbers: The same for sequences of numbers, if the family has a class for them.
+        numbers: The same for sequences of numbers, if the family has another class for them.
+        text: Whether `path` is of text.
     """
 
     path: Any
     preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     summary: str = ""
     numbers: Any = None
+    text: bool = True
 
     def of_numbers(self):
         """Returns the `Family` of the class for sequences of numbers."""
@@ -105,6 +107,7 @@ FAMILIES = {
         "tfgen.models.diffusion:DiffusionGenerator",
         {},
         "a diffusion model, whose U-Net takes noise off all positions at once; for numbers",
+        text=False,
     ),
 }
 
@@ -162,6 +165,11 @@ def build(recipe, preprocessing=None, dtype="float32"):
         arguments.setdefault("seed", recipe.training.seed)
     if preprocessing is not None:
         numbers = preprocessing_file(preprocessing) == PROCESSOR
+        if not numbers and not chosen.text:
+            raise InputError(
+                f"The family '{recipe.family}' is for sequences of numbers, and these data are "
+                f"text. Received: data.name={recipe.data.name}"
+            )
         arguments["processor" if numbers else "tokenizer"] = preprocessing
     # A person's own family need not take a dtype.
     precision = {} if dtype == "float32" else {"dtype": dtype}

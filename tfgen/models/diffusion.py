@@ -22,6 +22,13 @@ ROWS = 256
 class DiffusionGenerator(DiffusionGraphs):
     __doc__ = DiffusionDensity.__doc__
 
+    # What the methods take that says how is sampled, by their names.
+    options = {
+        "generate": ("num_steps", "solver", "guidance_scale"),
+        "forecast": ("num_steps", "method"),
+        "impute": ("num_steps", "method"),
+    }
+    rows_at_once = ROWS  # futures, for their memory
     # How often RePaint comes back to each step (arXiv:2201.09865, section 4.2).
     resamplings = 5
 

@@ -56,6 +56,7 @@ class DiffusionDensity(NumbersGenerator):
 
     # A loss of differences of noise has no state to carry.
     state_is_constant = False
+    loss_is_likelihood = False
 
     def __init__(
         self,

@@ -35,6 +35,8 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         ValueError: For an argument out of its range, or one that does not fit the data.
     """
 
+    # Whether the training loss is a negative log-likelihood, in nats for each position.
+    loss_is_likelihood = True
     # Tensors that say how is sampled, of the functions that do.
     sampling_specs = {}
 

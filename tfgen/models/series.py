@@ -21,6 +21,14 @@ STREAM_CHUNK = 32
 class SeriesGenerator(SeriesGraphs):
     __doc__ = SeriesDensity.__doc__
 
+    # What the methods take that says how is sampled, by their names.
+    options = {
+        "generate": ("temperature", "bias"),
+        "forecast": ("temperature",),
+        "impute": ("particles",),
+    }
+    rows_at_once = 4096  # futures, for their memory
+
     # What a person calls
 
     def generate(

@@ -34,7 +34,8 @@ class SeriesDashboard(Dashboard):
         self.held_out = held_out
 
     def measures(self, loss):
-        tf.summary.scalar("metrics/nats_per_value", loss / self.model.position_width)
+        if self.model.loss_is_likelihood:
+            tf.summary.scalar("metrics/nats_per_value", loss / self.model.position_width)
 
     def samples(self, step):
         with self.train.as_default(step):
