@@ -6,7 +6,8 @@ import pytest
 import scipy.special
 import tensorflow as tf
 
-from tfgen.layers.sigma_embedding import SigmaEmbedding, weight_seeds
+from tfgen.layers.initializers import weight_seeds
+from tfgen.layers.sigma_embedding import SigmaEmbedding
 
 C_NOISE = np.array([-2.5, 0.0, 0.7], "float32")
 

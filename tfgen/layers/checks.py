@@ -49,6 +49,11 @@ def check_choice(choices, **received):
         check(isinstance(value, str) and value in choices, rule, **{name: value})
 
 
+def check_seed(seed):
+    """Refuses what is neither None nor a whole number."""
+    check(seed is None or is_int(seed), "seed must be None or a whole number", seed=seed)
+
+
 def is_number(value):
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check_whole
+from tfgen.layers.checks import check_seed, check_whole
 from tfgen.layers.group_norm import masked
-from tfgen.layers.sigma_embedding import check_seed, weight_seeds
+from tfgen.layers.initializers import weight_seeds
 
 
 def pairs(tensor):

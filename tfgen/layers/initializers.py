@@ -1,5 +1,6 @@
 """Initialisers of weights that belong together."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -30,3 +31,17 @@ def in_parts(initializer, sizes, axis):
         return initialize
 
     return [part(index) for index in range(len(sizes))]
+
+
+def weight_seeds(seed, count):
+    """Seeds of a layer's initialisers, one for each weight, all from the layer's own.
+
+    Args:
+        seed: Whole number, or None for seeds that nobody chose.
+        count: How many.
+
+    Returns:
+        List of `count` whole numbers; a longer list begins like a shorter one.
+    """
+    entropy = None if seed is None else seed % 2**64
+    return [int(word) for word in np.random.SeedSequence(entropy).generate_state(count)]

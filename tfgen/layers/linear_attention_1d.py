@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check_flag, check_whole
+from tfgen.layers.checks import check_flag, check_seed, check_whole
 from tfgen.layers.group_norm import masked
+from tfgen.layers.initializers import weight_seeds
 from tfgen.layers.products import dense
 from tfgen.layers.self_attention_1d import merge_heads, rms_norm, split_heads
-from tfgen.layers.sigma_embedding import check_seed, weight_seeds
 
 
 @keras.saving.register_keras_serializable(package="tfgen")

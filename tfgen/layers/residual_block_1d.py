@@ -3,10 +3,10 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check_flag, check_whole
+from tfgen.layers.checks import check_flag, check_seed, check_whole
 from tfgen.layers.group_norm import GroupNorm, masked
+from tfgen.layers.initializers import weight_seeds
 from tfgen.layers.products import dense
-from tfgen.layers.sigma_embedding import check_seed, weight_seeds
 
 
 @keras.saving.register_keras_serializable(package="tfgen")

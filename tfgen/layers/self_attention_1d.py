@@ -3,10 +3,10 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check_flag, check_whole
+from tfgen.layers.checks import check_flag, check_seed, check_whole
 from tfgen.layers.group_norm import masked
+from tfgen.layers.initializers import weight_seeds
 from tfgen.layers.products import as_tensor, dense
-from tfgen.layers.sigma_embedding import check_seed, weight_seeds
 
 EPSILON = 1e-6  # added to a mean of squares
 

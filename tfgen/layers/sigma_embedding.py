@@ -4,30 +4,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.layers.checks import check, check_choice, check_positive, check_whole, is_int
+from tfgen.layers.checks import (
+    check,
+    check_choice,
+    check_positive,
+    check_seed,
+    check_whole,
+)
+from tfgen.layers.initializers import weight_seeds
 from tfgen.layers.products import as_tensor, dense
 from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
 
 KINDS = ("sinusoidal", "fourier")
-
-
-def check_seed(seed):
-    """Refuses what is neither None nor a whole number."""
-    check(seed is None or is_int(seed), "seed must be None or a whole number", seed=seed)
-
-
-def weight_seeds(seed, count):
-    """Seeds of a layer's initialisers, one for each weight, all from the layer's own.
-
-    Args:
-        seed: Whole number, or None for seeds that nobody chose.
-        count: How many.
-
-    Returns:
-        List of `count` whole numbers; a longer list begins like a shorter one.
-    """
-    entropy = None if seed is None else seed % 2**64
-    return [int(word) for word in np.random.SeedSequence(entropy).generate_state(count)]
 
 
 @keras.saving.register_keras_serializable(package="tfgen")

@@ -8,16 +8,18 @@ from tfgen.layers.checks import (
     check_choice,
     check_flag,
     check_positive,
+    check_seed,
     check_whole,
     is_int,
 )
 from tfgen.layers.downsample_1d import Downsample1D, coarse_mask, pairs
 from tfgen.layers.group_norm import GroupNorm, masked
+from tfgen.layers.initializers import weight_seeds
 from tfgen.layers.linear_attention_1d import LinearAttention1D
 from tfgen.layers.products import dense
 from tfgen.layers.residual_block_1d import ResidualBlock1D
 from tfgen.layers.self_attention_1d import SelfAttention1D
-from tfgen.layers.sigma_embedding import KINDS, SigmaEmbedding, check_seed, weight_seeds
+from tfgen.layers.sigma_embedding import KINDS, SigmaEmbedding
 from tfgen.layers.upsample_1d import Upsample1D
 
 

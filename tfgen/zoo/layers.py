@@ -93,4 +93,36 @@ LAYERS = {
         "tfgen.layers.student_t_head:StudentTHead",
         "A Student-t distribution for each feature, for values with outliers.",
     ),
+    "downsample-1d": LayerRow(
+        "tfgen.layers.downsample_1d:Downsample1D",
+        "Half the positions, for the way down a U-Net.",
+    ),
+    "upsample-1d": LayerRow(
+        "tfgen.layers.upsample_1d:Upsample1D",
+        "Twice the positions, for the way up a U-Net.",
+    ),
+    "group-norm": LayerRow(
+        "tfgen.layers.group_norm:GroupNorm",
+        "Normalisation over groups of channels, heedless of padding.",
+    ),
+    "linear-attention-1d": LayerRow(
+        "tfgen.layers.linear_attention_1d:LinearAttention1D",
+        "Attention whose cost grows with the length, not with its square.",
+    ),
+    "self-attention-1d": LayerRow(
+        "tfgen.layers.self_attention_1d:SelfAttention1D",
+        "Attention to all positions, before and after.",
+    ),
+    "residual-block-1d": LayerRow(
+        "tfgen.layers.residual_block_1d:ResidualBlock1D",
+        "Two convolutions that are told a noise level, and the way around them.",
+    ),
+    "sigma-embedding": LayerRow(
+        "tfgen.layers.sigma_embedding:SigmaEmbedding",
+        "A noise level as a vector: sinusoidal or Fourier features.",
+    ),
+    "unet1d-layer": LayerRow(
+        "tfgen.layers.unet1d:UNet1D",
+        "A U-Net over sequences, the network of a denoiser.",
+    ),
 }
