@@ -267,6 +267,41 @@ def test_drawings_end_and_are_held_out_whole(quick):
     assert skipped["notes"] == ["no forecasts: strokes are not forecast: they are generated whole"]
 
 
+def test_class_accuracy_is_the_share_of_samples_that_are_what_was_asked_for():
+    # Two classes far apart; a model that gives the class asked for in three cases of four.
+    labels = np.arange(300, dtype=np.int32) % 2
+
+    def drawn(classes, rng):
+        noise = 0.1 * rng.normal(size=(len(classes), 6, 2))
+        return (noise + 3 * np.asarray(classes)[:, None, None]).astype(np.float32)
+
+    values = list(drawn(labels, np.random.default_rng(0)))
+    sequences = data(number=300, length=6)
+    sequences = Sequences(
+        "two", "series", sequences.features, values, sequences.ids, labels=labels,
+        classes=("low", "high"),
+    )  # fmt: skip
+    model = Oracle(classes=2)
+
+    def generate(num_samples, length, seed, condition):
+        wrong = np.arange(num_samples) % 8 < 2  # of either class as many
+        return drawn(
+            np.where(wrong, 1 - np.asarray(condition), condition), np.random.default_rng(seed)
+        )
+
+    model.generate = generate
+    results = evaluate_sequences(
+        model, sequences, runs=1, length=6, windows=120, metrics=("class_accuracy",)
+    )
+    score = results["generation"]["scores"]["class_accuracy"]
+    assert score["mean"] == pytest.approx(0.75, abs=0.02) and score["real"] == 1
+    assert score["baseline"] == pytest.approx(0.5, abs=0.15) and score["better"] == "higher"
+    plain = evaluate_sequences(
+        Oracle(), data(), runs=1, length=6, windows=50, metrics=("marginal", "class_accuracy")
+    )
+    assert set(plain["generation"]["scores"]) == {"marginal"}
+
+
 def test_windows_hold_nothing_missing_and_origins_something():
     sequences = data(number=2, length=40)
     sequences.values[0][10] = np.nan

@@ -6,13 +6,17 @@ from tfgen.errors import InputError
 from tfgen.evaluation import fidelity
 from tfgen.evaluation.context_fid import TS2Vec, context_fid
 from tfgen.evaluation.cuts import as_numbers, cut_windows, given, one_seed, pad_to, share_complete
-from tfgen.evaluation.memorisation import nearest_neighbour_ratio
+from tfgen.evaluation.memorisation import nearest_neighbour_ratio, nearest_numbers
 from tfgen.evaluation.report import Score
 
 DISTANCES = (
     "discriminative", "predictive", "context_fid", "correlational", "marginal", "autocorrelation",
-    "mmd", "memorisation",
+    "mmd", "memorisation", "class_accuracy",
 )  # fmt: skip
+_BETTER = {
+    "nearest_neighbour_ratio": {"better": "near", "target": 1.0},
+    "class_accuracy": {"better": "higher"},
+}
 # Windows of training data among which the nearest to a generated one is looked for.
 _MOST_NEIGHBOURS = 20_000
 # A calendar is begun at so many places in a run, all samples of a call at the same one.
@@ -50,7 +54,7 @@ def score_generation(
             picture = {"kind": "generation", "real": real.values[:200], "samples": generated[:200]}
         arrays = [as_numbers(x, features) for x in (real.values, other.values, generated, noise)]
         scaled = fidelity.scale_by_real(*arrays)
-        rest = [name for name in wanted if name != "memorisation"]
+        rest = [name for name in wanted if name not in ("memorisation", "class_accuracy")]
         for name, values in _distances(rest, *scaled, one_seed([seed, run]), say).items():
             scores.setdefault(name, []).append(values)
         if "memorisation" in wanted and not missing:
@@ -60,6 +64,9 @@ def score_generation(
                 missing["memorisation"], values = str(error), {}
             for name, row in values.items():
                 scores.setdefault(name, []).append(row)
+        if "class_accuracy" in wanted and real.labels is not None:
+            values = _class_accuracy(parts, length, windows, features, arrays, real.labels, rng)
+            scores.setdefault("class_accuracy", []).append(values)
     section = {"windows": len(real), "length": length, "scores": {}}
     if missing:
         section["not computed"] = missing
@@ -69,7 +76,7 @@ def score_generation(
         section["share of real windows without gaps, which are those compared"] = complete
     for name, rows in scores.items():
         of_model, of_real, of_noise = zip(*rows)
-        better = {"better": "near", "target": 1.0} if name == "nearest_neighbour_ratio" else {}
+        better = _BETTER.get(name, {})
         score = Score.of(of_model, of_real, of_noise, **better)
         section["scores"][name] = score.to_dict()
     return section, picture
@@ -172,3 +179,19 @@ def _memorisation(parts, length, most, features, arrays, rng):
         "nearest_neighbour_ratio": [row["ratio"] for row in rows],
         "copied_share": [row["copied"] for row in rows],
     }
+
+
+def _class_accuracy(parts, length, most, features, arrays, labels, rng):
+    """The share whose nearest training window is of their own class: that which was asked for.
+
+    Of the generated windows, of held-out ones, and of noise with the real ones' classes.
+    """
+    real, _, generated, noise = arrays
+    train = cut_windows(parts.known, length, _MOST_NEIGHBOURS, rng)
+    held = cut_windows(parts.held, length, most, rng)
+    known, others = as_numbers(train.values, features), as_numbers(held.values, features)
+    known, others, generated, noise = fidelity.scale_by_real(real, known, others, generated, noise)[
+        1:
+    ]
+    pairs = (generated, labels), (others, held.labels), (noise, labels)
+    return [np.mean(train.labels[nearest_numbers(x, known)] == own) for x, own in pairs]

@@ -60,6 +60,18 @@ def nearest_distances(windows, others, block=256):
     Returns:
         float64 array `(number,)`: root mean square over time and features.
     """
+    closest = nearest_numbers(windows, others, block)
+    windows, others = _rows(windows), _rows(others)
+    # The difference itself: the form by which they were found cancels where they are equal.
+    return np.sqrt(np.mean((windows - others[closest]) ** 2, axis=1))
+
+
+def nearest_numbers(windows, others, block=256):
+    """Which of others is nearest to each window; see `nearest_distances`.
+
+    Returns:
+        int64 array `(number,)`.
+    """
     windows, others = _rows(windows), _rows(others)
     if windows.shape[1] != others.shape[1] or not len(others):
         raise InputError(
@@ -67,13 +79,10 @@ def nearest_distances(windows, others, block=256):
             f"Received: numbers={windows.shape}, {others.shape}"
         )
     sizes = np.sum(others**2, axis=1)
-    nearest = []
+    found = [np.zeros(0, np.int64)]
     for first in range(0, len(windows), block):
-        rows = windows[first : first + block]
-        closest = np.argmin(sizes - 2 * rows @ others.T, axis=1)
-        # The difference itself is taken once more: the form above cancels where they are equal.
-        nearest.append(np.sqrt(np.mean((rows - others[closest]) ** 2, axis=1)))
-    return np.concatenate(nearest) if nearest else np.zeros(0)
+        found.append(np.argmin(sizes - 2 * windows[first : first + block] @ others.T, axis=1))
+    return np.concatenate(found)
 
 
 def nearest_neighbour_ratio(samples, training, held_out):

@@ -139,6 +139,8 @@ class UNet1D(keras.layers.Layer):
             initializer = keras.initializers.GlorotUniform(next(seeds))
             options = {"padding": "same", "kernel_initializer": initializer}
             add(keras.layers.Conv1D, name, width, size, **options)
+            # Masked by `masked` below; else Keras warns that the mask is lost.
+            self.parts[name].supports_masking = True
 
         def block(name, width):
             add(ResidualBlock1D, name, width, 4 * self.width, groups, seed=next(seeds))
