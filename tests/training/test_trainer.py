@@ -260,6 +260,18 @@ def test_weight_decay_shrinks_matrices_and_leaves_biases(recipe, tmp_path):
     assert all("bias" in w.path for w in model.trainable_variables if len(w.shape) == 1)
 
 
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_no_weight_decay_leaves_weights_without_a_gradient(recipe, name):
+    from tfgen.training.optimizers import make_optimizer
+
+    settings = {"training.weight_decay": 0.0, "training.optimizer": name}
+    optimizer = make_optimizer(recipe.override(settings).training)
+    weight = tf.Variable([[3.0, 4.0], [1.0, 2.0]])
+    optimizer.build([weight])
+    optimizer.apply([tf.zeros([2, 2])], [weight])
+    np.testing.assert_array_equal(weight.numpy(), [[3, 4], [1, 2]])
+
+
 def test_muon_updates_the_matrices_inside_the_network_and_adamw_the_rest():
     from tfgen.training.optimizers import make_optimizer
 

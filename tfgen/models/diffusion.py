@@ -10,7 +10,13 @@ from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
 from tfgen.models.diffusion_density import DiffusionDensity
 from tfgen.models.diffusion_graphs import IMPUTERS, MOST_STEPS, DiffusionGraphs
-from tfgen.models.series_arguments import QUANTILES, Forecast, levels_of, whole_number
+from tfgen.models.series_arguments import (
+    QUANTILES,
+    Forecast,
+    finite_numbers,
+    levels_of,
+    whole_number,
+)
 from tfgen.sampling import random
 from tfgen.sampling.diffusion import SOLVERS
 
@@ -260,16 +266,16 @@ class DiffusionGenerator(DiffusionGraphs):
             known: `(time, known)` or `(batch, time, known)`.
             condition: See `generate`.
             static: See `generate`.
-            num_steps: Of the ODE, two evaluations each.
+            num_steps: Levels that the ODE goes through, at least 2; four evaluations each.
             seed: Of the probe.
 
         Returns:
             A dict of arrays `(batch,)`, or of numbers for a single series: `log_likelihood` in
-            nats, of a density in the data's units; `values`, how many were observed;
+            nats, of a density in the data's units; `values`, how many numbers it is of;
             `nats_per_value`; and `nats_per_position`.
         """
         arguments, single = self._series(series, times, known, condition, static)
-        sampling = self._sampling(seed, num_steps, None)
+        sampling = self._sampling(seed, num_steps, None, least=2)
         arguments |= {name: sampling[name] for name in ("seed", "num_steps")}
         result = self._graph("score")(arguments)
         result = {name: value.numpy() for name, value in result.items()}
@@ -286,7 +292,7 @@ class DiffusionGenerator(DiffusionGraphs):
             known: See `score`.
             condition: See `generate`.
             static: See `generate`.
-            num_steps: See `score`.
+            num_steps: Levels that the ODE goes through, at least 2; two evaluations each.
 
         Returns:
             float32 `(batch, positions, channels)` of about unit variance, or without the batch axis
@@ -294,7 +300,7 @@ class DiffusionGenerator(DiffusionGraphs):
             `tfgen.sampling.inversion.interpolate` leads.
         """
         arguments, single = self._series(series, times, known, condition, static)
-        arguments["num_steps"] = self._sampling(0, num_steps, None)["num_steps"]
+        arguments["num_steps"] = self._sampling(0, num_steps, None, least=2)["num_steps"]
         latents = self._graph("encode")(arguments)["latents"].numpy()
         return latents[0] if single else latents
 
@@ -312,17 +318,19 @@ class DiffusionGenerator(DiffusionGraphs):
 
         Args:
             latents: `(positions, channels)` or `(batch, positions, channels)`.
-            lengths: Positions of each series; None is all.
+            lengths: Positions of each series, a number or one for each; None is all.
             times: See `forecast`.
             known: See `score`.
             condition: See `generate`.
             static: See `generate`.
-            num_steps: See `score`.
+            num_steps: See `encode`.
 
         Returns:
-            float32 `(time, features)` or `(batch, time, features)` in the data's units.
+            float32 `(time, features)` or `(batch, time, features)` in the data's units, NaN after
+            the end of a series. What was scaled by its own mean comes back on the training data's
+            typical scale.
         """
-        latents = np.asarray(latents, np.float32)
+        latents = finite_numbers("latents", latents)
         single = latents.ndim == 2
         latents = latents[None] if single else latents
         if latents.ndim != 3 or latents.shape[2] != self.channels:
@@ -331,11 +339,17 @@ class DiffusionGenerator(DiffusionGraphs):
                 f"{self.channels}). Received: an array of shape {latents.shape}"
             )
         count, time = latents.shape[0], latents.shape[1] * self.frame
-        lengths = np.broadcast_to(time if lengths is None else lengths, [count]).astype(np.int32)
+        lengths = for_each("lengths", time if lengths is None else lengths, count)
+        if not ((lengths >= 1) & (lengths <= time) & (lengths % 1 == 0)).all():
+            raise InputError(
+                f"lengths must be whole numbers from 1 to {time}. "
+                f"Received: lengths={lengths.tolist()}"
+            )
+        lengths = lengths.astype(np.int32)
         arguments = {
             "latents": latents,
             "lengths": lengths,
-            "num_steps": self._sampling(0, num_steps, None)["num_steps"],
+            "num_steps": self._sampling(0, num_steps, None, least=2)["num_steps"],
             **self._series_given(count, time, lengths, times, known, condition, static, 0),
         }
         values = self._graph("decode")(arguments)["values"].numpy()
@@ -356,8 +370,8 @@ class DiffusionGenerator(DiffusionGraphs):
             float32 `(time, features)` or `(batch, time, features)` in the data's units.
         """
         arguments, single = self._series(series, times, known, condition, static)
-        sigma = np.broadcast_to(np.asarray(sigma, np.float32), arguments["lengths"].shape)
-        if not (np.isfinite(sigma) & (sigma > 0)).all():
+        sigma = for_each("sigma", sigma, len(arguments["lengths"]))
+        if not (sigma > 0).all():
             raise InputError(f"sigma must be above 0. Received: sigma={sigma.tolist()}")
         values = self._graph("denoise")({**arguments, "sigma": sigma})["values"].numpy()
         return values[0] if single else values
@@ -421,9 +435,9 @@ class DiffusionGenerator(DiffusionGraphs):
         given = self._series_given(count, time, lengths, times, known, condition, static, 0)
         return {"values": values, "lengths": lengths, **given}, single
 
-    def _sampling(self, seed, num_steps, guidance_scale):
+    def _sampling(self, seed, num_steps, guidance_scale, least=1):
         steps = self.generation.num_steps if num_steps is None else num_steps
-        steps = whole_number("num_steps", steps, 1)
+        steps = whole_number("num_steps", steps, least)
         if steps > MOST_STEPS:
             raise InputError(f"num_steps must be at most {MOST_STEPS}. Received: num_steps={steps}")
         scale = self.generation.guidance_scale if guidance_scale is None else guidance_scale
@@ -456,3 +470,14 @@ class DiffusionGenerator(DiffusionGraphs):
         return self._generate(
             solver, {**defaults, **arguments, "seed": random.serving_seed(), "length": length}
         )
+
+
+def for_each(name, value, count):
+    """A number for all of so many series, or one for each: float32 `(count,)`."""
+    array = finite_numbers(name, value)
+    if array.shape not in ((), (1,), (count,)):
+        raise InputError(
+            f"{name} must be a number or {count}, one for each series. "
+            f"Received: an array of shape {array.shape}"
+        )
+    return np.broadcast_to(array, [count])

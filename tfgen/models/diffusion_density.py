@@ -5,7 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfgen.layers.checks import check, check_choice, check_positive, check_rate
+from tfgen.layers.checks import check, check_choice, check_positive, check_rate, is_number
 from tfgen.layers.unet1d import UNet1D
 from tfgen.models.numbers import NumbersGenerator
 from tfgen.sampling import denoising, random
@@ -92,7 +92,11 @@ class DiffusionDensity(NumbersGenerator):
         check_positive(
             sigma_std=sigma_std, sigma_data=sigma_data, sigma_min=sigma_min, sigma_max=sigma_max
         )
-        check(math.isfinite(sigma_mean), "sigma_mean must be finite", sigma_mean=sigma_mean)
+        for name, value in (
+            ("sigma_mean", sigma_mean), ("sigma_std", sigma_std), ("sigma_data", sigma_data),
+        ):  # fmt: skip
+            finite = is_number(value) and math.isfinite(value)
+            check(finite, f"{name} must be a finite number", **{name: value})
         super().__init__(**kwargs)
         processor = self.processor
         # Levels as channels: 1 for the level there is, -1 for the others.

@@ -128,7 +128,7 @@ class DiffusionGraphs(DiffusionDensity):
 
     def _drawn_lengths(self, rows, length, arguments, key):
         """Samples of each sequence: one of the training data's, of what ends by itself."""
-        if not self.processor.ends:
+        if not self.processor.lengths:
             return tf.fill([rows], length)
         # By class, and in the last row of all.
         table = tf.constant(self.processor.lengths, tf.int32)
@@ -197,6 +197,8 @@ class DiffusionGraphs(DiffusionDensity):
         if self.window is not None:
             most = tf.minimum(most, tf.maximum(self.window - horizon, 1))
         kept = tf.minimum(lengths, most)
+        # Whole frames: the future begins with one.
+        kept = tf.where(kept < self.frame, kept, kept - kept % self.frame)
         position = tf.range(most + horizon)[None]
         index = position + (lengths - kept)[:, None]
         last = tf.maximum(lengths - 1, 0)[:, None]
@@ -244,12 +246,14 @@ class DiffusionGraphs(DiffusionDensity):
         numbers = processor.numbers(batch["values"])
         scale = batch["scale"][:, None] if processor.scaler.needs_scale else None
         there = ~tf.math.is_nan(numbers) & batch["valid"][..., None]
+        if self.frame > 1:  # with a sample all of its frame is missing
+            there &= tf.reduce_all(there, axis=-1, keepdims=True)
         slopes = processor.log_slope(tf.where(there, numbers, 0.0), scale)
         slopes = tf.reduce_sum(tf.where(there, slopes, 0.0), axis=[1, 2])
         total = tf.cast(density + slopes, tf.float64)
         positions = arguments["lengths"]
         valid = self._mask(positions, tf.shape(arguments["values"])[1])[..., None]
-        seen = ~tf.math.is_nan(arguments["values"]) & valid
+        seen = self._samples(there)[:, : tf.shape(valid)[1]] & valid
         values = tf.reduce_sum(tf.cast(seen, tf.int32), axis=[1, 2])
         return {
             "log_likelihood": total,

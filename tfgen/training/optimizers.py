@@ -19,7 +19,7 @@ def make_optimizer(config):
     )
     common = {
         "learning_rate": schedule,
-        "weight_decay": config.weight_decay or None,
+        "weight_decay": config.weight_decay,
         "global_clipnorm": config.clip_norm or None,
         "use_ema": bool(config.ema),
         "ema_momentum": config.ema or 0.99,
@@ -30,7 +30,7 @@ def make_optimizer(config):
         # network are left to AdamW.
         optimizer = keras.optimizers.Muon(
             adam_beta_2=config.beta_2,
-            adam_weight_decay=config.weight_decay or None,
+            adam_weight_decay=config.weight_decay,
             exclude_layers=["head", "conv_kernel", "condition/"],
             **common,
         )

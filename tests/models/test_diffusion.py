@@ -1,0 +1,904 @@
+"""Diffusion: the loss by hand, and every question asked of a law whose answers are known."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+
+from tfgen.data import Feature, Sequences
+from tfgen.errors import InputError
+from tfgen.models.diffusion import ROWS, DiffusionGenerator
+from tfgen.models.diffusion_graphs import MOST_STEPS
+from tfgen.preprocessing import SequenceProcessor
+from tfgen.recipe import PreprocessingConfig, Recipe
+from tfgen.sampling import denoising, random
+from tfgen.sampling.diffusion import SOLVERS
+
+HOUR = 3600
+START = 1_600_000_000
+SMALL = {"width": 4, "multipliers": (1, 2), "blocks": 1, "heads": 2, "head_width": 4, "groups": 2}
+LEAST = {**SMALL, "multipliers": (1,), "attention_at": (), "linear_attention": False}
+MEAN, STD, MEMORY = 100.0, 3.0, 0.8
+MOST = 24
+
+
+def processor(data, **config):
+    return SequenceProcessor.fit(data, PreprocessingConfig(**{"calendar": True, **config}))
+
+
+def numbers(high=None, low=None, kind="series", **extra):
+    """One number of mean 100 and standard deviation 3."""
+    values = np.resize([MEAN - STD, MEAN + STD], [40, 1]).astype(np.float32)
+    return Sequences("made", kind, (Feature("x", low=low, high=high),), [values], ["0"], **extra)
+
+
+def everything():
+    """Numbers with and without bounds, a category, classes, static and known numbers, times."""
+    rng = np.random.default_rng(0)
+    features = (Feature("a", low=0.0, high=9.0), Feature("k", levels=("x", "y", "z")), Feature("b"))
+    values = [
+        np.stack([9 * rng.random(48), rng.integers(0, 3, 48), rng.normal(5, 2, 48)], axis=1)
+        for _ in range(4)
+    ]
+    return Sequences(
+        "made", "series", features, [each.astype(np.float32) for each in values], list("0123"),
+        labels=np.array([0, 1, 0, 1], np.int32), classes=("p", "q"),
+        static=rng.normal(size=(4, 1)).astype(np.float32), static_names=("s",),
+        known=[rng.normal(size=(48, 1)).astype(np.float32) for _ in range(4)], known_names=("w",),
+        times=[START + HOUR * np.arange(48)] * 4,
+    )  # fmt: skip
+
+
+def drawings():
+    """Class p has 5 to 7 positions, class q 12 or 13."""
+    rng = np.random.default_rng(1)
+    counts = [5, 6, 7, 12, 13, 13]
+    return Sequences(
+        "made", "strokes", (Feature("dx", low=-1.0, high=1.0), Feature("pen", levels=("a", "b"))),
+        [np.stack([rng.uniform(-1, 1, n), np.arange(n) % 2], 1).astype(np.float32) for n in counts],
+        [str(n) for n in range(6)], labels=np.array([0, 0, 0, 1, 1, 1], np.int32),
+        classes=("p", "q"), ends=True,
+    )  # fmt: skip
+
+
+def sounds():
+    values = 0.2 * np.random.default_rng(3).normal(size=[4, 21, 1])
+    return Sequences(
+        "made", "audio", (Feature("amplitude", low=-1.0, high=1.0),),
+        list(values.astype(np.float32)), list("0123"), sample_rate=100,
+    )  # fmt: skip
+
+
+def small(data=None, **options):
+    """A network that says something: its last convolution is not 0."""
+    options = {**SMALL, "seed": 1, **options}
+    model = DiffusionGenerator(processor=processor(data or everything()), **options)
+    (last,) = [each for each in model.weights if each.path.endswith("output_conv/kernel")]
+    last.assign(np.random.default_rng(5).normal(size=last.shape))
+    return model
+
+
+def batch_of(data, time=16):
+    given = {"values": np.stack([each[:time] for each in data.values])}
+    if data.labels is not None:
+        given["label"] = data.labels
+    if data.static is not None:
+        given["static"] = data.static
+        given["known"] = np.stack([each[:time] for each in data.known])
+        given["times"] = np.stack([each[:time] for each in data.times])
+    return given
+
+
+# The spectra of the first n positions of a process of memory 0.8, for each n.
+PLACES = np.arange(MOST)
+COVARIANCE = MEMORY ** np.abs(PLACES[:, None] - PLACES)
+SPECTRA = [np.linalg.eigh(COVARIANCE[:n, :n]) for n in range(1, MOST + 1)]
+
+
+class Known(DiffusionGenerator):
+    """A model that knows its law: each channel is a Gaussian process, independent of the others.
+
+    In scaled units it has the standard deviation `spread`, the correlation 0.8 from one position to
+    the next, or none if it is `white`, and the mean `middle`, to which `told` times the sum of all
+    that the network is told is added.
+    """
+
+    white, middle, spread, told = False, 0.0, 1.0, 0.0
+    traces, handed = 0, 0
+
+    def denoiser(self, given):
+        self.traces += 1
+        values, vectors = np.zeros([MOST + 1, MOST]), np.zeros([MOST + 1, MOST, MOST])
+        for n, spectrum in enumerate(SPECTRA, 1):
+            values[n, :n], vectors[n, :n, :n] = spectrum
+            if self.white:
+                values[n, :n], vectors[n, :n, :n] = 1, np.eye(n)
+
+        def denoise(x, sigma, *previous):
+            self.handed = len(previous)
+            time, valid = tf.shape(x)[1], given["valid"]
+            count = time[None] if valid is None else tf.reduce_sum(tf.cast(valid, tf.int32), axis=1)
+            turn = tf.gather(tf.constant(vectors, tf.float32), count)[:, :time, :time]
+            variance = tf.gather(tf.constant(values, tf.float32), count)[:, :time, None]
+            variance *= tf.square(tf.constant(self.spread, tf.float32))
+            whole = tf.reduce_sum(given["whole"], -1)[:, None, None]
+            there = tf.reduce_sum(given["covariates"], -1)[..., None]
+            middle = self.middle + self.told * (whole + there)
+            shrink = variance / (variance + tf.square(sigma)[:, None, None])
+            spectrum = shrink * tf.matmul(turn, x - middle, transpose_a=True)
+            return middle + tf.matmul(turn, spectrum)
+
+        return denoise
+
+
+def known(data=None, options=(), config=(), **law):
+    model = Known(processor=processor(data or numbers(), **dict(config)), **LEAST, **dict(options))
+    for name, value in law.items():
+        setattr(model, name, value)
+    return model
+
+
+@pytest.fixture(scope="module")
+def process():
+    return known(options={"generation": {"num_steps": 30}})
+
+
+@pytest.fixture(scope="module")
+def rich():
+    return known(everything(), told=0.5)
+
+
+def walk(count, time, seed):
+    """Sequences `(count, time, 1)` of the process, in the data's units."""
+    root = np.linalg.cholesky(COVARIANCE[:time, :time])
+    noise = np.random.default_rng(seed).normal(size=[count, time])
+    return (MEAN + STD * noise @ root.T)[..., None].astype(np.float32)
+
+
+def message(call, *args, **kwargs):
+    with pytest.raises(InputError) as caught:
+        call(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# The loss
+
+HAND = {
+    # What D - x0 is at first, by x, x0, noise, sigma and s; and the weight of its square.
+    "epsilon": (lambda x, x0, noise, sigma, s: x - x0, "uniform", lambda sigma, s: sigma**-2),
+    "x0": (lambda x, x0, noise, sigma, s: -x0, "snr", lambda sigma, s: sigma**-2),
+    "v": (
+        lambda x, x0, noise, sigma, s: s**2 / (sigma**2 + s**2) * x - x0,
+        "min_snr",
+        lambda sigma, s: np.minimum(s**2 / sigma**2, 5) / s**2,
+    ),
+    "edm": (
+        lambda x, x0, noise, sigma, s: s**2 / (sigma**2 + s**2) * x - x0,
+        "edm",
+        lambda sigma, s: sigma**-2 + s**-2,
+    ),
+    "flow": (
+        lambda x, x0, noise, sigma, s: s / (sigma + s) * x - x0,
+        "uniform",
+        lambda sigma, s: ((sigma + s) / (sigma * s)) ** 2,
+    ),
+}
+
+
+def drawn_for(shape, mean=-0.5, std=1.2):
+    """Levels and noise that the loss draws for a batch in evaluation."""
+    key = random.root(0, random.EVALUATION)
+    levels = np.exp(mean + std * random.normal(random.fold(key, 0), shape[:1]).numpy())
+    return levels[:, None, None].astype(np.float64), random.normal(
+        random.fold(key, 1), shape
+    ).numpy()
+
+
+@pytest.mark.parametrize("objective", HAND)
+def test_the_first_loss_by_hand(objective):
+    # The last convolution is 0 at first: the network says 0, and D is c_skip * x.
+    error, weighting, weight = HAND[objective]
+    model = DiffusionGenerator(
+        processor=processor(everything()), objective=objective, weighting=weighting,
+        sigma_data=0.7, sigma_mean=0.3, sigma_std=0.9, seed=1, **LEAST,
+    )  # fmt: skip
+    given = batch_of(everything(), 6)
+    values = given["values"]
+    values[1, 2, 0] = values[2, 3, 1] = np.nan
+    given["valid"] = np.arange(6)[None] < np.array([[6], [5], [6], [2]])
+
+    scaled = model.processor.scale_numbers(values[..., [0, 2]]).numpy()
+    levels = 2.0 * (values[..., 1:2] == np.arange(3)) - 1
+    x0 = np.concatenate([scaled, levels], axis=-1)
+    counted = np.concatenate([~np.isnan(scaled), ~np.isnan(values[..., [1, 1, 1]])], axis=-1)
+    counted &= given["valid"][..., None]
+    assert counted.sum() == 19 * 5 - 4
+    x0 = np.where(counted, x0, 0)
+    sigma, noise = drawn_for(x0.shape, 0.3, 0.9)
+    wrong = error(x0 + sigma * noise, x0, noise, sigma, 0.7)
+    expected = (weight(sigma, 0.7) * wrong**2)[counted].mean()
+    loss, state = model.batch_loss(model.unpack(given))
+    assert float(loss) == pytest.approx(expected, rel=1e-5) and state is None
+
+
+@pytest.mark.parametrize("objective", ["epsilon", "flow"])
+def test_the_loss_is_the_error_of_the_denoiser(objective):
+    model = small(objective=objective, weighting="min_snr")
+    batch = model.unpack(batch_of(everything()))
+    x0, _ = model._channels(batch)
+    sigma, noise = drawn_for(x0.shape)
+    x = x0 + (sigma * noise).astype(np.float32)
+    sigma = sigma.astype(np.float32)
+    estimate = model.denoiser(model._given(batch))(x, sigma[:, 0, 0])
+    weight = denoising.loss_weight("min_snr", sigma, objective)
+    expected = np.mean(weight * (estimate - x0) ** 2)
+    assert float(model.batch_loss(batch)[0]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_levels_of_the_schedule_are_those_of_its_formula():
+    model = DiffusionGenerator(
+        processor=processor(numbers()), sigmas="schedule", sigma_min=0.1, sigma_max=5.0, **LEAST
+    )
+    key = random.root(3, random.EVALUATION)
+    n = random.uniform(key, [8]).numpy()
+    expected = (n * 5 ** (1 / 7) + (1 - n) * 0.1 ** (1 / 7)) ** 7  # arXiv:2206.00364, equation 5
+    np.testing.assert_allclose(model._training_sigmas(key, 8), expected, rtol=1e-4)
+    levels = model._levels(tf.constant(5)).numpy()
+    assert levels.shape == (MOST_STEPS + 1,) and not levels[5:].any()
+    n = np.linspace(1, 0, 5)
+    expected = (n * 5 ** (1 / 7) + (1 - n) * 0.1 ** (1 / 7)) ** 7
+    np.testing.assert_allclose(levels[:5], expected, rtol=1e-4)
+    np.testing.assert_allclose(model._levels(tf.constant(1))[:2], [5, 0], rtol=1e-4)
+
+
+def test_padding_and_what_stands_in_it_change_nothing():
+    model = small(self_condition=True)
+    given = batch_of(everything())
+    given["valid"] = np.arange(16)[None] < np.array([[16], [9], [0], [12]])
+    loss, _ = model.batch_loss(model.unpack(given))
+    other = {**given, "values": given["values"].copy(), "known": given["known"].copy()}
+    other["values"][~given["valid"]] = 7
+    other["known"][~given["valid"]] = -3
+    assert float(model.batch_loss(model.unpack(other))[0]) == pytest.approx(float(loss), rel=1e-6)
+    other["values"][1, 8, 0] += 1
+    assert float(model.batch_loss(model.unpack(other))[0]) != pytest.approx(float(loss), rel=1e-4)
+    # A row of padding alone adds nothing.
+    first = {name: value[:2] for name, value in given.items()}
+    three = {name: value[:3] for name, value in given.items()}
+    losses = [float(model.batch_loss(model.unpack(each))[0]) for each in (first, three)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_classes_are_hidden_in_training_alone():
+    key = tf.constant([1, 2])
+    losses = {}
+    for dropout in (0.0, 0.5):
+        model = small(condition_dropout=dropout)
+        batch = model.unpack(batch_of(everything()))
+        losses[dropout] = [float(model.batch_loss(batch, key, training=on)[0]) for on in (0, 1)]
+    assert losses[0.0][0] == losses[0.0][1] == losses[0.5][0] != losses[0.5][1]
+    whole, _ = model._whole(1000, {"label": np.ones(1000, int), "static": np.zeros((1000, 1))}, key)
+    hidden = (whole[:, :2].numpy() == 0).all(axis=1)
+    assert 0.45 < hidden.mean() < 0.55
+
+
+def test_half_of_the_rows_are_told_an_estimate():
+    model = small(self_condition=True)
+    model.denoiser = lambda given: lambda x, sigma: tf.ones_like(x)
+    x = tf.zeros([1000, 2, model.channels])
+    told = model._estimate({}, x, tf.ones([1000]), tf.constant([1, 2])).numpy()
+    share = told.mean(axis=(1, 2))
+    assert set(share) == {0.0, 1.0} and 0.45 < share.mean() < 0.55
+    # And the network hears of it.
+    batch = model.unpack(batch_of(everything()))
+    before = model.batch_loss(batch)[0]
+    model.denoiser = lambda given: lambda x, sigma: 2 * tf.ones_like(x)
+    assert float(model.batch_loss(batch)[0]) != pytest.approx(float(before), rel=1e-4)
+    assert small()._estimate({}, x, tf.ones([1000]), tf.constant([1, 2])) is None
+
+
+CHANGES = {
+    "width": {"width": 8}, "multipliers": {"multipliers": (1, 3)}, "blocks": {"blocks": 2},
+    "attention_at": {"attention_at": (1,)}, "linear_attention": {"linear_attention": False},
+    "heads": {"heads": 1}, "head_width": {"head_width": 5}, "groups": {"groups": 1},
+    "dropout": {"dropout": 0.3}, "embedding": {"embedding": "fourier"},
+    "self_condition": {"self_condition": True}, "objective": {"objective": "v"},
+    "weighting": {"weighting": "snr"}, "sigmas": {"sigmas": "schedule"},
+    "sigma_mean": {"sigma_mean": 0.0}, "sigma_std": {"sigma_std": 1.0},
+    "sigma_data": {"sigma_data": 0.5}, "condition_dropout": {"condition_dropout": 0.9},
+    "seed": {"seed": 2},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def training_loss():
+    data = everything()
+
+    def loss(**options):
+        model = small(data, **options)
+        return float(model.batch_loss(model.unpack(batch_of(data)), tf.constant([1, 2]),
+                                      training=True)[0])  # fmt: skip
+
+    return loss
+
+
+@pytest.fixture(scope="module")
+def usual_loss(training_loss):
+    assert training_loss() == training_loss()
+    return training_loss()
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_argument_changes_the_loss(change, training_loss, usual_loss):
+    assert training_loss(**change) != pytest.approx(usual_loss, rel=1e-5)
+
+
+def test_every_argument_of_the_schedule_changes_the_levels():
+    changes = [{}, {"schedule": "cosine"}, {"sigma_min": 0.01}, {"sigma_max": 40.0}]
+    levels = {
+        tuple(DiffusionGenerator(**LEAST, **change)._levels(tf.constant(4)).numpy()[:4].tolist())
+        for change in changes
+    }
+    assert len(levels) == 4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"width": 0}, {"multipliers": ()}, {"blocks": 0}, {"attention_at": (5,)}, {"heads": 0},
+        {"linear_attention": 1}, {"head_width": 0}, {"groups": 3}, {"dropout": 1.0},
+        {"embedding": "learned"}, {"self_condition": "yes"}, {"objective": "noise"},
+        {"weighting": "none"}, {"sigmas": "uniform"}, {"sigma_mean": float("nan")},
+        {"sigma_mean": "low"}, {"sigma_std": 0.0}, {"sigma_std": float("inf")}, {"sigma_data": -1},
+        {"sigma_data": float("inf")}, {"schedule": "round"}, {"sigma_min": 0.0},
+        {"sigma_max": 0.001}, {"sigma_max": float("inf")}, {"threshold": "dynamic"},
+        {"condition_dropout": 1.0}, {"frame": 0}, {"processor": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_arguments_out_of_range(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name}.*Received: .*="):
+        DiffusionGenerator(**{**LEAST, **wrong})
+
+
+def test_every_weight_has_a_gradient():
+    model = small(self_condition=True)
+    batch = model.unpack(batch_of(everything()))
+    with tf.GradientTape() as tape:
+        loss, _ = model.batch_loss(batch, tf.constant([1, 2]), training=True)
+    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+    for weight, gradient in zip(model.trainable_weights, gradients, strict=True):
+        assert gradient is not None, weight.path
+        assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, weight.path
+
+
+def test_it_learns_what_all_positions_have_in_common():
+    # Eight positions of one number, N(0, 1): noise of each is averaged out.
+    import keras
+
+    values = np.repeat(np.random.default_rng(2).normal(size=[512, 1, 1]), 8, axis=1)
+    model = DiffusionGenerator(**{**LEAST, "width": 16, "groups": 4}, seed=1)
+    sigma = np.exp(-0.5 + 1.2 * stats.norm.ppf((np.arange(4000) + 0.5) / 4000))
+    # The variance that is left of x0, times the weight 1 / sigma^2 + 1; of x alone it is 1.
+    best = np.mean((1 + sigma**2) / (sigma**2 + 8))
+    model.compile(keras.optimizers.Adam(5e-3), jit_compile=False)
+    before = model.evaluate(values, batch_size=128, verbose=0)
+    model.fit(values.astype(np.float32), batch_size=64, epochs=40, verbose=0)
+    after = model.evaluate(values, batch_size=128, verbose=0)
+    assert before == pytest.approx(1, abs=0.05)
+    assert best < after + 0.02 < best + 0.06
+
+
+# Drawing
+
+
+def test_samples_have_the_law_in_the_datas_units(process):
+    drawn = process.generate(8 * ROWS, length=6, seed=1)
+    assert drawn.shape == (8 * ROWS, 6, 1) and drawn.dtype == np.float32
+    assert drawn.mean() == pytest.approx(MEAN, abs=0.2)
+    assert drawn.std() == pytest.approx(STD, abs=0.1)
+    np.testing.assert_allclose(np.corrcoef(drawn[..., 0].T), COVARIANCE[:6, :6], atol=0.05)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_every_solver_draws_from_it(process, solver):
+    options = {"length": 12, "seed": 1, "num_steps": 30}
+    drawn = process.generate(ROWS, solver=solver, **options)
+    assert drawn.mean() == pytest.approx(MEAN, abs=0.5)
+    # An even spread over time alone says little: the changes are told by the correlation.
+    assert drawn.std() == pytest.approx(STD, rel=0.12)
+    changes = np.diff(drawn, axis=1).std() / STD
+    assert changes == pytest.approx(np.sqrt(2 - 2 * MEMORY), rel=0.12)
+    if solver not in ("dpmpp_2m", "euler"):
+        assert not np.allclose(drawn, process.generate(ROWS, **options), atol=1e-3)
+
+
+def test_a_seed_gives_the_same_samples_however_many_are_drawn(process):
+    many = process.generate(300, length=6, seed=4)
+    np.testing.assert_array_equal(many, process.generate(300, length=6, seed=4))
+    np.testing.assert_allclose(process.generate(ROWS, length=6, seed=4), many[:ROWS], rtol=1e-5)
+    np.testing.assert_allclose(process.generate(1, length=6, seed=4), many[:1], rtol=1e-5)
+    assert np.abs(many - process.generate(300, length=6, seed=5)).max() > 1
+    assert len(np.unique(many[:, 0])) == 300  # the second part has noise of its own
+    first, second = (process.generate(1, length=6) for _ in range(2))
+    assert not np.allclose(first, second)
+
+
+def test_nothing_is_traced_again(rich):
+    given = {"static": [0.0], "known": np.zeros((10, 1)), "length": 10}
+    rich.generate(2, seed=1, num_steps=3, **given)
+    traces = rich.traces
+    rich.generate(2, seed=2, num_steps=5, guidance_scale=2.0, condition="q", **given)
+    rich.generate(3, seed=3, num_steps=4, **{**given, "length": 10})
+    assert rich.traces == traces > 0
+
+
+@pytest.fixture(scope="module")
+def ordinary(rich):
+    given = {
+        "condition": "p", "static": [0.5], "start_time": "2020-01-01T03:00",
+        "known": np.linspace(-1, 1, 10)[:, None], "num_steps": 4, "seed": 1, "length": 10,
+    }  # fmt: skip
+    return given, rich.generate(3, **given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"condition": "q"}, {"condition": None}, {"condition": ["q", "p", "q"]}, {"static": [0.6]},
+        {"static": [[0.5], [0.5], [0.6]]}, {"start_time": "2020-01-01T04:00"},
+        {"known": np.ones((10, 1))}, {"known": np.ones((3, 10, 1))}, {"num_steps": 5},
+        {"solver": "heun"}, {"guidance_scale": 2.0}, {"guidance_scale": 0.0}, {"seed": 2},
+    ],
+    ids=lambda change: "-".join(change),
+)  # fmt: skip
+def test_every_argument_changes_what_is_drawn(rich, ordinary, change):
+    given, before = ordinary
+    after = rich.generate(3, **{**given, **change})
+    assert after.shape == before.shape == (3, 10, 3)
+    assert np.abs(after[2, :, 2] - before[2, :, 2]).max() > 1e-3
+
+
+def test_guidance_moves_the_mean_by_its_formula(rich, ordinary):
+    # A Gaussian's estimate is linear in its mean, so guidance is that of the two means.
+    given, before = ordinary
+    unit = (
+        0.5
+        * float(tf.reduce_sum(rich.class_embedding(0)))
+        * np.std(np.concatenate(everything().values)[:, 2])
+    )
+    for scale in (0.0, 2.0):
+        moved = rich.generate(3, **{**given, "guidance_scale": scale})[..., 2] - before[..., 2]
+        np.testing.assert_allclose(moved, (scale - 1) * unit, rtol=0.02)
+    none = rich.generate(3, **{**given, "condition": None})[..., 2]
+    np.testing.assert_allclose(before[..., 2] - none, unit, rtol=0.02)
+
+
+def test_bounds_hold_and_categories_are_levels(rich):
+    given = {"static": [0.0], "known": np.zeros((10, 1)), "length": 10}
+    values, lengths, clipped = rich.draw(ROWS, seed=1, num_steps=10, **given)
+    assert values[..., 0].min() >= 0 and values[..., 0].max() <= 9
+    assert set(values[..., 1].ravel()) == {0.0, 1.0, 2.0} and set(lengths) == {10}
+    # The threshold holds every estimate, so that almost nothing is left to hold at the end.
+    free = known(everything(), options={"threshold": "none"}, told=0.5)
+    unheld, _, more = free.draw(ROWS, seed=1, num_steps=10, **given)
+    assert unheld[..., 0].min() >= 0 and unheld[..., 0].max() <= 9
+    assert clipped < 0.02 < more < 0.2
+    assert np.abs(unheld[..., 2] - values[..., 2]).max() < 1e-3  # no bound, no change
+    assert np.abs(unheld[..., 0] - values[..., 0]).max() > 0.1
+
+
+def test_drawings_have_the_lengths_of_their_class():
+    model = known(drawings(), options={"self_condition": True})
+    drawn = model.generate(100, length=20, seed=1, num_steps=3, condition=["p", "q"] * 50)
+    assert {len(each) for each in drawn[::2]} == {5, 6, 7}
+    assert {len(each) for each in drawn[1::2]} == {12, 13}
+    assert model.handed == 1  # the estimate before
+    either = [len(each) for each in model.generate(100, length=20, seed=1, num_steps=3)]
+    assert set(either) == {5, 6, 7, 12, 13} and 30 < sum(n > 7 for n in either) < 70
+    values, lengths, _ = model.draw(100, length=10, seed=1, num_steps=3, condition="q")
+    assert set(lengths) == {10} and not np.isnan(values).any()
+    values, lengths, _ = model.draw(100, length=20, seed=1, num_steps=3)
+    for row, length in zip(values, lengths):
+        assert not np.isnan(row[:length]).any() and np.isnan(row[length:]).all()
+    # Whoever was saved without lengths draws as long as it is asked to.
+    model.processor.lengths = ()
+    model.reset_graphs()
+    assert {len(each) for each in model.generate(3, length=9, seed=1, num_steps=2)} == {9}
+
+
+def test_defaults_come_from_the_generation_section():
+    options = {"generation": {"length": 7, "num_steps": 3, "solver": "ddim"}}
+    model, other = known(options=options), known()
+    np.testing.assert_allclose(
+        model.generate(seed=1),
+        other.generate(length=7, seed=1, num_steps=3, solver="ddim"), rtol=1e-6,
+    )  # fmt: skip
+
+
+# Scores and latents
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"scaler": "standard"}, {"scaler": "standard", "log1p": ["x"]}, {"scaler": "mean"}],
+    ids=str,
+)  # fmt: skip
+def test_the_score_is_the_density_in_the_datas_units(config):
+    model = known(config=config, white=True)
+    values = [each.astype(np.float64) for each in walk(2, 9, 1)]
+    values[1] = values[1][:4]
+    values[0][3] = np.nan
+    score = model.score(values, num_steps=30)
+    assert list(score["values"]) == [8, 4]
+    step = 0.05
+    for row, series in enumerate(values):
+        seen = series[~np.isnan(series)]
+        scale = np.abs(seen).mean(keepdims=True).astype(np.float32)
+
+        def scaled(x):
+            return model.processor.scale_numbers(np.float32(x)[:, None], scale).numpy()[:, 0]
+
+        slope = (scaled(seen + step).astype(np.float64) - scaled(seen - step)) / (2 * step)
+        expected = np.sum(stats.norm.logpdf(scaled(seen)) + np.log(slope))
+        assert score["log_likelihood"][row] == pytest.approx(expected, abs=0.02)
+        assert score["nats_per_value"][row] == pytest.approx(-expected / len(seen), abs=0.01)
+        assert score["nats_per_position"][row] == pytest.approx(-expected / len(series), abs=0.01)
+
+
+def test_the_score_of_a_process(process):
+    series = walk(3, 8, 2)
+    expected = stats.multivariate_normal.logpdf(
+        series[..., 0], np.full(8, MEAN), STD**2 * COVARIANCE[:8, :8]
+    )
+    # One probe of the trace is a rough one; probes agree in the mean.
+    scores = [process.score(series, num_steps=20, seed=seed) for seed in range(60)]
+    totals = np.stack([score["log_likelihood"] for score in scores])
+    assert totals.std(axis=0).min() > 0.1
+    np.testing.assert_allclose(totals.mean(axis=0), expected, atol=4 * totals.std() / 60**0.5)
+    alone = process.score(series[1], num_steps=20, seed=0)
+    assert alone["values"] == 8
+    rough = process.score(series[1], num_steps=3, seed=0)["log_likelihood"]
+    assert abs(rough - alone["log_likelihood"]) > 0.05
+
+
+def test_categories_are_given(rich):
+    values = everything().values[0][:10].copy()
+    given = {
+        "times": START + HOUR * np.arange(10), "known": np.zeros((10, 1)), "static": [0.0],
+        "num_steps": 10,
+    }  # fmt: skip
+    score = rich.score(values, **given)
+    assert score["values"] == 20
+    values[3, 1] = np.nan
+    assert rich.score(values, **given)["values"] == 20
+    values[3, 0] = np.nan
+    assert rich.score(values, **given)["values"] == 19
+    for change in ({"condition": "p"}, {"static": [1.0]}, {"known": np.ones((10, 1))}):
+        assert rich.score(values, **{**given, **change})["log_likelihood"] != pytest.approx(
+            rich.score(values, **given)["log_likelihood"], rel=1e-3
+        )
+
+
+def test_latents_lead_back_and_have_unit_variance(process):
+    series = walk(ROWS, 10, 3)
+    latents = process.encode(series, num_steps=40)
+    assert latents.shape == (ROWS, 10, 1)
+    # White noise, whatever the correlations of the series are.
+    np.testing.assert_allclose(np.cov(latents[..., 0].T), np.eye(10), atol=0.3)
+    assert latents.std() == pytest.approx(1, abs=0.05)
+    np.testing.assert_allclose(process.decode(latents, num_steps=40), series, atol=0.02 * STD)
+    # More steps are nearer.
+    rough = process.decode(process.encode(series, num_steps=10), num_steps=10)
+    assert np.abs(rough - series).max() > 0.05 * STD
+    # One series, and series of different lengths.
+    alone = process.encode(series[0, :6], num_steps=40)
+    assert alone.shape == (6, 1)
+    both = process.encode([series[1], series[0, :6]], num_steps=40)
+    np.testing.assert_allclose(both[1, :6], alone, atol=1e-3)
+    back = process.decode(both, lengths=[10, 6], num_steps=40)
+    np.testing.assert_allclose(back[0], series[1], atol=0.02 * STD)
+    np.testing.assert_allclose(back[1, :6], series[0, :6], atol=0.02 * STD)
+    assert np.isnan(back[1, 6:]).all()
+
+
+def test_to_denoise_is_to_take_the_posterior_mean(process):
+    series = walk(2, 9, 4)
+    sigma = np.array([0.4, 1.3])
+    expected = [
+        MEAN + COVARIANCE[:9, :9] @ np.linalg.solve(
+            COVARIANCE[:9, :9] + level**2 * np.eye(9), row[:, 0] - MEAN
+        )
+        for row, level in zip(series, sigma)
+    ]  # fmt: skip
+    np.testing.assert_allclose(process.denoise(series, sigma)[..., 0], expected, atol=1e-3)
+    one = process.denoise(series[0], 0.4)
+    np.testing.assert_allclose(one[:, 0], expected[0], atol=1e-3)
+    # The network's estimate of each row is as if the row were alone.
+    model = small()
+    values = [each[:n] for each, n in zip(everything().values, (9, 16))]
+    times = [START + HOUR * np.arange(len(each)) for each in values]
+    given = {"static": [0.3], "sigma": 0.5}
+    both = model.denoise(values, times=times, known=np.ones((16, 1)), condition="q", **given)
+    alone = model.denoise(values[0], times=times[0], known=np.ones((9, 1)), condition="q", **given)
+    np.testing.assert_allclose(both[0, :9], alone, atol=1e-4)
+    assert np.isnan(both[0, 9:]).all()
+    # What it is told, it heeds.
+    told = {"times": times[0], "known": np.ones((9, 1)), "condition": "q", **given}
+    for change in (
+        {"times": times[0] + HOUR}, {"known": np.zeros((9, 1))}, {"condition": "p"},
+        {"condition": None}, {"static": [0.6]}, {"sigma": 0.6},
+    ):  # fmt: skip
+        other = model.denoise(values[0], **{**told, **change})
+        assert np.abs(other - alone)[:, [0, 2]].max() > 1e-3, change
+
+
+# Gaps and what comes after
+
+
+def conditional(seen, values, time):
+    """Mean and standard deviation of the positions of a process, given some of them."""
+    gain = COVARIANCE[:time, seen] @ np.linalg.inv(COVARIANCE[np.ix_(seen, seen)])
+    spread = np.diag(COVARIANCE[:time, :time] - gain @ COVARIANCE[seen][:, :time])
+    return MEAN + gain @ (values - MEAN), STD * np.sqrt(np.maximum(spread, 0))
+
+
+# In units of the process' standard deviation, of 1000 samples: mean and standard deviation.
+METHODS = {"repaint": (0.15, 0.15), "guidance": (0.3, 0.3)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gaps_are_filled_by_the_conditional_law(process, method):
+    series = walk(1, 12, 5)[0]
+    series[[3, 4, 5, 9]] = np.nan
+    seen = np.flatnonzero(~np.isnan(series[:, 0]))
+    mean, deviation = conditional(seen, series[seen, 0], 12)
+    filled = process.impute(series, 1000, seed=1, num_steps=50, method=method)
+    assert filled.shape == (1000, 12, 1)
+    np.testing.assert_array_equal(filled[:, seen], np.tile(series[seen], (1000, 1, 1)))
+    of_mean, of_deviation = METHODS[method]
+    print(
+        method,
+        np.abs(filled.mean(0)[:, 0] - mean).max() / STD,
+        np.abs(filled.std(0)[:, 0] - deviation).max() / STD,
+        (deviation / STD).round(2),
+    )
+    np.testing.assert_allclose(filled.mean(0)[:, 0], mean, atol=of_mean * STD)
+    np.testing.assert_allclose(filled.std(0)[:, 0], deviation, atol=of_deviation * STD)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_forecasts_have_the_conditional_law_each_as_if_alone(process, method):
+    contexts = [each[:n] for each, n in zip(walk(3, 9, 6), (9, 2, 5))]
+    forecast = process.forecast(contexts, 4, 1000, seed=1, num_steps=50, method=method)
+    assert forecast.mean.shape == (3, 4, 1) and forecast.samples.shape == (3, 1000, 4, 1)
+    of_mean, of_deviation = METHODS[method]
+    steps = np.arange(1, 5)
+    for row, context in enumerate(contexts):
+        mean = MEAN + MEMORY**steps * (context[-1, 0] - MEAN)
+        deviation = STD * np.sqrt(1 - MEMORY ** (2 * steps))
+        samples = forecast.samples[row, ..., 0]
+        print(
+            method,
+            np.abs(samples.mean(0) - mean).max() / STD,
+            np.abs(samples.std(0) - deviation).max() / STD,
+        )
+        np.testing.assert_allclose(samples.mean(0), mean, atol=of_mean * STD)
+        np.testing.assert_allclose(samples.std(0), deviation, atol=of_deviation * STD)
+    np.testing.assert_allclose(forecast.samples.mean(1), forecast.mean, rtol=1e-5)
+    for level, quantile in forecast.quantiles.items():
+        np.testing.assert_allclose(
+            np.quantile(forecast.samples, level, axis=1), quantile, rtol=1e-5
+        )
+
+
+def test_a_longer_context_than_the_window_gives_its_last_part():
+    model = known()
+    model.recipe = Recipe("unet1d").override({"training.window": 8})
+    series = walk(2, 12, 7)
+    series[1, :7] += 50
+    series[1, 7:] = series[0, 7:]
+    options = {"horizon": 3, "num_samples": 4, "seed": 1, "num_steps": 5}
+    both = model.forecast(series, **options).samples
+    short = model.forecast(series[:1, -5:], **options).samples
+    np.testing.assert_allclose(both[0], short[0], rtol=1e-5)
+    assert np.abs(both[1] - both[0]).max() > 1e-3  # other noise, that is
+    first = model.forecast(series[:1], **options).samples
+    np.testing.assert_allclose(model.forecast(series[1:], **options).samples, first, rtol=1e-5)
+    model.recipe = None
+    model.reset_graphs()
+    assert np.abs(model.forecast(series[:1], **options).samples - first).max() > 1e-3
+
+
+def test_what_is_known_of_the_future_moves_the_forecast(rich):
+    values = everything().values[0][:10]
+    given = {
+        "horizon": 4, "num_samples": 3, "seed": 1, "num_steps": 4, "static": [0.0],
+        "condition": "p", "times": START + HOUR * np.arange(10), "known": np.zeros((14, 1)),
+    }  # fmt: skip
+    before = rich.forecast(values, **given)
+    assert set(before.samples[..., 1].ravel()) <= {0.0, 1.0, 2.0}
+    assert before.samples[..., 0].min() >= 0 and before.samples[..., 0].max() <= 9
+    ahead = np.zeros((14, 1))
+    ahead[12:] = 2
+    for change in (
+        {"known": ahead}, {"times": given["times"] + 5 * HOUR}, {"static": [2.0]},
+        {"condition": "q"}, {"num_steps": 6}, {"seed": 2}, {"method": "guidance"},
+    ):  # fmt: skip
+        after = rich.forecast(values, **{**given, **change})
+        assert np.abs(after.samples - before.samples)[..., 2].max() > 1e-2, change
+    # Rows that go on from different places are told of different times.
+    rows = [values, values[:6]]
+    times = [given["times"], given["times"][:6]]
+    known_too = np.zeros((2, 14, 1))
+    both = rich.forecast(rows, **{**given, "times": times, "known": known_too})
+    known_too[1, 10:] = 9  # more than the short row's four positions to come
+    same = rich.forecast(rows, **{**given, "times": times, "known": known_too})
+    np.testing.assert_allclose(both.samples, same.samples, rtol=1e-5)
+    known_too[1, 9] = 9
+    assert np.abs(
+        rich.forecast(rows, **{**given, "times": times, "known": known_too}).samples - both.samples
+    )[1].max() > 0.1  # fmt: skip
+
+
+# Frames of samples
+
+
+@pytest.fixture(scope="module")
+def framed():
+    return known(
+        sounds(), {"frame": 4, "sigma_data": 0.2}, {"scaler": "none"}, spread=0.2,
+        middle=np.array([0.4, 0, 0, 0], np.float32),
+    )  # fmt: skip
+
+
+def test_frames_go_in_and_come_out_as_samples(framed):
+    # The first coefficient of four is twice their mean.
+    drawn = framed.generate(ROWS, length=22, seed=1, num_steps=20)
+    assert drawn.shape == (ROWS, 22, 1)
+    np.testing.assert_allclose(drawn.mean(axis=(0, 2)), 0.2, atol=0.05)
+    assert drawn.std() == pytest.approx(0.2, rel=0.05)
+    # Coefficients go on from frame to frame, samples within one are independent.
+    whole = drawn[:, :20, 0].reshape(-1, 5, 4)
+    lag = np.corrcoef(whole[:, 1, 0], whole[:, 2, 0])[0, 1]
+    assert lag == pytest.approx(MEMORY, abs=0.1)
+    assert abs(np.corrcoef(whole[:, 1, 0], whole[:, 1, 1])[0, 1]) < 0.2
+
+    values = sounds().values[0]
+    sigma = 0.15
+    frames = np.zeros([6, 4])
+    frames.ravel()[:21] = values[:, 0]
+    middle = 0.2
+    shrunk = middle + np.linalg.solve(
+        COVARIANCE[:6, :6] + (sigma / 0.2) ** 2 * np.eye(6), COVARIANCE[:6, :6]
+    ) @ (frames - middle)
+    denoised = framed.denoise(values, sigma)
+    np.testing.assert_allclose(denoised[:, 0], shrunk.ravel()[:21], atol=1e-4)
+    latents = framed.encode(values, num_steps=40)
+    assert latents.shape == (6, 4)
+    back = framed.decode(latents, lengths=21, num_steps=40)
+    np.testing.assert_allclose(back[:21], values, atol=0.01)
+    assert back.shape == (24, 1) and np.isnan(back[21:]).all()
+
+
+def test_the_score_of_frames():
+    model = known(sounds(), {"frame": 4}, {"scaler": "none"}, white=True, spread=0.2)
+    values = sounds().values[0]
+    # What is left of the last frame counts as silence.
+    each = stats.norm.logpdf(np.append(values[:, 0], [0, 0, 0]), 0, 0.2)
+    score = model.score(values, num_steps=40)
+    assert score["log_likelihood"] == pytest.approx(each.sum(), abs=0.05)
+    assert score["values"] == 21
+    values[6] = np.nan  # and with it the frame
+    score = model.score(values, num_steps=40)
+    assert score["log_likelihood"] == pytest.approx(each.sum() - each[4:8].sum(), abs=0.05)
+    assert score["values"] == 17
+
+
+def test_a_forecast_of_frames_goes_on_right_after_its_context(framed):
+    values = sounds().values[0] + 0.1
+    options = {"horizon": 6, "num_samples": 400, "seed": 1, "num_steps": 30}
+    forecast = framed.forecast(values, **options)
+    assert forecast.samples.shape == (400, 6, 1)
+    # The future is the frame after the last four samples, whatever was before them.
+    np.testing.assert_allclose(
+        forecast.samples, framed.forecast(values[1:], **options).samples, atol=1e-5
+    )
+    mean = 0.2 + MEMORY * (values[-4:, 0] - 0.2)
+    np.testing.assert_allclose(forecast.mean[:4, 0], mean, atol=0.05)
+    assert framed.forecast(values[:3], **options).samples.shape == (400, 6, 1)
+    series = values.copy()
+    series[[2, 9, 20]] = np.nan
+    filled = framed.impute(series, 3, seed=0, num_steps=5)
+    assert filled.shape == (3, 21, 1) and np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[:, :2], np.stack([series[:2]] * 3))
+
+
+# What it shows, and mistakes
+
+
+def test_activations_have_the_names_of_their_blocks():
+    model = small()
+    shown = model.activations(batch_of(everything()))
+    assert {"down_0_block_0", "middle_attention", "last_block"} <= set(shown)
+    assert shown["middle_block_0"].shape == (4, 8, 8)
+    assert model(batch_of(everything())).shape == (4, 16, model.channels)
+
+
+GIVEN = {"static": [0.0], "known": np.zeros((10, 1)), "length": 10}
+SERIES = {"static": [0.0], "known": np.zeros((10, 1)), "times": START + HOUR * np.arange(10)}
+MISTAKES = [
+    ("generate", {"num_samples": 0}, "num_samples=0"),
+    ("generate", {"length": 2.5}, "length=2.5"),
+    ("generate", {"seed": "x"}, "seed='x'"),
+    ("generate", {"num_steps": 0}, "num_steps=0"),
+    ("generate", {"num_steps": 1001}, "num_steps=1001"),
+    ("generate", {"num_steps": True}, "num_steps=True"),
+    ("generate", {"solver": "eulr"}, "euler"),
+    ("generate", {"solver": ["euler"]}, "Known: "),
+    ("generate", {"guidance_scale": -1}, "guidance_scale=-1"),
+    ("generate", {"guidance_scale": float("nan")}, "guidance_scale=nan"),
+    ("generate", {"guidance_scale": "2"}, "guidance_scale='2'"),
+    ("generate", {"condition": "r"}, "'r'"),
+    ("generate", {"condition": 2}, "condition=2"),
+    ("generate", {"condition": ["p", "q"]}, "2 classes"),
+    ("generate", {"static": None}, "static is needed"),
+    ("generate", {"static": [1.0, 2.0]}, "static must have 1"),
+    ("generate", {"known": None}, "known=None"),
+    ("generate", {"known": np.zeros((9, 1))}, "(9, 1)"),
+    ("generate", {"start_time": "yesterday"}, "yesterday"),
+    ("forecast", {"horizon": 0}, "horizon=0"),
+    ("forecast", {"quantiles": [0.5, 1.0]}, "quantiles"),
+    ("forecast", {"method": "repeat"}, "repaint"),
+    ("forecast", {"times": None}, "times is needed"),
+    ("forecast", {}, "known must have 12"),
+    ("impute", {"method": ["guidance"]}, "guidance"),
+    ("impute", {"num_samples": 1.5}, "num_samples=1.5"),
+    ("impute", {"series": np.zeros((2, 10, 3))}, "one series"),
+    ("score", {"series": np.zeros((10, 2))}, "(10, 2)"),
+    ("score", {"series": np.zeros((0, 3))}, "Received"),
+    ("score", {"num_steps": 1}, "num_steps=1"),
+    ("score", {"seed": 0.5}, "seed=0.5"),
+    ("encode", {"num_steps": 1}, "num_steps=1"),
+    ("encode", {"times": np.arange(9)}, "times"),
+    ("decode", {"latents": np.zeros((10, 4))}, "(10, 4)"),
+    ("decode", {"latents": "noise"}, "latents='noise'"),
+    ("decode", {"latents": np.full((10, 5), np.nan)}, "NaN"),
+    ("decode", {"lengths": 11}, "lengths=[11"),
+    ("decode", {"lengths": [3, 4]}, "lengths must be"),
+    ("decode", {"lengths": "all"}, "lengths='all'"),
+    ("decode", {"num_steps": 1}, "num_steps=1"),
+    ("denoise", {"sigma": 0}, "sigma=[0.0]"),
+    ("denoise", {"sigma": [1.0, 2.0]}, "sigma must be"),
+    ("denoise", {"sigma": None}, "sigma"),
+    ("denoise", {"sigma": "much"}, "sigma='much'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "method, change, part", MISTAKES, ids=[f"{m}-{part}" for m, _, part in MISTAKES]
+)
+def test_mistakes_are_told_in_one_line(rich, method, change, part):
+    series = {"context" if method == "forecast" else "series": np.ones((10, 3))}
+    usual = {
+        "generate": GIVEN,
+        "forecast": {**SERIES, **series, "horizon": 2},
+        "impute": {**SERIES, **series},
+        "score": {**SERIES, **series},
+        "encode": {**SERIES, **series},
+        "decode": {**SERIES, "latents": np.zeros((10, 5))},
+        "denoise": {**SERIES, **series, "sigma": 1.0},
+    }[method]
+    assert part in message(getattr(rich, method), **{**usual, **change})
+
+
+def test_a_model_without_them_takes_no_conditions(process):
+    for name, value in (
+        ("condition", "p"), ("static", [1.0]), ("start_time", 0), ("known", np.ones((6, 1))),
+    ):  # fmt: skip
+        assert name in message(process.generate, length=6, **{name: value})
+    assert "times" in message(process.forecast, walk(1, 5, 0), 3, times=np.arange(5))
+    with pytest.raises(ValueError, match="frame must be 1, except.*Received: frame=4"):
+        known(everything(), {"frame": 4})
