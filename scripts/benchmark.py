@@ -12,6 +12,7 @@ train     tokens/s of training: tfgen and its peers, and the share of the matrix
 generate  characters/s of generating, for one text and for many, and the share of the bandwidth
 draft     characters/s of one text by the transformer of the zoo, which its LSTM drafts
 rollout   steps/s of drawing sequences of numbers, for one and for many
+unet      steps/s of training a diffusion model, and sequences/s of drawing by it
 forecast  mean CRPS of forecasts of what was held out; trains a peer, which takes minutes
 first     seconds from `import tensorflow` to the first token of a new transformer
 start     seconds until `tfgen generate` shows text, and until `tfgen list` answers
@@ -21,7 +22,8 @@ peak      float32 matrix product and read bandwidth of the machine
 The peers of lstm and gru are PyTorch and Keras; of the transformer nanoGPT, from a checkout of
 https://github.com/karpathy/nanoGPT, and Hugging Face's transformers; of forecasts seasonal-naive
 and the DeepAR of GluonTS, which `pip install gluonts[torch]` brings: it wants other versions than
-tfgen has, so start the script in an environment with both.
+tfgen has, so start the script in an environment with both; of diffusion models lucidrains' Unet1D,
+by `pip install denoising-diffusion-pytorch`, and diffusers, each with as many weights.
 
 Every contestant has a process of its own. They take turns, A B C A B C ..., and the ratio of two is
 the median of the ratios of the rounds. The peers come with `pip install .[benchmark]`; one that is
@@ -29,23 +31,33 @@ not installed is left out. How well a model predicts by itself is told by `tfgen
 """
 
 import argparse
+import dataclasses
 import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from benchmarks import figures, figures_series, figures_transformer  # noqa: E402
+from benchmarks import figures, figures_series, figures_transformer, figures_unet  # noqa: E402
 from benchmarks.contest import Effort  # noqa: E402
 from benchmarks.machine import machine, machine_lines  # noqa: E402
 from benchmarks.reach import Text  # noqa: E402
-from benchmarks.sizes import GATES, SeriesSizes, Sizes, TransformerSizes  # noqa: E402
+from benchmarks.sizes import (  # noqa: E402
+    GATES,
+    TIMESTEPS,
+    DiffusionSizes,
+    SeriesSizes,
+    Sizes,
+    TransformerSizes,
+)
 from benchmarks.tables import table  # noqa: E402
 from tfgen import zoo  # noqa: E402
 from tfgen.errors import InputError, unknown  # noqa: E402
 from tfgen.files import atomic_file  # noqa: E402
 
-SECTIONS = ("train", "generate", "draft", "rollout", "forecast", "first", "start", "reach", "peak")
+SECTIONS = (
+    "train", "generate", "draft", "rollout", "unet", "forecast", "first", "start", "reach", "peak",
+)  # fmt: skip
 LONG = ("reach", "forecast")  # only when they are asked for
 TRANSFORMER = "transformer"
 MODELS = (*GATES, TRANSFORMER)
@@ -54,6 +66,8 @@ SHAPES = [(4, 4, 128, 64, 12), (6, 6, 384, 256, 16)]
 SHAPE = "LAYERSxHEADSxWIDTHxCONTEXTxBATCH"
 TOKENS = {"lstm": 512, "gru": 512, TRANSFORMER: 240}
 NUMBERS_SHAPE = "LAYERSxUNITSxFEATURESxCOMPONENTS"
+STEPS = {"rollout": 512, "unet": 50}
+ROWS = {"rollout": 64, "unet": 16}
 ENTRY = "lstm-shakespeare"
 FORECASTER = "gru-weather"
 DRAFTING = "transformer-shakespeare", ENTRY
@@ -94,7 +108,12 @@ def _parse(argv):
         help=f"of {', '.join(SECTIONS)}; default: all but {' and '.join(LONG)}",
     )
     add("--model", nargs="+", default=list(MODELS), help=f"of {', '.join(MODELS)} (default: all)")
-    add("--batch", type=_at_least(2), default=32, help="texts, and windows of lstm and gru (32)")
+    add(
+        "--batch",
+        type=_at_least(2),
+        default=32,
+        help="texts, windows of lstm and gru, and sequences that unet trains on (32)",
+    )
     add("--tokens", type=_at_least(1), help="tokens of a generation (512; transformer: 240)")
     add("--repeats", type=_at_least(1), default=ENOUGH_REPEATS, help="rounds (default: 5)")
     add("--seconds", type=float, default=3.0, help="least length of a measurement (default: 3)")
@@ -152,8 +171,33 @@ def _parse(argv):
         help="the models, of each cell (default: 2x128x8x10)",
     )
     add("--covariance", default="diagonal", help="diagonal (default) or full, of the Gaussians")
-    add("--steps", type=_at_least(1), default=512, help="positions of a sequence (default: 512)")
-    add("--rows", type=_at_least(2), default=64, help="sequences side by side, besides one (64)")
+
+    add = parser.add_argument_group("rollout and unet").add_argument
+    add(
+        "--steps",
+        type=_at_least(1),
+        help="of rollout: positions of a sequence (512); of unet: of drawing by DDIM (50)",
+    )
+    add(
+        "--rows",
+        type=_at_least(2),
+        help="sequences side by side (rollout: 64, besides one; unet: 16)",
+    )
+
+    add = parser.add_argument_group("unet").add_argument
+    add(
+        "--width",
+        type=_at_least(8, unit=8),
+        default=32,
+        help="channels at the top of tfgen's; the peers' follow from its weights (default: 32)",
+    )
+    # The peers take whole pairs of positions alone, at each of three halvings.
+    add(
+        "--length",
+        type=_at_least(8, unit=8),
+        default=128,
+        help="positions of a sequence (default: 128)",
+    )
 
     add = parser.add_argument_group("forecast").add_argument
     add("--context", type=_at_least(1), default=168, help="positions before an origin (168)")
@@ -200,6 +244,10 @@ def _check(arguments):
     if "forecast" in sections:
         # Opened here, so that a mistake is told at once; not a setting.
         _forecast_task(arguments)
+    if "unet" in sections and _steps(arguments, "unet") >= TIMESTEPS:
+        raise InputError(
+            f"unet draws in fewer than {TIMESTEPS} steps. Received: --steps {arguments.steps}"
+        )
     if "reach" in sections:
         if not arguments.text:
             raise InputError("reach needs a text: --text FILE")
@@ -220,6 +268,14 @@ def _transformer(arguments, shape, **changes):
     names = ("layers", "heads", "width", "window", "batch")
     tokens = arguments.tokens or TOKENS[TRANSFORMER]
     return TransformerSizes(**{**dict(zip(names, shape, strict=True)), "tokens": tokens, **changes})
+
+
+def _steps(arguments, section):
+    return arguments.steps or STEPS[section]
+
+
+def _rows(arguments, section):
+    return arguments.rows or ROWS[section]
 
 
 def _forecast_task(arguments):
@@ -252,16 +308,16 @@ def _shape(text):
     return shape
 
 
-def _at_least(smallest):
+def _at_least(smallest, unit=1):
+    wanted = f"a whole number >= {smallest}" if unit == 1 else f"a multiple of {unit}"
+
     def whole_number(text):
         try:
             number = int(text)
         except ValueError:
             number = None
-        if number is None or number < smallest:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number >= {smallest}. Received: {text}"
-            )
+        if number is None or number < smallest or number % unit:
+            raise argparse.ArgumentTypeError(f"must be {wanted}. Received: {text}")
         return number
 
     return whole_number
@@ -299,6 +355,11 @@ def _figures(arguments):
     for model in arguments.model:
         measured = _transformer_figures if model == TRANSFORMER else _recurrent_figures
         yield from measured(model, arguments, effort)
+    if "unet" in sections:
+        sizes = DiffusionSizes(arguments.width, length=arguments.length, batch=arguments.batch)
+        yield figures_unet.training(sizes, effort)
+        rows, steps = _rows(arguments, "unet"), _steps(arguments, "unet")
+        yield figures_unet.sampling(dataclasses.replace(sizes, batch=rows, steps=steps), effort)
     if "forecast" in sections:
         yield figures_series.forecast(
             arguments.entry or FORECASTER,
@@ -331,13 +392,13 @@ def _recurrent_figures(cell, arguments, effort):
     if "rollout" in arguments.sections:
         names = ("layers", "units", "features", "components")
         for shape in arguments.numbers:
-            for batch in (1, arguments.rows):
+            for batch in (1, _rows(arguments, "rollout")):
                 sizes = SeriesSizes(
                     cell,
                     **dict(zip(names, shape, strict=True)),
                     covariance=arguments.covariance,
                     batch=batch,
-                    steps=arguments.steps,
+                    steps=_steps(arguments, "rollout"),
                 )
                 yield figures_series.rollout(sizes, effort)
 

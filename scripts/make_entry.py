@@ -28,6 +28,7 @@ from tfgen.files import atomic_file  # noqa: E402
 
 MOST_LOST = 0.001  # nats per character or value, to float16
 GOLDEN_TOKENS = GOLDEN_POSITIONS = 64
+GOLDEN_STEPS = 8  # of a diffusion model
 SAMPLES, SAMPLE_TOKENS = 20, 500
 CROPS = 4096
 
@@ -138,16 +139,22 @@ def write_golden(model, held_out, path):
 
 
 def write_golden_numbers(model, held_out, path):
-    """The beginnings of two held-out sequences with what the heads say of them, and of nothing."""
+    """The beginnings of two held-out sequences with what the model says of them, and a draw."""
     longest = np.argsort([-len(values) for values in held_out.values], kind="stable")[:2]
-    windows = SequenceWindows(held_out.select(longest), GOLDEN_POSITIONS, 2, drop_remainder=False)
+    count = max(GOLDEN_POSITIONS, 4 * model.frame)
+    windows = SequenceWindows(held_out.select(longest), count, 2, drop_remainder=False)
     batch = windows.batch(0)
-    parameters = {
-        f"parameters/{head}/{name}": value.numpy()
-        for head, found in model(batch).items()
-        for name, value in found.items()
-    }
-    drawn, *_ = model.draw(2, GOLDEN_POSITIONS // 4, temperature=0, seed=0)
+    outputs = model(batch)
+    if model.loss_is_likelihood:
+        parameters = {
+            f"parameters/{head}/{name}": value.numpy()
+            for head, found in outputs.items()
+            for name, value in found.items()
+        }
+        drawn, *_ = model.draw(2, count // 4, temperature=0, seed=0)
+    else:
+        parameters = {"parameters/x0_hat": outputs.numpy()}
+        drawn, *_ = model.draw(2, count // 4, num_steps=GOLDEN_STEPS, seed=0)
     inputs = {f"inputs/{name}": value for name, value in batch.items()}
     with atomic_file(path) as temporary:
         np.savez_compressed(temporary, **inputs, **parameters, drawn=drawn)

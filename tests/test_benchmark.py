@@ -1,6 +1,7 @@
 """scripts/benchmark.py: how figures are made of measurements. No speed is tested."""
 
 import dataclasses
+import importlib
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ from benchmarks import (  # noqa: E402
     figures,
     figures_series,
     figures_transformer,
+    figures_unet,
     forecast_task,
     pairing,
     reach,
@@ -28,11 +30,13 @@ from benchmarks import (  # noqa: E402
 )
 from benchmarks.sizes import (  # noqa: E402
     SYMBOLS,
+    DiffusionSizes,
     SeriesSizes,
     Sizes,
     TransformerSizes,
     as_text,
     random_prompts,
+    random_sequences,
     random_windows,
     vocabulary,
 )
@@ -548,6 +552,128 @@ def test_pytorch_has_the_same_model_of_numbers(cell, covariance, tmp_path, monke
     np.testing.assert_allclose(theirs.numpy(), ours.numpy(), atol=1e-5)
 
 
+# Figures of the diffusion model
+
+NOISED = DiffusionSizes(8, (1, 2), features=3, length=16, batch=2, steps=3)
+
+
+@pytest.mark.parametrize(
+    "measure, function, unit, ending",
+    [
+        (figures_unet.training, "train", "steps/s", "3 features, length 16, batch 2"),
+        (figures_unet.sampling, "sample", "sequences/s", "length 16, batch 2, 3 DDIM steps"),
+    ],
+)
+def test_a_figure_of_the_diffusion_model(fake, monkeypatch, measure, function, unit, ending):
+    calls = []
+    monkeypatch.setattr(figures_unet, "_call", lambda *arguments: calls.append(arguments) or 1234)
+    peers = {"denoising-diffusion-pytorch": "lucidrains", "diffusers": "diffusers"}
+    for name, values in {"unet": [8.0, 30.0, 12.0], "lucidrains": [4.0, 10.0, 24.0],
+                         "diffusers": [2.0, 3.0, 4.0]}.items():  # fmt: skip
+        monkeypatch.setitem(fake.values, f"benchmarks.peer_{name} {function}", values)
+    figure = measure(NOISED, EFFORT)
+    assert figure["unit"] == unit and figure["name"].endswith(ending)
+    assert "U-Net 8 x 1-2, 3 features" in figure["name"]
+    assert figure["ratios"]["denoising-diffusion-pytorch"]["values"] == [2.0, 3.0, 0.5]
+    assert figure["ratios"]["diffusers"]["values"] == [4.0, 10.0, 3.0]
+    # The peers are told how many weights tfgen's network has.
+    assert calls == [("benchmarks.peer_unet", "parameters", NOISED)]
+    assert fake.asked == [
+        ("benchmarks.peer_unet", function, NOISED),
+        *((f"benchmarks.peer_{peer}", function, NOISED, 1234, 1 / 3) for peer in peers.values()),
+    ]
+    json.dumps(figure)
+
+    monkeypatch.setattr(fake, "missing", [f"benchmarks.peer_{peer}" for peer in peers.values()])
+    lines = "\n".join(table(measure(NOISED, EFFORT)))
+    for peer, more in (("denoising-diffusion-pytorch", ""), ("diffusers", " torch")):
+        assert f"{peer} skipped: No module named 'torch': pip install {peer}{more}" in lines
+
+
+def test_contestants_see_the_same_sequences():
+    sequences = random_sequences(NOISED)
+    assert sequences.shape == (4, 2, 16, 3) and sequences.dtype == np.float32
+    assert abs(sequences.std() - 1) < 0.1 and (sequences == random_sequences(NOISED)).all()
+
+
+def test_the_fastest_way_in_pytorch_counts(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from benchmarks import pytorch_ways
+
+    before = torch.get_num_threads()
+    speeds = iter([100.0, 2.5, 90.0, 300.0])
+    monkeypatch.setattr(pytorch_ways, "rate", lambda run, seconds: run() and next(speeds))
+
+    def fail():
+        raise ValueError("no compiler\nat all")
+
+    def hang():
+        raise pytorch_ways.TooLong
+
+    ways = {"torch.compile": fail, "one": lambda: "1", "two": lambda: "2", "torch.compile, x": hang}
+    run, note = pytorch_ways.fastest(ways, 1.0)
+    assert run() == "2"
+    assert note == (
+        "two (tried: torch.compile fails: no compiler; torch.compile, x takes longer than 240 s; "
+        "one 100; two 300)"
+    )
+    with pytest.raises(ValueError, match="no compiler"):
+        pytorch_ways.fastest({"eager": fail}, 1.0)
+
+    # Each way runs with its own number of threads.
+    torch.set_num_threads(2)
+    monkeypatch.setattr(torch, "compile", lambda network: f"compiled {network}")
+    ways = pytorch_ways.eager_and_compiled(
+        lambda wrap: lambda: (wrap("it"), torch.get_num_threads())
+    )
+    try:
+        assert {name: run() for name, run in ways.items()} == {
+            "eager, 1 thread": ("it", 1),
+            "eager, 2 threads": ("it", 2),
+            "torch.compile, 2 threads": ("compiled it", 2),
+        }
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_peer_is_as_wide_as_its_weights_tell():
+    torch = pytest.importorskip("torch")
+    from benchmarks.pytorch_ways import nearest_width
+
+    def make(width):  # width squared weights
+        return torch.nn.Linear(width, width, bias=False)
+
+    assert nearest_width(make, 24**2) == (24, "576 weights (+0.0%)")
+    assert nearest_width(make, 560)[0] == 24
+    assert nearest_width(make, 300) == (16, "256 weights (-14.7%), too far off to compare")
+    assert nearest_width(make, 430) == (24, "576 weights (+34.0%), too far off to compare")
+    assert nearest_width(make, 1)[0] == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", ["lucidrains", "diffusers"])
+def test_peers_have_as_many_weights_as_the_diffusion_model(peer, monkeypatch):
+    pytest.importorskip("torch")
+    try:
+        peer = importlib.import_module(f"benchmarks.peer_{peer}")
+    except ImportError as error:
+        pytest.skip(str(error))
+    from benchmarks import peer_unet, pytorch_ways
+
+    count = peer_unet.parameters(DiffusionSizes())
+    assert abs(count / 4e6 - 1) < 0.01
+    width, note = pytorch_ways.nearest_width(lambda n: peer.network(DiffusionSizes(), n), count)
+    assert width == 32 and "compare" not in note
+    # What it trains and draws is of the shape that was asked for.
+    monkeypatch.setattr(
+        pytorch_ways, "eager_and_compiled", lambda make: {"eager": make(lambda network: network)}
+    )
+    monkeypatch.setattr(peer, "eager_and_compiled", pytorch_ways.eager_and_compiled)
+    for function, amount in ((peer.train, 1), (peer.sample, 2)):
+        run, note = function(NOISED, peer_unet.parameters(NOISED), 0.0)
+        assert run() == amount and "eager (tried: eager" in note
+
+
 @pytest.mark.slow
 def test_a_forecast_of_a_run_and_of_deepar(tmp_path):
     from benchmarks import peer_series
@@ -706,11 +832,11 @@ def test_nanogpts_learning_rate():
 
 def test_a_time_limit():
     pytest.importorskip("torch")
-    from benchmarks.peer_nanogpt import _time_limit, _TooLong
+    from benchmarks.pytorch_ways import TooLong, time_limit
 
-    with pytest.raises(_TooLong), _time_limit(1):
+    with pytest.raises(TooLong), time_limit(1):
         time.sleep(5)
-    with _time_limit(1):
+    with time_limit(1):
         pass
     time.sleep(1.1)  # no alarm is left
 
@@ -788,6 +914,13 @@ def test_a_worker_tells_what_is_missing():
         (["rollout", "--numbers", "2x0x8x10"], "must be LAYERSxUNITSxFEATURESxCOMPONENTS"),
         (["rollout", "--covariance", "ful"], "Unknown covariance 'ful'. Did you mean 'full'"),
         (["rollout", "--rows", "1"], "--rows: must be a whole number >= 2"),
+        (["unet", "--width", "12"], "--width: must be a multiple of 8. Received: 12"),
+        (["unet", "--width", "0"], "--width: must be a multiple of 8. Received: 0"),
+        (["unet", "--length", "100"], "--length: must be a multiple of 8. Received: 100"),
+        (
+            ["unet", "--steps", "1000"],
+            "unet draws in fewer than 1000 steps. Received: --steps 1000",
+        ),
         (["forecast", "--samples", "1"], "--samples: must be a whole number >= 2"),
         (["forecast", "--entry", "lstm-shakespeare"], "'lstm-shakespeare' is of text"),
         (["forecast", "--entry", "gru"], "'gru' has no weights"),
@@ -911,6 +1044,30 @@ def test_every_option_reaches_the_figures_of_numbers(monkeypatch):
     assert calls[-1] == ("forecast", "gru-weather", figure, 100, 100, 1)
 
 
+def test_every_option_reaches_the_figures_of_the_diffusion_model(monkeypatch):
+    calls = []
+    figure = contest.new_figure("made up", "steps/s", {"tfgen": [1.0]})
+    for name in ("training", "sampling"):
+        monkeypatch.setattr(
+            figures_unet,
+            name,
+            lambda *arguments, name=name: calls.append((name, *arguments)) or figure,
+        )
+    argv = "unet --width 16 --length 24 --batch 5 --rows 3 --steps 7 --repeats 2"
+    assert benchmark.main(argv.split()) == 0
+    effort = contest.Effort(repeats=2)
+    sizes = DiffusionSizes(16, length=24, batch=5)
+    assert calls == [
+        ("training", sizes, effort),
+        ("sampling", dataclasses.replace(sizes, batch=3, steps=7), effort),
+    ]
+    calls.clear()
+    assert benchmark.main(["unet"]) == 0
+    assert [(call[1].batch, call[1].steps, call[1].length) for call in calls] == [
+        (32, 50, 128), (16, 50, 128),
+    ]  # fmt: skip
+
+
 def run(*argv, path="", **variables):
     """What the script writes as JSON, and what it prints."""
     environment = {**os.environ, "PYTHONPATH": str(path), **variables}
@@ -952,6 +1109,20 @@ def test_a_small_run_of_drawing_numbers(tmp_path):
         assert set(figure["ratios"]) | set(figure["skipped"]) == {"PyTorch"}
     if single["ratios"]:
         assert "at temperature 0 as tfgen up to" in single["contestants"]["PyTorch"]["note"]
+
+
+@pytest.mark.slow
+def test_a_small_run_of_the_diffusion_model(tmp_path):
+    out = tmp_path / "results.json"
+    argv = "unet --width 8 --length 8 --batch 2 --rows 3 --steps 2 --repeats 1 --seconds 0".split()
+    # Without compilation, which takes PyTorch a minute.
+    printed = run(*argv, "--out", out, OMP_NUM_THREADS="1", TORCHDYNAMO_DISABLE="1")
+    assert "training, U-Net 8 x 1-2-4-8, 8 features, length 8, batch 2" in printed
+    for figure in json.loads(out.read_text())["figures"]:
+        ours = figure["contestants"]["tfgen"]
+        assert min(ours["values"]) > 0 and "348,680 weights, width 8" in ours["note"]
+        peers = {"denoising-diffusion-pytorch", "diffusers"}
+        assert set(figure["ratios"]) | set(figure["skipped"]) == peers
 
 
 # What the benchmark takes from a checkout of nanoGPT.

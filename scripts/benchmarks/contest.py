@@ -24,7 +24,9 @@ KERAS = "Keras"
 NANOGPT = "nanoGPT"
 TRANSFORMERS = "transformers"
 DEEPAR = "DeepAR"
-PEERS = (PYTORCH, KERAS, NANOGPT, TRANSFORMERS)
+LUCIDRAINS = "denoising-diffusion-pytorch"
+DIFFUSERS = "diffusers"
+PEERS = (PYTORCH, KERAS, NANOGPT, TRANSFORMERS, LUCIDRAINS, DIFFUSERS)
 PRODUCT = "matrix product"
 PRODUCT_PYTORCH = "matrix product, PyTorch"
 READ = "reading"
@@ -71,7 +73,7 @@ def variant(name):
     return f"{OURS}, {name}"
 
 
-def compare(name, unit, jobs, effort, modules=MODULES):
+def compare(name, unit, jobs, effort, modules=MODULES, install=None):
     """Measures jobs `{contestant: (function, *arguments)}` in turns.
 
     Args:
@@ -80,6 +82,7 @@ def compare(name, unit, jobs, effort, modules=MODULES):
         jobs: See above.
         effort: An `Effort`.
         modules: From contestants to the modules that have the functions.
+        install: From contestants to what installs them, where that is not `INSTALL`.
 
     Returns:
         `(figure, values)`; tfgen, and each variant of it, is compared with the peers that take
@@ -96,7 +99,7 @@ def compare(name, unit, jobs, effort, modules=MODULES):
             try:
                 notes[contestant] = worker.prepare(*job)
             except Missing as error:
-                skipped[contestant] = f"{error}: {INSTALL}"
+                skipped[contestant] = f"{error}: {(install or {}).get(contestant, INSTALL)}"
                 continue
             worker.measure(0)
             workers[contestant] = worker

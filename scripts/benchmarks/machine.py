@@ -15,6 +15,8 @@ LIBRARIES = {
     "torch": ("torch",),
     "transformers": ("transformers",),
     "gluonts": ("gluonts",),
+    "denoising-diffusion-pytorch": ("denoising-diffusion-pytorch",),
+    "diffusers": ("diffusers",),
     "numpy": ("numpy",),
 }
 

@@ -5,43 +5,25 @@ import importlib.util
 import io
 import itertools
 import math
-import signal
 import sys
 from pathlib import Path
 
 import torch
 
 from benchmarks import reach as reaching
+from benchmarks.pytorch_ways import COMPILED, fastest
 from benchmarks.sizes import SYMBOLS, as_text, random_prompts, random_windows
-from benchmarks.workers import rate
-
-# Rounds in which eager and compiled training are tried, and how long compilation may take.
-TRIAL_ROUNDS = 2
-COMPILE_SECONDS = 240
 
 
 def train(sizes, checkout, trial_seconds):
     """Training steps, eager or with torch.compile: the faster, each is tried for some seconds."""
     windows = torch.from_numpy(random_windows(sizes)).long()
-    ways, tried = {"eager": _training(sizes, checkout, windows, compiled=False)}, []
-    compiled = _training(sizes, checkout, windows, compiled=True)
-    try:
-        with _time_limit(COMPILE_SECONDS):
-            compiled()
-        ways["torch.compile"] = compiled
-    except _TooLong:
-        tried.append(f"torch.compile takes longer than {COMPILE_SECONDS} s")
-    except Exception as error:  # whatever a compiler may complain about
-        tried.append(f"torch.compile fails: {_first_line(error)}")
-    for run in ways.values():
-        run()
-    best = dict.fromkeys(ways, 0.0)
-    for _ in range(TRIAL_ROUNDS):
-        for name, run in ways.items():
-            best[name] = max(best[name], rate(run, trial_seconds))
-    fastest = max(best, key=best.get)
-    tried += [f"{name} {speed:,.0f}" for name, speed in best.items()]
-    return ways[fastest], f"{fastest} (tried: {'; '.join(tried)}), {_threads()}"
+    ways = {
+        "eager": _training(sizes, checkout, windows, compiled=False),
+        COMPILED: _training(sizes, checkout, windows, compiled=True),
+    }
+    run, tried = fastest(ways, trial_seconds)
+    return run, f"{tried}, {_threads()}"
 
 
 def generate(sizes, checkout):
@@ -170,33 +152,6 @@ def _pair(batch):
 
 def _silence():
     return contextlib.redirect_stdout(io.StringIO())
-
-
-class _TooLong(BaseException):
-    """Not an `Exception`, so that a compiler does not take it for one of its own."""
-
-
-@contextlib.contextmanager
-def _time_limit(seconds):
-    """Raises `_TooLong` within; does nothing where the system has no alarm signal."""
-    if not hasattr(signal, "SIGALRM"):
-        yield
-        return
-
-    def stop(number, frame):
-        raise _TooLong
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _first_line(error):
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _threads():

@@ -8,9 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.workers import rate
+from benchmarks.pytorch_ways import fastest, shown, with_threads
 
-TRIAL_ROUNDS = 2
 # Largest difference to tfgen's numbers, which are of about unit size.
 TOLERANCE = 1e-3
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU}
@@ -129,28 +128,19 @@ def rollout(sizes, path, trial_seconds):
         difference = max(difference, check(network, arrays))
         kind = (CELLS if as_cells else LAYERS)[sizes.cell].__name__
         for count in sorted({1, threads}):
-            suffix = f", {count} thread{'s' if count > 1 else ''}"
-            ways[f"nn.{kind}{suffix}"] = _way(network, count)
-    for run in ways.values():
-        run()
-    best = dict.fromkeys(ways, 0.0)
-    for _ in range(TRIAL_ROUNDS):
-        for name, run in ways.items():
-            best[name] = max(best[name], rate(run, trial_seconds))
-    fastest = max(best, key=best.get)
-    tried = "; ".join(f"{name} {speed:,.0f}" for name, speed in best.items())
+            ways[f"nn.{kind}, {shown(count)}"] = with_threads(_generation(network), count)
+    run, tried = fastest(ways, trial_seconds)
     note = (
-        f"{fastest} (tried: {tried}); the same parameters of the mixture and the same sequence at "
-        f"temperature 0 as tfgen up to {difference:.0e}"
+        f"{tried}; the same parameters of the mixture and the same sequence at temperature 0 as "
+        f"tfgen up to {difference:.0e}"
     )
-    return ways[fastest], note
+    return run, note
 
 
-def _way(network, threads):
+def _generation(network):
     sizes = network.sizes
 
     def run():
-        torch.set_num_threads(threads)
         values = network.generate(sizes.batch, sizes.steps)
         return values.shape[0] * values.shape[1]
 

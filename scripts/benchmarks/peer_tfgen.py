@@ -40,7 +40,7 @@ def train(sizes):
         )
     else:
         optimizer = keras.optimizers.Adam(1e-3)
-    step = _training_step(model, optimizer)
+    step = training_step(model, optimizer, _pair)
     batches = itertools.cycle([tf.constant(batch) for batch in random_windows(sizes)])
 
     def run():
@@ -114,7 +114,7 @@ def reach(path, target, batches, seed):
         model = TransformerDecoder(**recipe["model"], tokenizer=tokenizer, seed=seed)
         names = {field.name for field in dataclasses.fields(TrainingConfig)}
         config = {name: value for name, value in recipe.items() if name in names}
-        step = _training_step(model, make_optimizer(TrainingConfig(**config)))
+        step = training_step(model, make_optimizer(TrainingConfig(**config)), _pair)
         # Validations are few and short: compiling them would take longer than it saves.
         loss = tf.function(
             lambda batch: model.batch_loss((batch[:, :-1], batch[:, 1:]))[0], autograph=False
@@ -164,8 +164,14 @@ def texts_of(prompts):
     return [as_text(row[1:]) for row in prompts]
 
 
-def _training_step(model, optimizer):
-    """A compiled function of a batch `(batch, time + 1)` that takes one step."""
+def training_step(model, optimizer, unpack):
+    """A compiled function of a batch that takes one step.
+
+    Args:
+        model: A generator.
+        optimizer: A Keras optimiser.
+        unpack: Function of a batch that returns what `model.batch_loss` takes.
+    """
     optimizer.build(model.trainable_variables)
 
     @functools.partial(tf.function, jit_compile=True, autograph=False)
@@ -177,13 +183,17 @@ def _training_step(model, optimizer):
         key = random.fold(random.root(0, random.DROPOUT), optimizer.iterations.value)
         weights = model.trainable_variables
         with tf.GradientTape() as tape:
-            pair = batch[:, :-1], batch[:, 1:]
-            loss, _ = model.batch_loss(pair, key, training=True)
+            loss, _ = model.batch_loss(unpack(batch), key, training=True)
         gradients = tape.gradient(loss, [weight.value for weight in weights])
         update([tf.convert_to_tensor(gradient) for gradient in gradients])
         return loss
 
     return step
+
+
+def _pair(batch):
+    """Inputs and targets of windows `(batch, time + 1)`."""
+    return batch[:, :-1], batch[:, 1:]
 
 
 def _adamw(learning_rate, beta_2, weight_decay, clip_norm):

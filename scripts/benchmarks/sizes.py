@@ -8,6 +8,8 @@ BYTES = 4  # of a float32
 WEIGHT_BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 # Below this, tfgen looks rows up by a product with one-hot rows (tfgen.models.recurrent).
 ONE_HOT_LOOK_UP = 1024
+# Noise levels that the peers of the diffusion model are trained on. They draw by DDIM in fewer steps.
+TIMESTEPS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +170,31 @@ class SeriesSizes:
         return {**sizes, **({"couplings": self.components * pairs} if pairs else {})}
 
 
+@dataclasses.dataclass(frozen=True)
+class DiffusionSizes:
+    """A U-Net that takes noise off sequences of numbers, and how it is fed.
+
+    The rest is as `tfgen.layers.UNet1D` has it by default, and lucidrains' `Unet1D`: two residual
+    blocks a level on either way, and linear attention in 4 heads of 32.
+
+    Attributes:
+        width: Channels at the top, of tfgen's network. The peers' are such that they have as many
+            parameters.
+        multipliers: Channels of each level, in units of `width`.
+        features: Numbers at a position.
+        length: Positions of a sequence.
+        batch: Sequences of a training step, or drawn side by side.
+        steps: Steps from noise to sequences.
+    """
+
+    width: int = 32
+    multipliers: tuple = (1, 2, 4, 8)
+    features: int = 8
+    length: int = 128
+    batch: int = 32
+    steps: int = 50
+
+
 def vocabulary():
     """The characters of the symbols; with tfgen's "unknown" they are `SYMBOLS`."""
     return "\n" + "".join(chr(ord(" ") + index) for index in range(SYMBOLS - 2))
@@ -179,6 +206,14 @@ def random_windows(sizes, count=4):
 
     shape = (count, sizes.batch, sizes.window + 1)
     return np.random.default_rng(0).integers(1, SYMBOLS, shape, np.int32)
+
+
+def random_sequences(sizes, count=4):
+    """Numbers float32 `(count, batch, length, features)`, the same for every contestant."""
+    import numpy as np
+
+    shape = (count, sizes.batch, sizes.length, sizes.features)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
 def random_prompts(sizes):

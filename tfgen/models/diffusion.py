@@ -331,13 +331,13 @@ class DiffusionGenerator(DiffusionGraphs):
             typical scale.
         """
         latents = finite_numbers("latents", latents)
-        single = latents.ndim == 2
-        latents = latents[None] if single else latents
-        if latents.ndim != 3 or latents.shape[2] != self.channels:
+        if latents.ndim not in (2, 3) or latents.shape[-1] != self.channels:
             raise InputError(
                 f"latents must be (positions, {self.channels}) or (batch, positions, "
                 f"{self.channels}). Received: an array of shape {latents.shape}"
             )
+        single = latents.ndim == 2
+        latents = latents[None] if single else latents
         count, time = latents.shape[0], latents.shape[1] * self.frame
         lengths = for_each("lengths", time if lengths is None else lengths, count)
         if not ((lengths >= 1) & (lengths <= time) & (lengths % 1 == 0)).all():
@@ -454,7 +454,7 @@ class DiffusionGenerator(DiffusionGraphs):
 
     def _solver(self, solver):
         solver = self.generation.solver if solver is None else solver
-        if solver not in SOLVERS:
+        if not isinstance(solver, str) or solver not in SOLVERS:
             raise unknown("solver", solver, SOLVERS)
         return solver
 
