@@ -15,7 +15,8 @@ import pytest
 from tfgen import cli, models, zoo
 from tfgen.data import Feature, open_sequences
 from tfgen.errors import InputError
-from tfgen.models.series import Forecast
+from tfgen.models.diffusion import DiffusionGenerator
+from tfgen.models.series import Forecast, SeriesGenerator
 from tfgen.preprocessing import SequenceProcessor, save_processor
 from tfgen.recipe import Recipe
 from tfgen.zoo import registry
@@ -33,6 +34,7 @@ class FakeNumbers:
 
     max_positions = None
     ends = False
+    options, rows_at_once = SeriesGenerator.options, SeriesGenerator.rows_at_once
 
     def __init__(self, processor, data=()):
         self.processor = processor
@@ -158,9 +160,7 @@ def test_generate_hands_over_only_what_was_given(run, fakes):
         "--length", "7", "--num-samples", "2", "--condition", "hill", "--static", "1,-2.5",
         "--start-time", "2024-01-02T01:00Z",
     )  # fmt: skip
-    nothing = dict.fromkeys(
-        ["length", "temperature", "bias", "seed", "condition", "static", "start_time"]
-    )
+    nothing = dict.fromkeys(["length", "seed", "condition", "static", "start_time"])
     assert fakes["weather-model"].calls == [
         {"num_samples": 1, **nothing},
         {
@@ -168,6 +168,29 @@ def test_generate_hands_over_only_what_was_given(run, fakes):
             "condition": "hill", "static": [1.0, -2.5], "start_time": START + 25 * HOUR,
         },
     ]  # fmt: skip
+
+
+def test_a_diffusion_model_is_sampled_by_options_of_its_own(run, fails, fakes, weather, table):
+    model, generate = fakes["weather-model"], ["generate", "weather-model"]
+    forecast = ["forecast", "weather-model", "--data", table, "--horizon", "2"]
+    impute = ["impute", "weather-model", "--data", table, "--out", "x.csv"]
+    refused = "is not for weather-model, which takes --"
+    assert f"--num-steps {refused}temperature, --bias" in fails(*generate, "--num-steps", "3")
+    assert f"--guidance-scale {refused}" in fails(*generate, "--guidance-scale", "3")
+    assert f"--method {refused}temperature" in fails(*forecast, "--method", "repaint")
+    assert f"--num-steps {refused}particles" in fails(*impute, "--num-steps", "3")
+    model.options, model.rows_at_once = DiffusionGenerator.options, DiffusionGenerator.rows_at_once
+    run(*generate, "--num-steps", "3", "--solver", "heun", "--guidance-scale", "2")
+    call = model.calls[-1]
+    assert (call["num_steps"], call["solver"], call["guidance_scale"]) == (3, "heun", 2.0)
+    assert "temperature" not in call and "bias" not in call
+    assert run(*forecast, "--num-steps", "4", "--method", "guidance")[0] == 0
+    call = weather.calls[-1]
+    assert (call["num_steps"], call["method"]) == (4, "guidance")
+    assert f"--temperature {refused}num-steps, --solver" in fails(*generate, "--temperature", "2")
+    assert f"--particles {refused}num-steps, --method" in fails(*impute, "--particles", "9")
+    assert "Did you mean 'heun'" in fails(*generate, "--solver", "heum")
+    assert "--num-steps must be >= 1" in fails(*forecast, "--num-steps", "0")
 
 
 @pytest.mark.parametrize("text, expected", [("2", 2), ("1", "1"), ("hill", "hill"), ("x", "x")])

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 
@@ -120,7 +119,6 @@ for signature, inputs in given["cases"]:
     print("RESULT", json.dumps({name: value.numpy().tolist() for name, value in outputs.items()}))
 print("MODULES", json.dumps([name for name in sys.modules if name.split(".")[0] == "tfgen"]))
 
-import keras
 from tfgen import zoo
 
 for model in (zoo.get("./model"), keras.saving.load_model("model.keras")):
@@ -131,24 +129,24 @@ for model in (zoo.get("./model"), keras.saving.load_model("model.keras")):
         "values": series[0][None], "times": times[0][None], "label": np.array([1])
     }))
     print("RESULT", json.dumps([result.tolist(), float(loss), model.generation.num_steps]))
-values = zoo.get("./model").generate(2, 6, seed=3, num_steps=3, condition="q", guidance_scale=2.0)
-print("RESULT", json.dumps(values.tolist()))
 """
 
 
-def test_a_fresh_process_gives_what_this_one_gives(model, folder, series):
+def test_a_fresh_process_gives_what_this_one_gives(model, data, folder, series):
     values, given = series
     padded = np.full([2, COUNT, 3], np.nan, np.float32)
     times = np.zeros([2, COUNT], int)
-    for row, (one, time) in enumerate(zip(values, given["times"])):
-        padded[row, : len(one)], times[row, : len(one)] = one, time
-    gaps = padded[:1].copy()
-    gaps[0, 3:5] = np.nan
+    for row, (each, time) in enumerate(zip(values, given["times"])):
+        padded[row, : len(each)], times[row, : len(each)] = each, time
+    # A gap in as many numbers as a forecast is of: one compiled loop fills both.
+    gaps = data.values[1][: COUNT + 2].copy()
+    gaps[3:5] = np.nan
+    own = {"times": START + HOUR * np.arange(COUNT + 2), "condition": "p"}
+    one = {"lengths": [COUNT + 2], "times": [own["times"].tolist()], "condition": [0]}
     sampling = {"seed": 3, "num_steps": 3, "guidance_scale": 1.0}
     rows = {"lengths": [len(each) for each in values], "times": times.tolist(),
             "condition": [0, 1]}  # fmt: skip
     both = {"values": padded.tolist(), **rows}
-    first = {name: value[:1] for name, value in rows.items()}
     latents = np.random.default_rng(1).normal(size=[2, COUNT, 4]).astype(np.float32)
     start = {"start_time": [START]}
     cases = [
@@ -156,7 +154,7 @@ def test_a_fresh_process_gives_what_this_one_gives(model, folder, series):
                       "guidance_scale": 2.0}],
         ["forecast", {**both, "horizon": 2, "num_samples": 3, "quantiles": [0.25, 0.75],
                       **sampling}],
-        ["impute", {"values": gaps.tolist(), **first, "num_samples": 2, **sampling}],
+        ["impute", {"values": [gaps.tolist()], **one, "num_samples": 6, **sampling}],
         ["score", {**both, "seed": 3, "num_steps": 4}],
         ["encode", {**both, "num_steps": 4}],
         ["decode", {"latents": latents.tolist(), **rows, "num_steps": 4}],
@@ -188,8 +186,7 @@ def test_a_fresh_process_gives_what_this_one_gives(model, folder, series):
     same(forecast["samples"], expected.samples)
     same(forecast["mean"], expected.mean)
     same(np.array(forecast["quantiles"])[:, 0], expected.quantiles[0.25])
-    own = {"times": given["times"][0], "condition": "p"}
-    same(impute["samples"][0], model.impute(gaps[0], 2, seed=3, num_steps=3, **own))
+    same(impute["samples"][0], model.impute(gaps, 6, seed=3, num_steps=3, **own))
     for name, value in model.score(values, num_steps=4, seed=3, **given).items():
         same(score[name], value)
     same(encode["latents"], model.encode(values, num_steps=4, **given))
@@ -205,7 +202,7 @@ def test_a_fresh_process_gives_what_this_one_gives(model, folder, series):
 
     batch = {"values": values[0][None], "times": given["times"][0][None], "label": np.array([1])}
     loss, _ = model.batch_loss(model.unpack(batch))
-    for denoised, found, num_steps in loaded[:2]:
+    assert len(loaded) == 2
+    for denoised, found, num_steps in loaded:
         same(denoised, clean)
         assert found == pytest.approx(float(loss), rel=1e-5) and num_steps == 4
-    same(loaded[2], live)
