@@ -47,16 +47,3 @@ class LSTM(FastRecurrent, keras.layers.LSTM):
             return h, [h, c]
 
         return step
-
-    def input_stepper(self):
-        # Both products as one: a step of small matrices is mostly the cost of its operations.
-        weights = [self.cell.kernel, self.cell.recurrent_kernel]
-        kernel = tf.concat([as_tensor(weight, self.compute_dtype) for weight in weights], axis=0)
-        bias = as_tensor(self.cell.bias, self.compute_dtype) if self.use_bias else 0
-
-        def step(inputs, state):
-            z = tf.matmul(tf.concat([inputs, state[0]], axis=-1), kernel) + bias
-            h, c, _ = lstm_cell(z, state[1])
-            return h, [h, c]
-
-        return step

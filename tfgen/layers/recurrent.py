@@ -42,11 +42,6 @@ class FastRecurrent:
         """
         raise NotImplementedError
 
-    def input_stepper(self):
-        """As `stepper`, but `step` takes the inputs `(batch, features)` themselves."""
-        step = self.stepper()
-        return lambda inputs, state: step(self.project(inputs), state)
-
     def uses_fused_kernels(self, training):
         """Whether Keras' fused GPU kernels do the work."""
         return bool(training) and self.use_cudnn is not False and _has_gpu()

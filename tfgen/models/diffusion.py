@@ -36,7 +36,7 @@ class DiffusionGenerator(DiffusionGraphs):
     }
     rows_at_once = ROWS  # futures, for their memory
     # How often RePaint comes back to each step (arXiv:2201.09865, section 4.2).
-    resamplings = 5
+    resamplings = 10
 
     # What a person calls
 
@@ -256,8 +256,9 @@ class DiffusionGenerator(DiffusionGraphs):
         """How likely the model finds series: by its probability-flow ODE (arXiv:2011.13456).
 
         The density is that of the data with noise of `sigma_min` of the scaled unit, and is
-        estimated: along the way the trace of a Jacobian is, with one random probe. Missing values
-        are left out, and categories are taken as given.
+        estimated: along the way the trace of a Jacobian is, with one random probe for each
+        evaluation. Categories are taken as given. Missing values do not count, but stand at their
+        mean beside the others at every level: with gaps it is exact for independent values only.
 
         Args:
             series: `(time, features)` in the data's units, `(batch, time, features)`, a list of

@@ -153,16 +153,14 @@ class RecurrentNetwork:
 
         The weights are read here, once, so that a loop around the function finds them ready.
         """
-        first = self.recurrent[0].stepper()
-        steps = [layer.input_stepper() for layer in self.recurrent]
+        steps = [layer.stepper() for layer in self.recurrent]
 
         def step(x, state, projected=None):
             new_state = {"recurrent": []}
-            for index, layer_state in enumerate(state["recurrent"]):
-                if index == 0 and projected is not None:
-                    y, layer_state = first(projected, layer_state)
-                else:
-                    y, layer_state = steps[index](self._normalised(index, x), layer_state)
+            for index, layer in enumerate(self.recurrent):
+                if index or projected is None:
+                    projected = layer.project(self._normalised(index, x))
+                y, layer_state = steps[index](projected, state["recurrent"][index])
                 x = self._add(x, y)
                 new_state["recurrent"].append(layer_state)
             x = self._normalised(-1, x)

@@ -22,7 +22,8 @@ def log_likelihood(
     Along dx / dsigma = (x - D) / sigma the log-density falls by the divergence of the right side,
     (d - tr J) / sigma with d numbers and the Jacobian J of D; at the top it is that of a Gaussian:
     arXiv:2011.13456, equation 39. The trace is estimated with probes of signs, `v' J v`
-    (Hutchinson), the same at every level: its equation 40; unbiased, one product with J' each.
+    (Hutchinson), its equation 40: unbiased, one product with J' each. Unlike there, each level has
+    probes of its own, whose errors then cancel in part along the way.
 
     The sequence is taken to be at the lowest level above 0: what is returned is the density of the
     data with that little noise.
@@ -31,7 +32,7 @@ def log_likelihood(
         denoiser: Function `(x, sigma (batch,))` -> expected clean sequence, differentiable in x.
         x0: float `(batch, time, channels)`.
         sigmas: float `(levels,)`, falling, as for sampling; zeros do not count.
-        key: int32 `(2,)`; probe i of a row depends on `fold(key, i)` and on the row alone.
+        key: int32 `(2,)`; probe i of a row depends on it, on i, on the level and on the row alone.
         probes: Whole number from 1 up, or `"exact"`: as many products as there are numbers in a
             sequence, whose shape must then be static. For tests and short sequences.
         method: `"euler"`, `"heun"` or `"rk4"`; 1, 2 or 4 evaluations a step. For as many in all,
@@ -53,8 +54,7 @@ def log_likelihood(
     batch = tf.shape(x0)[0]
     weights = _weights(x0, valid)
     count = _total(weights)
-    vectors = [each * weights for each in _probes(x0, key, probes)]
-    share = 1.0 if probes == "exact" else 1.0 / len(vectors)
+    share = 1.0 if probes == "exact" else 1.0 / _check_probes(probes, key)
 
     def slope(state, sigma):
         x, _ = state
@@ -62,7 +62,8 @@ def log_likelihood(
             tape.watch(x)
             x0_hat = denoiser(x, tf.fill([batch], sigma))
         trace = tf.zeros([batch], x.dtype)
-        for vector in vectors:
+        for vector in _probes(x, key, probes, sigma):
+            vector *= weights
             product = tape.gradient(x0_hat, x, output_gradients=vector)
             trace += _total(vector * product)
         return weights * (x - x0_hat) / sigma, (count - share * trace) / sigma
@@ -143,18 +144,24 @@ def _weights(x, valid):
     return tf.broadcast_to(tf.cast(valid, x.dtype), tf.shape(x))
 
 
-def _probes(x, key, probes):
-    """What the Jacobian is multiplied by: a list of tensors like x."""
-    if probes == "exact":
-        size = math.prod(x.shape[1:])
-        one_hot = tf.reshape(tf.eye(size, dtype=x.dtype), [size, 1, *x.shape[1:]])
-        return [one_hot[i] * tf.ones_like(x) for i in range(size)]
+def _check_probes(probes, key):
+    """Returns the number of random probes."""
     if isinstance(probes, bool) or not isinstance(probes, int) or probes < 1:
         raise InputError(
             f"probes must be a whole number from 1 up, or 'exact'. Received: probes={probes!r}"
         )
     if key is None:
         raise InputError("Probes are random and need a key. Received: key=None")
+    return probes
+
+
+def _probes(x, key, probes, sigma):
+    """What the Jacobian is multiplied by: a list of tensors like x."""
+    if probes == "exact":
+        size = math.prod(x.shape[1:])
+        one_hot = tf.reshape(tf.eye(size, dtype=x.dtype), [size, 1, *x.shape[1:]])
+        return [one_hot[i] * tf.ones_like(x) for i in range(size)]
+    key = random.fold(key, tf.bitcast(tf.cast(sigma, tf.float32), tf.int32))
     return [
         tf.where(random.uniform(random.fold(key, i), tf.shape(x)) < 0.5, tf.ones_like(x), -1.0)
         for i in range(probes)
