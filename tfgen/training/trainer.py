@@ -73,6 +73,11 @@ def train(recipe, logdir, resume=False, progress=True):
             f"training.window must be at most model.max_length, {model.max_positions}. "
             f"Received: training.window={config.window}"
         )
+    if config.carry_state and not hasattr(model, "initial_state"):
+        raise InputError(
+            "training.carry_state is for models that go from position to position, and "
+            f"{recipe.family} takes all at once. Received: training.carry_state=true"
+        )
     if config.carry_state and not model.state_is_constant:
         needed = "positions without an end" if model.max_positions else "a state of constant size"
         remedy = "positions=rotary" if model.max_positions else f"window={config.window}"
