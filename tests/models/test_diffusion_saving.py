@@ -119,6 +119,8 @@ for signature, inputs in given["cases"]:
     print("RESULT", json.dumps({name: value.numpy().tolist() for name, value in outputs.items()}))
 print("MODULES", json.dumps([name for name in sys.modules if name.split(".")[0] == "tfgen"]))
 
+import keras
+
 from tfgen import zoo
 
 for model in (zoo.get("./model"), keras.saving.load_model("model.keras")):
