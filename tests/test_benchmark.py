@@ -346,7 +346,7 @@ DRAWN = SeriesSizes("gru", layers=2, units=5, features=3, components=4, covarian
 
 def test_a_figure_of_drawing_numbers(fake, monkeypatch):
     calls = []
-    monkeypatch.setattr(figures_series, "_call", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(figures_series, "call", lambda *arguments: calls.append(arguments))
     monkeypatch.setitem(fake.values, "benchmarks.peer_series rollout", [8.0, 30.0, 12.0])
     monkeypatch.setitem(fake.values, "benchmarks.peer_pytorch_series rollout", [4.0, 10.0, 24.0])
     figure = figures_series.rollout(DRAWN, EFFORT)
@@ -451,7 +451,7 @@ def forecast_figure(monkeypatch, seeds, missing=False, broken=False):
             raise workers.Missing("No module named 'gluonts'")
         return np.stack([truth - 2 - arguments[-1]] * 2, axis=1), 1250, "note of the peer"
 
-    monkeypatch.setattr(figures_series, "_call", call)
+    monkeypatch.setattr(figures_series, "call", call)
     return task, calls, figures_series.forecast("mine", task, 2, 7, seeds)
 
 
@@ -566,7 +566,7 @@ NOISED = DiffusionSizes(8, (1, 2), features=3, length=16, batch=2, steps=3)
 )
 def test_a_figure_of_the_diffusion_model(fake, monkeypatch, measure, function, unit, ending):
     calls = []
-    monkeypatch.setattr(figures_unet, "_call", lambda *arguments: calls.append(arguments) or 1234)
+    monkeypatch.setattr(figures_unet, "call", lambda *arguments: calls.append(arguments) or 1234)
     peers = {"denoising-diffusion-pytorch": "lucidrains", "diffusers": "diffusers"}
     for name, values in {"unet": [8.0, 30.0, 12.0], "lucidrains": [4.0, 10.0, 24.0],
                          "diffusers": [2.0, 3.0, 4.0]}.items():  # fmt: skip

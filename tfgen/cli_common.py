@@ -74,6 +74,31 @@ def taken(arguments, names, allowed):
     return given
 
 
+def with_progress(options, model):
+    """The options of a run, and the drawing of a bar if the model tells its progress.
+
+    The bar is for a person at a terminal: elsewhere nothing is drawn.
+    """
+    return {**options, "progress": _draw_bar()} if model.tells_progress else options
+
+
+def _draw_bar():
+    from tqdm import tqdm
+
+    bar = None
+
+    def progress(done, total):
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(total=total, unit="evaluation", leave=False, disable=None)
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+            bar = None
+
+    return progress
+
+
 def refuse(arguments, names, reason):
     """Raises an `InputError` if one of the options of these names was given."""
     for name in names:

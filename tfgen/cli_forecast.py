@@ -13,6 +13,7 @@ from tfgen.cli_common import (
     numbers_of,
     open_model,
     taken,
+    with_progress,
 )
 from tfgen.cli_numbers import check_file, write_files
 from tfgen.errors import InputError
@@ -87,6 +88,7 @@ def forecast(arguments):
     model = open_model(arguments.name, arguments.dtype)
     names = "temperature", "num_steps", "method"
     options = taken(arguments, names, model.options["forecast"])
+    options = with_progress(options, model)
     sequences = open_series(model, arguments.data, arguments.id)
     horizon, context = arguments.horizon, arguments.context
     if model.max_positions is not None:
@@ -196,6 +198,7 @@ def impute(arguments):
 
     model = open_model(arguments.name)
     options = taken(arguments, ("particles", "num_steps", "method"), model.options["impute"])
+    options = with_progress(options, model)
     sequences = open_series(model, arguments.data, arguments.id)
     arrays, gaps = impute_series(model, sequences, arguments.num_samples, arguments.seed, **options)
     times = sequences.times

@@ -14,6 +14,7 @@ from tfgen.cli_common import (
     open_model,
     refuse,
     taken,
+    with_progress,
 )
 from tfgen.errors import InputError
 from tfgen.files import atomic_file
@@ -103,6 +104,7 @@ def generate(arguments, kind):
             raise InputError(f"--stream is not for {arguments.name}, which draws all rows at once")
         _stream(processor, model.stream(**options), start)
         return
+    options = with_progress(options, model)
     arrays = list(model.generate(num_samples=arguments.num_samples, **options))
     times = None
     if start is not None:

@@ -227,11 +227,11 @@ class GenerationConfig(_Section):
     num_steps: int = _field(50, "diffusion: steps from noise to a sequence", low=1, high=1000)
     solver: str = _field(
         "dpmpp_2m",
-        "diffusion: how a step is taken: dpmpp_2m, dpmpp_2m_sde, ddim, ddpm, euler, heun, langevin "
-        "or predictor_corrector",
+        "diffusion: how a step is taken: dpmpp_2m, dpmpp_2m_sde, ddim, ddpm, euler, heun, "
+        "langevin, predictor_corrector, or mala, of a model with energy = true",
         choices=(
             "dpmpp_2m", "dpmpp_2m_sde", "ddim", "ddpm", "euler", "heun", "langevin",
-            "predictor_corrector",
+            "predictor_corrector", "mala",
         ),
     )  # fmt: skip
     guidance_scale: float = _field(

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.contest import DEEPAR, OURS, PYTORCH, compare, tell
 from benchmarks.forecast_task import HOUR, make_task
-from benchmarks.workers import Missing, Worker
+from benchmarks.workers import Missing, call
 from tfgen import zoo
 from tfgen.data import open_sequences
 from tfgen.errors import InputError
@@ -47,7 +47,7 @@ def rollout(sizes, effort):
     )
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "reference.npz")
-        _call(MODULES[OURS], "write_reference", sizes, path)
+        call(MODULES[OURS], "write_reference", sizes, path)
         jobs = {
             OURS: ("rollout", sizes),
             PYTORCH: ("rollout", sizes, path, effort.seconds / 3),
@@ -93,7 +93,7 @@ def forecast(entry, task, num_samples, epochs, seeds=1):
 
     notes, skipped = {}, {}
     tell(f"forecast: {entry}")
-    samples, parameters, note = _call(MODULES[OURS], "forecast", entry, task, num_samples, 0)
+    samples, parameters, note = call(MODULES[OURS], "forecast", entry, task, num_samples, 0)
     notes[OURS] = f"{entry}, {parameters:,} weights, {note}"
     season = max(DAY // task.step, 1)
     before, horizon = task.before(), task.horizon
@@ -112,7 +112,7 @@ def forecast(entry, task, num_samples, epochs, seeds=1):
         for seed in range(seeds):
             tell(f"forecast: training {DEEPAR}, {seed + 1} of {seeds}")
             arguments = task, parameters, num_samples, epochs, seed
-            trained.append(_call(PEER_DEEPAR, "forecast", *arguments))
+            trained.append(call(PEER_DEEPAR, "forecast", *arguments))
     except Missing as error:
         skipped[DEEPAR] = f"{error}: {INSTALL_DEEPAR}"
     else:
@@ -199,12 +199,3 @@ def _ratio(ours, theirs, days):
     low, high = np.nanquantile(again, [0.025, 0.975])
     middle = _means(mine, counts)[0] / _means(other, counts)[0]
     return {"median": float(middle), "min": float(low), "max": float(high)}
-
-
-def _call(module, function, *arguments):
-    """Calls a function in a process of its own."""
-    worker = Worker(module)
-    try:
-        return worker.call(function, *arguments)
-    finally:
-        worker.stop()

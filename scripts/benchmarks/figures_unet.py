@@ -1,7 +1,7 @@
 """The figures of the U-Net as a diffusion model. What a figure is stands in `contest.py`."""
 
 from benchmarks.contest import DIFFUSERS, LUCIDRAINS, OURS, compare
-from benchmarks.workers import Worker
+from benchmarks.workers import call
 
 MODULES = {
     OURS: "benchmarks.peer_unet",
@@ -44,7 +44,7 @@ def sampling(sizes, effort):
 
 def _compare(function, name, unit, sizes, effort):
     # Networks differ in kind; what the peers have in common with tfgen's is the number of weights.
-    parameters = _call(MODULES[OURS], "parameters", sizes)
+    parameters = call(MODULES[OURS], "parameters", sizes)
     jobs = {
         OURS: (function, sizes),
         **{
@@ -62,12 +62,3 @@ def _shape(sizes):
         f"U-Net {sizes.width} x {multipliers}, {sizes.features} features, length {sizes.length}, "
         f"batch {sizes.batch}"
     )
-
-
-def _call(module, function, *arguments):
-    """Calls a function in a process of its own."""
-    worker = Worker(module)
-    try:
-        return worker.call(function, *arguments)
-    finally:
-        worker.stop()

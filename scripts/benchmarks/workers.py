@@ -77,6 +77,15 @@ class Worker:
         return answer
 
 
+def call(module, function, *arguments):
+    """Calls a function in a process of its own."""
+    worker = Worker(module)
+    try:
+        return worker.call(function, *arguments)
+    finally:
+        worker.stop()
+
+
 def _serve(connection, module, environment):
     """The process: answers questions until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks

@@ -135,9 +135,8 @@ def errors(samples):
 def filled():
     @tf.function(autograph=False, reduce_retracing=True)
     def run(x, sigmas, resamplings, jump_length, eta):
-        return repaint(
-            process, x, sigmas, column(OBSERVED), column(KNOWN), KEY, resamplings, jump_length, eta
-        )
+        solver = repaint(column(OBSERVED), column(KNOWN), resamplings, jump_length, eta)
+        return sample(process, x, sigmas, solver, KEY)
 
     def call(resamplings, jump_length=1, eta=1.0, steps=80):
         sigmas = tf.constant(schedule("karras", steps, 0.01, 20.0))
@@ -173,8 +172,8 @@ def test_repaint_is_algorithm_1():
         hinted.append(previous)
         return process(x, sigma) + 0.1 * previous
 
-    found = repaint(
-        denoiser, tf.constant(x), sigmas, column(OBSERVED), column(KNOWN), KEY, 2, 2,
+    found = sample(
+        denoiser, tf.constant(x), sigmas, repaint(column(OBSERVED), column(KNOWN), 2, 2), KEY,
         threshold=lambda x0_hat: tf.minimum(x0_hat, 0.5), self_condition=True,
     )  # fmt: skip
     assert asked == [5.0, 2.0, 5.0, 2.0, 0.7, 0.7]

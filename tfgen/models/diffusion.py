@@ -9,12 +9,18 @@ import tensorflow as tf
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
 from tfgen.models.diffusion_density import DiffusionDensity
-from tfgen.models.diffusion_graphs import IMPUTERS, MOST_STEPS, DiffusionGraphs
+from tfgen.models.diffusion_graphs import (
+    IMPUTERS,
+    METROPOLIS,
+    MOST_STEPS,
+    SCORES,
+    DiffusionGraphs,
+)
 from tfgen.models.series_arguments import (
     QUANTILES,
     Forecast,
     finite_numbers,
-    levels_of,
+    scores_of,
     whole_number,
 )
 from tfgen.sampling import random
@@ -34,6 +40,7 @@ class DiffusionGenerator(DiffusionGraphs):
         "forecast": ("num_steps", "method"),
         "impute": ("num_steps", "method"),
     }
+    tells_progress = True
     rows_at_once = ROWS  # futures, for their memory
     # How often RePaint comes back to each step (arXiv:2201.09865, section 4.2).
     resamplings = 10
@@ -52,6 +59,7 @@ class DiffusionGenerator(DiffusionGraphs):
         static=None,
         start_time=None,
         known=None,
+        progress=None,
     ):
         """Draws sequences from noise, all positions at once.
 
@@ -69,7 +77,8 @@ class DiffusionGenerator(DiffusionGraphs):
                 own distribution.
             solver: How a step is taken: `"dpmpp_2m"`, `"ddim"`, `"euler"`, `"heun"` (two evaluations
                 a step), `"ddpm"`, `"dpmpp_2m_sde"`, `"langevin"` or `"predictor_corrector"`; see
-                `tfgen.sampling.diffusion`.
+                `tfgen.sampling.diffusion`. Of a model with `energy=True` also `"mala"`, ten
+                proposals at each level; see `tfgen.sampling.langevin`.
             guidance_scale: Above 1 exaggerates the class (arXiv:2207.12598), at the cost of a second
                 evaluation; 1 takes it as it is, 0 ignores it.
             condition: The class of the samples: its name or number, or a list of one for each. None
@@ -80,6 +89,8 @@ class DiffusionGenerator(DiffusionGraphs):
                 training data.
             known: What is known beforehand, `(length, known)` or `(num_samples, length, known)`, if
                 the model was trained with such columns.
+            progress: Function `(done, total)` of evaluations, called about 20 times in the course
+                of the run, and with `done` equal to `total` at its end.
 
         Returns:
             float32 array `(num_samples, length, features)` in the data's units, a category as the
@@ -90,7 +101,7 @@ class DiffusionGenerator(DiffusionGraphs):
         """
         values, lengths, _ = self.draw(
             num_samples, length, seed, num_steps, solver, guidance_scale, condition, static,
-            start_time, known,
+            start_time, known, progress,
         )  # fmt: skip
         if self.processor.ends:
             return [row[:size] for row, size in zip(values, lengths)]
@@ -108,6 +119,7 @@ class DiffusionGenerator(DiffusionGraphs):
         static=None,
         start_time=None,
         known=None,
+        progress=None,
     ):
         """As `generate`, but with what is known of the samples besides their values.
 
@@ -120,9 +132,11 @@ class DiffusionGenerator(DiffusionGraphs):
         length = self._length(length)
         sampling = self._sampling(seed, num_steps, guidance_scale)
         given = self._given_to_generate(num_samples, length, condition, static, start_time, known)
-        graph = self._graph("generate", self._solver(solver))
+        graph = self._graph("generate", self._solver(solver), progress is not None)
         parts = []
-        for begin in range(0, num_samples, ROWS):
+        begins = range(0, num_samples, ROWS)
+        for part, begin in enumerate(begins):
+            self._tell_to(progress, part, len(begins))
             count = min(ROWS, num_samples - begin)
             own = {
                 name: value[begin : begin + count] if value.shape[0] == num_samples else value
@@ -151,6 +165,7 @@ class DiffusionGenerator(DiffusionGraphs):
         known=None,
         condition=None,
         static=None,
+        progress=None,
     ):
         """Draws what may come after a context: a gap at its end, filled as `impute` does.
 
@@ -172,6 +187,7 @@ class DiffusionGenerator(DiffusionGraphs):
                 known)` or with a batch axis before.
             condition: See `generate`.
             static: See `generate`; one for each context.
+            progress: See `generate`.
 
         Returns:
             A `Forecast`.
@@ -179,20 +195,12 @@ class DiffusionGenerator(DiffusionGraphs):
         Raises:
             InputError: For an argument out of its range, or one that the model does not take.
         """
-        values, lengths, single = self.processor.as_values(context)
-        horizon = whole_number("horizon", horizon, 1)
-        num_samples = whole_number("num_samples", num_samples, 1)
-        count, time = values.shape[:2]
-        arguments = {
-            "values": values,
-            "lengths": lengths,
-            "horizon": tf.constant(horizon),
-            "num_samples": tf.constant(num_samples),
-            "quantiles": levels_of(quantiles),
-            **self._sampling(seed, num_steps, None),
-            **self._series_given(count, time, lengths, times, known, condition, static, horizon),
-        }
-        result = self._graph("forecast", self._method(method))(arguments)
+        arguments, single = self._forecast_arguments(
+            context, horizon, num_samples, quantiles, times, known, condition, static
+        )
+        arguments |= self._sampling(seed, num_steps, None)
+        self._tell_to(progress)
+        result = self._graph("forecast", self._method(method), progress is not None)(arguments)
         return Forecast.of(result, quantiles, single)
 
     def impute(
@@ -206,6 +214,7 @@ class DiffusionGenerator(DiffusionGraphs):
         known=None,
         condition=None,
         static=None,
+        progress=None,
     ):
         """Draws what may stand in the gaps of a series, given all of what was observed.
 
@@ -221,6 +230,7 @@ class DiffusionGenerator(DiffusionGraphs):
             known: `(time, known)`.
             condition: See `generate`.
             static: See `generate`.
+            progress: See `generate`.
 
         Returns:
             float32 `(num_samples, time, features)`; what was observed is as it was.
@@ -240,7 +250,8 @@ class DiffusionGenerator(DiffusionGraphs):
             **self._sampling(seed, num_steps, None),
             **self._series_given(1, time, lengths, times, known, condition, static, 0),
         }
-        result = self._graph("impute", self._method(method))(arguments)
+        self._tell_to(progress)
+        result = self._graph("impute", self._method(method), progress is not None)(arguments)
         return result["samples"].numpy()[0]
 
     def score(
@@ -252,6 +263,7 @@ class DiffusionGenerator(DiffusionGraphs):
         static=None,
         num_steps=None,
         seed=0,
+        method="ode",
     ):
         """How likely the model finds series: by its probability-flow ODE (arXiv:2011.13456).
 
@@ -260,6 +272,10 @@ class DiffusionGenerator(DiffusionGraphs):
         evaluation. Categories are taken as given. Missing values do not count, but stand at their
         mean beside the others at every level: with gaps it is exact for independent values only.
 
+        With `method="elbo"` it is a lower bound of the log-likelihood instead (arXiv:2107.00630,
+        section 5), in expectation over the noise: one draw for each of `num_steps` levels, whose
+        own scatter more levels make smaller.
+
         Args:
             series: `(time, features)` in the data's units, `(batch, time, features)`, a list of
                 arrays of different lengths, or a DataFrame.
@@ -267,8 +283,9 @@ class DiffusionGenerator(DiffusionGraphs):
             known: `(time, known)` or `(batch, time, known)`.
             condition: See `generate`.
             static: See `generate`.
-            num_steps: Levels that the ODE goes through, at least 2; four evaluations each.
-            seed: Of the probe.
+            num_steps: Levels, at least 2; the ODE takes four evaluations each, the bound one.
+            seed: Of the probes, or of the noise.
+            method: `"ode"` or `"elbo"`.
 
         Returns:
             A dict of arrays `(batch,)`, or of numbers for a single series: `log_likelihood` in
@@ -278,9 +295,9 @@ class DiffusionGenerator(DiffusionGraphs):
         arguments, single = self._series(series, times, known, condition, static)
         sampling = self._sampling(seed, num_steps, None, least=2)
         arguments |= {name: sampling[name] for name in ("seed", "num_steps")}
-        result = self._graph("score")(arguments)
-        result = {name: value.numpy() for name, value in result.items()}
-        return {name: value[0] for name, value in result.items()} if single else result
+        if method not in SCORES:
+            raise unknown("method", method, SCORES)
+        return scores_of(self._graph("score", method)(arguments), single)
 
     def encode(
         self, series, times=None, known=None, condition=None, static=None, num_steps=None
@@ -407,15 +424,19 @@ class DiffusionGenerator(DiffusionGraphs):
         simple = {name: spec for name, spec in generate.items() if name not in drawn}
         endpoints = {
             "serving_default": (lambda **arguments: self._serve(solver, arguments), simple),
-            "generate": (lambda **arguments: self._generate(solver, arguments), generate),
+            "generate": (lambda **arguments: self._generate(solver, False, arguments), generate),
         }
         for name in ("forecast", "impute"):
             function = getattr(self, f"_{name}")
             endpoints[name] = (
-                lambda function=function, **arguments: function(IMPUTERS[0], arguments),
+                lambda function=function, **arguments: function(IMPUTERS[0], False, arguments),
                 getattr(self, f"_{name}_specs")(),
             )
-        for name in ("score", "encode", "decode", "denoise"):
+        endpoints["score"] = (
+            lambda **arguments: self._score(SCORES[0], arguments),
+            self._score_specs(),
+        )
+        for name in ("encode", "decode", "denoise"):
             function = getattr(self, f"_{name}")
             endpoints[name] = (
                 lambda function=function, **arguments: function(arguments),
@@ -429,12 +450,6 @@ class DiffusionGenerator(DiffusionGraphs):
     def window(self):
         """Positions that the model was trained on at once; None if that is not known."""
         return None if self.recipe is None else self.recipe.training.window
-
-    def _series(self, series, times, known, condition, static):
-        values, lengths, single = self.processor.as_values(series)
-        count, time = values.shape[:2]
-        given = self._series_given(count, time, lengths, times, known, condition, static, 0)
-        return {"values": values, "lengths": lengths, **given}, single
 
     def _sampling(self, seed, num_steps, guidance_scale, least=1):
         steps = self.generation.num_steps if num_steps is None else num_steps
@@ -455,9 +470,21 @@ class DiffusionGenerator(DiffusionGraphs):
 
     def _solver(self, solver):
         solver = self.generation.solver if solver is None else solver
-        if not isinstance(solver, str) or solver not in SOLVERS:
-            raise unknown("solver", solver, SOLVERS)
+        if not isinstance(solver, str) or solver not in (*SOLVERS, METROPOLIS):
+            raise unknown("solver", solver, [*SOLVERS, METROPOLIS])
+        if solver == METROPOLIS and not self.energy:
+            raise InputError(
+                f"solver='{METROPOLIS}' needs a model that was made with energy=True. "
+                f"Received: solver='{solver}'"
+            )
         return solver
+
+    def _tell_to(self, progress, part=0, parts=1):
+        """Has the run that comes next tell its progress, as one of several equal parts."""
+        if progress is not None:
+            self.__dict__["_progress"] = lambda done, total: progress(
+                part * total + done, parts * total
+            )
 
     @staticmethod
     def _method(method):
@@ -469,7 +496,9 @@ class DiffusionGenerator(DiffusionGraphs):
         defaults = self._sampling(0, None, None)
         length = tf.constant(self._length(None))
         return self._generate(
-            solver, {**defaults, **arguments, "seed": random.serving_seed(), "length": length}
+            solver,
+            False,
+            {**defaults, **arguments, "seed": random.serving_seed(), "length": length},
         )
 
 

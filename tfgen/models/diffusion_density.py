@@ -5,15 +5,25 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfgen.layers.checks import check, check_choice, check_positive, check_rate, is_number
+from tfgen.layers.checks import (
+    check,
+    check_choice,
+    check_flag,
+    check_positive,
+    check_rate,
+    is_number,
+)
 from tfgen.layers.unet1d import UNet1D
 from tfgen.models.numbers import NumbersGenerator
 from tfgen.sampling import denoising, random
+from tfgen.sampling.energies import energy_denoiser, quadratic_energy
 from tfgen.sampling.noise_schedules import SCHEDULES, noise_schedule
 
 SIGMAS = ("lognormal", "schedule")
+THRESHOLDS = ("static", "dynamic", "none")
 # Purposes of the draws of one training step.
 _LEVELS, _NOISE, _ESTIMATE, _DROP = 0, 1, 2, 3
+MOST_COMPANDED = 30.0  # 5e12 times `companding`
 
 
 class DiffusionDensity(NumbersGenerator):
@@ -46,8 +56,17 @@ class DiffusionDensity(NumbersGenerator):
             `"flow"`; see `tfgen.sampling.noise_schedules`.
         sigma_min: Its lowest level above 0, in scaled units.
         sigma_max: Its highest.
-        threshold: `"static"` clips every estimate to the data's bounds, where there are any,
-            `"none"` clips what comes out alone.
+        threshold: `"static"` clips every estimate to the data's bounds, where there are any;
+            `"dynamic"` draws in the whole of an estimate of which too much lies outside
+            (arXiv:2205.11487, section 2.3), and needs two bounds of every number; `"none"` clips
+            what comes out alone.
+        energy: Whether the network gives an energy, whose gradient is the score, instead of the
+            score itself (Salimans & Ho 2021, "Should EBMs model the energy or the score?"). Then
+            `energies` tells densities up to a constant, and the solver `"mala"` has an exact accept
+            step. Training takes about twice the time.
+        companding: Above 0, scaled numbers (or the coefficients of frames) c are told as
+            `asinh(c / companding)`: linear below it, logarithmic above. For what is loud here and
+            quiet there, such as sound: noise of one level is then as loud as what it is on.
         **kwargs: Arguments of `NumbersGenerator`.
 
     Raises:
@@ -81,6 +100,8 @@ class DiffusionDensity(NumbersGenerator):
         sigma_min=0.002,
         sigma_max=80.0,
         threshold="static",
+        energy=False,
+        companding=0.0,
         **kwargs,
     ):
         check_rate(dropout=dropout)
@@ -88,7 +109,10 @@ class DiffusionDensity(NumbersGenerator):
         check_choice(denoising.WEIGHTINGS, weighting=weighting)
         check_choice(SIGMAS, sigmas=sigmas)
         check_choice(SCHEDULES, schedule=schedule)
-        check_choice(("static", "none"), threshold=threshold)
+        check_choice(THRESHOLDS, threshold=threshold)
+        check_flag(energy=energy)
+        nonnegative = is_number(companding) and 0 <= companding < math.inf
+        check(nonnegative, "companding must be a number >= 0", companding=companding)
         check_positive(
             sigma_std=sigma_std, sigma_data=sigma_data, sigma_min=sigma_min, sigma_max=sigma_max
         )
@@ -102,6 +126,12 @@ class DiffusionDensity(NumbersGenerator):
         # Levels as channels: 1 for the level there is, -1 for the others.
         self._offsets = np.cumsum([processor.num_numbers * self.frame, *processor.levels])
         self.channels = int(self._offsets[-1])
+        self.companding = companding
+        check(
+            threshold != "dynamic" or np.isfinite(self._channel_bounds()).all(),
+            "threshold='dynamic' needs two bounds of every number, and a scaler that keeps them",
+            threshold=threshold,
+        )
         embedded = 0 if self.class_embedding is None else self.class_embedding.output_dim
         scales = processor.num_numbers if processor.scaler.needs_scale else 0
         self.unet = UNet1D(
@@ -149,6 +179,7 @@ class DiffusionDensity(NumbersGenerator):
         self.sigma_min = sigma_min
         self.sigma_max = sigma_max
         self.threshold = threshold
+        self.energy = energy
 
     # Sequences as channels, and back
 
@@ -170,17 +201,46 @@ class DiffusionDensity(NumbersGenerator):
         """Values `(batch, frames, position_width)` in the data's units, and the share clipped."""
         numbers, *levels = np.split(np.arange(self.channels), self._offsets[:-1])
         scale = scale[:, None] if self.processor.scaler.needs_scale else None
-        numbers = self._unscaled(channels[..., : len(numbers)], scale)
-        clipped = tf.zeros(tf.shape(channels)[:2])
-        if self.bounds is not None:
-            held = self.bounds(numbers)
-            clipped = tf.reduce_mean(tf.cast(held != numbers, tf.float32), axis=-1)
-            numbers = held
+        numbers, clipped = self._bounded(self._unscaled(channels[..., : len(numbers)], scale))
         if self.frame > 1:
             return numbers, clipped
         chosen = [tf.argmax(channels[..., one[0] : one[-1] + 1], -1, tf.int32) for one in levels]
         categories = tf.stack(chosen, axis=-1) if chosen else None
         return self.processor.join(numbers, categories), clipped
+
+    def _scaled(self, numbers, scale):
+        scaled = super()._scaled(numbers, scale)
+        return tf.asinh(scaled / self.companding) if self.companding else scaled
+
+    def _unscaled(self, scaled, scale):
+        if self.companding:
+            # No further than data may be: sinh leaves float32 at 89.
+            scaled = tf.sinh(tf.clip_by_value(scaled, -MOST_COMPANDED, MOST_COMPANDED))
+            scaled *= self.companding
+        return super()._unscaled(scaled, scale)
+
+    def _log_slope(self, numbers, scale):
+        """Logarithm of d channel / d number `(..., numbers)`, of the numbers of `_scaled`."""
+        slope = self.processor.log_slope(numbers, scale)
+        if not self.companding:
+            return slope
+        # d asinh(u) / du = 1 / sqrt(1 + u^2); frames are turned by an orthogonal matrix.
+        scaled = super()._scaled(numbers, scale) / self.companding
+        return slope - np.log(self.companding) - tf.math.log1p(tf.square(scaled)) / 2.0
+
+    def _channel_bounds(self):
+        """Lowest and highest channels that data may have, float32 `(2, channels)`."""
+        bounds = np.ones([2, self.channels], np.float32) * [[-1], [1]]  # levels
+        count = self._offsets[0]
+        bounds[:, :count] *= np.inf
+        limits = None
+        if self.frame == 1 and self.processor.num_numbers:
+            limits = self.processor.scaled_bounds()
+        if limits is not None:
+            if self.companding:
+                limits = np.arcsinh(np.divide(limits, self.companding))
+            bounds[:, :count] = limits
+        return bounds.astype(np.float32)
 
     # The denoiser
 
@@ -207,9 +267,18 @@ class DiffusionDensity(NumbersGenerator):
 
         return network
 
-    def denoiser(self, given):
+    def denoiser(self, given, drop=None):
         """A denoiser `(x, sigma, *previous)` -> `x0_hat` for `tfgen.sampling.diffusion`."""
-        network = self._network(given)
+        if self.energy:
+            return energy_denoiser(self.energies(given, drop))
+        return self._clean(given, drop)
+
+    def energies(self, given, drop=None):
+        """An energy `(x, sigma, *previous)` -> `(batch,)` for `tfgen.sampling.energies`."""
+        return quadratic_energy(self._clean(given, drop))
+
+    def _clean(self, given, drop):
+        network = self._network(given, drop)
 
         def denoise(x, sigma, *previous):
             return denoising.denoise(
@@ -224,12 +293,8 @@ class DiffusionDensity(NumbersGenerator):
 
     def _given(self, batch, key=None):
         """What the network is told of the sequences of a batch."""
-        rows, time = tf.unstack(tf.shape(batch["values"])[:2])
-        covariates = self.processor.covariates(batch.get("times"), batch.get("known"))
-        if covariates is None:
-            covariates = tf.zeros([rows, time, 0])
-        whole, _ = self._whole(rows, batch, key)
-        return {"valid": batch["valid"], "whole": whole, "covariates": covariates}
+        whole, _ = self._whole(tf.shape(batch["values"])[0], batch, key)
+        return {"valid": batch["valid"], "whole": whole, "covariates": self._covariates(batch)}
 
     # Training
 
@@ -245,11 +310,16 @@ class DiffusionDensity(NumbersGenerator):
         x = denoising.add_noise(x0, noise, sigma)
 
         drop = self._drop(random.fold(key, _DROP)) if training and self.dropout else None
-        network = self._network(given, drop)
         row = denoising.preconditioning(self.objective, sigma, self.sigma_data)
-        inputs = denoising.expand(row.c_in, x) * x
+        c_skip, c_out, c_in = (
+            denoising.expand(each, x) for each in (row.c_skip, row.c_out, row.c_in)
+        )
         estimate = self._estimate(given, x, sigma, random.fold(key, _ESTIMATE))
-        output = network(inputs, row.c_noise, estimate)
+        if self.energy:  # what a network would have said that denoises as the energy does
+            previous = () if estimate is None else (estimate,)
+            output = (self.denoiser(given, drop)(x, sigma, *previous) - c_skip * x) / c_out
+        else:
+            output = self._network(given, drop)(c_in * x, row.c_noise, estimate)
         error = denoising.squared_error(
             output, x0, noise, sigma, self.objective, self.weighting, self.sigma_data
         )
@@ -306,7 +376,7 @@ class DiffusionDensity(NumbersGenerator):
             "width", "multipliers", "blocks", "attention_at", "linear_attention", "heads",
             "head_width", "groups", "dropout", "embedding", "self_condition", "objective",
             "weighting", "sigmas", "sigma_mean", "sigma_std", "sigma_data", "schedule",
-            "sigma_min", "sigma_max", "threshold",
+            "sigma_min", "sigma_max", "threshold", "energy", "companding",
         )  # fmt: skip
         config = {name: getattr(self, name) for name in names}
         for name in ("multipliers", "attention_at"):

@@ -6,17 +6,22 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.models.diffusion_density import DiffusionDensity
-from tfgen.models.numbers import quantiles_of
+from tfgen.models.numbers import likelihoods_of, summary_of
 from tfgen.models.series_arguments import NO_CLASS
 from tfgen.sampling import inversion, likelihood, random, thresholding
-from tfgen.sampling.diffusion import sample
+from tfgen.sampling.diffusion import advance, evaluations, make_solver, start
+from tfgen.sampling.energies import weighted_energy
 from tfgen.sampling.guidance import classifier_free_joint, reconstruction
+from tfgen.sampling.langevin import mala
 from tfgen.sampling.repaint import repaint
 
 # The levels of a run are so many, those beyond its steps being 0: runs of any number of steps share
 # one compiled loop.
 MOST_STEPS = 1000
 IMPUTERS = ("repaint", "guidance")
+SCORES = ("ode", "elbo")
+METROPOLIS = "mala"  # the solver of an energy
+PIECES = 20  # of a run that tells its progress
 _NOISE, _LENGTHS, _RUN = 0, 1, 2  # purposes of the draws of one call
 
 
@@ -95,24 +100,24 @@ class DiffusionGraphs(DiffusionDensity):
 
     # Graphs around the compiled loops
 
-    def _generate(self, solver, arguments):
+    def _generate(self, solver, told, arguments):
         rows, length = arguments["num_samples"], arguments["length"]
         key = random.root(arguments["seed"], random.SAMPLING)
         frames = self._frames(length)
         whole, scale = self._rows_of(rows, arguments)
         lengths = self._drawn_lengths(rows, length, arguments, key)
         given = {
-            "valid": self._mask(self._frames(lengths), frames) if self.processor.ends else None,
+            "valid": tf.sequence_mask(self._frames(lengths), frames)
+            if self.processor.ends
+            else None,
             "whole": whole,
             "covariates": self._future(arguments, tf.constant(0), frames, rows),
         }
         shape = [rows, frames, self.channels]
-        noise = random.normal(random.fold(key, _NOISE), shape)
-        sigmas = self._levels(arguments["num_steps"])
-        x = self._guided(arguments, given, self._draw, [solver], [noise, sigmas, key])
+        x = self._run(solver, told, arguments, given, shape, key)
         values, clipped = self._values(x, scale)
         values = self._samples(values)[:, :length]
-        valid = self._mask(lengths, length)
+        valid = tf.sequence_mask(lengths, length)
         if self.processor.ends:
             clipped = tf.where(given["valid"], clipped, 0.0)
         total = tf.cast(tf.reduce_sum(self._frames(lengths)), tf.float32)
@@ -121,10 +126,6 @@ class DiffusionGraphs(DiffusionDensity):
             "lengths": lengths,
             "clip_fraction": tf.math.divide_no_nan(tf.reduce_sum(clipped), total),
         }
-
-    @staticmethod
-    def _mask(lengths, time):
-        return tf.range(time)[None] < lengths[:, None]
 
     def _drawn_lengths(self, rows, length, arguments, key):
         """Samples of each sequence: one of the training data's, of what ends by itself."""
@@ -161,7 +162,50 @@ class DiffusionGraphs(DiffusionDensity):
             lambda: self._jitted(core, True, *choices)(both, *operands, scale),
         )
 
-    def _impute(self, method, arguments):
+    def _run(self, solver, told, arguments, given, shape, key, gaps=None):
+        """A whole run from noise to channels.
+
+        Args:
+            solver: Name of a solver, or of a way to fill gaps.
+            told: Whether `_tell` is called between the pieces of the run.
+            arguments: What was asked for.
+            given: As of `_network`.
+            shape: Of the channels.
+            key: int32 `(2,)`.
+            gaps: `(observed, known)`, as of `tfgen.sampling.repaint.repaint`.
+        """
+        sigmas = self._levels(arguments["num_steps"])
+        x = random.normal(random.fold(key, _NOISE), shape) * sigmas[0]
+        key = random.fold(key, _RUN)
+        if solver == METROPOLIS:
+            x = self._guided(arguments, given, self._chain, [], [x, sigmas, key])
+            return self._after_telling(x, 1, 1) if told else x
+        steps = self._solver_of(solver, gaps)
+        run, total = start(x, steps), evaluations(sigmas, steps)
+
+        def piece(run, count):
+            operands = [run, sigmas, key, gaps, count]
+            return self._guided(arguments, given, self._advance, [solver], operands)
+
+        if not told:
+            return piece(run, total).x
+        count = tf.maximum(total // PIECES, 1)
+
+        def body(run):
+            run = piece(run, count)
+            return (self._after_telling(run, run.index, total),)
+
+        return tf.while_loop(lambda run: run.index < total, body, (run,))[0].x
+
+    def _after_telling(self, tensors, done, total):
+        told = tf.py_function(self._tell, [done, total], [])
+        with tf.control_dependencies([told]):
+            return tf.nest.map_structure(tf.identity, tensors)
+
+    def _tell(self, done, total):
+        self._progress(int(done), int(total))
+
+    def _impute(self, method, told, arguments):
         """Sequences `(batch, num_samples, time, features)` with their gaps filled."""
         num_samples = arguments["num_samples"]
         batch = self._batch(arguments)
@@ -170,26 +214,23 @@ class DiffusionGraphs(DiffusionDensity):
         repeated = tf.nest.map_structure(lambda x: tf.repeat(x, num_samples, 0), (x0, known, given))
         observed, known, given = repeated
         key = random.root(arguments["seed"], random.SAMPLING)
-        noise = random.normal(random.fold(key, _NOISE), tf.shape(observed))
-        sigmas = self._levels(arguments["num_steps"])
-        operands = [noise, sigmas, key, observed, known]
         sampling = dict(arguments)
         for name in ("condition", "static"):
             if name in arguments:
                 sampling[name] = tf.repeat(arguments[name], num_samples, axis=0)
         if "scale" in batch:
             sampling["scale"] = tf.repeat(batch["scale"], num_samples, axis=0)
-        x = self._guided(sampling, given, self._fill, [method], operands)
+        x = self._run(method, told, sampling, given, tf.shape(observed), key, (observed, known))
         values, _ = self._values(x, sampling.get("scale"))
         values = self._samples(values)[:, : tf.shape(arguments["values"])[1]]
         values = tf.reshape(values, [-1, num_samples, *tf.unstack(tf.shape(values)[1:])])
         # What was observed is as it was, to the last bit.
         before = arguments["values"][:, None]
         values = tf.where(tf.math.is_nan(before), values, before)
-        valid = self._mask(arguments["lengths"], tf.shape(before)[2])
+        valid = tf.sequence_mask(arguments["lengths"], tf.shape(before)[2])
         return {"samples": tf.where(valid[:, None, :, None], values, np.float32(np.nan))}
 
-    def _forecast(self, method, arguments):
+    def _forecast(self, method, told, arguments):
         horizon, lengths = arguments["horizon"], arguments["lengths"]
         values = arguments["values"]
         # What the network was not trained on at once it does not see at once.
@@ -223,24 +264,20 @@ class DiffusionGraphs(DiffusionDensity):
             series["known"] = tf.gather(
                 arguments["known"], tf.minimum(index, most_known), batch_dims=1
             )
-        samples = self._impute(method, series)["samples"]
+        samples = self._impute(method, told, series)["samples"]
         index = kept[:, None, None] + tf.range(horizon)[None, None]
         index = tf.tile(index, [1, arguments["num_samples"], 1])
         samples = tf.gather(samples, index, batch_dims=2)
-        return {
-            "mean": tf.reduce_mean(samples, axis=1),
-            "quantiles": quantiles_of(samples, arguments["quantiles"]),
-            "samples": samples,
-        }
+        return summary_of(samples, arguments["quantiles"])
 
-    def _score(self, arguments):
+    def _score(self, method, arguments):
         processor, batch = self.processor, self._batch(arguments)
         x0, observed = self._channels(batch)
         # Categories are given: there is no density of them.
         numbers = np.arange(self.channels) < processor.num_numbers * self.frame
         key = random.root(arguments["seed"], random.EVALUATION)
         sigmas = self._levels(arguments["num_steps"])
-        density = self._jitted(self._density)(
+        density = self._jitted(self._density, method)(
             self._given(batch), x0, observed & numbers, sigmas, key
         )
         numbers = processor.numbers(batch["values"])
@@ -248,19 +285,14 @@ class DiffusionGraphs(DiffusionDensity):
         there = ~tf.math.is_nan(numbers) & batch["valid"][..., None]
         if self.frame > 1:  # with a sample all of its frame is missing
             there &= tf.reduce_all(there, axis=-1, keepdims=True)
-        slopes = processor.log_slope(tf.where(there, numbers, 0.0), scale)
+        slopes = self._log_slope(tf.where(there, numbers, 0.0), scale)
         slopes = tf.reduce_sum(tf.where(there, slopes, 0.0), axis=[1, 2])
         total = tf.cast(density + slopes, tf.float64)
         positions = arguments["lengths"]
-        valid = self._mask(positions, tf.shape(arguments["values"])[1])[..., None]
+        valid = tf.sequence_mask(positions, tf.shape(arguments["values"])[1])[..., None]
         seen = self._samples(there)[:, : tf.shape(valid)[1]] & valid
         values = tf.reduce_sum(tf.cast(seen, tf.int32), axis=[1, 2])
-        return {
-            "log_likelihood": total,
-            "values": values,
-            "nats_per_value": -total / tf.cast(values, tf.float64),
-            "nats_per_position": -total / tf.cast(positions, tf.float64),
-        }
+        return likelihoods_of(total, values, positions)
 
     def _encode(self, arguments):
         batch = self._batch(arguments)
@@ -283,7 +315,7 @@ class DiffusionGraphs(DiffusionDensity):
         if self.processor.scaler.needs_scale:
             scale = tf.constant(self.processor.scale, tf.float32)[None]
         values = self._samples(self._values(x, scale)[0])
-        valid = self._mask(arguments["lengths"], time)
+        valid = tf.sequence_mask(arguments["lengths"], time)
         return {"values": tf.where(valid[..., None], values, np.float32(np.nan))}
 
     def _denoise(self, arguments):
@@ -292,7 +324,7 @@ class DiffusionGraphs(DiffusionDensity):
         x0_hat = self.denoiser(self._given(batch))(x, arguments["sigma"])
         values, _ = self._values(x0_hat, batch.get("scale"))
         values = self._samples(values)[:, : tf.shape(arguments["values"])[1]]
-        valid = self._mask(arguments["lengths"], tf.shape(values)[1])
+        valid = tf.sequence_mask(arguments["lengths"], tf.shape(values)[1])
         return {"values": tf.where(valid[..., None], values, np.float32(np.nan))}
 
     # The compiled loops
@@ -306,50 +338,59 @@ class DiffusionGraphs(DiffusionDensity):
         twice["whole"] = tf.concat([given["whole"], without], axis=0)
         return classifier_free_joint(self.denoiser(twice), guidance_scale)
 
-    def _limits(self):
-        """What every estimate of the denoiser goes through, or None."""
-        limits = self.processor.scaled_bounds() if self.processor.num_numbers else None
-        if self.threshold == "none" or limits is None or self.frame > 1:
-            return None
-        low, high = np.full([2, self.channels], 1.0, np.float32)
-        low = -low
-        low[: len(limits[0])], high[: len(limits[1])] = limits
-        if not np.isfinite([low, high]).any():
-            return None
-        return thresholding.static(lambda x0_hat: tf.clip_by_value(x0_hat, low, high))
+    def _energy_of(self, guided, given, guidance_scale):
+        if not guided:
+            return self.energies(given)
+        given = dict(given)
+        without = {**given, "whole": given.pop("whole_without")}
+        energies = self.energies(given), self.energies(without)
+        return weighted_energy(energies, (guidance_scale, 1.0 - guidance_scale))
 
-    def _draw(self, guided, solver, given, noise, sigmas, key, guidance_scale):
+    def _limits(self, valid):
+        """What every estimate of the denoiser goes through, or None."""
+        limits = self._channel_bounds()
+        if self.threshold == "none" or not np.isfinite(limits).any():
+            return None
+        if self.threshold == "dynamic":
+            valid = None if valid is None else valid[..., None]
+            return thresholding.dynamic(*limits, valid=valid)
+        return thresholding.static(lambda x0_hat: tf.clip_by_value(x0_hat, *limits))
+
+    def _solver_of(self, name, gaps):
+        if name == "repaint":
+            return repaint(*gaps, self.resamplings)
+        return make_solver("ddpm" if name == "guidance" else name)
+
+    def _advance(self, guided, solver, given, run, sigmas, key, gaps, count, guidance_scale):
+        denoiser = self._denoiser_of(guided, given, guidance_scale)
+        if solver == "guidance":
+            denoiser = reconstruction(denoiser, *gaps, sigma_data=self.sigma_data)
         valid = given["valid"]
-        return sample(
-            self._denoiser_of(guided, given, guidance_scale),
-            noise * sigmas[0],
+        return advance(
+            denoiser,
+            run,
             sigmas,
-            solver,
-            random.fold(key, _RUN),
-            self._limits(),
+            self._solver_of(solver, gaps),
+            key,
+            count,
+            self._limits(valid),
             self.self_condition,
             None if valid is None else valid[..., None],
         )
 
-    def _fill(
-        self, guided, method, given, noise, sigmas, key, observed, known, guidance_scale
-    ):  # fmt: skip
-        denoiser = self._denoiser_of(guided, given, guidance_scale)
-        key, limits = random.fold(key, _RUN), self._limits()
-        x = noise * sigmas[0]
-        if method == "repaint":
-            return repaint(
-                denoiser, x, sigmas, observed, known, key, resamplings=self.resamplings,
-                threshold=limits, self_condition=self.self_condition,
-            )  # fmt: skip
-        denoiser = reconstruction(denoiser, observed, known, sigma_data=self.sigma_data)
-        return sample(denoiser, x, sigmas, "ddpm", key, limits, self.self_condition)
+    def _chain(self, guided, given, x, sigmas, key, guidance_scale):
+        energy, valid = self._energy_of(guided, given, guidance_scale), given["valid"]
+        valid = None if valid is None else valid[..., None]
+        return mala(energy, x, sigmas, key, valid=valid).x
 
-    def _density(self, given, x0, observed, sigmas, key):
+    def _density(self, method, given, x0, observed, sigmas, key):
         prior = tf.sqrt(tf.square(sigmas[0]) + self.sigma_data**2)
-        return likelihood.log_likelihood(
-            self.denoiser(given), x0, sigmas, key, prior_std=prior, valid=observed
-        )
+        operands = {"prior_std": prior, "valid": observed}
+        if method == "elbo":
+            return likelihood.elbo(
+                self.denoiser(given), x0, sigmas, key, continuous=True, **operands
+            )
+        return likelihood.log_likelihood(self.denoiser(given), x0, sigmas, key, **operands)
 
     def _upward(self, given, x0, sigmas):
         return inversion.encode(self.denoiser(given), x0, sigmas)

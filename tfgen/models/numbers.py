@@ -37,6 +37,8 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
 
     # Whether the training loss is a negative log-likelihood, in nats for each position.
     loss_is_likelihood = True
+    # Whether `generate`, `forecast` and `impute` take a function `progress`.
+    tells_progress = False
     # Tensors that say how is sampled, of the functions that do.
     sampling_specs = {}
 
@@ -84,6 +86,13 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
     @property
     def preprocessing(self):
         return self.processor
+
+    def _bounded(self, numbers):
+        """Numbers `(..., width)` held inside the bounds, and the share `(...)` that was outside."""
+        if self.bounds is None:
+            return numbers, tf.zeros(tf.shape(numbers)[:-1])
+        held = self.bounds(numbers)
+        return held, tf.reduce_mean(tf.cast(held != numbers, tf.float32), axis=-1)
 
     # Batches
 
@@ -296,7 +305,26 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         return cls(**{**config, "processor": processor})
 
 
-def quantiles_of(samples, levels):
+def likelihoods_of(total, values, positions):
+    """What `score` tells of log-likelihoods float64 `(batch,)` of so many values and positions."""
+    return {
+        "log_likelihood": total,
+        "values": values,
+        "nats_per_value": -total / tf.cast(values, tf.float64),
+        "nats_per_position": -total / tf.cast(positions, tf.float64),
+    }
+
+
+def summary_of(samples, levels):
+    """What `forecast` tells of samples `(batch, samples, horizon, features)`."""
+    return {
+        "mean": tf.reduce_mean(samples, axis=1),
+        "quantiles": _quantiles(samples, levels),
+        "samples": samples,
+    }
+
+
+def _quantiles(samples, levels):
     """Quantiles `(batch, levels, horizon, features)` of `(batch, samples, horizon, features)`.
 
     Between two samples they are interpolated, as NumPy's default does.

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
-from tfgen.models.series_arguments import QUANTILES, Forecast, levels_of, whole_number
+from tfgen.models.series_arguments import QUANTILES, Forecast, scores_of, whole_number
 from tfgen.models.series_density import SeriesDensity
 from tfgen.models.series_graphs import BUCKET, SAMPLING, SeriesGraphs
 from tfgen.sampling import random
@@ -151,19 +151,10 @@ class SeriesGenerator(SeriesGraphs):
         Raises:
             InputError: For an argument out of its range, or one that the model does not take.
         """
-        values, lengths, single = self.processor.as_values(context)
-        horizon = whole_number("horizon", horizon, 1)
-        num_samples = whole_number("num_samples", num_samples, 1)
-        count, time = values.shape[:2]
-        arguments = {
-            "values": values,
-            "lengths": lengths,
-            "horizon": tf.constant(horizon),
-            "num_samples": tf.constant(num_samples),
-            "quantiles": levels_of(quantiles),
-            **self._sampling(seed, temperature, None),
-            **self._series_given(count, time, lengths, times, known, condition, static, horizon),
-        }
+        arguments, single = self._forecast_arguments(
+            context, horizon, num_samples, quantiles, times, known, condition, static
+        )
+        arguments |= self._sampling(seed, temperature, None)
         return Forecast.of(self._forecast_graph(arguments), quantiles, single)
 
     def impute(
@@ -235,12 +226,8 @@ class SeriesGenerator(SeriesGraphs):
             nats, of a density in the data's units; `values`, how many were observed;
             `nats_per_value`; and `nats_per_position`.
         """
-        values, lengths, single = self.processor.as_values(series)
-        count, time = values.shape[:2]
-        given = self._series_given(count, time, lengths, times, known, condition, static, 0)
-        result = self._score_graph({"values": values, "lengths": lengths, **given})
-        result = {name: value.numpy() for name, value in result.items()}
-        return {name: value[0] for name, value in result.items()} if single else result
+        arguments, single = self._series(series, times, known, condition, static)
+        return scores_of(self._score_graph(arguments), single)
 
     def encode(self, series, pooling="mean", times=None, known=None, condition=None, static=None):
         """Embeds series: the last hidden states, pooled over the positions of each.
@@ -258,11 +245,8 @@ class SeriesGenerator(SeriesGraphs):
         """
         if pooling not in POOLINGS:
             raise unknown("pooling", pooling, POOLINGS)
-        values, lengths, single = self.processor.as_values(series)
-        count, time = values.shape[:2]
-        given = self._series_given(count, time, lengths, times, known, condition, static, 0)
-        result = self._encode_graph({"values": values, "lengths": lengths, **given})
-        result = result[pooling].numpy()
+        arguments, single = self._series(series, times, known, condition, static)
+        result = self._encode_graph(arguments)[pooling].numpy()
         return result[0] if single else result
 
     def stream(

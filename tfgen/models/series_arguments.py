@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
+from tfgen.models.conditions import NO_CLASS
 from tfgen.sampling import random
 
-NO_CLASS = -1
 QUANTILES = (0.1, 0.5, 0.9)
 
 
@@ -87,6 +87,32 @@ class SeriesArguments:
         given |= self._known_given(count, length, known)
         return given if only is None else {only: given[only]}
 
+    def _series(self, series, times, known, condition, static):
+        """The tensors of a function of series, and whether there is a single one."""
+        values, lengths, single = self.processor.as_values(series)
+        count, time = values.shape[:2]
+        given = self._series_given(count, time, lengths, times, known, condition, static, 0)
+        return {"values": values, "lengths": lengths, **given}, single
+
+    def _forecast_arguments(
+        self, context, horizon, num_samples, quantiles, times, known, condition, static
+    ):  # fmt: skip
+        """The tensors of a forecast but for its sampling, and whether there is one context."""
+        values, lengths, single = self.processor.as_values(context)
+        horizon = whole_number("horizon", horizon, 1)
+        num_samples = whole_number("num_samples", num_samples, 1)
+        levels = levels_of(quantiles)
+        count, time = values.shape[:2]
+        given = self._series_given(count, time, lengths, times, known, condition, static, horizon)
+        return {
+            "values": values,
+            "lengths": lengths,
+            "horizon": tf.constant(horizon),
+            "num_samples": tf.constant(num_samples),
+            "quantiles": levels,
+            **given,
+        }, single
+
     def _series_given(self, count, time, lengths, times, known, condition, static, horizon):
         """The further tensors of a function of series."""
         self._check_positions(time + horizon)
@@ -141,6 +167,12 @@ class SeriesArguments:
         if array.shape not in ((length, len(names)), (count, length, len(names))):
             raise InputError(f"{rule}. Received: an array of shape {array.shape}")
         return {"known": tf.constant(np.broadcast_to(array, [count, length, len(names)]))}
+
+
+def scores_of(result, single):
+    """What `score` returns of its graph's tensors: arrays, or numbers of a single series."""
+    result = {name: value.numpy() for name, value in result.items()}
+    return {name: value[0] for name, value in result.items()} if single else result
 
 
 def levels_of(quantiles):

@@ -280,9 +280,7 @@ class SeriesDensity(NumbersGenerator):
         """
         rows, time = tf.unstack(tf.shape(batch["values"])[:2])
         previous, first = self._before(batch)
-        covariates = self.processor.covariates(batch.get("times"), batch.get("known"))
-        if not self.processor.covariate_width:
-            covariates = tf.zeros([rows, time, 0])
+        covariates = self._covariates(batch)
         whole, scale = self._whole(rows, batch, key)
         whole = tf.broadcast_to(whole[:, None], [rows, time, whole.shape[-1]])
         scale = None if scale is None else scale[:, None]
@@ -447,10 +445,7 @@ class SeriesDensity(NumbersGenerator):
             scale = self._own_scale(rollout)
             origin, unit = self._frame_of_reference(previous, scale)
             numbers = self._unscaled(scaled * unit + origin, scale)
-            if self.bounds is not None:
-                held = self.bounds(numbers)
-                clipped = tf.reduce_mean(tf.cast(held != numbers, tf.float32), axis=-1)
-                numbers = held
+            numbers, clipped = self._bounded(numbers)
         if self.category_head is not None:
             head = self.category_head
             categories = head.sample(

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tfgen.models.numbers import quantiles_of
+from tfgen.models.numbers import likelihoods_of, summary_of
 from tfgen.models.series_density import SeriesDensity
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket
@@ -142,11 +142,7 @@ class SeriesGraphs(SeriesDensity):
         features = self.processor.num_features
         samples = self._samples(drawn.values)[:, :horizon]
         samples = tf.reshape(samples, [count, num_samples, horizon, features])
-        return {
-            "mean": tf.reduce_mean(samples, axis=1),
-            "quantiles": quantiles_of(samples, arguments["quantiles"]),
-            "samples": samples,
-        }
+        return summary_of(samples, arguments["quantiles"])
 
     def _last_frames(self, arguments):
         """The series without so many first samples that the rest fills whole frames."""
@@ -166,12 +162,7 @@ class SeriesGraphs(SeriesDensity):
         valid = tf.sequence_mask(positions, tf.shape(arguments["values"])[1])[..., None]
         observed = ~tf.math.is_nan(arguments["values"]) & valid
         observed = tf.reduce_sum(tf.cast(observed, tf.int32), axis=[1, 2])
-        return {
-            "log_likelihood": total,
-            "values": observed,
-            "nats_per_value": -total / tf.cast(observed, tf.float64),
-            "nats_per_position": -total / tf.cast(positions, tf.float64),
-        }
+        return likelihoods_of(total, observed, positions)
 
     def _encode(self, arguments):
         batch, lengths = self._batch(arguments), self._frames(arguments["lengths"])

@@ -49,6 +49,24 @@ def quadratic_energy(denoiser):
     return energy
 
 
+def weighted_energy(energies, weights):
+    """Returns the weighted sum of energies, that of a product of their densities' powers.
+
+    With the weights `(w, 1 - w)` of a conditional and an unconditional energy it is classifier-free
+    guidance (see `tfgen.sampling.guidance`): its denoiser is the guided one.
+
+    Args:
+        energies: Functions `(x, sigma (batch,), *previous)` -> `(batch,)`.
+        weights: Numbers or scalar tensors, as many.
+    """
+
+    def energy(x, sigma, *previous):
+        parts = (cast(w, x.dtype) * one(x, sigma, *previous) for w, one in zip(weights, energies))
+        return tf.add_n(list(parts))
+
+    return energy
+
+
 def short_chains(energy, x, sigma, key, steps=10, step_size=0.2, valid=None):
     """Runs short Metropolis-adjusted Langevin chains at one level.
 
