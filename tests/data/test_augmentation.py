@@ -46,6 +46,54 @@ def test_flip_turns_its_share():
     assert turned / 50 == pytest.approx(0.25, abs=0.03)
 
 
+def waves(length=40, window=64, **changes):
+    """A batch of two clips of sine waves, of which the second one begins before the window."""
+    clip = np.sin(0.03 * np.arange(length)).astype(np.float32)
+    values = np.full([2, window, 1], np.nan, np.float32)
+    values[:, :length, 0] = clip
+    places = np.arange(window)
+    return {
+        "values": values,
+        "valid": np.stack([places < length] * 2),
+        "last": np.stack([places == length - 1] * 2),
+        "first": np.array([True, False]),
+        "scale": np.ones([2, 1], np.float32),
+        **changes,
+    }
+
+
+def test_shift_puts_silence_before():
+    batch, seen = waves(), set()
+    for seed in range(60):
+        moved = open_augmentation(["shift=30"], "audio")(batch, np.random.default_rng(seed))
+        count = moved["valid"][0].sum()
+        values = moved["values"][0, :, 0]
+        later = np.flatnonzero(values != 0)[0] - 1  # the sine itself begins with a 0
+        seen.add(later)
+        assert count == min(40 + later, 64) and moved["last"][0].nonzero()[0] == [count - 1]
+        np.testing.assert_array_equal(values[later:count], batch["values"][0, : count - later, 0])
+        assert np.isnan(values[count:]).all()
+        for name in ("values", "valid", "last"):  # no whole clip
+            np.testing.assert_array_equal(moved[name][1], batch[name][1])
+    assert min(seen) == 0 and max(seen) == 30 and len(seen) > 20
+
+
+def test_pitch_changes_the_frequency():
+    batch, seen = waves(), []
+    for seed in range(60):
+        moved = open_augmentation(["pitch=12"], "audio")(batch, np.random.default_rng(seed))
+        count = moved["valid"][0].sum()
+        values = moved["values"][0, :, 0]
+        factor = np.arcsin(values[1]) / 0.03
+        seen.append(np.log2(factor) * 12)
+        np.testing.assert_allclose(
+            values[:count], np.sin(0.03 * factor * np.arange(count)), atol=2e-3
+        )
+        assert count == min(int(39 / factor + 1e-3) + 1, 64)
+        assert moved["last"][0].nonzero()[0] == [count - 1] and np.isnan(values[count:]).all()
+    assert -12.2 < min(seen) < -10 and 10 < max(seen) < 12.2 and abs(np.mean(seen)) < 2
+
+
 def test_a_batch_stays_a_function_of_the_seed_and_its_number():
     augment = open_augmentation(["flip=0.5", "gain=6"], "audio")
     one, two = (SequenceWindows(sounds(), 12, 8, seed=3, augment=augment) for _ in range(2))
@@ -74,6 +122,7 @@ def test_none_is_none():
     [
         ("gian=3", "gain"), ("gain", "gain=60"), ("gain=0", "above 0"), ("gain=much", "above 0"),
         ("flip=1.5", "at most 1"), ("flip=nan", "above 0"),
+        ("pitch=25", "at most 24"), ("shift=0", "above 0"),
     ],
 )  # fmt: skip
 def test_mistakes(text, part):
