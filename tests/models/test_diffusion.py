@@ -8,9 +8,9 @@ from scipy import stats
 from tfgen.data import Feature, Sequences
 from tfgen.errors import InputError
 from tfgen.models.diffusion import ROWS, DiffusionGenerator
-from tfgen.models.diffusion_graphs import MOST_STEPS
+from tfgen.models.diffusion_graphs import METROPOLIS, MOST_STEPS
 from tfgen.preprocessing import SequenceProcessor
-from tfgen.recipe import PreprocessingConfig, Recipe
+from tfgen.recipe import GenerationConfig, PreprocessingConfig, Recipe
 from tfgen.sampling import denoising, random
 from tfgen.sampling.diffusion import SOLVERS
 
@@ -224,9 +224,9 @@ def test_the_first_loss_by_hand(objective):
     assert float(loss) == pytest.approx(expected, rel=1e-5) and state is None
 
 
-@pytest.mark.parametrize("objective", ["epsilon", "flow"])
-def test_the_loss_is_the_error_of_the_denoiser(objective):
-    model = small(objective=objective, weighting="min_snr")
+@pytest.mark.parametrize("objective, energy", [("epsilon", False), ("flow", False), ("edm", True)])
+def test_the_loss_is_the_error_of_the_denoiser(objective, energy):
+    model = small(objective=objective, weighting="min_snr", energy=energy)
     batch = model.unpack(batch_of(everything()))
     x0, _ = model._channels(batch)
     sigma, noise = drawn_for(x0.shape)
@@ -309,7 +309,7 @@ CHANGES = {
     "weighting": {"weighting": "snr"}, "sigmas": {"sigmas": "schedule"},
     "sigma_mean": {"sigma_mean": 0.0}, "sigma_std": {"sigma_std": 1.0},
     "sigma_data": {"sigma_data": 0.5}, "condition_dropout": {"condition_dropout": 0.9},
-    "seed": {"seed": 2},
+    "seed": {"seed": 2}, "energy": {"energy": True}, "companding": {"companding": 0.5},
 }  # fmt: skip
 
 
@@ -355,6 +355,7 @@ def test_every_argument_of_the_schedule_changes_the_levels():
         {"sigma_mean": "low"}, {"sigma_std": 0.0}, {"sigma_std": float("inf")}, {"sigma_data": -1},
         {"sigma_data": float("inf")}, {"schedule": "round"}, {"sigma_min": 0.0},
         {"sigma_max": 0.001}, {"sigma_max": float("inf")}, {"threshold": "dynamic"},
+        {"threshold": "some"}, {"energy": 1}, {"companding": -1}, {"companding": float("inf")},
         {"condition_dropout": 1.0}, {"frame": 0}, {"processor": 3},
     ],
     ids=str,
@@ -365,8 +366,9 @@ def test_arguments_out_of_range(wrong):
         DiffusionGenerator(**{**SMALL, **wrong})
 
 
-def test_every_weight_has_a_gradient():
-    model = small(self_condition=True)
+@pytest.mark.parametrize("energy", [False, True])
+def test_every_weight_has_a_gradient(energy):
+    model = small(self_condition=True, energy=energy)
     batch = model.unpack(batch_of(everything()))
     with tf.GradientTape() as tape:
         loss, _ = model.batch_loss(batch, tf.constant([1, 2]), training=True)
@@ -418,6 +420,39 @@ def test_every_solver_draws_from_it(process, solver):
     assert changes == pytest.approx(np.sqrt(2 - 2 * MEMORY), rel=off)
     if solver != "dpmpp_2m":
         assert not np.allclose(drawn, process.generate(ROWS, **options), atol=1e-3)
+
+
+def test_the_recipe_knows_every_solver():
+    field = GenerationConfig.__dataclass_fields__["solver"]
+    assert set(field.metadata["choices"]) == {*SOLVERS, METROPOLIS}
+    assert all(name in field.metadata["help"] for name in field.metadata["choices"])
+
+
+def test_a_run_tells_its_progress(process):
+    def telling(method, **options):
+        heard = []
+        drawn = method(seed=1, progress=lambda *place: heard.append(place), **options)
+        dones, totals = zip(*heard)
+        assert list(dones) == sorted(set(dones)) and set(totals) == {dones[-1]}
+        np.testing.assert_array_equal(drawn, method(seed=1, **options))
+        return dones
+
+    few = {"num_samples": 2, "length": 6}
+    assert telling(process.generate, **few, num_steps=3) == (1, 2, 3)
+    dones = telling(process.generate, **few, num_steps=50, solver="heun")
+    assert dones[-1] == 99 and 20 <= len(dones) <= 25
+    # Parts of a large number follow each other.
+    many = {"num_samples": 2 * ROWS, "length": 2, "num_steps": 2}
+    assert telling(process.generate, **many) == (0 + 1, 2, 3, 4)
+    series = walk(1, 6, 5)[0].copy()
+    series[3] = np.nan
+    assert telling(process.impute, series=series, num_steps=3)[-1] == 30
+    heard = []
+    process.forecast(
+        walk(2, 6, 5), 2, num_samples=2, num_steps=3, method="guidance",
+        progress=lambda *place: heard.append(place),
+    )  # fmt: skip
+    assert heard == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_seed_gives_the_same_samples_however_many_are_drawn(process):
@@ -495,6 +530,26 @@ def test_bounds_hold_and_categories_are_levels(rich):
     assert np.abs(unheld[..., 0] - values[..., 0]).max() > 0.1
 
 
+def test_dynamic_thresholding_draws_all_of_a_row_in():
+    # Estimates far above the bounds of 94 and 106, which are -2 and 2 in scaled units.
+    data = numbers(low=MEAN - 2 * STD, high=MEAN + 2 * STD)
+    rows = {
+        how: known(data, {"threshold": how}, middle=1.5, white=True).generate(
+            ROWS, length=8, seed=1, num_steps=10
+        )
+        for how in ("static", "dynamic")
+    }
+    for drawn in rows.values():
+        assert drawn.min() >= MEAN - 2 * STD and drawn.max() <= MEAN + 2 * STD
+    # Clipped, many lie at the bound; drawn in, only the largest of a row.
+    at_bound = {
+        how: (drawn > MEAN + 2 * STD - 1e-3).sum(axis=1).mean() for how, drawn in rows.items()
+    }
+    assert at_bound["static"] > 2 > 1.2 > at_bound["dynamic"]
+    with pytest.raises(ValueError, match="needs two bounds of every number.*threshold='dynamic'"):
+        known(numbers(low=0.0), {"threshold": "dynamic"})
+
+
 def test_drawings_have_the_lengths_of_their_class():
     model = known(drawings(), options={"self_condition": True})
     drawn = model.generate(100, length=20, seed=1, num_steps=3, condition=["p", "q"] * 50)
@@ -551,6 +606,43 @@ def test_the_score_is_the_density_in_the_datas_units(config):
         assert score["log_likelihood"][row] == pytest.approx(expected, abs=0.02)
         assert score["nats_per_value"][row] == pytest.approx(-expected / len(seen), abs=0.01)
         assert score["nats_per_position"][row] == pytest.approx(-expected / len(series), abs=0.01)
+
+
+def test_the_score_of_companded_numbers():
+    # asinh(y / 0.5), y being the scaled number, is a standard normal.
+    model = known(options={"companding": 0.5}, white=True)
+    values = walk(1, 6, 1)[0]
+    scaled = (values.astype(np.float64) - MEAN) / STD
+    told = np.arcsinh(scaled / 0.5)
+    expected = stats.norm.logpdf(told) - np.log(STD * np.sqrt(scaled**2 + 0.25))
+    score = model.score(values, num_steps=30)
+    assert score["log_likelihood"] == pytest.approx(expected.sum(), abs=0.02)
+    drawn = model.generate(ROWS, length=4, seed=1, num_steps=20)
+    law = MEAN + STD * 0.5 * np.sinh(stats.norm.ppf([0.1, 0.5, 0.9]))
+    np.testing.assert_allclose(np.quantile(drawn, [0.1, 0.5, 0.9]), law, atol=0.4)
+    latents = model.encode(values, num_steps=40)
+    np.testing.assert_allclose(model.decode(latents, num_steps=40), values, atol=0.02 * STD)
+    # Bounds hold every estimate in these units as in others.
+    bounded = known(numbers(low=MEAN - STD, high=MEAN + STD), {"companding": 0.5})
+    bounds = bounded._channel_bounds()
+    np.testing.assert_allclose(bounds[:, 0], [-np.arcsinh(2), np.arcsinh(2)], rtol=1e-4)
+
+
+def test_the_bound_lies_below_the_score(process):
+    series = walk(3, 8, 2)
+    expected = stats.multivariate_normal.logpdf(
+        series[..., 0], np.full(8, MEAN), STD**2 * COVARIANCE[:8, :8]
+    )
+    bounds = [
+        process.score(series, num_steps=40, seed=seed, method="elbo")["log_likelihood"]
+        for seed in range(60)
+    ]
+    scatter = 4 * np.std(bounds) / 60**0.5
+    mean = np.mean(bounds, axis=0)
+    assert (mean < expected + scatter).all()
+    # For infinitely many levels and the true denoiser it is the density itself.
+    np.testing.assert_allclose(mean, expected, atol=scatter)
+    assert scatter < 4
 
 
 def test_the_score_of_a_process(process):
@@ -638,6 +730,68 @@ def test_to_denoise_is_to_take_the_posterior_mean(process):
     ):  # fmt: skip
         other = model.denoise(values[0], **{**told, **change})
         assert np.abs(other - alone)[:, [0, 2]].max() > 1e-3, change
+
+
+# Energies
+
+
+class Spring(DiffusionGenerator):
+    """A model that knows its energy: independent normal numbers, class q about 1 instead of 0."""
+
+    def energies(self, given, drop=None):
+        middle = tf.reduce_sum(given["whole"], axis=-1)[:, None, None]
+
+        def energy(x, sigma, *previous):
+            variance = (1.0 + tf.square(sigma))[:, None, None]
+            return tf.reduce_sum(tf.square(x - middle) / variance, axis=[1, 2]) / 2.0
+
+        return energy
+
+
+def test_the_denoiser_is_the_slope_of_the_energy():
+    model = small(energy=True)
+    batch = model.unpack(batch_of(everything(), 6))
+    given = model._given(batch)
+    x, _ = model._channels(batch)
+    sigma = tf.constant([0.3, 0.5, 1.0, 2.0])
+    energy, denoiser = model.energies(given), model.denoiser(given)
+    direction = np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
+    step = 1e-2
+    change = (energy(x + step * direction, sigma) - energy(x - step * direction, sigma)) / 2 / step
+    slope = (x - denoiser(x, sigma)) / tf.square(sigma)[:, None, None]
+    np.testing.assert_allclose(
+        tf.reduce_sum(slope * direction, axis=[1, 2]), change, rtol=0.02, atol=0.02
+    )
+
+
+def test_metropolis_steps_draw_from_the_energy():
+    model = Spring(processor=processor(numbers()), energy=True, **LEAST)
+    heard = []
+    drawn = model.generate(
+        ROWS, length=6, seed=1, num_steps=30, solver="mala",
+        progress=lambda *place: heard.append(place),
+    )  # fmt: skip
+    assert heard == [(1, 1)]
+    assert drawn.mean() == pytest.approx(MEAN, abs=0.4) and drawn.std() == pytest.approx(
+        STD, rel=0.1
+    )
+    other = model.generate(ROWS, length=6, seed=1, num_steps=30)
+    assert np.abs(drawn - other).max() > 1
+    # Guidance of energies moves the mean as that of denoisers does.
+    data = numbers(labels=np.zeros(1, np.int32), classes=("p",))
+    told = Spring(processor=processor(data), energy=True, **LEAST)
+    told.class_embedding.embeddings.assign([[1.0]])
+    options = {"length": 6, "seed": 1, "num_steps": 30, "condition": "p"}
+    for solver in ("mala", "dpmpp_2m"):
+        means = [
+            told.generate(ROWS, solver=solver, guidance_scale=scale, **options).mean()
+            for scale in (0.0, 1.0, 2.0)
+        ]
+        np.testing.assert_allclose(means, MEAN + STD * np.arange(3), atol=0.4)
+
+
+def test_a_denoiser_without_an_energy_takes_no_metropolis_steps(process):
+    assert "energy=True" in message(process.generate, length=6, solver="mala")
 
 
 # Gaps and what comes after
@@ -864,6 +1018,7 @@ MISTAKES = [
     ("score", {"series": np.zeros((0, 3))}, "Received"),
     ("score", {"num_steps": 1}, "num_steps=1"),
     ("score", {"seed": 0.5}, "seed=0.5"),
+    ("score", {"method": "bound"}, "elbo"),
     ("encode", {"num_steps": 1}, "num_steps=1"),
     ("encode", {"times": np.arange(9)}, "times"),
     ("decode", {"latents": np.zeros((10, 4))}, "(10, 4)"),
