@@ -10,6 +10,7 @@ this prints.
 """
 
 import argparse
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -41,6 +42,7 @@ def main():
         "--horizon", type=int, help="positions to forecast, of a model of time series"
     )
     parser.add_argument("--length", type=int, help="positions of the windows that are compared")
+    parser.add_argument("--description", help="a line for the zoo; default: that of the run")
     arguments = parser.parse_args()
     numbers = (arguments.run / "final" / models.PROCESSOR).is_file()
     make = make_numbers if numbers else make_text
@@ -48,7 +50,7 @@ def main():
 
 
 def make_text(arguments):
-    model = models.load(arguments.run / "final")
+    model = open_run(arguments)
     data, column = model.recipe.data.name, model.recipe.data.column
     full = evaluate(model, data, column, crops=CROPS)
     store(model, arguments.entry, float16=True)
@@ -57,7 +59,7 @@ def make_text(arguments):
     lost = results["nats_per_character"] - full["nats_per_character"]
     print(f"float16 changes the score by {lost:+.6f} nats per character")
     if lost > MOST_LOST:
-        store(model := models.load(arguments.run / "final"), arguments.entry, float16=False)
+        store(model := open_run(arguments), arguments.entry, float16=False)
         results = full
 
     source = open_text(data, column, model.recipe.data.validation_fraction)
@@ -76,7 +78,7 @@ def make_text(arguments):
 
 
 def make_numbers(arguments):
-    model = models.load(arguments.run / "final")
+    model = open_run(arguments)
     sequences = model.processor.check(open_sequences(model.recipe.data))
     rules = model.recipe.data
     _, held_out, _ = sequences.split(rules.validation_fraction, rules.split)
@@ -115,6 +117,13 @@ def make_numbers(arguments):
     with atomic_file(arguments.entry / "samples.png") as temporary:
         temporary.write_bytes(drawing.to_png(picture(model, held_out)))
     return results
+
+
+def open_run(arguments):
+    model = models.load(arguments.run / "final")
+    if arguments.description is not None:
+        model.recipe = dataclasses.replace(model.recipe, description=arguments.description)
+    return model
 
 
 def store(model, entry, float16):
@@ -166,7 +175,11 @@ def picture(model, held_out):
     classes = list(processor.classes)
     given = {"condition": np.arange(8) % len(classes)} if classes else {}
     if processor.kind == "strokes":
-        return drawing.stroke_sheet(model.generate(48, seed=0), columns=12)
+        if not classes:
+            return drawing.stroke_sheet(model.generate(48, seed=0), columns=12)
+        condition = np.arange(5 * len(classes)) % len(classes)  # a column for each class
+        drawn = model.generate(len(condition), seed=0, condition=condition)
+        return drawing.stroke_sheet(drawn, columns=len(classes))
     if processor.kind == "audio":
         return drawing.sound_figure(
             model.generate(8, seed=0, **given), processor.sample_rate, classes[:8]
