@@ -35,6 +35,7 @@ class FakeNumbers:
     max_positions = None
     ends = False
     options, rows_at_once = SeriesGenerator.options, SeriesGenerator.rows_at_once
+    tells_progress = SeriesGenerator.tells_progress
 
     def __init__(self, processor, data=()):
         self.processor = processor
@@ -180,13 +181,17 @@ def test_a_diffusion_model_is_sampled_by_options_of_its_own(run, fails, fakes, w
     assert f"--method {refused}temperature" in fails(*forecast, "--method", "repaint")
     assert f"--num-steps {refused}particles" in fails(*impute, "--num-steps", "3")
     model.options, model.rows_at_once = DiffusionGenerator.options, DiffusionGenerator.rows_at_once
+    model.tells_progress = True
     run(*generate, "--num-steps", "3", "--solver", "heun", "--guidance-scale", "2")
     call = model.calls[-1]
+    # The bar is for a terminal, which this is not.
+    call["progress"](1, 2), call["progress"](2, 2)
     assert (call["num_steps"], call["solver"], call["guidance_scale"]) == (3, "heun", 2.0)
     assert "temperature" not in call and "bias" not in call
-    assert run(*forecast, "--num-steps", "4", "--method", "guidance")[0] == 0
+    options = "--num-steps", "4", "--method", "guidance", "--resamplings", "3"
+    assert run(*forecast, *options)[0] == 0
     call = weather.calls[-1]
-    assert (call["num_steps"], call["method"]) == (4, "guidance")
+    assert (call["num_steps"], call["method"], call["resamplings"]) == (4, "guidance", 3)
     assert f"--temperature {refused}num-steps, --solver" in fails(*generate, "--temperature", "2")
     assert f"--particles {refused}num-steps, --method" in fails(*impute, "--particles", "9")
     assert "Did you mean 'heun'" in fails(*generate, "--solver", "heum")

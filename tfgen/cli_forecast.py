@@ -22,6 +22,8 @@ from tfgen.recipe import GenerationConfig
 
 # Rows that a forecast reads, unless told otherwise.
 CONTEXT = 1000
+# Options of a diffusion model.
+_FILLING = "num_steps", "method", "resamplings"
 # Of them a picture has so many for each row that is forecast.
 _SHOWN = 4
 
@@ -59,8 +61,10 @@ def _add_series_options(parser):
 
 def _add_diffusion_options(parser):
     group = parser.add_argument_group("diffusion models")
-    steps = GenerationConfig.__dataclass_fields__["num_steps"].metadata["help"]
-    group.add_argument("--num-steps", type=int, help=steps)
+    fields = GenerationConfig.__dataclass_fields__
+    for name in ("num_steps", "resamplings"):
+        option = f"--{name.replace('_', '-')}"
+        group.add_argument(option, type=int, help=fields[name].metadata["help"])
     group.add_argument(
         "--method", help="how gaps are filled: repaint (default), or guidance, which is faster"
     )
@@ -77,7 +81,7 @@ def forecast(arguments):
             "--quantiles takes different numbers between 0 and 1. "
             f"Received: --quantiles {arguments.quantiles}"
         )
-    check_counts(arguments, "num_steps")
+    check_counts(arguments, "num_steps", "resamplings")
     if arguments.temperature is not None:
         GenerationConfig(temperature=arguments.temperature)
     if arguments.out is not None:
@@ -86,7 +90,7 @@ def forecast(arguments):
     from tfgen.cli_series import forecast_series, open_series, read_context
 
     model = open_model(arguments.name, arguments.dtype)
-    names = "temperature", "num_steps", "method"
+    names = "temperature", *_FILLING
     options = taken(arguments, names, model.options["forecast"])
     options = with_progress(options, model)
     sequences = open_series(model, arguments.data, arguments.id)
@@ -186,7 +190,7 @@ def impute_parser():
 def impute(arguments):
     """Fills what is missing in data: `tfgen impute`."""
     _series_only("impute", arguments.name, find_model(arguments.name).data_kind)
-    check_counts(arguments, "num_samples", "num_steps")
+    check_counts(arguments, "num_samples", "num_steps", "resamplings")
     if arguments.particles is not None and arguments.particles < 2:
         raise InputError(f"--particles must be >= 2. Received: --particles {arguments.particles}")
     suffix = Path(arguments.out).suffix.lower()
@@ -197,7 +201,7 @@ def impute(arguments):
     from tfgen.cli_tables import sample_table, write_arrays, write_csv
 
     model = open_model(arguments.name)
-    options = taken(arguments, ("particles", "num_steps", "method"), model.options["impute"])
+    options = taken(arguments, ("particles", *_FILLING), model.options["impute"])
     options = with_progress(options, model)
     sequences = open_series(model, arguments.data, arguments.id)
     arrays, gaps = impute_series(model, sequences, arguments.num_samples, arguments.seed, **options)

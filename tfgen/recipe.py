@@ -238,6 +238,9 @@ class GenerationConfig(_Section):
     guidance_scale: float = _field(
         1.0, "diffusion: above 1 exaggerates the class; 1 takes it as it is", low=0
     )
+    resamplings: int = _field(
+        10, "diffusion: how often each step is taken when gaps are filled by repaint", low=1
+    )
 
     def __post_init__(self):
         super().__post_init__()

@@ -846,12 +846,14 @@ def test_forecasts_have_the_conditional_law_each_as_if_alone(process, method):
 def test_more_resamplings_are_nearer_to_it():
     context = walk(1, 9, 6)[0]
     mean = MEAN + MEMORY ** np.arange(1, 5) * (context[-1, 0] - MEAN)
-    model, errors = known(), []
-    for model.resamplings in (2, 20):
-        forecast = model.forecast(context, 4, 1000, seed=1, num_steps=50)
+    model, errors = known(options={"generation": {"resamplings": 2}}), []
+    for resamplings in (None, 20):
+        forecast = model.forecast(context, 4, 1000, seed=1, num_steps=50, resamplings=resamplings)
         errors.append(np.abs(forecast.mean[:, 0] - mean).max() / STD)
-        model.reset_graphs()
     assert errors[1] < 0.12 < 0.25 < errors[0]
+    gap = np.where(np.arange(9)[:, None] == 4, np.nan, context)
+    filled = [model.impute(gap, 2, seed=1, resamplings=count)[:, 4] for count in (1, 3)]
+    assert np.abs(filled[0] - filled[1]).min() > 1e-3
 
 
 def test_a_longer_context_than_the_window_gives_its_last_part():
@@ -1013,6 +1015,7 @@ MISTAKES = [
     ("forecast", {"known": np.zeros((10, 1))}, "known must have 12"),
     ("impute", {"method": ["guidance"]}, "guidance"),
     ("impute", {"num_samples": 1.5}, "num_samples=1.5"),
+    ("impute", {"resamplings": 0}, "resamplings=0"),
     ("impute", {"series": np.zeros((2, 10, 3))}, "one series"),
     ("score", {"series": np.zeros((10, 2))}, "(10, 2)"),
     ("score", {"series": np.zeros((0, 3))}, "Received"),

@@ -37,13 +37,11 @@ class DiffusionGenerator(DiffusionGraphs):
     # What the methods take that says how is sampled, by their names.
     options = {
         "generate": ("num_steps", "solver", "guidance_scale"),
-        "forecast": ("num_steps", "method"),
-        "impute": ("num_steps", "method"),
+        "forecast": ("num_steps", "method", "resamplings"),
+        "impute": ("num_steps", "method", "resamplings"),
     }
     tells_progress = True
     rows_at_once = ROWS  # futures, for their memory
-    # How often RePaint comes back to each step (arXiv:2201.09865, section 4.2).
-    resamplings = 10
 
     # What a person calls
 
@@ -161,6 +159,7 @@ class DiffusionGenerator(DiffusionGraphs):
         seed=None,
         num_steps=None,
         method="repaint",
+        resamplings=None,
         times=None,
         known=None,
         condition=None,
@@ -180,6 +179,7 @@ class DiffusionGenerator(DiffusionGraphs):
             seed: See `generate`.
             num_steps: See `generate`.
             method: See `impute`.
+            resamplings: See `impute`.
             times: Of the context: `(time,)` or `(batch, time)`, `numpy.datetime64` or seconds since
                 1970. Needed by a model that was trained with timestamps. The future goes on by the
                 step of the training data.
@@ -198,7 +198,7 @@ class DiffusionGenerator(DiffusionGraphs):
         arguments, single = self._forecast_arguments(
             context, horizon, num_samples, quantiles, times, known, condition, static
         )
-        arguments |= self._sampling(seed, num_steps, None)
+        arguments |= self._filling(seed, num_steps, resamplings)
         self._tell_to(progress)
         result = self._graph("forecast", self._method(method), progress is not None)(arguments)
         return Forecast.of(result, quantiles, single)
@@ -210,6 +210,7 @@ class DiffusionGenerator(DiffusionGraphs):
         seed=None,
         num_steps=None,
         method="repaint",
+        resamplings=None,
         times=None,
         known=None,
         condition=None,
@@ -225,7 +226,8 @@ class DiffusionGenerator(DiffusionGraphs):
             num_steps: See `generate`.
             method: `"repaint"` comes back to each noise level several times (arXiv:2201.09865);
                 `"guidance"` follows the gradient of how well the estimate reconstructs what was
-                observed (PiGDM, ICLR 2023).
+                observed (PiGDM, ICLR 2023), and makes three evaluations' work of each.
+            resamplings: Of `"repaint"`: how often each step is taken, U in the paper.
             times: See `forecast`.
             known: `(time, known)`.
             condition: See `generate`.
@@ -247,7 +249,7 @@ class DiffusionGenerator(DiffusionGraphs):
             "values": values,
             "lengths": lengths,
             "num_samples": tf.constant(num_samples),
-            **self._sampling(seed, num_steps, None),
+            **self._filling(seed, num_steps, resamplings),
             **self._series_given(1, time, lengths, times, known, condition, static, 0),
         }
         self._tell_to(progress)
@@ -404,8 +406,8 @@ class DiffusionGenerator(DiffusionGraphs):
         - `generate`: `num_samples`, `length`, `seed`, `num_steps`, `guidance_scale` -> the same; the
           same numbers for the same seed as this model, of up to 256 samples;
         - `forecast`: `values` `(batch, time, features)` right-padded, `lengths` `(batch,)`,
-          `horizon`, `num_samples`, `quantiles`, `seed`, `num_steps`, `guidance_scale` -> `mean`,
-          `quantiles` `(batch, quantiles, horizon, features)` and `samples`;
+          `horizon`, `num_samples`, `quantiles`, `seed`, `num_steps`, `guidance_scale`, `resamplings`
+          -> `mean`, `quantiles` `(batch, quantiles, horizon, features)` and `samples`;
         - `impute`: as `forecast` without a horizon and quantiles -> `samples`;
         - `score`: `values`, `lengths`, `seed`, `num_steps` -> what `score` returns;
         - `encode`: `values`, `lengths`, `num_steps` -> `latents`; `decode` takes `latents`;
@@ -466,6 +468,14 @@ class DiffusionGenerator(DiffusionGraphs):
             "seed": self._seed(seed),
             "num_steps": tf.constant(steps),
             "guidance_scale": tf.constant(float(scale)),
+        }
+
+    def _filling(self, seed, num_steps, resamplings):
+        resamplings = self.generation.resamplings if resamplings is None else resamplings
+        resamplings = whole_number("resamplings", resamplings, 1)
+        return {
+            **self._sampling(seed, num_steps, None),
+            "resamplings": tf.constant(resamplings),
         }
 
     def _solver(self, solver):

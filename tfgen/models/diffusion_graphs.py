@@ -33,6 +33,7 @@ class DiffusionGraphs(DiffusionDensity):
         "num_steps": tf.TensorSpec([], tf.int32),
         "guidance_scale": tf.TensorSpec([], tf.float32),
     }
+    filling_specs = {**sampling_specs, "resamplings": tf.TensorSpec([], tf.int32)}
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -72,14 +73,14 @@ class DiffusionGraphs(DiffusionDensity):
             "horizon": tf.TensorSpec([], tf.int32),
             "num_samples": tf.TensorSpec([], tf.int32),
             "quantiles": tf.TensorSpec([None], tf.float32),
-            **self.sampling_specs,
+            **self.filling_specs,
         }
 
     def _impute_specs(self):
         return {
             **self._series_specs(),
             "num_samples": tf.TensorSpec([], tf.int32),
-            **self.sampling_specs,
+            **self.filling_specs,
         }
 
     def _score_specs(self):
@@ -172,7 +173,7 @@ class DiffusionGraphs(DiffusionDensity):
             given: As of `_network`.
             shape: Of the channels.
             key: int32 `(2,)`.
-            gaps: `(observed, known)`, as of `tfgen.sampling.repaint.repaint`.
+            gaps: `(observed, known, resamplings)`, as of `tfgen.sampling.repaint.repaint`.
         """
         sigmas = self._levels(arguments["num_steps"])
         x = random.normal(random.fold(key, _NOISE), shape) * sigmas[0]
@@ -220,7 +221,8 @@ class DiffusionGraphs(DiffusionDensity):
                 sampling[name] = tf.repeat(arguments[name], num_samples, axis=0)
         if "scale" in batch:
             sampling["scale"] = tf.repeat(batch["scale"], num_samples, axis=0)
-        x = self._run(method, told, sampling, given, tf.shape(observed), key, (observed, known))
+        gaps = observed, known, arguments["resamplings"]
+        x = self._run(method, told, sampling, given, tf.shape(observed), key, gaps)
         values, _ = self._values(x, sampling.get("scale"))
         values = self._samples(values)[:, : tf.shape(arguments["values"])[1]]
         values = tf.reshape(values, [-1, num_samples, *tf.unstack(tf.shape(values)[1:])])
@@ -358,13 +360,13 @@ class DiffusionGraphs(DiffusionDensity):
 
     def _solver_of(self, name, gaps):
         if name == "repaint":
-            return repaint(*gaps, self.resamplings)
+            return repaint(*gaps)
         return make_solver("ddpm" if name == "guidance" else name)
 
     def _advance(self, guided, solver, given, run, sigmas, key, gaps, count, guidance_scale):
         denoiser = self._denoiser_of(guided, given, guidance_scale)
         if solver == "guidance":
-            denoiser = reconstruction(denoiser, *gaps, sigma_data=self.sigma_data)
+            denoiser = reconstruction(denoiser, *gaps[:2], sigma_data=self.sigma_data)
         valid = given["valid"]
         return advance(
             denoiser,
