@@ -146,6 +146,7 @@ def test_a_fresh_process_gives_what_this_one_gives(model, data, folder, series):
     own = {"times": START + HOUR * np.arange(COUNT + 2), "condition": "p"}
     one = {"lengths": [COUNT + 2], "times": [own["times"].tolist()], "condition": [0]}
     sampling = {"seed": 3, "num_steps": 3, "guidance_scale": 1.0}
+    filling = {**sampling, "resamplings": 4}
     rows = {"lengths": [len(each) for each in values], "times": times.tolist(),
             "condition": [0, 1]}  # fmt: skip
     both = {"values": padded.tolist(), **rows}
@@ -155,8 +156,8 @@ def test_a_fresh_process_gives_what_this_one_gives(model, data, folder, series):
         ["generate", {"num_samples": 2, "length": 6, "condition": [1], **start, **sampling,
                       "guidance_scale": 2.0}],
         ["forecast", {**both, "horizon": 2, "num_samples": 3, "quantiles": [0.25, 0.75],
-                      **sampling}],
-        ["impute", {"values": [gaps.tolist()], **one, "num_samples": 6, **sampling}],
+                      **filling}],
+        ["impute", {"values": [gaps.tolist()], **one, "num_samples": 6, **filling}],
         ["score", {**both, "seed": 3, "num_steps": 4}],
         ["encode", {**both, "num_steps": 4}],
         ["decode", {"latents": latents.tolist(), **rows, "num_steps": 4}],
@@ -184,11 +185,11 @@ def test_a_fresh_process_gives_what_this_one_gives(model, data, folder, series):
     live = model.generate(2, 6, seed=3, num_steps=3, condition="q", guidance_scale=2.0)
     same(generate["values"], live)
     assert generate["lengths"] == [6, 6]
-    expected = model.forecast(values, 2, 3, (0.25, 0.75), seed=3, num_steps=3, **given)
+    expected = model.forecast(values, 2, 3, (0.25, 0.75), 3, 3, resamplings=4, **given)
     same(forecast["samples"], expected.samples)
     same(forecast["mean"], expected.mean)
     same(np.array(forecast["quantiles"])[:, 0], expected.quantiles[0.25])
-    same(impute["samples"][0], model.impute(gaps, 6, seed=3, num_steps=3, **own))
+    same(impute["samples"][0], model.impute(gaps, 6, 3, 3, resamplings=4, **own))
     for name, value in model.score(values, num_steps=4, seed=3, **given).items():
         same(score[name], value)
     same(encode["latents"], model.encode(values, num_steps=4, **given))
