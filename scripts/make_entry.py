@@ -41,9 +41,7 @@ def main():
     parser.add_argument(
         "--horizon", type=int, help="positions to forecast, of a model of time series"
     )
-    parser.add_argument(
-        "--num-samples", type=int, default=100, help="futures of each forecast (100)"
-    )
+    parser.add_argument("--metrics", help="A,B: only these, of a model of numbers; likelihood too")
     parser.add_argument("--length", type=int, help="positions of the windows that are compared")
     parser.add_argument("--description", help="a line for the zoo; default: that of the run")
     arguments = parser.parse_args()
@@ -101,7 +99,7 @@ def make_numbers(arguments):
         model,
         rules,
         horizon=arguments.horizon,
-        num_samples=arguments.num_samples,
+        metrics=arguments.metrics and ["likelihood", *arguments.metrics.split(",")],
         length=arguments.length,
         say=lambda line: print(line, file=sys.stderr),
     )

@@ -272,6 +272,33 @@ def test_padding_and_what_stands_in_it_change_nothing():
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+def test_drawings_are_told_how_far_their_ends_are():
+    model = small(drawings(), positions=4)
+    places = np.arange(8)
+    batch = {
+        "values": np.zeros([3, 8, 2], np.float32),
+        "valid": places < np.array([[5], [8], [8]]),
+        "last": places == np.array([[4], [9], [7]]),  # the second one goes on
+        "first": np.array([True, True, False]),
+    }
+    told = model._given(model.unpack(batch))["covariates"].numpy()
+    angles = places[:, None] / np.array([1, 1000**0.5])
+    after = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+    np.testing.assert_allclose(told[0, :, :4], after, atol=1e-5)
+    np.testing.assert_allclose(told[0, :5, 4:], after[4::-1], atol=1e-5)
+    np.testing.assert_allclose(told[1, :, :4], after, atol=1e-5)
+    assert not told[1, :, 4:].any() and not told[2, :, :4].any()
+    np.testing.assert_allclose(told[2, :, 4:], after[::-1], atol=1e-5)
+    # Drawn or scored, a drawing is whole.
+    series = [values[:5] for values in drawings().values[:2]]
+    outputs = [
+        m.denoise(series, 0.5)[..., 0] for m in (model, small(drawings(), positions=0), model)
+    ]
+    assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
+    np.testing.assert_array_equal(outputs[0], outputs[2])
+    assert small(numbers(), positions=4).places is None  # a series has no end of its own
+
+
 def test_classes_are_hidden_in_training_alone():
     key = tf.constant([1, 2])
     losses = {}
@@ -356,6 +383,7 @@ def test_every_argument_of_the_schedule_changes_the_levels():
         {"sigma_data": float("inf")}, {"schedule": "round"}, {"sigma_min": 0.0},
         {"sigma_max": 0.001}, {"sigma_max": float("inf")}, {"threshold": "dynamic"},
         {"threshold": "some"}, {"energy": 1}, {"companding": -1}, {"companding": float("inf")},
+        {"positions": 3}, {"positions": -2},
         {"condition_dropout": 1.0}, {"frame": 0}, {"processor": 3},
     ],
     ids=str,

@@ -11,8 +11,10 @@ from tfgen.layers.checks import (
     check_flag,
     check_positive,
     check_rate,
+    check_whole,
     is_number,
 )
+from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
 from tfgen.layers.unet1d import UNet1D
 from tfgen.models.numbers import NumbersGenerator
 from tfgen.sampling import denoising, random
@@ -64,6 +66,9 @@ class DiffusionDensity(NumbersGenerator):
             score itself (Salimans & Ho 2021, "Should EBMs model the energy or the score?"). Then
             `energies` tells densities up to a constant, and the solver `"mala"` has an exact accept
             step. Training takes about twice the time.
+        positions: Features, an even number, by which the network is told how far each position is
+            from the beginning of a drawing or a clip, and as many for how far from its end; 0 tells
+            neither. Convolutions alone do not know where they are.
         companding: Above 0, scaled numbers (or the coefficients of frames) c are told as
             `asinh(c / companding)`: linear below it, logarithmic above. For what is loud here and
             quiet there, such as sound: noise of one level is then as loud as what it is on.
@@ -101,6 +106,7 @@ class DiffusionDensity(NumbersGenerator):
         sigma_max=80.0,
         threshold="static",
         energy=False,
+        positions=16,
         companding=0.0,
         **kwargs,
     ):
@@ -111,6 +117,8 @@ class DiffusionDensity(NumbersGenerator):
         check_choice(SCHEDULES, schedule=schedule)
         check_choice(THRESHOLDS, threshold=threshold)
         check_flag(energy=energy)
+        check_whole(0, positions=positions)
+        check(positions % 2 == 0, "positions must be even", positions=positions)
         nonnegative = is_number(companding) and 0 <= companding < math.inf
         check(nonnegative, "companding must be a number >= 0", companding=companding)
         check_positive(
@@ -127,6 +135,10 @@ class DiffusionDensity(NumbersGenerator):
         self._offsets = np.cumsum([processor.num_numbers * self.frame, *processor.levels])
         self.channels = int(self._offsets[-1])
         self.companding = companding
+        self.positions = positions
+        self.places = None
+        if positions and processor.ends:
+            self.places = SinusoidalEmbedding(positions, base=1000.0, dtype="float32")
         check(
             threshold != "dynamic" or np.isfinite(self._channel_bounds()).all(),
             "threshold='dynamic' needs two bounds of every number, and a scaler that keeps them",
@@ -146,7 +158,7 @@ class DiffusionDensity(NumbersGenerator):
             groups=groups,
             embedding=embedding,
             condition_width=embedded + processor.static_width + scales,
-            sequence_width=processor.covariate_width,
+            sequence_width=processor.covariate_width + (2 * positions if self.places else 0),
             self_condition=self_condition,
             seed=self.layer_seed(50),
             dtype=self.dtype_policy,
@@ -294,7 +306,31 @@ class DiffusionDensity(NumbersGenerator):
     def _given(self, batch, key=None):
         """What the network is told of the sequences of a batch."""
         whole, _ = self._whole(tf.shape(batch["values"])[0], batch, key)
-        return {"valid": batch["valid"], "whole": whole, "covariates": self._covariates(batch)}
+        covariates = self._placed(self._covariates(batch), batch["valid"], batch)
+        return {"valid": batch["valid"], "whole": whole, "covariates": covariates}
+
+    def _placed(self, covariates, valid, batch):
+        """Covariates and, of whole things, how far each position is from either end.
+
+        Args:
+            covariates: float `(rows, time, width)`.
+            valid: bool `(rows, time)`; None if nothing ends.
+            batch: Dict that may hold `first` bool `(rows,)`, whether the windows begin with their
+                things, and `last` bool `(rows, time)`, where these end; a window that does not hold
+                an end is not told how far it is.
+        """
+        if self.places is None:
+            return covariates
+        time = tf.shape(valid)[1]
+        after = tf.broadcast_to(tf.range(time), tf.shape(valid))
+        before = tf.reduce_sum(tf.cast(valid, tf.int32), axis=1, keepdims=True) - 1 - after
+        first, last = self.places(after), self.places(tf.maximum(before, 0))
+        if "first" in batch:
+            first *= tf.cast(batch["first"], tf.float32)[:, None, None]
+        if "last" in batch:
+            ends = tf.reduce_any(batch["last"], axis=1)
+            last *= tf.cast(ends, tf.float32)[:, None, None]
+        return tf.concat([covariates, first, last], axis=-1)
 
     # Training
 
@@ -376,7 +412,8 @@ class DiffusionDensity(NumbersGenerator):
             "width", "multipliers", "blocks", "attention_at", "linear_attention", "heads",
             "head_width", "groups", "dropout", "embedding", "self_condition", "objective",
             "weighting", "sigmas", "sigma_mean", "sigma_std", "sigma_data", "schedule",
-            "sigma_min", "sigma_max", "threshold", "energy", "companding",
+            "sigma_min", "sigma_max", "threshold", "energy", "positions",
+            "companding",
         )  # fmt: skip
         config = {name: getattr(self, name) for name in names}
         for name in ("multipliers", "attention_at"):

@@ -107,12 +107,14 @@ class DiffusionGraphs(DiffusionDensity):
         frames = self._frames(length)
         whole, scale = self._rows_of(rows, arguments)
         lengths = self._drawn_lengths(rows, length, arguments, key)
+        valid = None
+        if self.processor.ends:
+            valid = tf.sequence_mask(self._frames(lengths), frames)
+        covariates = self._future(arguments, tf.constant(0), frames, rows)
         given = {
-            "valid": tf.sequence_mask(self._frames(lengths), frames)
-            if self.processor.ends
-            else None,
+            "valid": valid,
             "whole": whole,
-            "covariates": self._future(arguments, tf.constant(0), frames, rows),
+            "covariates": self._placed(covariates, valid, {}),
         }
         shape = [rows, frames, self.channels]
         x = self._run(solver, told, arguments, given, shape, key)
