@@ -66,7 +66,9 @@ def _add_diffusion_options(parser):
         option = f"--{name.replace('_', '-')}"
         group.add_argument(option, type=int, help=fields[name].metadata["help"])
     group.add_argument(
-        "--method", help="how gaps are filled: repaint (default), or guidance, which is faster"
+        "--method",
+        help="how gaps are filled: by the network, if it was trained with infilling; else by "
+        "repaint (default), or guidance",
     )
 
 

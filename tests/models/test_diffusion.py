@@ -336,7 +336,7 @@ CHANGES = {
     "weighting": {"weighting": "snr"}, "sigmas": {"sigmas": "schedule"},
     "sigma_mean": {"sigma_mean": 0.0}, "sigma_std": {"sigma_std": 1.0},
     "sigma_data": {"sigma_data": 0.5}, "condition_dropout": {"condition_dropout": 0.9},
-    "seed": {"seed": 2}, "energy": {"energy": True}, "companding": {"companding": 0.5},
+    "seed": {"seed": 2}, "energy": {"energy": True}, "infilling": {"infilling": 0.5}, "companding": {"companding": 0.5},
 }  # fmt: skip
 
 
@@ -383,7 +383,7 @@ def test_every_argument_of_the_schedule_changes_the_levels():
         {"sigma_data": float("inf")}, {"schedule": "round"}, {"sigma_min": 0.0},
         {"sigma_max": 0.001}, {"sigma_max": float("inf")}, {"threshold": "dynamic"},
         {"threshold": "some"}, {"energy": 1}, {"companding": -1}, {"companding": float("inf")},
-        {"positions": 3}, {"positions": -2},
+        {"positions": 3}, {"positions": -2}, {"infilling": 1.0}, {"infilling": -0.1},
         {"condition_dropout": 1.0}, {"frame": 0}, {"processor": 3},
     ],
     ids=str,
@@ -928,6 +928,80 @@ def test_what_is_known_of_the_future_moves_the_forecast(rich):
     assert np.abs(
         rich.forecast(rows, **{**given, "times": times, "known": known_too}).samples - both.samples
     )[1].max() > 0.1  # fmt: skip
+
+
+# Filling by a network that is told what was observed
+
+
+def test_what_is_told_in_training():
+    model = small(infilling=0.75)
+    valid = np.arange(20) < np.where(np.arange(4000) % 2, 20, 8)[:, None]
+    shown = model._shown(tf.constant([1, 2]), tf.constant(valid)).numpy()
+    assert shown.shape == (4000, 20, 5)
+    told = shown.any(axis=(1, 2))
+    assert told.mean() == pytest.approx(0.75, abs=0.03)
+    # The levels of a category are told together: channels 2 to 4.
+    np.testing.assert_array_equal(shown[..., 2], shown[..., 4])
+    missing = ~shown[told] & valid[told][..., None]
+    per_feature = missing[..., [0, 1, 2]]
+    pieces = per_feature.any(axis=-1)
+    # One piece in a row, in half of the rows with an end that is the row's own.
+    edges = np.diff(np.pad(pieces, [[0, 0], [1, 1]]).astype(int), axis=1)
+    assert (edges == 1).sum(axis=1).max() == 1
+    some = pieces.any(axis=1)  # a piece may fall between two positions
+    last = np.where(valid[told].sum(axis=1) == 20, pieces[:, 19], pieces[:, 7])[some]
+    assert some.mean() > 0.7 and 0.5 < last.mean() < 0.75
+    # In half of them it is missing in every feature, else in each of three with a half.
+    here = per_feature.any(axis=1)[some]
+    assert here.all(axis=1).mean() == pytest.approx((1 + 1 / 8) / (2 - 1 / 8), abs=0.05)
+
+
+def test_what_is_told_does_not_count():
+    model = DiffusionGenerator(processor=processor(everything()), infilling=0.9, seed=1, **LEAST)
+    given = batch_of(everything(), 6)
+    batch = model.unpack(given)
+    x0, observed = (each.numpy() for each in model._channels(batch))
+    key = random.fold(random.root(0, random.EVALUATION), 4)
+    known = observed & model._shown(key, batch["valid"]).numpy()
+    assert known.any() and not known.all()
+    covariates = model._given(batch, told=(x0, known))["covariates"].numpy()
+    np.testing.assert_array_equal(covariates[..., -10:-5], np.where(known, x0, 0))
+    np.testing.assert_array_equal(covariates[..., -5:], known)
+    assert not model._given(batch)["covariates"].numpy()[..., -10:].any()
+    sigma, noise = drawn_for(x0.shape)
+    # The network says 0 at first.
+    error, _, weight = HAND["edm"]
+    wrong = weight(sigma, 1.0) * error(x0 + sigma * noise, x0, noise, sigma, 1.0) ** 2
+    expected = wrong[observed & ~known].mean()
+    assert float(model.batch_loss(batch)[0]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_network_that_was_told_fills_gaps_by_itself():
+    # Eight positions of one number: what one of them is, all are.
+    import keras
+
+    values = np.repeat(np.random.default_rng(2).normal(size=[2048, 1, 1]), 8, axis=1)
+    model = DiffusionGenerator(**{**LEAST, "width": 16}, infilling=0.8, seed=1)
+    rate = keras.optimizers.schedules.CosineDecay(1e-2, 480)
+    model.compile(keras.optimizers.Adam(rate), jit_compile=False)
+    model.fit(values.astype(np.float32), batch_size=128, epochs=30, verbose=0)
+    gap = np.full([8, 1], np.nan, np.float32)
+    gap[[0, 1, 7]] = 1.3
+    options = {"seed": 1, "num_steps": 12}
+    filled = model.impute(gap, 50, **options)[:, 2:7]
+    assert filled.mean() == pytest.approx(1.3, abs=0.25) and filled.std() < 0.6
+    np.testing.assert_array_equal(
+        filled, model.impute(gap, 50, method="network", **options)[:, 2:7]
+    )
+    assert np.abs(filled - model.impute(gap, 50, method="repaint", **options)[:, 2:7]).max() > 1e-3
+    forecast = model.forecast(np.full([2, 5, 1], [[[-0.8]], [[0.7]]]), 3, 50, **options)
+    np.testing.assert_allclose(forecast.mean[:, :, 0], [[-0.8] * 3, [0.7] * 3], atol=0.4)
+    # And is still a model of the whole.
+    assert model.generate(200, 8, **options).std() == pytest.approx(1, abs=0.2)
+
+
+def test_filling_by_a_network_that_was_told_nothing(process):
+    assert "infilling above 0" in message(process.impute, walk(1, 6, 5)[0], method="network")
 
 
 # Frames of samples

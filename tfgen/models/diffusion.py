@@ -158,7 +158,7 @@ class DiffusionGenerator(DiffusionGraphs):
         quantiles=QUANTILES,
         seed=None,
         num_steps=None,
-        method="repaint",
+        method=None,
         resamplings=None,
         times=None,
         known=None,
@@ -209,7 +209,7 @@ class DiffusionGenerator(DiffusionGraphs):
         num_samples=10,
         seed=None,
         num_steps=None,
-        method="repaint",
+        method=None,
         resamplings=None,
         times=None,
         known=None,
@@ -224,7 +224,8 @@ class DiffusionGenerator(DiffusionGraphs):
             num_samples: How many complete series to draw.
             seed: See `generate`.
             num_steps: See `generate`.
-            method: `"repaint"` comes back to each noise level several times (arXiv:2201.09865);
+            method: `"network"` is what a model with `infilling` does by itself, and then the default.
+                Any model can do without: `"repaint"`, else the default, comes back to each noise level several times (arXiv:2201.09865);
                 `"guidance"` follows the gradient of how well the estimate reconstructs what was
                 observed (PiGDM, ICLR 2023), and makes three evaluations' work of each.
             resamplings: Of `"repaint"`: how often each step is taken, U in the paper.
@@ -420,7 +421,7 @@ class DiffusionGenerator(DiffusionGraphs):
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
         """
-        solver = self._solver(None)
+        solver, method = self._solver(None), self._method(None)
         generate = self._generate_specs()
         drawn = {*self.sampling_specs, "length"}
         simple = {name: spec for name, spec in generate.items() if name not in drawn}
@@ -431,7 +432,7 @@ class DiffusionGenerator(DiffusionGraphs):
         for name in ("forecast", "impute"):
             function = getattr(self, f"_{name}")
             endpoints[name] = (
-                lambda function=function, **arguments: function(IMPUTERS[0], False, arguments),
+                lambda function=function, **arguments: function(method, False, arguments),
                 getattr(self, f"_{name}_specs")(),
             )
         endpoints["score"] = (
@@ -496,10 +497,16 @@ class DiffusionGenerator(DiffusionGraphs):
                 part * total + done, parts * total
             )
 
-    @staticmethod
-    def _method(method):
+    def _method(self, method):
+        if method is None:
+            return "network" if self.infilling else "repaint"
         if method not in IMPUTERS:
             raise unknown("method", method, IMPUTERS)
+        if method == "network" and not self.infilling:
+            raise InputError(
+                "method='network' needs a model that was trained with infilling above 0. "
+                "Received: method='network'"
+            )
         return method
 
     def _serve(self, solver, arguments):

@@ -24,7 +24,7 @@ from tfgen.sampling.noise_schedules import SCHEDULES, noise_schedule
 SIGMAS = ("lognormal", "schedule")
 THRESHOLDS = ("static", "dynamic", "none")
 # Purposes of the draws of one training step.
-_LEVELS, _NOISE, _ESTIMATE, _DROP = 0, 1, 2, 3
+_LEVELS, _NOISE, _ESTIMATE, _DROP, _SHOWN = 0, 1, 2, 3, 4
 MOST_COMPANDED = 30.0  # 5e12 times `companding`
 
 
@@ -66,6 +66,10 @@ class DiffusionDensity(NumbersGenerator):
             score itself (Salimans & Ho 2021, "Should EBMs model the energy or the score?"). Then
             `energies` tells densities up to a constant, and the solver `"mala"` has an exact accept
             step. Training takes about twice the time.
+        infilling: Share of the training windows of which the network is told a part as it is, without
+            noise: what comes before a place, what lies around a gap, or other columns. It then
+            fills gaps and forecasts by itself, in an ordinary run (CSDI, arXiv:2107.03502). 0 leaves
+            that to `"repaint"` and `"guidance"`, see `DiffusionGenerator.impute`.
         positions: Features, an even number, by which the network is told how far each position is
             from the beginning of a drawing or a clip, and as many for how far from its end; 0 tells
             neither. Convolutions alone do not know where they are.
@@ -106,11 +110,12 @@ class DiffusionDensity(NumbersGenerator):
         sigma_max=80.0,
         threshold="static",
         energy=False,
+        infilling=0.0,
         positions=16,
         companding=0.0,
         **kwargs,
     ):
-        check_rate(dropout=dropout)
+        check_rate(dropout=dropout, infilling=infilling)
         check_choice(denoising.OBJECTIVES, objective=objective)
         check_choice(denoising.WEIGHTINGS, weighting=weighting)
         check_choice(SIGMAS, sigmas=sigmas)
@@ -134,6 +139,9 @@ class DiffusionDensity(NumbersGenerator):
         # Levels as channels: 1 for the level there is, -1 for the others.
         self._offsets = np.cumsum([processor.num_numbers * self.frame, *processor.levels])
         self.channels = int(self._offsets[-1])
+        columns = np.array([*processor.number_columns, *processor.category_columns], np.int32)
+        widths = [self.frame] * processor.num_numbers + list(processor.levels)
+        self._feature_of_channel = np.repeat(columns, widths)
         self.companding = companding
         self.positions = positions
         self.places = None
@@ -158,7 +166,9 @@ class DiffusionDensity(NumbersGenerator):
             groups=groups,
             embedding=embedding,
             condition_width=embedded + processor.static_width + scales,
-            sequence_width=processor.covariate_width + (2 * positions if self.places else 0),
+            sequence_width=processor.covariate_width
+            + (2 * positions if self.places else 0)
+            + (2 * self.channels if infilling else 0),
             self_condition=self_condition,
             seed=self.layer_seed(50),
             dtype=self.dtype_policy,
@@ -192,6 +202,7 @@ class DiffusionDensity(NumbersGenerator):
         self.sigma_max = sigma_max
         self.threshold = threshold
         self.energy = energy
+        self.infilling = infilling
 
     # Sequences as channels, and back
 
@@ -303,11 +314,47 @@ class DiffusionDensity(NumbersGenerator):
 
         return denoise
 
-    def _given(self, batch, key=None):
-        """What the network is told of the sequences of a batch."""
+    def _given(self, batch, key=None, told=None):
+        """What the network is told of the sequences of a batch; `told` is as of `_with_told`."""
         whole, _ = self._whole(tf.shape(batch["values"])[0], batch, key)
         covariates = self._placed(self._covariates(batch), batch["valid"], batch)
+        covariates = self._with_told(covariates, told)
         return {"valid": batch["valid"], "whole": whole, "covariates": covariates}
+
+    def _with_told(self, covariates, told=None):
+        """Covariates and the part of the channels that is told as it is.
+
+        Args:
+            covariates: float `(rows, time, width)`.
+            told: `(x0, known)`, both `(rows, time, channels)`, or None for nothing.
+        """
+        if not self.infilling:
+            return covariates
+        if told is None:
+            shape = tf.concat([tf.shape(covariates)[:2], [2 * self.channels]], axis=0)
+            parts = [tf.zeros(shape)]
+        else:
+            x0, known = told
+            parts = [tf.where(known, x0, 0.0), tf.cast(known, tf.float32)]
+        return tf.concat([covariates, *parts], axis=-1)
+
+    def _shown(self, key, valid):
+        """Which channels are told in training: bool `(rows, time, channels)`.
+
+        Of `infilling` of the rows all but a piece is told, to the end of the row or with an end
+        before; in half of these the piece is missing in some of the features alone.
+        """
+        rows, time = tf.unstack(tf.shape(valid))
+        draws = random.uniform(key, [rows, 5])
+        told, open_end, partly = draws[:, 0] < self.infilling, draws[:, 1] < 0.5, draws[:, 2] < 0.5
+        length = tf.reduce_sum(tf.cast(valid, tf.float32), axis=1)
+        start = draws[:, 3] * length
+        end = tf.where(open_end, length, start + draws[:, 4] * (length - start))
+        place = tf.range(time, dtype=tf.float32)[None] + 0.5
+        piece = (place > start[:, None]) & (place < end[:, None])
+        some = random.uniform(random.fold(key, 1), [rows, self.processor.num_features]) < 0.5
+        missing = tf.gather(some | ~partly[:, None], self._feature_of_channel, axis=1)
+        return told[:, None, None] & ~(piece[..., None] & missing[:, None])
 
     def _placed(self, covariates, valid, batch):
         """Covariates and, of whole things, how far each position is from either end.
@@ -339,7 +386,11 @@ class DiffusionDensity(NumbersGenerator):
             # The same noise for the same batch, so that validations compare.
             key = random.root(0, random.EVALUATION)
         x0, observed = self._channels(batch)
-        given = self._given(batch, key if training else None)
+        counted, told = observed, None
+        if self.infilling:
+            known = observed & self._shown(random.fold(key, _SHOWN), batch["valid"])
+            counted, told = observed & ~known, (x0, known)
+        given = self._given(batch, key if training else None, told)
         rows = tf.shape(x0)[0]
         sigma = self._training_sigmas(random.fold(key, _LEVELS), rows)
         noise = random.normal(random.fold(key, _NOISE), tf.shape(x0))
@@ -359,7 +410,7 @@ class DiffusionDensity(NumbersGenerator):
         error = denoising.squared_error(
             output, x0, noise, sigma, self.objective, self.weighting, self.sigma_data
         )
-        counted = tf.cast(observed, tf.float32)
+        counted = tf.cast(counted, tf.float32)
         loss = tf.math.divide_no_nan(tf.reduce_sum(error * counted), tf.reduce_sum(counted))
         return loss, state
 
@@ -412,7 +463,7 @@ class DiffusionDensity(NumbersGenerator):
             "width", "multipliers", "blocks", "attention_at", "linear_attention", "heads",
             "head_width", "groups", "dropout", "embedding", "self_condition", "objective",
             "weighting", "sigmas", "sigma_mean", "sigma_std", "sigma_data", "schedule",
-            "sigma_min", "sigma_max", "threshold", "energy", "positions",
+            "sigma_min", "sigma_max", "threshold", "energy", "infilling", "positions",
             "companding",
         )  # fmt: skip
         config = {name: getattr(self, name) for name in names}

@@ -18,7 +18,7 @@ from tfgen.sampling.repaint import repaint
 # The levels of a run are so many, those beyond its steps being 0: runs of any number of steps share
 # one compiled loop.
 MOST_STEPS = 1000
-IMPUTERS = ("repaint", "guidance")
+IMPUTERS = ("repaint", "guidance", "network")
 SCORES = ("ode", "elbo")
 METROPOLIS = "mala"  # the solver of an energy
 PIECES = 20  # of a run that tells its progress
@@ -111,11 +111,8 @@ class DiffusionGraphs(DiffusionDensity):
         if self.processor.ends:
             valid = tf.sequence_mask(self._frames(lengths), frames)
         covariates = self._future(arguments, tf.constant(0), frames, rows)
-        given = {
-            "valid": valid,
-            "whole": whole,
-            "covariates": self._placed(covariates, valid, {}),
-        }
+        covariates = self._with_told(self._placed(covariates, valid, {}))
+        given = {"valid": valid, "whole": whole, "covariates": covariates}
         shape = [rows, frames, self.channels]
         x = self._run(solver, told, arguments, given, shape, key)
         values, clipped = self._values(x, scale)
@@ -213,7 +210,7 @@ class DiffusionGraphs(DiffusionDensity):
         num_samples = arguments["num_samples"]
         batch = self._batch(arguments)
         x0, known = self._channels(batch)
-        given = self._given(batch)
+        given = self._given(batch, told=(x0, known) if method == "network" else None)
         repeated = tf.nest.map_structure(lambda x: tf.repeat(x, num_samples, 0), (x0, known, given))
         observed, known, given = repeated
         key = random.root(arguments["seed"], random.SAMPLING)
@@ -223,8 +220,10 @@ class DiffusionGraphs(DiffusionDensity):
                 sampling[name] = tf.repeat(arguments[name], num_samples, axis=0)
         if "scale" in batch:
             sampling["scale"] = tf.repeat(batch["scale"], num_samples, axis=0)
-        gaps = observed, known, arguments["resamplings"]
-        x = self._run(method, told, sampling, given, tf.shape(observed), key, gaps)
+        solver, gaps = method, (observed, known, arguments["resamplings"])
+        if method == "network":  # which has been told what was observed: a run as any other
+            solver, gaps = self.generation.solver, None
+        x = self._run(solver, told, sampling, given, tf.shape(observed), key, gaps)
         values, _ = self._values(x, sampling.get("scale"))
         values = self._samples(values)[:, : tf.shape(arguments["values"])[1]]
         values = tf.reshape(values, [-1, num_samples, *tf.unstack(tf.shape(values)[1:])])
