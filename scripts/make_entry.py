@@ -122,6 +122,7 @@ def make_numbers(arguments):
 
 
 def open_run(arguments):
+    """The run's model, with the description that was asked for."""
     model = models.load(arguments.run / "final")
     if arguments.description is not None:
         model.recipe = dataclasses.replace(model.recipe, description=arguments.description)

@@ -20,8 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that 
 from tfgen.errors import InputError  # noqa: E402
 from tfgen.startup import import_tensorflow  # noqa: E402
 
-# Solver and steps; the first row is what the others are compared with. Heun's method takes two
-# evaluations a step, but one for the last.
+# Solver and steps; the first row is what the others are compared with.
 ROWS = (
     ("ddim", 100), ("ddim", 20), ("ddim", 10), ("ddpm", 20), ("dpmpp_2m_sde", 20),
     ("heun", 10), ("heun", 5), ("dpmpp_2m", 20), ("dpmpp_2m", 15), ("dpmpp_2m", 10),
@@ -56,6 +55,7 @@ def measure(arguments):
     from tfgen.cli_series import data_of
     from tfgen.evaluation import evaluate_sequences
     from tfgen.models.diffusion import DiffusionGenerator
+    from tfgen.sampling.diffusion import evaluations, make_solver
 
     model = zoo.get(arguments.name)
     if not isinstance(model, DiffusionGenerator):
@@ -73,10 +73,10 @@ def measure(arguments):
         )  # fmt: skip
         score = report["generation"]["scores"]["context_fid"]
         first = first or score["mean"]
-        evaluations = 2 * steps - 1 if solver == "heun" else steps
+        asked = int(evaluations(range(steps, -1, -1), make_solver(solver)))
         seconds = timed(model, report["generation"]["length"])
         print(
-            f"| {solver} | {steps} | {evaluations} | {score['mean']:.4f} ± {score['spread']:.4f} "
+            f"| {solver} | {steps} | {asked} | {score['mean']:.4f} ± {score['spread']:.4f} "
             f"| {score['mean'] / first:.2f} | {seconds:.3f} |",
             flush=True,
         )

@@ -160,8 +160,8 @@ class TrainingConfig(_Section):
     augment: tuple[str, ...] = _field(
         (),
         "sound: what is done to each sequence, anew at every turn: gain=12 makes it quieter by up "
-        "to so many decibels, flip=0.5 turns so many upside down, pitch=2 plays it faster or slower by "
-        "up to so many semitones, shift=100 begins up to so many samples later",
+        "to so many decibels, flip=0.5 turns so many upside down, pitch=2 plays it faster or slower "
+        "by up to so many semitones, shift=100 begins up to so many samples later",
     )
     precision: str = _field(
         "float32",

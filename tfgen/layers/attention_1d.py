@@ -18,22 +18,7 @@ class Attention1D(keras.layers.Layer):
     A subclass says how is attended, in `attend`, and may make weights of its own in `build`. The
     norm divides each position by its root mean square (arXiv:1910.07467).
 
-    Args:
-        heads: Number of heads.
-        head_width: Features of a head.
-        zero_init: Whether the block begins by handing its inputs on.
-        seed: Whole number that the weights are drawn from, or None.
-        **kwargs: `name`, `dtype` and the like.
-
-    Call arguments:
-        inputs: Float `(batch, time, channels)`.
-        mask: Optional bool `(batch, time)`; where it is False, nobody attends and outputs are 0.
-
-    Returns:
-        Float `(batch, time, channels)`.
-
-    Raises:
-        ValueError: For an argument out of its range.
+    Its arguments are those of `SelfAttention1D`.
     """
 
     def __init__(self, heads=4, head_width=32, zero_init=True, seed=None, **kwargs):

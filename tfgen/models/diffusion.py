@@ -10,7 +10,7 @@ from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
 from tfgen.models.diffusion_density import DiffusionDensity
 from tfgen.models.diffusion_graphs import (
-    IMPUTERS,
+    FILLERS,
     METROPOLIS,
     MOST_STEPS,
     SCORES,
@@ -200,7 +200,7 @@ class DiffusionGenerator(DiffusionGraphs):
         )
         arguments |= self._filling(seed, num_steps, resamplings)
         self._tell_to(progress)
-        result = self._graph("forecast", self._method(method), progress is not None)(arguments)
+        result = self._graph("forecast", self._filler(method), progress is not None)(arguments)
         return Forecast.of(result, quantiles, single)
 
     def impute(
@@ -227,7 +227,7 @@ class DiffusionGenerator(DiffusionGraphs):
             method: `"network"` is what a model with `infilling` does by itself, and then the default.
                 Any model can do without: `"repaint"`, else the default, comes back to each noise level several times (arXiv:2201.09865);
                 `"guidance"` follows the gradient of how well the estimate reconstructs what was
-                observed (PiGDM, ICLR 2023), and makes three evaluations' work of each.
+                observed (PiGDM, ICLR 2023), whose gradient each evaluation takes.
             resamplings: Of `"repaint"`: how often each step is taken, U in the paper.
             times: See `forecast`.
             known: `(time, known)`.
@@ -254,7 +254,7 @@ class DiffusionGenerator(DiffusionGraphs):
             **self._series_given(1, time, lengths, times, known, condition, static, 0),
         }
         self._tell_to(progress)
-        result = self._graph("impute", self._method(method), progress is not None)(arguments)
+        result = self._graph("impute", self._filler(method), progress is not None)(arguments)
         return result["samples"].numpy()[0]
 
     def score(
@@ -421,7 +421,7 @@ class DiffusionGenerator(DiffusionGraphs):
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
         """
-        solver, method = self._solver(None), self._method(None)
+        solver, filler = self._solver(None), self._filler(None)
         generate = self._generate_specs()
         drawn = {*self.sampling_specs, "length"}
         simple = {name: spec for name, spec in generate.items() if name not in drawn}
@@ -432,7 +432,7 @@ class DiffusionGenerator(DiffusionGraphs):
         for name in ("forecast", "impute"):
             function = getattr(self, f"_{name}")
             endpoints[name] = (
-                lambda function=function, **arguments: function(method, False, arguments),
+                lambda function=function, **arguments: function(filler, False, arguments),
                 getattr(self, f"_{name}_specs")(),
             )
         endpoints["score"] = (
@@ -497,17 +497,20 @@ class DiffusionGenerator(DiffusionGraphs):
                 part * total + done, parts * total
             )
 
-    def _method(self, method):
+    def _filler(self, method):
+        """What `_impute` is to do by a method: one of `FILLERS`, or the network's own solver."""
         if method is None:
-            return "network" if self.infilling else "repaint"
-        if method not in IMPUTERS:
-            raise unknown("method", method, IMPUTERS)
-        if method == "network" and not self.infilling:
+            method = "network" if self.infilling else "repaint"
+        if method not in (*FILLERS, "network"):
+            raise unknown("method", method, (*FILLERS, "network"))
+        if method in FILLERS:
+            return method
+        if not self.infilling:
             raise InputError(
                 "method='network' needs a model that was trained with infilling above 0. "
                 "Received: method='network'"
             )
-        return method
+        return self._solver(None)
 
     def _serve(self, solver, arguments):
         defaults = self._sampling(0, None, None)

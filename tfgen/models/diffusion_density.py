@@ -65,7 +65,7 @@ class DiffusionDensity(NumbersGenerator):
         energy: Whether the network gives an energy, whose gradient is the score, instead of the
             score itself (Salimans & Ho 2021, "Should EBMs model the energy or the score?"). Then
             `energies` tells densities up to a constant, and the solver `"mala"` has an exact accept
-            step. Training takes about twice the time.
+            step. Training takes longer: the energy is differentiated twice.
         infilling: Share of the training windows of which the network is told a part as it is, without
             noise: what comes before a place, what lies around a gap, or other columns. It then
             fills gaps and forecasts by itself, in an ordinary run (CSDI, arXiv:2107.03502). 0 leaves
@@ -398,15 +398,14 @@ class DiffusionDensity(NumbersGenerator):
 
         drop = self._drop(random.fold(key, _DROP)) if training and self.dropout else None
         row = denoising.preconditioning(self.objective, sigma, self.sigma_data)
-        c_skip, c_out, c_in = (
-            denoising.expand(each, x) for each in (row.c_skip, row.c_out, row.c_in)
-        )
         estimate = self._estimate(given, x, sigma, random.fold(key, _ESTIMATE))
         if self.energy:  # what a network would have said that denoises as the energy does
             previous = () if estimate is None else (estimate,)
+            c_skip, c_out = denoising.expand(row.c_skip, x), denoising.expand(row.c_out, x)
             output = (self.denoiser(given, drop)(x, sigma, *previous) - c_skip * x) / c_out
         else:
-            output = self._network(given, drop)(c_in * x, row.c_noise, estimate)
+            inputs = denoising.expand(row.c_in, x) * x
+            output = self._network(given, drop)(inputs, row.c_noise, estimate)
         error = denoising.squared_error(
             output, x0, noise, sigma, self.objective, self.weighting, self.sigma_data
         )

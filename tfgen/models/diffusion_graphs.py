@@ -18,7 +18,8 @@ from tfgen.sampling.repaint import repaint
 # The levels of a run are so many, those beyond its steps being 0: runs of any number of steps share
 # one compiled loop.
 MOST_STEPS = 1000
-IMPUTERS = ("repaint", "guidance", "network")
+# Ways to fill gaps; a network that was trained to is run by a solver, as always.
+FILLERS = ("repaint", "guidance")
 SCORES = ("ode", "elbo")
 METROPOLIS = "mala"  # the solver of an energy
 PIECES = 20  # of a run that tells its progress
@@ -205,12 +206,18 @@ class DiffusionGraphs(DiffusionDensity):
     def _tell(self, done, total):
         self._progress(int(done), int(total))
 
-    def _impute(self, method, told, arguments):
-        """Sequences `(batch, num_samples, time, features)` with their gaps filled."""
+    def _impute(self, solver, told, arguments):
+        """Sequences `(batch, num_samples, time, features)` with their gaps filled.
+
+        Args:
+            solver: One of `FILLERS`, or a solver for a network that is told what was observed.
+            told: As of `_run`.
+            arguments: What was asked for.
+        """
         num_samples = arguments["num_samples"]
         batch = self._batch(arguments)
         x0, known = self._channels(batch)
-        given = self._given(batch, told=(x0, known) if method == "network" else None)
+        given = self._given(batch, told=None if solver in FILLERS else (x0, known))
         repeated = tf.nest.map_structure(lambda x: tf.repeat(x, num_samples, 0), (x0, known, given))
         observed, known, given = repeated
         key = random.root(arguments["seed"], random.SAMPLING)
@@ -220,9 +227,7 @@ class DiffusionGraphs(DiffusionDensity):
                 sampling[name] = tf.repeat(arguments[name], num_samples, axis=0)
         if "scale" in batch:
             sampling["scale"] = tf.repeat(batch["scale"], num_samples, axis=0)
-        solver, gaps = method, (observed, known, arguments["resamplings"])
-        if method == "network":  # which has been told what was observed: a run as any other
-            solver, gaps = self.generation.solver, None
+        gaps = (observed, known, arguments["resamplings"]) if solver in FILLERS else None
         x = self._run(solver, told, sampling, given, tf.shape(observed), key, gaps)
         values, _ = self._values(x, sampling.get("scale"))
         values = self._samples(values)[:, : tf.shape(arguments["values"])[1]]
@@ -233,7 +238,7 @@ class DiffusionGraphs(DiffusionDensity):
         valid = tf.sequence_mask(arguments["lengths"], tf.shape(before)[2])
         return {"samples": tf.where(valid[:, None, :, None], values, np.float32(np.nan))}
 
-    def _forecast(self, method, told, arguments):
+    def _forecast(self, solver, told, arguments):
         horizon, lengths = arguments["horizon"], arguments["lengths"]
         values = arguments["values"]
         # What the network was not trained on at once it does not see at once.
@@ -267,7 +272,7 @@ class DiffusionGraphs(DiffusionDensity):
             series["known"] = tf.gather(
                 arguments["known"], tf.minimum(index, most_known), batch_dims=1
             )
-        samples = self._impute(method, told, series)["samples"]
+        samples = self._impute(solver, told, series)["samples"]
         index = kept[:, None, None] + tf.range(horizon)[None, None]
         index = tf.tile(index, [1, arguments["num_samples"], 1])
         samples = tf.gather(samples, index, batch_dims=2)
