@@ -19,9 +19,8 @@ def train(sizes):
     """Training steps as in `tfgen.training`, with the optimiser that the peers have."""
     model = build(sizes)
     step = training_step(model, keras.optimizers.Adam(1e-3), model.unpack)
-    valid = tf.ones([sizes.batch, sizes.length], tf.bool)
     batches = itertools.cycle(
-        [{"values": tf.constant(values), "valid": valid} for values in random_sequences(sizes)]
+        [{"values": tf.constant(values)} for values in random_sequences(sizes)]
     )
 
     def run():

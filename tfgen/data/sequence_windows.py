@@ -49,6 +49,7 @@ class SequenceWindows:
         self.augment = augment
         self.positions = sequences.positions
         self._lengths = np.array([len(values) for values in sequences.values], np.int64)
+        self._full = drop_remainder and bool((self._lengths >= window).all())
         self._bases = np.cumsum(self._lengths) - self._lengths
         self._values = _joined(sequences.values, np.float32)
         self._times = _joined(sequences.times, np.int64)
@@ -79,10 +80,11 @@ class SequenceWindows:
 
         Returns:
             Dict of arrays: `"values"` float32 `(batch, window, features)`, NaN where missing or
-            padding; `"valid"` bool `(batch, window)`, False on the padding; `"scale"` float32
-            `(batch, features)`, the mean absolute value of the whole sequence (1 if that is 0 or
-            unknown, and for a category); `"last"` bool `(batch, window)`, True at the last position
-            of a sequence, if that means something. If the sequences have them: `"times"` int64
+            padding; `"valid"` bool `(batch, window)`, False on the padding, which is left out where
+            there is none in any batch; `"scale"` float32 `(batch, features)`, the mean absolute
+            value of the whole sequence (1 if that is 0 or unknown, and for a category); `"last"`
+            bool `(batch, window)`, True at the last position of a sequence, if that means
+            something. If the sequences have them: `"times"` int64
             `(batch, window)`, which go on over the padding, `"known"` float32 `(batch, window,
             known)`, whose last row the padding repeats, `"static"` float32 `(batch, static)` and
             `"label"` int32 `(batch,)`. If the sequences are whole things, `"first"` bool `(batch,)`
@@ -92,7 +94,11 @@ class SequenceWindows:
         epoch, step = divmod(int(k), self.steps_per_epoch)
         numbers, starts = self._deal(epoch)
         chosen = slice(step * self.batch_size, (step + 1) * self.batch_size)
-        return self._augmented(self._take(numbers[chosen], starts[chosen]), k)
+        batch = self._augmented(self._take(numbers[chosen], starts[chosen]), k)
+        if self._full:
+            # What has no mask compiles to less: a tenth of a step of a U-Net.
+            del batch["valid"]
+        return batch
 
     def _augmented(self, batch, k):
         if self.augment is None:

@@ -58,6 +58,9 @@ class GroupNorm(keras.layers.Layer):
         dtype = tf.float64 if inputs.dtype == tf.float64 else tf.float32
         x = masked(tf.cast(inputs, dtype), mask)
         size = x.shape[-1] // self.groups
+        # Products gather the channels of a group and spread what they have in common: an index
+        # into groups would keep XLA from making vectors of the loops over channels.
+        belongs = tf.one_hot(tf.range(x.shape[-1]) // size, self.groups, dtype=dtype)
         if mask is None:
             count = tf.cast(tf.shape(x)[1], dtype)
         else:
@@ -65,11 +68,8 @@ class GroupNorm(keras.layers.Layer):
             count = tf.maximum(count, 1.0)
 
         def mean(tensor):  # (batch, time, channels) -> (batch, 1, channels), equal in each group
-            sums = tf.reduce_sum(tensor, axis=1)
-            sums = tf.reshape(sums, [-1, self.groups, size])
-            means = tf.reduce_sum(sums, axis=-1) / (count * size)  # (batch, groups)
-            means = tf.broadcast_to(means[:, :, None], tf.shape(sums))
-            return tf.reshape(means, [-1, 1, self.groups * size])
+            sums = tf.matmul(tf.reduce_sum(tensor, axis=1), belongs)  # (batch, groups)
+            return tf.matmul(sums / (count * size), belongs, transpose_b=True)[:, None]
 
         centre = mean(x)
         # The mean of squares less the square of the mean would lose its digits far from 0.

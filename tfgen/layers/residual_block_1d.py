@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.layers.checks import check_flag, check_seed, check_whole
+from tfgen.layers.conv_1d import Conv1D
 from tfgen.layers.group_norm import GroupNorm, masked
 from tfgen.layers.initializers import weight_seeds
 from tfgen.layers.products import dense
@@ -67,19 +68,17 @@ class ResidualBlock1D(keras.layers.Layer):
 
         # Layers
         self.first_norm = GroupNorm(groups, name="first_norm", **dtype)
-        self.first_conv = keras.layers.Conv1D(
+        self.first_conv = Conv1D(
             width,
             kernel_size,
-            padding="same",
             kernel_initializer=seeds[0],
             name="first_conv",
             **dtype,
         )
         self.second_norm = GroupNorm(groups, name="second_norm", **dtype)
-        self.second_conv = keras.layers.Conv1D(
+        self.second_conv = Conv1D(
             width,
             kernel_size,
-            padding="same",
             kernel_initializer="zeros" if zero_init else seeds[2],
             name="second_conv",
             **dtype,

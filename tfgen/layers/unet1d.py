@@ -12,6 +12,7 @@ from tfgen.layers.checks import (
     check_whole,
     is_int,
 )
+from tfgen.layers.conv_1d import Conv1D
 from tfgen.layers.downsample_1d import Downsample1D, coarse_mask, pairs
 from tfgen.layers.group_norm import GroupNorm, masked
 from tfgen.layers.initializers import weight_seeds
@@ -137,10 +138,7 @@ class UNet1D(keras.layers.Layer):
 
         def conv(name, width, size):
             initializer = keras.initializers.GlorotUniform(next(seeds))
-            options = {"padding": "same", "kernel_initializer": initializer}
-            add(keras.layers.Conv1D, name, width, size, **options)
-            # Masked by `masked` below; else Keras warns that the mask is lost.
-            self.parts[name].supports_masking = True
+            add(Conv1D, name, width, size, kernel_initializer=initializer)
 
         def block(name, width):
             add(ResidualBlock1D, name, width, 4 * self.width, groups, seed=next(seeds))
@@ -181,7 +179,7 @@ class UNet1D(keras.layers.Layer):
         block("last_block", width)
         add(GroupNorm, "output_norm", groups)
         zeros = {"kernel_initializer": "zeros"}
-        add(keras.layers.Conv1D, "output_conv", channels_out, 1, **zeros)
+        add(Conv1D, "output_conv", channels_out, 1, **zeros)
         self.sites = [name for name in self.parts if "block" in name]
 
         # Config

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.layers.checks import check_seed, check_whole
+from tfgen.layers.conv_1d import Conv1D
 from tfgen.layers.group_norm import masked
 from tfgen.layers.initializers import weight_seeds
 
@@ -38,10 +39,9 @@ class Upsample1D(keras.layers.Layer):
         check_whole(1, width=width)
         check_seed(seed)
         super().__init__(**kwargs)
-        self.conv = keras.layers.Conv1D(
+        self.conv = Conv1D(
             width,
             3,
-            padding="same",
             kernel_initializer=keras.initializers.GlorotUniform(*weight_seeds(seed, 1)),
             dtype=self.dtype_policy,
             name="conv",

@@ -333,7 +333,10 @@ class _Run:
 
 def _positions(batch):
     """How many positions of a batch count."""
-    return int(np.sum(batch["valid"])) if isinstance(batch, dict) else batch[:, 1:].size
+    if not isinstance(batch, dict):
+        return batch[:, 1:].size
+    values = batch["values"]
+    return int(np.sum(batch["valid"])) if "valid" in batch else values.shape[0] * values.shape[1]
 
 
 def _settle(recipe, logdir, resume):
