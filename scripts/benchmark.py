@@ -198,6 +198,11 @@ def _parse(argv):
         default=128,
         help="positions of a sequence (default: 128)",
     )
+    add(
+        "--no-attention",
+        action="store_true",
+        help="tfgen's without attention, beside diffusers, which has none",
+    )
 
     add = parser.add_argument_group("forecast").add_argument
     add("--context", type=_at_least(1), default=168, help="positions before an origin (168)")
@@ -356,7 +361,12 @@ def _figures(arguments):
         measured = _transformer_figures if model == TRANSFORMER else _recurrent_figures
         yield from measured(model, arguments, effort)
     if "unet" in sections:
-        sizes = DiffusionSizes(arguments.width, length=arguments.length, batch=arguments.batch)
+        sizes = DiffusionSizes(
+            arguments.width,
+            length=arguments.length,
+            batch=arguments.batch,
+            attention=not arguments.no_attention,
+        )
         yield figures_unet.training(sizes, effort)
         rows, steps = _rows(arguments, "unet"), _steps(arguments, "unet")
         yield figures_unet.sampling(dataclasses.replace(sizes, batch=rows, steps=steps), effort)

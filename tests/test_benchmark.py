@@ -583,6 +583,8 @@ def test_a_figure_of_the_diffusion_model(fake, monkeypatch, measure, function, u
         *((f"benchmarks.peer_{peer}", function, NOISED, 1234, 1 / 3) for peer in peers.values()),
     ]
     json.dumps(figure)
+    plain = measure(dataclasses.replace(NOISED, attention=False), EFFORT)
+    assert list(plain["ratios"]) == ["diffusers"] and "without attention" in plain["name"]
 
     monkeypatch.setattr(fake, "missing", [f"benchmarks.peer_{peer}" for peer in peers.values()])
     lines = "\n".join(table(measure(NOISED, EFFORT)))
@@ -662,6 +664,7 @@ def test_peers_have_as_many_weights_as_the_diffusion_model(peer, monkeypatch):
 
     count = peer_unet.parameters(DiffusionSizes())
     assert abs(count / 4e6 - 1) < 0.01
+    assert peer_unet.parameters(DiffusionSizes(attention=False)) < count
     width, note = pytorch_ways.nearest_width(lambda n: peer.network(DiffusionSizes(), n), count)
     assert width == 32 and "compare" not in note
     # What it trains and draws is of the shape that was asked for.

@@ -49,7 +49,7 @@ def _compare(function, name, unit, sizes, effort):
         OURS: (function, sizes),
         **{
             peer: (function, sizes, parameters, effort.seconds / 3)
-            for peer in (LUCIDRAINS, DIFFUSERS)
+            for peer in ((LUCIDRAINS, DIFFUSERS) if sizes.attention else (DIFFUSERS,))
         },
     }
     figure, _ = compare(name, unit, jobs, effort, MODULES, INSTALL)
@@ -60,5 +60,5 @@ def _shape(sizes):
     multipliers = "-".join(map(str, sizes.multipliers))
     return (
         f"U-Net {sizes.width} x {multipliers}, {sizes.features} features, length {sizes.length}, "
-        f"batch {sizes.batch}"
+        f"batch {sizes.batch}" + ("" if sizes.attention else ", without attention")
     )

@@ -55,6 +55,7 @@ def parameters(sizes):
 
 def build(sizes):
     """The model of `DiffusionSizes` with random weights, as DDPM is trained."""
+    without = {} if sizes.attention else {"attention_at": (), "linear_attention": False}
     return DiffusionGenerator(
         width=sizes.width,
         multipliers=sizes.multipliers,
@@ -64,6 +65,7 @@ def build(sizes):
         schedule="linear",
         processor=SequenceProcessor.plain(features=sizes.features),
         seed=0,
+        **without,
     )
 
 

@@ -185,6 +185,7 @@ class DiffusionSizes:
         length: Positions of a sequence.
         batch: Sequences of a training step, or drawn side by side.
         steps: Steps from noise to sequences.
+        attention: Whether tfgen's network has attention, as lucidrains' has; diffusers' has none.
     """
 
     width: int = 32
@@ -193,6 +194,7 @@ class DiffusionSizes:
     length: int = 128
     batch: int = 32
     steps: int = 50
+    attention: bool = True
 
 
 def vocabulary():
