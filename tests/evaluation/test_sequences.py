@@ -32,6 +32,7 @@ class Oracle:
     """The process itself as a model; `fault` breaks it."""
 
     name, max_positions, state_is_constant, recipe, generation = "oracle", None, True, None, None
+    draws_in_order = True
 
     def __init__(self, needs_times=False, known=(), classes=0, static=0, fault=None):
         self.processor = SimpleNamespace(
@@ -259,6 +260,13 @@ def test_drawings_end_and_are_held_out_whole(quick):
     results = evaluate_sequences(model, sequences, runs=1, metrics=("marginal", "memorisation"))
     section = results["generation"]
     assert section["against"] == "validation" and section["windows"] == 120
+    # What is not drawn in order is drawn as a whole, and cut.
+    asked = []
+    whole = Oracle()
+    whole.draws_in_order = False
+    whole.generate = lambda count, length, seed: asked.append(length) or drawings(count)
+    evaluate_sequences(whole, sequences, runs=1, metrics=("marginal",))
+    assert set(asked) == {None}
     assert section["length"] == np.median([len(v) for v in sequences.split(0.1)[1].values]).astype(
         int
     )

@@ -110,6 +110,8 @@ def _generate(model, real, length, ends, seeds):
         groups = [np.arange(i, min(i + _ROWS, len(real))) for i in range(0, len(real), _ROWS)]
     rows = max(map(len, groups))
     parts = []
+    # Drawings and clips that are made as a whole are cut afterwards.
+    asked = length if model.draws_in_order or not ends else None
     for number, group in enumerate(groups):
         # Of one size, so that one compilation serves all.
         here = real.take(np.resize(group, rows))
@@ -118,7 +120,7 @@ def _generate(model, real, length, ends, seeds):
             told["start_time"] = int(here.times[0, 0])
         if model.processor.known_names:
             told["known"] = here.known
-        drawn = model.generate(rows, length, seed=one_seed([*seeds, number]), **told)
+        drawn = model.generate(rows, asked, seed=one_seed([*seeds, number]), **told)
         parts.append((pad_to(drawn, length) if ends else np.asarray(drawn))[: len(group)])
     return np.concatenate(parts)
 

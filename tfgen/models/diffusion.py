@@ -41,6 +41,7 @@ class DiffusionGenerator(DiffusionGraphs):
         "impute": ("num_steps", "method", "resamplings"),
     }
     tells_progress = True
+    draws_in_order = False
     rows_at_once = ROWS  # futures, for their memory
 
     # What a person calls

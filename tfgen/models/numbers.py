@@ -39,6 +39,8 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
     loss_is_likelihood = True
     # Whether `generate`, `forecast` and `impute` take a function `progress`.
     tells_progress = False
+    # Whether what a draw begins with does not depend on how long it may be at most.
+    draws_in_order = True
     # Tensors that say how is sampled, of the functions that do.
     sampling_specs = {}
 
