@@ -271,8 +271,9 @@ class DiffusionDensity(NumbersGenerator):
         """A function `(inputs, c_noise, self_condition=None)` for what is `given` of sequences.
 
         Args:
-            given: Dict with `valid` bool `(batch, time)` or None, `whole` `(batch, width)` and
-                `covariates` `(batch, time, width)`.
+            given: Dict with `valid` bool `(batch, time)` or None, `whole` `(batch, width)`,
+                `covariates` `(batch, time, width)` and, if something is told as it is, `told`, see
+                `_with_told`.
         """
         whole, covariates = given["whole"], given["covariates"]
 
@@ -301,16 +302,22 @@ class DiffusionDensity(NumbersGenerator):
         return quadratic_energy(self._clean(given, drop))
 
     def _clean(self, given, drop):
-        network = self._network(given, drop)
+        network, told = self._network(given, drop), given.get("told")
 
         def denoise(x, sigma, *previous):
-            return denoising.denoise(
+            estimate = denoising.denoise(
                 lambda inputs, c_noise: network(inputs, c_noise, *previous),
                 x,
                 sigma,
                 self.objective,
                 self.sigma_data,
             )
+            if told is None:
+                return estimate
+            # Of what it is told the network does not learn to say anything. A run so goes through
+            # what training has shown: told values and their noise.
+            x0, known = told
+            return tf.where(known, x0, estimate)
 
         return denoise
 
@@ -318,8 +325,9 @@ class DiffusionDensity(NumbersGenerator):
         """What the network is told of the sequences of a batch; `told` is as of `_with_told`."""
         whole, _ = self._whole(tf.shape(batch["values"])[0], batch, key)
         covariates = self._placed(self._covariates(batch), batch["valid"], batch)
-        covariates = self._with_told(covariates, told)
-        return {"valid": batch["valid"], "whole": whole, "covariates": covariates}
+        given = {"valid": batch["valid"], "whole": whole}
+        given["covariates"] = self._with_told(covariates, told)
+        return given if told is None else {**given, "told": told}
 
     def _with_told(self, covariates, told=None):
         """Covariates and the part of the channels that is told as it is.
