@@ -96,7 +96,7 @@ class SequenceWindows:
         chosen = slice(step * self.batch_size, (step + 1) * self.batch_size)
         batch = self._augmented(self._take(numbers[chosen], starts[chosen]), k)
         if self._full:
-            # What has no mask compiles to less: a tenth of a step of a U-Net.
+            # Without a mask, a network compiles to less.
             del batch["valid"]
         return batch
 

@@ -12,7 +12,7 @@ class Conv1D(keras.layers.Conv1D):
     """`keras.layers.Conv1D` at every position, padded with zeros to as many, but trained faster.
 
     XLA takes the gradient of a kernel for a convolution over the batch, and turns all activations
-    round for it; here it is one product. A U-Net takes a tenth less time a step.
+    round for it; here it is one product.
 
     Args:
         filters: Channels of the outputs.
