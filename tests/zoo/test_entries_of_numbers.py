@@ -57,7 +57,7 @@ def part(golden, prefix):
 
 
 def test_there_are_entries():
-    diffusion = {"unet1d-weather", "unet1d-pendigits"}
+    diffusion = {"unet1d-weather", "unet1d-drums", "unet1d-pendigits"}
     assert {"gru-weather", "lstm-kanji", "transformer-drums", *diffusion} <= set(ENTRIES)
 
 
