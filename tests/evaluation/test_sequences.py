@@ -260,6 +260,9 @@ def test_drawings_end_and_are_held_out_whole(quick):
     results = evaluate_sequences(model, sequences, runs=1, metrics=("marginal", "memorisation"))
     section = results["generation"]
     assert section["against"] == "validation" and section["windows"] == 120
+    assert section["length"] == np.median([len(v) for v in sequences.split(0.1)[1].values]).astype(
+        int
+    )
     # What is not drawn in order is drawn as a whole, and cut.
     asked = []
     whole = Oracle()
@@ -267,9 +270,6 @@ def test_drawings_end_and_are_held_out_whole(quick):
     whole.generate = lambda count, length, seed: asked.append(length) or drawings(count)
     evaluate_sequences(whole, sequences, runs=1, metrics=("marginal",))
     assert set(asked) == {None}
-    assert section["length"] == np.median([len(v) for v in sequences.split(0.1)[1].values]).astype(
-        int
-    )
     skipped = evaluate_sequences(model, marks(300), runs=1, metrics=None, windows=30, length=5)
     assert skipped["generation"]["against"] == "all"  # 30 held out are too few
     assert skipped["notes"] == ["no forecasts: strokes are not forecast: they are generated whole"]

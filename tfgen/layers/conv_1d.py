@@ -72,9 +72,9 @@ def convolve(inputs, kernel):
             taps = tf.reshape(tf.concat(taps, axis=-1), [-1, size * filters])
             by_channel = tf.reshape(tf.transpose(kernel, [1, 0, 2]), [channels, -1])
             inward = tf.matmul(taps, by_channel, transpose_b=True)
-            by_channel = tf.matmul(tf.reshape(inputs, [-1, channels]), taps, transpose_a=True)
-            by_channel = tf.reshape(by_channel, [channels, size, filters])
-            return tf.reshape(inward, tf.shape(inputs)), tf.transpose(by_channel, [1, 0, 2])
+            of_kernel = tf.matmul(tf.reshape(inputs, [-1, channels]), taps, transpose_a=True)
+            of_kernel = tf.reshape(of_kernel, [channels, size, filters])
+            return tf.reshape(inward, tf.shape(inputs)), tf.transpose(of_kernel, [1, 0, 2])
 
         return tf.nn.conv1d(inputs, kernel, 1, "SAME"), gradient
 
