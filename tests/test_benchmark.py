@@ -1056,19 +1056,19 @@ def test_every_option_reaches_the_figures_of_the_diffusion_model(monkeypatch):
             name,
             lambda *arguments, name=name: calls.append((name, *arguments)) or figure,
         )
-    argv = "unet --width 16 --length 24 --batch 5 --rows 3 --steps 7 --repeats 2"
+    argv = "unet --width 16 --length 24 --batch 5 --rows 3 --steps 7 --repeats 2 --no-attention"
     assert benchmark.main(argv.split()) == 0
     effort = contest.Effort(repeats=2)
-    sizes = DiffusionSizes(16, length=24, batch=5)
+    sizes = DiffusionSizes(16, length=24, batch=5, attention=False)
     assert calls == [
         ("training", sizes, effort),
         ("sampling", dataclasses.replace(sizes, batch=3, steps=7), effort),
     ]
     calls.clear()
     assert benchmark.main(["unet"]) == 0
-    assert [(call[1].batch, call[1].steps, call[1].length) for call in calls] == [
-        (32, 50, 128), (16, 50, 128),
-    ]  # fmt: skip
+    assert [
+        (call[1].batch, call[1].steps, call[1].length, call[1].attention) for call in calls
+    ] == [(32, 50, 128, True), (16, 50, 128, True)]
 
 
 def run(*argv, path="", **variables):
