@@ -9,6 +9,9 @@ from pathlib import Path
 
 from tfgen.errors import InputError
 
+# How the names of files begin that are not whole yet.
+TEMPORARY = ".tmp-"
+
 
 @contextlib.contextmanager
 def atomic_file(path):
@@ -20,7 +23,7 @@ def atomic_file(path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept because some writers (h5py, numpy) choose their format by it.
-    descriptor, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.name, dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.name, dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:
@@ -55,7 +58,7 @@ def atomic_folder(path, replace=True):
     if not replace and path.is_dir() and any(path.iterdir()):
         raise InputError(f"{path} is not empty: choose another folder or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".tmp-{path.name}-", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{path.name}-", dir=path.parent))
     try:
         yield temporary
         umask = os.umask(0)

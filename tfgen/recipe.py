@@ -369,6 +369,17 @@ class Recipe:
         with atomic_file(path) as temporary:
             Path(temporary).write_bytes(self.to_toml().encode("utf-8"))
 
+    def changes(self, before):
+        """What this recipe changes of another one.
+
+        Returns:
+            A list of `(key, old, new)` with keys as `override` takes them; None is what is not set.
+        """
+        tables = [_flat(recipe.to_dict()) for recipe in (before, self)]
+        keys = dict.fromkeys([*tables[0], *tables[1]])
+        pairs = [(key, tables[0].get(key), tables[1].get(key)) for key in keys]
+        return [(key, old, new) for key, old, new in pairs if old != new]
+
     def override(self, changes):
         """Returns a new recipe with some values changed.
 
@@ -427,6 +438,15 @@ def fields_help():
 def recipe_keys():
     """Returns the keys that `Recipe.override` takes, apart from those of `[model]`."""
     return ["family", "description", *(field.key for field in fields_help())]
+
+
+def _flat(tables):
+    """Nested dictionaries of `Recipe.to_dict` as one, by `"section.key"`."""
+    flat = {}
+    for section, value in tables.items():
+        inner = value.items() if isinstance(value, dict) else [(None, value)]
+        flat |= {section if key is None else f"{section}.{key}": each for key, each in inner}
+    return flat
 
 
 def _field_value(config, name, value):

@@ -114,6 +114,8 @@ def test_a_transformer_stopped_and_resumed_ends_with_the_same_bits(text, tmp_pat
 
 def assert_resumes(recipe, tmp_path, monkeypatch):
     """Returns the arrays of the last checkpoint."""
+    # A line of the log falls between two checkpoints, and is of steps before and after the stop.
+    recipe = recipe.override({"training.log_every": 5})
     train(recipe, tmp_path / "whole", progress=False)
     with monkeypatch.context() as patch:
         stop_at(patch, 6)  # between two checkpoints
@@ -128,7 +130,48 @@ def assert_resumes(recipe, tmp_path, monkeypatch):
     ]
     assert_bit_equal(last[0][0], last[1][0])  # the optimizer and the carried state as well
     assert last[0][1] == last[1][1]
+    for split, tag in (
+        ("train", "epoch_loss"), ("train", "gradients/global_norm"), ("validation", "epoch_loss")
+    ):  # fmt: skip
+        assert events(tmp_path / "whole", split, tag) == events(tmp_path / "parts", split, tag)
     return last[0][0]
+
+
+def test_steps_that_were_done_again_are_told_once(recipe, tmp_path, monkeypatch):
+    """What was logged after the last checkpoint, before a kill."""
+    from tfgen.training import trainer
+
+    recipe = recipe.override({"training.log_every": 1, "training.checkpoint_every": 4})
+    with monkeypatch.context() as patch:
+        killed = RuntimeError("killed")
+
+        def between(self, batch, original=trainer._Run._between_steps):
+            original(self, batch)
+            if self.step == 7:
+                self.dashboard.flush()
+                raise killed
+
+        patch.setattr(trainer._Run, "_between_steps", between)
+        with pytest.raises(RuntimeError, match="killed"):
+            train(recipe, tmp_path / "run", progress=False)
+    (tmp_path / "run" / "checkpoints" / ".tmp-abcstep-000000008.npz").write_bytes(b"torn")
+    train(None, tmp_path / "run", resume=True, progress=False)
+    assert [step for step, _ in events(tmp_path / "run", "train", "epoch_loss")] == [*range(1, 13)]
+    assert not [*(tmp_path / "run" / "checkpoints").glob(".tmp-*")]
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_leaves_what_was_there(
+    recipe, tmp_path, monkeypatch
+):
+    train(recipe.override({"training.steps": 4}), tmp_path / "run", progress=False)
+    before = contents(tmp_path / "run" / "checkpoints")
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "No space")))
+        with pytest.raises(InputError, match="checkpoint of step 8 could not be written: No space"):
+            train(recipe, tmp_path / "run", resume=True, progress=False)
+    assert contents(tmp_path / "run" / "checkpoints") == before
+    train(None, tmp_path / "run", resume=True, progress=False)
+    assert (tmp_path / "run" / "final").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -193,8 +236,10 @@ def test_the_loss_falls_and_the_best_weights_are_kept(recipe, tmp_path):
         tmp_path / "run",
         progress=False,
     )
-    best, record = read_arrays(tmp_path / "run" / "checkpoints" / "best.npz")
+    arrays, record = read_arrays(tmp_path / "run" / "checkpoints" / "step-000000040.npz")
+    best = {k.removeprefix("best/"): v for k, v in arrays.items() if k.startswith("best/")}
     assert_bit_equal(weights(final), best)
+    record = record["best"]
     losses = scalars(tmp_path / "run", "validation", "epoch_loss")
     assert record["loss"] == pytest.approx(min(losses.values()), abs=1e-6)
     assert losses[record["step"]] == pytest.approx(record["loss"], abs=1e-6)
@@ -306,12 +351,12 @@ def test_the_learning_rate_warms_up_and_decays(recipe, tmp_path):
 def test_tensorboard_hears_the_story(recipe, tmp_path):
     recipe = recipe.override({"training.sample_every": 12, "training.histogram_every": 12})
     train(recipe, tmp_path / "run", progress=False)
-    events = {}
+    found = {}
     for split in ("train", "validation"):
-        events[split] = EventAccumulator(
+        found[split] = EventAccumulator(
             str(tmp_path / "run" / "logs" / split), {"tensors": 0}
         ).Reload()
-    tags = set(events["train"].Tags()["tensors"])
+    tags = set(found["train"].Tags()["tensors"])
     assert {
         "epoch_loss",
         "epoch_learning_rate",
@@ -323,14 +368,14 @@ def test_tensorboard_hears_the_story(recipe, tmp_path):
         "activations/lstm_0",
     } <= tags
     assert sum(tag.startswith("weights/") for tag in tags) == 6
-    assert {"epoch_loss", "metrics/bits_per_token"} == set(events["validation"].Tags()["tensors"])
+    assert {"epoch_loss", "metrics/bits_per_token"} == set(found["validation"].Tags()["tensors"])
     losses = scalars(tmp_path / "run", "train", "epoch_loss")
     assert sorted(losses) == [4, 8, 12]
     bits = scalars(tmp_path / "run", "train", "metrics/bits_per_token")
     assert bits[12] == pytest.approx(losses[12] / np.log(2), rel=1e-5)
     fractions = scalars(tmp_path / "run", "train", "gradients/clip_fraction")
     assert all(0 <= fraction <= 1 for fraction in fractions.values())
-    sample = events["train"].Tensors("samples/temperature_1.0")[0].tensor_proto
+    sample = found["train"].Tensors("samples/temperature_1.0")[0].tensor_proto
     assert sample.string_val[0].decode().startswith("    ")
 
 
@@ -376,26 +421,58 @@ def test_data_that_is_too_short_is_refused_and_nothing_written(recipe, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "change",
+    "change,refused",
     [
-        {"training.learning_rate": 0.5},
-        {"model.units": 13},
-        {"training.window": 8},
-        {"training.seed": 5},
+        ({"family": "gru"}, "cannot change family from 'lstm'. Received: family='gru'"),
+        ({"preprocessing.tokenizer": "byte"}, "cannot change preprocessing.tokenizer from"),
+        (
+            {"model.units": 13},
+            r"the weight token_embedding/embeddings was \((\d+), 12\) in its checkpoint and would "
+            r"be \(\1, 13\); model.units was 12 and is 13",
+        ),
+        (
+            {"model.layers": 2},
+            "the weight lstm_1/lstm_cell/kernel was absent .* model.layers was 1 and is 2",
+        ),
+        ({"training.ema": 0.9}, "the optimizer's variable .* training.ema was 0.0 and is 0.9"),
+        ({"training.carry_state": True}, "the carried state .* training.carry_state was False"),
+        ({"training.steps": 2}, r"done 4 steps already. Received: training\.steps=2"),
     ],
-    ids=lambda change: next(iter(change)),
+    ids=lambda change: next(iter(change)) if isinstance(change, dict) else "",
 )
-def test_a_resumed_run_keeps_its_recipe(recipe, change, tmp_path):
+def test_a_resumed_run_refuses_what_cannot_go_on(recipe, change, refused, tmp_path):
     train(recipe.override({"training.steps": 4}), tmp_path / "run", progress=False)
-    before = (tmp_path / "run" / "recipe.toml").read_text()
-    with pytest.raises(InputError, match="cannot change"):
-        train(
-            recipe.override({"training.steps": 4, **change}),
-            tmp_path / "run",
-            resume=True,
-            progress=False,
-        )
-    assert (tmp_path / "run" / "recipe.toml").read_text() == before
+    before = contents(tmp_path / "run")
+    changed = recipe.override({"training.steps": 8, **change})
+    with pytest.raises(InputError, match=refused):
+        train(changed, tmp_path / "run", resume=True, progress=False)
+    assert contents(tmp_path / "run") == before
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_resumed_run_says_what_it_changes_and_does_it(recipe, tmp_path, capsys):
+    runs = {}
+    for name, change in {
+        "as it was": {},
+        "faster": {"training.learning_rate": 0.02},
+        "less dropout": {"model.dropout": 0.0},
+        "other batches": {"training.batch_size": 3},
+        "other data": {"data.validation_fraction": 0.2},
+    }.items():
+        train(recipe.override({"training.steps": 4}), tmp_path / name, progress=False)
+        go_on = recipe.override({"training.steps": 8, **change})
+        capsys.readouterr()
+        runs[name] = weights(train(go_on, tmp_path / name, resume=True))
+        said = capsys.readouterr().err
+        assert "Changed: training.steps was 4 and is 8" in said
+        for key, value in change.items():
+            assert f"Changed: {key} was " in said and f" and is {value!r}" in said
+        assert ("best so far does not count" in said) == (name.startswith("other"))
+    kernel = "lstm_0/lstm_cell/kernel"
+    assert len({array[kernel].tobytes() for array in runs.values()}) == len(runs)
 
 
 def test_a_resumed_run_may_go_on_for_longer_but_not_shorter(recipe, tmp_path):
@@ -428,11 +505,16 @@ def test_a_loss_that_is_not_finite_stops_the_run(recipe, tmp_path, monkeypatch):
 
 
 def scalars(run, split, tag):
+    return dict(events(run, split, tag))
+
+
+def events(run, split, tag):
+    """`(step, value)` of each event, as TensorBoard shows them."""
+    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
     from tensorboard.util import tensor_util
 
-    folder = run / "logs" / split
-    accumulator = EventAccumulator(str(folder), {"tensors": 0}).Reload()
-    return {
-        event.step: float(tensor_util.make_ndarray(event.tensor_proto))
+    accumulator = EventAccumulator(str(run / "logs" / split), {"tensors": 0}).Reload()
+    return [
+        (event.step, float(tensor_util.make_ndarray(event.tensor_proto)))
         for event in accumulator.Tensors(tag)
-    }
+    ]

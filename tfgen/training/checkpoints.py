@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfgen.errors import InputError
-from tfgen.files import atomic_file
+from tfgen.files import TEMPORARY, atomic_file
 
 _NAME = "step-{:09d}.npz"
 
@@ -49,6 +49,11 @@ class Checkpoints:
             except InputError as error:
                 warnings.warn(f"{error}; trying the checkpoint before it", stacklevel=2)
         return None
+
+    def clean(self):
+        """Removes what a kill in the middle of writing has left."""
+        for path in self.folder.glob(f"{TEMPORARY}*"):
+            path.unlink()
 
     def _paths(self):
         """Latest first."""

@@ -1,7 +1,11 @@
 """What a run tells TensorBoard."""
 
+import time
+
 import numpy as np
 import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from tfgen.layers.clip_by_value import ClipByValue
 
@@ -24,10 +28,23 @@ class Dashboard:
     unit = "positions"
 
     def __init__(self, folder, model):
-        self.model = model
+        self.model, self.folder = model, folder
         self._activations = tf.function(model.activations, autograph=False)
         self.train = tf.summary.create_file_writer(str(folder / "train"))
         self.validation = tf.summary.create_file_writer(str(folder / "validation"))
+
+    def begin(self, step):
+        """Tells TensorBoard that the run goes on after `step`, or begins, if that is 0.
+
+        What was logged of later steps, before a kill, it leaves out: they are done again. A start
+        counts for that if there was one before it.
+        """
+        start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        for split in ("train", "validation"):
+            writer = EventFileWriter(str(self.folder / split))
+            now = time.time()
+            writer.add_event(event_pb2.Event(wall_time=now, step=step + 1, session_log=start))
+            writer.close()
 
     def progress(self, step, loss, learning_rate, gradient_norms, clip_norm, speed):
         """Logs a stretch of training steps.

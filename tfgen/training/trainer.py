@@ -1,6 +1,5 @@
 """`train`: from a recipe to a run folder."""
 
-import dataclasses
 import math
 import signal
 import sys
@@ -14,25 +13,14 @@ from tqdm import tqdm
 
 from tfgen import models
 from tfgen.errors import InputError
-from tfgen.recipe import Recipe
 from tfgen.sampling import random
-from tfgen.training.checkpoints import Checkpoints, read_arrays, write_arrays
+from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
 from tfgen.training.optimizers import make_optimizer
+from tfgen.training.resume import check_fits, settle
 
-# What a resumed run may change: how long it goes on and how it reports. Anything else would make
-# it another run than the one that was stopped.
-RESUMABLE = {
-    "steps",
-    "log_every",
-    "validate_every",
-    "validation_batches",
-    "sample_every",
-    "histogram_every",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "patience",
-}
+# Besides the data, what a validation depends on.
+MEASURED = {"training.window", "training.batch_size", "training.validation_batches"}
 
 
 def train(recipe, logdir, resume=False, progress=True):
@@ -62,11 +50,10 @@ def train(recipe, logdir, resume=False, progress=True):
         KeyboardInterrupt: After Ctrl-C, with the run saved.
     """
     logdir = Path(logdir)
-    recipe = _settle(recipe, logdir, resume)
+    recipe, changes = settle(recipe, logdir, resume)
     config = recipe.training
 
     data = open_data(recipe, models.load_preprocessing(logdir) if resume else None)
-    # Nothing is written before the data and the recipe have proved good.
     model = models.build(recipe, data.preprocessing, config.precision)
     if model.max_positions is not None and config.window > model.max_positions:
         raise InputError(
@@ -85,11 +72,14 @@ def train(recipe, logdir, resume=False, progress=True):
             f"training.carry_state needs {needed}: give the model e.g. model.{remedy}. "
             "Received: training.carry_state=true"
         )
-    logdir.mkdir(parents=True, exist_ok=True)
+    run = _Run(model, recipe, data, logdir, progress)
+    if resume:
+        run.restore(changes)
+    # All has proved good: the first that is written.
     recipe.save(logdir / models.RECIPE)
     if not resume:
         models.save_preprocessing(data.preprocessing, logdir)
-    return _Run(model, recipe, data, logdir, progress).train(resume)
+    return run.train()
 
 
 class _Run:
@@ -102,11 +92,13 @@ class _Run:
         self.optimizer = make_optimizer(self.config)
         self.optimizer.build(model.trainable_variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
-        self.dashboard = data.dashboard(logdir / "logs", model)
         self.step = 0
         self.state = None  # of carried windows
         self.best = {"loss": math.inf, "step": 0}
+        self.best_weights = None
         self.worse = 0  # validations since the best
+        # Of the steps since the last line of the log, which a checkpoint must not lose.
+        self.losses, self.norms = [], []
         jit = model.jit_compile_training
         self._train_step = tf.function(self._update, jit_compile=jit, autograph=False)
         self._apply = tf.function(
@@ -116,10 +108,10 @@ class _Run:
         )
         self._loss = tf.function(self._evaluate, jit_compile=jit, autograph=False)
 
-    def train(self, resume):
+    def train(self):
         config = self.config
-        if resume:
-            self._restore()
+        self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
+        self.dashboard.begin(self.step)
         self._say(f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}")
         bar = tqdm(
             total=config.steps,
@@ -129,33 +121,34 @@ class _Run:
             dynamic_ncols=True,
         )
         batches = iter(self.windows["train"].dataset(self.step))
-        losses, norms, started = [], [], time.perf_counter()
+        started, timed = time.perf_counter(), 0
         with _stop_signal() as stopped, bar:
             while self.step < config.steps:
                 _, batch = next(batches)
                 loss, norm = self._one_step(batch)
-                losses.append(loss)
-                norms.append(norm)
+                self.losses.append(loss)
+                self.norms.append(norm)
                 self.step += 1
+                timed += 1
                 bar.update()
                 if self._due(config.log_every):
                     # Reading the losses waits for the device, so it is done for a stretch at once.
-                    mean = float(np.mean([value.numpy() for value in losses]))
-                    tokens = len(losses) * self.windows["train"].batch_size * config.window
-                    speed = tokens / (time.perf_counter() - started)
+                    mean = float(np.mean(_numbers(self.losses)))
+                    positions = timed * self.windows["train"].batch_size * config.window
+                    speed = positions / (time.perf_counter() - started)
                     self._check_finite(mean)
                     self.dashboard.progress(
                         self.step,
                         mean,
                         float(self.optimizer.learning_rate),
-                        [value.numpy() for value in norms],
+                        _numbers(self.norms),
                         config.clip_norm,
                         speed,
                     )
                     bar.set_postfix_str(
                         f"loss {mean:.4f}, {speed:,.0f} {self.data.unit}/s{self._best_so_far()}"
                     )
-                    losses, norms = [], []
+                    self.losses, self.norms, timed = [], [], 0
                 paused = time.perf_counter()
                 self._between_steps(batch)
                 if stopped.is_set():
@@ -168,7 +161,7 @@ class _Run:
                     raise KeyboardInterrupt
                 # The speed is that of training: validation and samples stop the clock.
                 now = time.perf_counter()
-                started = now if not losses else started + (now - paused)
+                started = now if not timed else started + (now - paused)
                 if config.patience and self.worse >= config.patience:
                     self._say(f"No improvement in {self.worse} validations: stopped early.")
                     break
@@ -234,7 +227,7 @@ class _Run:
         self.dashboard.validated(self.step, loss)
         if loss < self.best["loss"]:
             self.best, self.worse = {"loss": loss, "step": self.step}, 0
-            write_arrays(self._best_path, self._weights(), self.best)
+            self.best_weights = self._weights()
         else:
             self.worse += 1
         if averaged is not None:
@@ -250,18 +243,14 @@ class _Run:
 
     def _finish(self):
         self.dashboard.close()
-        if self._best_path.is_file():
-            self._assign(read_arrays(self._best_path)[0])
+        if self.best_weights is not None:
+            self._assign(self.best_weights)
         final = self.logdir / "final"
         self.model.save(final)
         self._say(f"Saved {final}{self._best_so_far().replace(', ', ': ', 1)}")
         return final
 
     # Saving and resuming
-
-    @property
-    def _best_path(self):
-        return self.logdir / "checkpoints" / "best.npz"
 
     def _weights(self):
         return {weight.path: weight.numpy() for weight in self.model.weights}
@@ -272,29 +261,55 @@ class _Run:
 
     def _save(self):
         arrays = {f"model/{name}": array for name, array in self._weights().items()}
+        arrays |= {f"best/{name}": array for name, array in (self.best_weights or {}).items()}
         for index, variable in enumerate(self.optimizer.variables):
             arrays[f"optimizer/{index}"] = variable.numpy()
         for index, value in enumerate(tf.nest.flatten(self.state)):
             if value is not None:
                 arrays[f"state/{index}"] = value.numpy()
-        self.checkpoints.save(self.step, arrays, {"best": self.best, "worse": self.worse})
+        arrays["log/losses"], arrays["log/norms"] = _numbers(self.losses), _numbers(self.norms)
+        try:
+            self.checkpoints.save(self.step, arrays, {"best": self.best, "worse": self.worse})
+        except OSError as error:
+            raise InputError(
+                f"{self.checkpoints.folder}: the checkpoint of step {self.step} could not be "
+                f"written: {error.strerror or error}. What was there before is untouched; "
+                f"go on with: tfgen train --resume --logdir {self.logdir}"
+            ) from error
 
-    def _restore(self):
+    def restore(self, changes):
+        """Goes back to the latest checkpoint; `changes` are those of the recipe since."""
+        self.checkpoints.clean()
+        for key, old, new in changes:
+            self._say(f"Changed: {key} was {_shown(old)} and is {_shown(new)}")
         found = self.checkpoints.latest()
         if found is None:
-            self._say("There is no checkpoint yet: starting from the first step.")
+            self._say("There is no checkpoint to go on from: starting from the first step.")
             return
         arrays, record = found
-        self._assign(
-            {k.removeprefix("model/"): v for k, v in arrays.items() if k.startswith("model/")}
-        )
-        for index, variable in enumerate(self.optimizer.variables):
+        weights = {weight.path: weight for weight in self.model.weights}
+        check_fits("the weight", _named(arrays, "model"), weights, changes)
+        variables = {str(i): variable for i, variable in enumerate(self.optimizer.variables)}
+        check_fits("the optimizer's variable", _named(arrays, "optimizer"), variables, changes)
+        state = _named(arrays, "state")
+        if state or self.config.carry_state and record["step"]:
+            like = None
+            if self.config.carry_state:
+                like = self.model.initial_state(self.windows["train"].batch_size)
+            flat = {str(i): t for i, t in enumerate(tf.nest.flatten(like)) if t is not None}
+            check_fits("the carried state", state, flat, changes)
+            self.state = tf.nest.pack_sequence_as(like, [tf.constant(state[i]) for i in flat])
+        self._assign(_named(arrays, "model"))
+        self.best_weights = _named(arrays, "best") or None
+        for index, variable in variables.items():
             variable.assign(arrays[f"optimizer/{index}"])
-        if "state/0" in arrays:
-            like = self.model.initial_state(self.windows["train"].batch_size)
-            values = [arrays[f"state/{i}"] for i in range(len(tf.nest.flatten(like)))]
-            self.state = tf.nest.pack_sequence_as(like, [tf.constant(value) for value in values])
-        self.step, self.best, self.worse = record["step"], record["best"], record["worse"]
+        self.losses, self.norms = list(arrays["log/losses"]), list(arrays["log/norms"])
+        self.step = record["step"]
+        if any(key.startswith("data.") or key in MEASURED for key, _, _ in changes):
+            self._say("Validation is another one now: what was best so far does not count.")
+            self.best_weights = None
+        else:
+            self.best, self.worse = record["best"], record["worse"]
         if self.step > self.config.steps:
             raise InputError(
                 f"The run has done {self.step} steps already. "
@@ -331,39 +346,26 @@ class _Run:
             tqdm.write(text, file=sys.stderr)
 
 
+def _numbers(values):
+    """Scalars, of tensors or of numbers, as one float32 array."""
+    return np.array([np.asarray(value) for value in values], np.float32)
+
+
+def _shown(value):
+    return "not set" if value is None else repr(value)
+
+
+def _named(arrays, part):
+    """What a checkpoint holds of one part, by the names within it."""
+    return {k.removeprefix(f"{part}/"): v for k, v in arrays.items() if k.startswith(f"{part}/")}
+
+
 def _positions(batch):
     """How many positions of a batch count."""
     if not isinstance(batch, dict):
         return batch[:, 1:].size
     values = batch["values"]
     return int(np.sum(batch["valid"])) if "valid" in batch else values.shape[0] * values.shape[1]
-
-
-def _settle(recipe, logdir, resume):
-    """Returns the recipe to train by, or refuses the folder."""
-    saved = logdir / models.RECIPE
-    if not resume:
-        if logdir.exists() and (not logdir.is_dir() or any(logdir.iterdir())):
-            raise InputError(f"{logdir} is not empty: choose another --logdir, or add --resume")
-        return recipe
-    if not saved.is_file():
-        raise InputError(f"{logdir} holds no run to resume: {models.RECIPE} is missing")
-    before = Recipe.from_file(saved)
-    if recipe is None:
-        return before
-    for section in ("family", "model", "data", "preprocessing"):
-        if getattr(recipe, section) != getattr(before, section):
-            raise InputError(
-                f"A resumed run cannot change its {section}: it was {getattr(before, section)}"
-            )
-    for field in dataclasses.fields(before.training):
-        old, new = getattr(before.training, field.name), getattr(recipe.training, field.name)
-        if old != new and field.name not in RESUMABLE:
-            raise InputError(
-                f"A resumed run cannot change training.{field.name} from {old}. "
-                f"Received: training.{field.name}={new}"
-            )
-    return recipe
 
 
 class _stop_signal:

@@ -1,0 +1,239 @@
+#!/usr/bin/env python
+"""Kills training runs at random moments, resumes them, and counts the bits that differ.
+
+    python scripts/crash.py [--families lstm transformer] [--kills 20] [--seed 0]
+
+For each family: one run that is left alone; then others that are killed by SIGKILL, each after a
+random time, and resumed until they end. Small models, a checkpoint every few steps, so that many
+kills fall into the writing of one. What is compared at the end, to the last bit: every array of the
+last checkpoint (weights, averages, optimizer, best weights, carried state), its record, and what
+TensorBoard shows of loss, gradients and validation. The exit code is 1 if anything differs.
+"""
+
+import argparse
+import dataclasses
+import logging
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a checkout that is not installed
+
+import numpy as np  # noqa: E402
+
+from tfgen.files import TEMPORARY  # noqa: E402
+from tfgen.training.checkpoints import Checkpoints  # noqa: E402
+
+TRAIN = [sys.executable, "-m", "tfgen", "train"]
+
+# Neither the log nor validation is in step with the checkpoints.
+COMMON = {
+    "training.steps": 300, "training.batch_size": 4, "training.checkpoint_every": 7,
+    "training.log_every": 10, "training.validate_every": 15, "training.validation_batches": 2,
+    "training.sample_every": 0, "training.histogram_every": 0, "training.ema": 0.9,
+}  # fmt: skip
+FAMILIES = {
+    "lstm": {
+        "data.name": "names", "training.window": 16, "training.carry_state": True,
+        "model.units": 16, "model.layers": 1, "model.dropout": 0.1,
+    },
+    "gru": {
+        "data.name": "weather", "training.window": 24, "model.units": 16, "model.layers": 1,
+        "model.dropout": 0.1,
+    },
+    "transformer": {
+        "data.name": "names", "training.window": 16, "training.optimizer": "muon",
+        "model.layers": 1, "model.heads": 2, "model.width": 16, "model.dropout": 0.1,
+    },
+    "unet1d": {
+        "data.name": "pendigits", "training.window": 8, "model.width": 8, "model.multipliers": [1],
+        "model.blocks": 1, "model.groups": 2, "model.dropout": 0.1,
+    },
+}  # fmt: skip
+# The share of kills that fall into the start of a process.
+EARLY = 0.2
+# What the clock decides.
+TIMED = "throughput/"
+
+
+def main(argv=None):
+    """Runs the script; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--families", nargs="+", choices=[*FAMILIES], default=[*FAMILIES], metavar="FAMILY")
+    add("--kills", type=int, default=20, help="of each family (20)")
+    add("--seed", type=int, default=0, help="chooses the moments (0)")
+    add("--steps", type=int, default=COMMON["training.steps"], help="of each run (300)")
+    arguments = parser.parse_args(argv)
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # which tells of each restart
+    moments = random.Random(arguments.seed)
+    different = 0
+    print("| family | kills | in a write | runs | differing numbers | start, s | resume, s |")
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    with tempfile.TemporaryDirectory(prefix="tfgen-crash-") as folder:
+        for family in arguments.families:
+            found = crash(family, arguments.kills, moments, Path(folder), arguments.steps)
+            different += found.differing
+            print(
+                f"| {family} | {found.kills} | {found.torn} | {found.runs} | "
+                f"{found.differing} of {found.numbers:,} | "
+                f"{_median(found.starts)} | {_median(found.resumes)} |",
+                flush=True,
+            )
+    return 1 if different else 0
+
+
+@dataclasses.dataclass
+class Found:
+    """What became of a family's runs.
+
+    Attributes:
+        kills: How often a process was killed.
+        torn: How many of them fell into the writing of a checkpoint.
+        runs: Runs that were killed, resumed and compared.
+        differing: Numbers that are not those of the run that was left alone, to the last bit.
+        numbers: Numbers that were compared.
+        starts: Seconds that new runs took to their first checkpoint.
+        resumes: Seconds that resumed ones took to the next.
+    """
+
+    kills: int = 0
+    torn: int = 0
+    runs: int = 0
+    differing: int = 0
+    numbers: int = 0
+    starts: list = dataclasses.field(default_factory=list)
+    resumes: list = dataclasses.field(default_factory=list)
+
+
+def crash(family, kills, moments, folder, steps):
+    """Kills runs of a family so many times; returns what it `Found`."""
+    found = Found()
+    whole, run = folder / f"{family}-whole", folder / f"{family}-killed"
+    start, end = _live(whole, _command(whole, family, steps))
+    found.starts.append(start)
+    while found.kills < kills:
+        shutil.rmtree(run, ignore_errors=True)
+        command, times = _command(run, family, steps), found.starts
+        while found.kills < kills:
+            # A few while it starts, most while it trains, several of them in a run.
+            early = moments.random() < EARLY
+            moment = moments.uniform(0, start if early else (end - start) / 4)
+            first, done = _live(run, command, moment, early)
+            if first is not None:
+                times.append(first)
+            if done is not None:
+                break
+            found.kills += 1
+            found.torn += any((run / "checkpoints").glob(f"{TEMPORARY}*"))
+            if (run / "recipe.toml").is_file():
+                command, times = [*TRAIN, "--resume", "--logdir", str(run)], found.resumes
+        else:
+            _live(run, command)
+        found.runs += 1
+        differing, numbers = compare(whole, run)
+        found.differing += differing
+        found.numbers += numbers
+    return found
+
+
+def _command(run, family, steps):
+    settings = {**COMMON, **FAMILIES[family], "training.steps": steps}
+    parts = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    return [*TRAIN, family, "--logdir", str(run), *parts]
+
+
+def _live(run, command, moment=None, early=True):
+    """Starts a process and kills it, unless it has ended.
+
+    Args:
+        run: The run's folder.
+        command: List of words.
+        moment: Seconds until it is killed; None leaves it alone.
+        early: Whether they are counted from its start, and not from its first checkpoint.
+
+    Returns:
+        `(first, end)`: seconds to its first checkpoint and to its end; None for what it missed.
+    """
+    before, first, started = _newest(run), None, time.monotonic()
+    with tempfile.TemporaryFile("w+") as told:
+        process = subprocess.Popen(command, cwd=ROOT, stderr=told, stdout=told)
+        while process.poll() is None:
+            now = time.monotonic() - started
+            if first is None and _newest(run) != before:
+                first = now
+            since = 0.0 if early else first
+            if moment is not None and since is not None and now > since + moment:
+                process.kill()
+                process.wait()
+                return first, None
+            time.sleep(0.002)
+        if process.returncode:
+            told.seek(0)
+            raise RuntimeError(f"{' '.join(command)}:\n{told.read()}")
+    return first, time.monotonic() - started
+
+
+def _newest(run):
+    return max((path.name for path in (run / "checkpoints").glob("step-*.npz")), default=None)
+
+
+def compare(one, other):
+    """Numbers that differ between two runs, and all that were compared."""
+    pairs = []
+    (arrays, record), (others, other_record) = (
+        Checkpoints(run / "checkpoints").latest() for run in (one, other)
+    )
+    assert arrays.keys() == others.keys(), (arrays.keys(), others.keys())
+    pairs += [(arrays[name], others[name]) for name in arrays]
+    flat = [[run["step"], run["worse"], *run["best"].values()] for run in (record, other_record)]
+    pairs.append(tuple(map(np.array, flat)))
+    events, other_events = (_events(run / "logs") for run in (one, other))
+    assert events.keys() == other_events.keys(), (events.keys(), other_events.keys())
+    pairs += [(events[tag], other_events[tag]) for tag in events]
+    differing = sum(_differing(*pair) for pair in pairs)
+    return differing, sum(pair[0].size for pair in pairs)
+
+
+def _differing(one, other):
+    """How many numbers are not the same bits; all, if there are not as many."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return max(one.size, other.size)
+    # A view of bits: a number that is not a number is equal to itself here.
+    bits = [np.ascontiguousarray(each).reshape(-1).view(np.uint8) for each in (one, other)]
+    rows = [each.reshape(one.size, one.itemsize) for each in bits]
+    return int(np.any(rows[0] != rows[1], axis=1).sum())
+
+
+def _events(logs):
+    """`{(folder, tag): steps and values}` as TensorBoard shows them, but for what is timed."""
+    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+    from tensorboard.util import tensor_util
+
+    found = {}
+    for folder in sorted(logs.iterdir()):
+        events = EventAccumulator(str(folder), {"tensors": 0}).Reload()
+        for tag in events.Tags()["tensors"]:
+            if not tag.startswith(TIMED):
+                rows = [
+                    (event.step, float(tensor_util.make_ndarray(event.tensor_proto)))
+                    for event in events.Tensors(tag)
+                ]
+                found[folder.name, tag] = np.array(rows)
+    return found
+
+
+def _median(seconds):
+    return f"{statistics.median(seconds):.1f}" if seconds else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""scripts/crash.py: killed runs end with the same bits, and a bit that differs is counted."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfgen.recipe import Recipe
+from tfgen.training import train
+from tfgen.training.checkpoints import Checkpoints, write_arrays
+
+SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "crash.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("crash", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_runs_that_were_killed_end_as_those_that_were_not(script, capsys):
+    assert script.main(["--families", "lstm", "--kills", "3", "--seed", "2"]) == 0
+    name, kills, _, runs, differing, *_ = capsys.readouterr().out.splitlines()[-1][2:].split(" | ")
+    assert (name, kills) == ("lstm", "3") and int(runs) >= 1
+    count, _, numbers = differing.partition(" of ")
+    assert count == "0" and int(numbers.replace(",", "")) > 10_000
+
+
+def test_every_difference_is_counted(script, tmp_path):
+    settings = {**script.COMMON, **script.FAMILIES["gru"], "training.steps": 14}
+    train(Recipe("gru").override(settings), tmp_path / "one", progress=False)
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
+    differing, numbers = script.compare(tmp_path / "one", tmp_path / "other")
+    assert differing == 0
+
+    arrays, record = Checkpoints(tmp_path / "other" / "checkpoints").latest()
+    assert numbers > sum(array.size for array in arrays.values())
+    name = max(arrays, key=lambda name: arrays[name].size)
+    flat = arrays[name].reshape(-1)
+    flat[3] = np.nextafter(flat[3], np.inf, dtype=flat.dtype)
+    record["best"]["step"] += 1
+    path = tmp_path / "other" / "checkpoints" / f"step-{record['step']:09d}.npz"
+    write_arrays(path, arrays, record)
+    assert script.compare(tmp_path / "one", tmp_path / "other") == (2, numbers)
+
+    train(None, tmp_path / "other", resume=True, progress=False)  # logs one start more, no more
+    assert script.compare(tmp_path / "one", tmp_path / "other")[1] == numbers

@@ -1,0 +1,68 @@
+"""What a run that goes on may change."""
+
+import tensorflow as tf
+
+from tfgen import models
+from tfgen.errors import InputError
+from tfgen.recipe import Recipe
+
+# Fitted to the data once and saved with the run: a run goes on with what it began with.
+KEPT = ("family", "preprocessing")
+
+
+def settle(recipe, logdir, resume):
+    """The recipe to train by.
+
+    Args:
+        recipe: A `tfgen.recipe.Recipe`; None when resuming takes the run's own.
+        logdir: `pathlib.Path` of the run's folder.
+        resume: Whether the run in it goes on.
+
+    Returns:
+        `(recipe, changes)`: what it changes of the run in the folder, see `Recipe.changes`.
+
+    Raises:
+        InputError: If the folder is in use, or holds no run to resume, or if what was fitted to the
+            data would change.
+    """
+    if not resume:
+        if logdir.exists() and (not logdir.is_dir() or any(logdir.iterdir())):
+            raise InputError(f"{logdir} is not empty: choose another --logdir, or add --resume")
+        return recipe, []
+    saved = logdir / models.RECIPE
+    if not saved.is_file():
+        raise InputError(f"{logdir} holds no run to resume: {models.RECIPE} is missing")
+    before = Recipe.from_file(saved)
+    changes = [] if recipe is None else recipe.changes(before)
+    for key, old, new in changes:
+        if key.partition(".")[0] in KEPT:
+            raise InputError(
+                f"A resumed run cannot change {key} from {old!r}. Received: {key}={new!r}"
+            )
+    return recipe or before, changes
+
+
+def check_fits(what, arrays, tensors, changes):
+    """Refuses to go on where a checkpoint's arrays are not those that the recipe makes.
+
+    Args:
+        what: What they are, for people.
+        arrays: Dict of the checkpoint's arrays by name.
+        tensors: Dict of variables or tensors by name.
+        changes: What the recipe changed.
+
+    Raises:
+        InputError: For the first name or shape that differs.
+    """
+    because = "".join(f"; {key} was {old!r} and is {new!r}" for key, old, new in changes)
+    because = because or "; it was written by another version, or for other data"
+    for name in dict.fromkeys([*arrays, *tensors]):
+        was = tuple(arrays[name].shape) if name in arrays else "absent"
+        now = tuple(tf.convert_to_tensor(tensors[name]).shape) if name in tensors else "absent"
+        # A state that grows with the positions seen begins with none of them.
+        same = len(was) == len(now) and all(new in (old, 0) for old, new in zip(was, now))
+        if not same:
+            raise InputError(
+                f"The run cannot go on: {what} {name} was {was} in its checkpoint and would be "
+                f"{now}{because}"
+            )
