@@ -51,6 +51,8 @@ OTHER = {
     "training.carry_state": True,
     "training.augment": ("gain=12", "flip=0.5"),
     "training.optimizer": "muon",
+    "training.optimizer_options": ("beta_1=0.8",),
+    "training.schedule": "linear",
     "training.precision": "mixed_bfloat16",
     "generation.top_p": 0.9,
     "generation.min_p": 0.05,

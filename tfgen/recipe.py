@@ -170,17 +170,35 @@ class TrainingConfig(_Section):
     )
     optimizer: str = _field(
         "adamw",
-        "adamw, or muon, which makes the update of a matrix orthogonal and leaves the rest to adamw",
-        choices=("adamw", "muon"),
+        "adamw; muon, which makes the update of a matrix orthogonal and leaves the rest to adamw; or "
+        "any other of Keras' by its name, e.g. sgd, lion, adafactor",
+    )
+    optimizer_options: tuple[str, ...] = _field(
+        (), "further arguments of that optimizer in Keras, e.g. 'momentum=0.9', 'nesterov=true'"
     )
     learning_rate: float = _field(2e-3, "the highest learning rate, after the warm-up", above=0)
     warmup_steps: int = _field(100, "steps over which the learning rate rises from 0", low=0)
-    final_learning_rate: float = _field(
-        0.0, "the learning rate at the last step, where the cosine ends", low=0
+    schedule: str = _field(
+        "cosine",
+        "how the learning rate goes from there to the last step",
+        choices=("cosine", "linear", "constant"),
     )
-    beta_2: float = _field(0.99, "AdamW: decay of the squared gradient's average", low=0, below=1)
-    weight_decay: float = _field(0.01, "AdamW: decoupled weight decay", low=0)
+    final_learning_rate: float = _field(
+        0.0, "the learning rate at the last step, where the cosine or the line ends", low=0
+    )
+    beta_2: float = _field(
+        0.99, "decay of the squared gradient's average, where the optimizer has one", low=0, below=1
+    )
+    weight_decay: float = _field(
+        0.01, "decoupled weight decay of matrices: all but biases and gains", low=0
+    )
     clip_norm: float = _field(1.0, "the gradient's greatest global norm; 0 does not clip", low=0)
+    clip_value: float = _field(
+        0.0, "the greatest absolute value of a gradient's number; 0 does not clip", low=0
+    )
+    accumulate: int = _field(
+        1, "parts that a batch is taken in, one after the other: for batches beyond memory", low=1
+    )
     ema: float = _field(0.0, "decay of the average of the weights; 0 is off", low=0, below=1)
     seed: int = _field(0, "the seed of weights, batches and dropout", low=0)
     log_every: int = _field(50, "steps between two lines of the log", low=1)

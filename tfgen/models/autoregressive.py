@@ -196,13 +196,13 @@ class AutoregressiveGenerator(TextGenerator):
         )
         return self.logits(hidden)
 
-    def batch_loss(self, batch, key=None, state=None, training=False):
+    def batch_total(self, batch, key=None, state=None, training=False):
         inputs, targets = (tf.cast(ids, tf.int32) for ids in batch[:2])
         conditioned = self._conditioned(*batch[2:])
         hidden, state = self.hidden_states(inputs, state, training=training, key=key, **conditioned)
         logits = tf.cast(self.logits(hidden), tf.float32)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-        return tf.reduce_mean(loss), state
+        return tf.reduce_sum(loss), tf.cast(tf.size(loss), tf.float32), state
 
     def generate(
         self,

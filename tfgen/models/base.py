@@ -19,7 +19,7 @@ from tfgen.sampling import random
 class SequenceGenerator(keras.Model):
     """A Keras model that generates sequences: raw input in, raw output out.
 
-    A family implements `batch_loss`, from which `fit`, `evaluate` and `tfgen.training` all train,
+    A family implements `batch_total`, from which `fit`, `evaluate` and `tfgen.training` all train,
     and what it can do with raw data: `generate`, `score`, `export`. What lies between raw data and
     tensors is its `preprocessing`: a `TextGenerator` has a tokenizer, a
     `tfgen.models.series.SeriesGenerator` a processor of numbers.
@@ -73,6 +73,21 @@ class SequenceGenerator(keras.Model):
         Returns:
             `(loss, state)`: a float32 scalar, in nats per token or value, and the state at the
             end.
+        """
+        total, count, state = self.batch_total(batch, key, state, training)
+        return tf.math.divide_no_nan(total, count), state
+
+    def batch_total(self, batch, key=None, state=None, training=False):
+        """The same before it is divided, so that a batch may be taken in parts.
+
+        Args:
+            batch: As for `batch_loss`, as the others.
+            key: As there.
+            state: As there.
+            training: As there.
+
+        Returns:
+            `(total, count, state)`: float32 scalars, the sum over what counts and how much counts.
         """
         raise NotImplementedError
 

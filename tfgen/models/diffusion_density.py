@@ -389,7 +389,7 @@ class DiffusionDensity(NumbersGenerator):
 
     # Training
 
-    def batch_loss(self, batch, key=None, state=None, training=False):
+    def batch_total(self, batch, key=None, state=None, training=False):
         if key is None:
             # The same noise for the same batch, so that validations compare.
             key = random.root(0, random.EVALUATION)
@@ -418,8 +418,7 @@ class DiffusionDensity(NumbersGenerator):
             output, x0, noise, sigma, self.objective, self.weighting, self.sigma_data
         )
         counted = tf.cast(counted, tf.float32)
-        loss = tf.math.divide_no_nan(tf.reduce_sum(error * counted), tf.reduce_sum(counted))
-        return loss, state
+        return tf.reduce_sum(error * counted), tf.reduce_sum(counted), state
 
     def _training_sigmas(self, key, rows):
         if self.sigmas == "schedule":

@@ -328,13 +328,13 @@ class SeriesDensity(NumbersGenerator):
 
     # Training
 
-    def batch_loss(self, batch, key=None, state=None, training=False):
+    def batch_total(self, batch, key=None, state=None, training=False):
         hidden, state, scale = self._read(
             batch, state, training=training, key=key if training else None
         )
         nats = -tf.reduce_sum(self._log_prob(hidden, batch, scale, training))
         positions = tf.reduce_sum(tf.cast(batch["valid"], tf.float32))
-        return tf.math.divide_no_nan(nats, positions), state
+        return nats, positions, state
 
     def call(self, inputs, training=False):
         """The parameters of the distribution of each position, given those before it.

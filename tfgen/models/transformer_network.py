@@ -532,7 +532,8 @@ class TransformerNetwork:
             if not training or not rate:
                 return tensor
             site = random.fold(key, len(_SITES) * (index + 1) + _SITES.index(name))
-            return piece(_dropout(rate), fuse)(tensor, site)
+            # A piece that is compiled once knows nothing of the part that it is called in.
+            return piece(_dropout(rate), fuse and random.current_part() is None)(tensor, site)
 
         return drop
 

@@ -16,8 +16,10 @@ prefix-stable: the first rows of a `(batch, ...)` draw do not depend on the batc
     mask = bernoulli_mask(key, [batch, units], keep=0.9)
 """
 
+import contextlib
 import numbers
 import secrets
+import threading
 
 import tensorflow as tf
 
@@ -33,6 +35,8 @@ EVALUATION = 5
 
 # "auto_select" would choose another generator on other devices.
 _ALGORITHM = "philox"
+# Each thread's own, because the replicas of a mirrored strategy are traced in threads.
+_local = threading.local()
 
 
 def root(seed, purpose):
@@ -66,9 +70,43 @@ def fold(key, data):
 
 def bits(key, shape):
     """Returns an int32 tensor of `shape` whose 32 bits are all random."""
+    part = current_part()
+    if part is None:
+        return _bits(key, shape)
+    index, count = part
+    rows, *rest = tf.unstack(tf.convert_to_tensor(shape, tf.int32))
+    drawn = _bits(key, [rows * count, *rest])
+    return tf.slice(drawn, [index * rows, *[0] * len(rest)], [rows, *rest])
+
+
+def _bits(key, shape):
     return tf.random.stateless_uniform(
         shape, seed=key, minval=None, maxval=None, dtype=tf.int32, alg=_ALGORITHM
     )
+
+
+@contextlib.contextmanager
+def part_of_rows(index, count):
+    """Within it, draws of `(rows, ...)` are those of one part of a batch of `count * rows` rows.
+
+    A batch that is taken in parts, one after the other or by several workers, so has the noise that
+    it has as a whole. All of the parts are drawn and all but one dropped: noise is cheap.
+
+    Args:
+        index: Which part, from 0 on; an integer or an int32 scalar tensor.
+        count: How many there are, all of as many rows; a Python integer.
+    """
+    outer = current_part()
+    _local.part = (index, count) if count > 1 else outer
+    try:
+        yield
+    finally:
+        _local.part = outer
+
+
+def current_part():
+    """Returns `(index, count)` of the `part_of_rows` that draws are within, or None."""
+    return getattr(_local, "part", None)
 
 
 def uniform(key, shape):

@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from tfgen import models
 from tfgen.errors import InputError
-from tfgen.sampling import random
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.resume import check_fits, settle
+from tfgen.training.step import Step
 
 # Besides the data, what a validation depends on.
 MEASURED = {"training.window", "training.batch_size", "training.validation_batches"}
@@ -99,13 +99,10 @@ class _Run:
         self.worse = 0  # validations since the best
         # Of the steps since the last line of the log, which a checkpoint must not lose.
         self.losses, self.norms = [], []
-        jit = model.jit_compile_training
-        self._train_step = tf.function(self._update, jit_compile=jit, autograph=False)
-        self._apply = tf.function(
-            lambda gradients: self.optimizer.apply(gradients, model.trainable_variables),
-            jit_compile=True,
-            autograph=False,
+        self._train_step = Step(
+            model, self.optimizer, self.config, self.windows["train"].batch_size
         )
+        jit = model.jit_compile_training
         self._loss = tf.function(self._evaluate, jit_compile=jit, autograph=False)
 
     def train(self):
@@ -169,26 +166,12 @@ class _Run:
 
     def _one_step(self, batch):
         if not self.config.carry_state:
-            loss, norm, _ = self._train_step(batch, None)
+            loss, norm, _ = self._train_step(batch)
             return loss, norm
         if self.state is None or self.windows["train"].starts_epoch(self.step):
             self.state = self.model.initial_state(self.windows["train"].batch_size)
         loss, norm, self.state = self._train_step(batch, self.state)
         return loss, norm
-
-    def _update(self, batch, state):
-        key = random.fold(
-            random.root(self.config.seed, random.DROPOUT), self.optimizer.iterations.value
-        )
-        weights = self.model.trainable_variables
-        with tf.GradientTape() as tape:
-            loss, state = self.model.batch_loss(self.model.unpack(batch), key, state, training=True)
-        gradients = tape.gradient(loss, [weight.value for weight in weights])
-        norm = tf.linalg.global_norm(gradients)
-        # Where XLA does not compile the whole step, it does the update, which is a thousand small
-        # operations otherwise.
-        self._apply([tf.convert_to_tensor(gradient) for gradient in gradients])
-        return loss, norm, state
 
     def _evaluate(self, batch, state):
         return self.model.batch_loss(self.model.unpack(batch), state=state)

@@ -1,0 +1,101 @@
+"""One training step: the loss of a batch, its gradients and the update, compiled as one."""
+
+import tensorflow as tf
+
+from tfgen.errors import InputError
+from tfgen.sampling import random
+
+
+class Step:
+    """Updates a model's weights on a batch.
+
+    Args:
+        model: A `tfgen.models.SequenceGenerator`.
+        optimizer: A Keras optimizer that is built.
+        config: `TrainingConfig`.
+        batch_size: Rows of a batch.
+
+    Raises:
+        InputError: If a batch cannot be taken in as many parts as asked for.
+    """
+
+    def __init__(self, model, optimizer, config, batch_size):
+        if batch_size % config.accumulate:
+            raise InputError(
+                f"training.accumulate must divide the {batch_size} rows of a batch. "
+                f"Received: training.accumulate={config.accumulate}"
+            )
+        if config.accumulate > 1 and config.carry_state:
+            raise InputError(
+                "training.accumulate takes a batch in parts, and training.carry_state keeps one "
+                f"state of it. Received: training.accumulate={config.accumulate}"
+            )
+        self.model, self.optimizer, self.config = model, optimizer, config
+        jit = model.jit_compile_training
+        self._call = tf.function(self._update, jit_compile=jit, autograph=False)
+        self._apply = tf.function(
+            lambda gradients: optimizer.apply(gradients, model.trainable_variables),
+            jit_compile=True,
+            autograph=False,
+        )
+
+    def __call__(self, batch, state=None):
+        """Takes one step.
+
+        Args:
+            batch: What the model's `unpack` takes.
+            state: What the step before returned, or None.
+
+        Returns:
+            `(loss, norm, state)`: the batch's loss, the gradient's global norm before it is clipped,
+            and the state at the end.
+        """
+        return self._call(batch, state)
+
+    def _update(self, batch, state):
+        key = random.root(self.config.seed, random.DROPOUT)
+        key = random.fold(key, self.optimizer.iterations.value)
+        if self.config.accumulate == 1:
+            with tf.GradientTape() as tape:
+                loss, state = self.model.batch_loss(
+                    self.model.unpack(batch), key, state, training=True
+                )
+            gradients = tape.gradient(loss, self._weights())
+        else:
+            loss, gradients = self._in_parts(batch, key)
+        norm = tf.linalg.global_norm(gradients)
+        # Where XLA does not compile the whole step, it does the update, which is a thousand small
+        # operations otherwise.
+        self._apply([tf.convert_to_tensor(gradient) for gradient in gradients])
+        return loss, norm, state
+
+    def _weights(self):
+        return [weight.value for weight in self.model.trainable_variables]
+
+    def _in_parts(self, batch, key):
+        """Loss and gradients of a batch of which one part after the other is in memory."""
+        parts = self.config.accumulate
+        batch = tf.nest.map_structure(
+            lambda rows: tf.reshape(rows, [parts, rows.shape[0] // parts, *rows.shape[1:]]), batch
+        )
+
+        def one_more(number, total, count, gradients):
+            part = tf.nest.map_structure(lambda rows: tf.gather(rows, number), batch)
+            with random.part_of_rows(number, parts), tf.GradientTape() as tape:
+                some, counted, _ = self.model.batch_total(
+                    self.model.unpack(part), key, training=True
+                )
+            added = tape.gradient(some, self._weights())
+            gradients = [old + new for old, new in zip(gradients, added)]
+            return number + 1, total + some, count + counted, gradients
+
+        zeros = [tf.zeros(weight.shape, weight.dtype) for weight in self.model.trainable_variables]
+        _, total, count, gradients = tf.while_loop(
+            lambda number, *_: number < parts,
+            one_more,
+            (tf.constant(0), tf.constant(0.0), tf.constant(0.0), zeros),
+            parallel_iterations=1,
+            maximum_iterations=parts,
+        )
+        share = tf.math.divide_no_nan(1.0, count)
+        return total * share, [gradient * share for gradient in gradients]
