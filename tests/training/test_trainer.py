@@ -13,8 +13,9 @@ from tfgen import models
 from tfgen.errors import InputError
 from tfgen.models.recurrent import RecurrentGenerator
 from tfgen.recipe import Recipe
-from tfgen.training import train
-from tfgen.training.checkpoints import read_arrays
+from tfgen.training import train, trainer
+from tfgen.training.checkpoints import Checkpoints, read_arrays
+from tfgen.training.failures import first_not_finite
 
 SETTINGS = {
     "model.units": 12,
@@ -76,8 +77,6 @@ def assert_bit_equal(a, b):
 
 def stop_at(monkeypatch, step):
     """Sends Ctrl-C to this process while step number `step` runs."""
-    from tfgen.training import trainer
-
     original = trainer._Run._one_step
 
     def one_step(self, batch):
@@ -139,8 +138,6 @@ def assert_resumes(recipe, tmp_path, monkeypatch):
 
 def test_steps_that_were_done_again_are_told_once(recipe, tmp_path, monkeypatch):
     """What was logged after the last checkpoint, before a kill."""
-    from tfgen.training import trainer
-
     recipe = recipe.override({"training.log_every": 1, "training.checkpoint_every": 4})
     with monkeypatch.context() as patch:
         killed = RuntimeError("killed")
@@ -489,19 +486,83 @@ def test_resuming_where_there_is_no_run_is_refused(tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(recipe, tmp_path, monkeypatch):
+def test_a_run_whose_weights_explode_says_what_went_first(recipe, tmp_path):
+    settings = {
+        "training.optimizer": "sgd", "training.clip_norm": 0.0, "training.log_every": 50,
+        "training.learning_rate": 1e30, "training.weight_decay": 0.0, "training.warmup_steps": 0,
+    }  # fmt: skip
+    expected = "not finite: the activations of lstm_0; there is no checkpoint.*learning_rate=1e"
+    with pytest.raises(InputError, match=expected):
+        train(recipe.override(settings), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run" / "final").exists()
+    assert not [*(tmp_path / "run").glob("checkpoints/step-*")]
+
+
+def test_weights_and_data_are_looked_at_first(recipe):
+    model = models.build(recipe)
+    given = {"values": np.array([1.0, np.inf]), "valid": np.array([True, True])}
+    nothing = first_not_finite(model, {}, dict, lambda: (1.0, [0.0] * 5))
+    assert nothing == "the gradient's norm, of finite gradients"
+    assert first_not_finite(model, given, dict, None) == "the data"
+    weight = model.weights[2]
+    weight.assign(np.full(weight.shape, -np.inf))
+    assert first_not_finite(model, given, dict, None).startswith(f"the weight {weight.path}, by")
+
+
+@pytest.mark.parametrize(
+    "place,first",
+    [
+        ("hidden", "the activations of lstm_0"),
+        ("loss", "the loss itself"),
+        ("gradient", "the gradient of head/"),
+    ],
+)
+def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(
+    recipe, place, first, tmp_path, monkeypatch
+):
+    """At step 11, between the checkpoint of step 8 and the line of the log at step 12."""
     import tensorflow as tf
 
-    original = RecurrentGenerator.batch_loss
+    steps = tf.Variable(0.0)
+    original = {"hidden": RecurrentGenerator.hidden_states, "loss": RecurrentGenerator.batch_total}
 
-    def broken(self, *args, **kwargs):
-        loss, state = original(self, *args, **kwargs)
-        return loss * tf.constant(float("nan")), state
+    @tf.custom_gradient
+    def times(tensor, bad):
+        forward = 1.0 if place == "gradient" else bad
+        return tensor * forward, lambda upstream: (upstream * bad, None)
 
-    monkeypatch.setattr(RecurrentGenerator, "batch_loss", broken)
-    with pytest.raises(InputError, match="became nan"):
+    def poison(tensor):
+        return times(tensor, tf.where(steps >= 10.0, float("nan"), 1.0))
+
+    def hidden(self, *args, outputs=None, **kwargs):
+        outputs = {} if outputs is None else outputs
+        result, state = original["hidden"](self, *args, outputs=outputs, **kwargs)
+        if place == "hidden":
+            outputs["lstm_0"] = result = poison(result)
+        return result, state
+
+    def total(self, *args, **kwargs):
+        value, *rest = original["loss"](self, *args, **kwargs)
+        return poison(value) if place != "hidden" else value, *rest
+
+    def counted(self, batch, one_step=trainer._Run._one_step):
+        steps.assign(self.step)
+        return one_step(self, batch)
+
+    monkeypatch.setattr(RecurrentGenerator, "hidden_states", hidden)
+    monkeypatch.setattr(RecurrentGenerator, "batch_total", total)
+    monkeypatch.setattr(trainer._Run, "_one_step", counted)
+    monkeypatch.setattr(trainer, "first_not_finite", lambda *given: _at(steps, 10, given))
+    with pytest.raises(InputError, match=f"Step 11 .*not finite: {first}.*of step 8 is kept"):
         train(recipe, tmp_path / "run", progress=False)
-    assert not (tmp_path / "run" / "final").exists()
+    latest = Checkpoints(tmp_path / "run" / "checkpoints").latest()
+    assert latest[1]["step"] == 8
+    assert all(np.all(np.isfinite(array)) for array in latest[0].values())
+
+
+def _at(steps, number, given):
+    steps.assign(number)
+    return first_not_finite(*given)
 
 
 def scalars(run, split, tag):

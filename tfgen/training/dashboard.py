@@ -5,7 +5,6 @@ import time
 import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from tfgen.layers.clip_by_value import ClipByValue
 
@@ -28,7 +27,7 @@ class Dashboard:
     unit = "positions"
 
     def __init__(self, folder, model):
-        self.model, self.folder = model, folder
+        self.model = model
         self._activations = tf.function(model.activations, autograph=False)
         self.train = tf.summary.create_file_writer(str(folder / "train"))
         self.validation = tf.summary.create_file_writer(str(folder / "validation"))
@@ -39,12 +38,11 @@ class Dashboard:
         What was logged of later steps, before a kill, it leaves out: they are done again. A start
         counts for that if there was one before it.
         """
-        start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-        for split in ("train", "validation"):
-            writer = EventFileWriter(str(self.folder / split))
-            now = time.time()
-            writer.add_event(event_pb2.Event(wall_time=now, step=step + 1, session_log=start))
-            writer.close()
+        log = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        start = event_pb2.Event(wall_time=time.time(), step=step + 1, session_log=log)
+        for writer in (self.train, self.validation):
+            # tf.summary has no function for it, and a file of its own might be read too late.
+            tf.raw_ops.ImportEvent(writer=writer._resource, event=start.SerializeToString())
 
     def progress(self, step, loss, learning_rate, gradient_norms, clip_norm, speed):
         """Logs a stretch of training steps.
@@ -85,13 +83,17 @@ class Dashboard:
         with self.train.as_default(step):
             for weight in self.model.trainable_weights:
                 tf.summary.histogram(f"weights/{weight.path}", weight.value)
-            for name, values in self._activations(inputs).items():
+            for name, values in self.activations(inputs).items():
                 tf.summary.histogram(f"activations/{name}", values)
             for layer in self.model._flatten_layers():
                 if isinstance(layer, ClipByValue):
                     fraction = layer.clip_tracker.result()
                     tf.summary.scalar(f"activations/{layer.name}/clip_fraction", fraction)
                     layer.clip_tracker.reset_state()
+
+    def activations(self, inputs):
+        """What the layers give for a batch of the training: a dict from names to tensors."""
+        return self._activations(inputs)
 
     def flush(self):
         self.train.flush()
@@ -110,9 +112,9 @@ class TextDashboard(Dashboard):
     def measures(self, loss):
         tf.summary.scalar("metrics/bits_per_token", loss / np.log(2))
 
-    def histograms(self, step, windows):
+    def activations(self, windows):
         # The last token of a window is predicted only.
-        super().histograms(step, windows[:, :-1])
+        return super().activations(windows[:, :-1])
 
     def samples(self, step):
         """Writes texts: the model's own and, colder, what it is surest of."""

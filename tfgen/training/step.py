@@ -33,6 +33,8 @@ class Step:
         self.model, self.optimizer, self.config = model, optimizer, config
         jit = model.jit_compile_training
         self._call = tf.function(self._update, jit_compile=jit, autograph=False)
+        # Traced only if it is asked for: when something went wrong.
+        self.gradients = tf.function(self._gradients, jit_compile=jit, autograph=False)
         self._apply = tf.function(
             lambda gradients: optimizer.apply(gradients, model.trainable_variables),
             jit_compile=True,
@@ -53,21 +55,21 @@ class Step:
         return self._call(batch, state)
 
     def _update(self, batch, state):
-        key = random.root(self.config.seed, random.DROPOUT)
-        key = random.fold(key, self.optimizer.iterations.value)
-        if self.config.accumulate == 1:
-            with tf.GradientTape() as tape:
-                loss, state = self.model.batch_loss(
-                    self.model.unpack(batch), key, state, training=True
-                )
-            gradients = tape.gradient(loss, self._weights())
-        else:
-            loss, gradients = self._in_parts(batch, key)
+        loss, gradients, state = self._gradients(batch, state)
         norm = tf.linalg.global_norm(gradients)
         # Where XLA does not compile the whole step, it does the update, which is a thousand small
         # operations otherwise.
         self._apply([tf.convert_to_tensor(gradient) for gradient in gradients])
         return loss, norm, state
+
+    def _gradients(self, batch, state):
+        key = random.root(self.config.seed, random.DROPOUT)
+        key = random.fold(key, self.optimizer.iterations.value)
+        if self.config.accumulate > 1:
+            return *self._in_parts(batch, key), state
+        with tf.GradientTape() as tape:
+            loss, state = self.model.batch_loss(self.model.unpack(batch), key, state, training=True)
+        return loss, tape.gradient(loss, self._weights()), state
 
     def _weights(self):
         return [weight.value for weight in self.model.trainable_variables]

@@ -15,12 +15,14 @@ from tfgen import models
 from tfgen.errors import InputError
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
+from tfgen.training.failures import first_not_finite
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.resume import check_fits, settle
 from tfgen.training.step import Step
 
 # Besides the data, what a validation depends on.
 MEASURED = {"training.window", "training.batch_size", "training.validation_batches"}
+NONE_YET = {"loss": math.inf, "step": 0}
 
 
 def train(recipe, logdir, resume=False, progress=True):
@@ -94,7 +96,7 @@ class _Run:
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
         self.step = 0
         self.state = None  # of carried windows
-        self.best = {"loss": math.inf, "step": 0}
+        self.best = NONE_YET
         self.best_weights = None
         self.worse = 0  # validations since the best
         # Of the steps since the last line of the log, which a checkpoint must not lose.
@@ -103,7 +105,7 @@ class _Run:
             model, self.optimizer, self.config, self.windows["train"].batch_size
         )
         jit = model.jit_compile_training
-        self._loss = tf.function(self._evaluate, jit_compile=jit, autograph=False)
+        self._total = tf.function(self._evaluate, jit_compile=jit, autograph=False)
 
     def train(self):
         config = self.config
@@ -130,10 +132,10 @@ class _Run:
                 bar.update()
                 if self._due(config.log_every):
                     # Reading the losses waits for the device, so it is done for a stretch at once.
+                    self._check_finite()
                     mean = float(np.mean(_numbers(self.losses)))
                     positions = timed * self.windows["train"].batch_size * config.window
                     speed = positions / (time.perf_counter() - started)
-                    self._check_finite(mean)
                     self.dashboard.progress(
                         self.step,
                         mean,
@@ -174,7 +176,7 @@ class _Run:
         return loss, norm
 
     def _evaluate(self, batch, state):
-        return self.model.batch_loss(self.model.unpack(batch), state=state)
+        return self.model.batch_total(self.model.unpack(batch), state=state)
 
     def _between_steps(self, batch):
         config = self.config
@@ -193,20 +195,20 @@ class _Run:
         return bool(every) and (self.step % every == 0 or self.step == self.config.steps)
 
     def _validate(self):
+        self._check_finite()
         windows = self.windows["validation"]
         count = min(self.config.validation_batches, windows.steps_per_epoch)
         averaged = self._swap_in_average()
-        losses, counts, state = [], [], None
+        totals, state = [], None
         for k in range(count):
-            batch = windows.batch(k)
             if windows.carries_state and windows.starts_epoch(k):
                 state = self.model.initial_state(windows.batch_size)
-            tensors = tf.nest.map_structure(tf.constant, batch)
-            loss, next_state = self._loss(tensors, state)
+            tensors = tf.nest.map_structure(tf.constant, windows.batch(k))
+            *total, next_state = self._total(tensors, state)
             state = next_state if windows.carries_state else None
-            losses.append(float(loss))
-            counts.append(_positions(batch))
-        loss = float(np.average(losses, weights=counts))
+            totals.append(_numbers(total))
+        total, counted = np.sum(totals, axis=0, dtype=np.float64)
+        loss = float(total / counted)
         self.dashboard.validated(self.step, loss)
         if loss < self.best["loss"]:
             self.best, self.worse = {"loss": loss, "step": self.step}, 0
@@ -243,6 +245,7 @@ class _Run:
             weight.assign(arrays[weight.path])
 
     def _save(self):
+        self._check_finite()
         arrays = {f"model/{name}": array for name, array in self._weights().items()}
         arrays |= {f"best/{name}": array for name, array in (self.best_weights or {}).items()}
         for index, variable in enumerate(self.optimizer.variables):
@@ -269,30 +272,10 @@ class _Run:
         if found is None:
             self._say("There is no checkpoint to go on from: starting from the first step.")
             return
-        arrays, record = found
-        weights = {weight.path: weight for weight in self.model.weights}
-        check_fits("the weight", _named(arrays, "model"), weights, changes)
-        variables = {str(i): variable for i, variable in enumerate(self.optimizer.variables)}
-        check_fits("the optimizer's variable", _named(arrays, "optimizer"), variables, changes)
-        state = _named(arrays, "state")
-        if state or self.config.carry_state and record["step"]:
-            like = None
-            if self.config.carry_state:
-                like = self.model.initial_state(self.windows["train"].batch_size)
-            flat = {str(i): t for i, t in enumerate(tf.nest.flatten(like)) if t is not None}
-            check_fits("the carried state", state, flat, changes)
-            self.state = tf.nest.pack_sequence_as(like, [tf.constant(state[i]) for i in flat])
-        self._assign(_named(arrays, "model"))
-        self.best_weights = _named(arrays, "best") or None
-        for index, variable in variables.items():
-            variable.assign(arrays[f"optimizer/{index}"])
-        self.losses, self.norms = list(arrays["log/losses"]), list(arrays["log/norms"])
-        self.step = record["step"]
+        self._load(*found, changes)
         if any(key.startswith("data.") or key in MEASURED for key, _, _ in changes):
             self._say("Validation is another one now: what was best so far does not count.")
-            self.best_weights = None
-        else:
-            self.best, self.worse = record["best"], record["worse"]
+            self.best, self.best_weights, self.worse = NONE_YET, None, 0
         if self.step > self.config.steps:
             raise InputError(
                 f"The run has done {self.step} steps already. "
@@ -300,6 +283,24 @@ class _Run:
             )
         if self.step == self.config.steps:
             self._say(f"All {self.step} steps are done; --set training.steps=N trains on.")
+
+    def _load(self, arrays, record, changes=()):
+        weights = {weight.path: weight for weight in self.model.weights}
+        check_fits("the weight", _named(arrays, "model"), weights, changes)
+        variables = {str(i): variable for i, variable in enumerate(self.optimizer.variables)}
+        check_fits("the optimizer's variable", _named(arrays, "optimizer"), variables, changes)
+        state, like = _named(arrays, "state"), None
+        if self.config.carry_state:
+            like = self.model.initial_state(self.windows["train"].batch_size)
+        flat = {str(i): part for i, part in enumerate(tf.nest.flatten(like)) if part is not None}
+        check_fits("the carried state", state, flat, changes)
+        self._assign(_named(arrays, "model"))
+        for index, variable in variables.items():
+            variable.assign(arrays[f"optimizer/{index}"])
+        self.state = tf.nest.pack_sequence_as(like, [tf.constant(state[i]) for i in flat] or [None])
+        self.losses, self.norms = list(arrays["log/losses"]), list(arrays["log/norms"])
+        self.best_weights = _named(arrays, "best") or None
+        self.step, self.best, self.worse = record["step"], record["best"], record["worse"]
 
     # What a person sees
 
@@ -315,14 +316,51 @@ class _Run:
             return ""
         return f", validation {self.best['loss']:.4f} at step {self.best['step']}"
 
-    def _check_finite(self, loss):
-        if not math.isfinite(loss):
-            self.dashboard.close()
-            raise InputError(
-                f"The loss became {loss} before step {self.step}; the last checkpoint is untouched. "
-                "Try a lower training.learning_rate or training.clip_norm. Received: "
-                f"training.learning_rate={self.config.learning_rate}"
-            )
+    def _check_finite(self):
+        """Ends the run if a loss or a gradient since the last line of the log was not finite."""
+        losses, norms = _numbers(self.losses), _numbers(self.norms)
+        bad = np.flatnonzero(~(np.isfinite(losses) & np.isfinite(norms)))
+        if not len(bad):
+            return
+        step = self.step - len(losses) + int(bad[0])  # done before it
+        loss, norm = losses[bad[0]], norms[bad[0]]
+        self._say(f"Step {step + 1} went wrong: going back to see where it began.")
+        found = self._go_back()
+        while self.step < step:
+            self._one_step(self._batch(self.step))
+            self.step += 1
+        batch = self._batch(step)
+        where = first_not_finite(
+            self.model,
+            batch,
+            lambda: self.dashboard.activations(batch),
+            lambda: self._train_step.gradients(batch, self.state)[:2],
+        )
+        self.dashboard.close()
+        kept = f"checkpoint of step {found['step']} is kept" if found else "there is no checkpoint"
+        raise InputError(
+            f"Step {step + 1} gave a loss of {loss} and a gradient of norm {norm}. The first that was "
+            f"not finite: {where}; {kept}. Try a lower training.learning_rate, or training.clip_norm. "
+            f"Received: training.learning_rate={self.config.learning_rate}"
+        )
+
+    def _batch(self, k):
+        return tf.nest.map_structure(tf.constant, self.windows["train"].batch(k))
+
+    def _go_back(self):
+        """Undoes what is not in a checkpoint; returns the record of the latest, or None."""
+        found = self.checkpoints.latest()
+        if found is None:
+            fresh = models.build(self.recipe, self.data.preprocessing, self.config.precision)
+            optimizer = make_optimizer(self.config)
+            optimizer.build(fresh.trainable_variables)
+            self._assign({weight.path: weight.numpy() for weight in fresh.weights})
+            for old, new in zip(self.optimizer.variables, optimizer.variables):
+                old.assign(new)
+            self.step, self.state = 0, None
+            return None
+        self._load(*found)
+        return found[1]
 
     def _say(self, text):
         if self.progress:
@@ -341,14 +379,6 @@ def _shown(value):
 def _named(arrays, part):
     """What a checkpoint holds of one part, by the names within it."""
     return {k.removeprefix(f"{part}/"): v for k, v in arrays.items() if k.startswith(f"{part}/")}
-
-
-def _positions(batch):
-    """How many positions of a batch count."""
-    if not isinstance(batch, dict):
-        return batch[:, 1:].size
-    values = batch["values"]
-    return int(np.sum(batch["valid"])) if "valid" in batch else values.shape[0] * values.shape[1]
 
 
 class _stop_signal:
