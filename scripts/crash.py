@@ -59,7 +59,7 @@ FAMILIES = {
 # The share of kills that fall into the start of a process.
 EARLY = 0.2
 # What the clock decides.
-TIMED = "throughput/"
+TIMED = ("throughput/", "memory/")
 
 
 def main(argv=None):
@@ -219,7 +219,7 @@ def _events(logs):
     from tensorboard.util import tensor_util
 
     found = {}
-    for folder in sorted(logs.iterdir()):
+    for folder in sorted(path for path in logs.iterdir() if path.is_dir()):
         events = EventAccumulator(str(folder), {"tensors": 0}).Reload()
         for tag in events.Tags()["tensors"]:
             if not tag.startswith(TIMED):

@@ -378,6 +378,14 @@ class Recipe:
             }
         return tables
 
+    def flat(self):
+        """The same as one dictionary, by `"section.key"`."""
+        flat = {}
+        for section, value in self.to_dict().items():
+            inner = value.items() if isinstance(value, dict) else [(None, value)]
+            flat |= {section if key is None else f"{section}.{key}": each for key, each in inner}
+        return flat
+
     def to_toml(self):
         """Returns the recipe as TOML, every field written out; `from_toml` gives it back."""
         return tomli_w.dumps(self.to_dict())
@@ -393,7 +401,7 @@ class Recipe:
         Returns:
             A list of `(key, old, new)` with keys as `override` takes them; None is what is not set.
         """
-        tables = [_flat(recipe.to_dict()) for recipe in (before, self)]
+        tables = [recipe.flat() for recipe in (before, self)]
         keys = dict.fromkeys([*tables[0], *tables[1]])
         pairs = [(key, tables[0].get(key), tables[1].get(key)) for key in keys]
         return [(key, old, new) for key, old, new in pairs if old != new]
@@ -456,15 +464,6 @@ def fields_help():
 def recipe_keys():
     """Returns the keys that `Recipe.override` takes, apart from those of `[model]`."""
     return ["family", "description", *(field.key for field in fields_help())]
-
-
-def _flat(tables):
-    """Nested dictionaries of `Recipe.to_dict` as one, by `"section.key"`."""
-    flat = {}
-    for section, value in tables.items():
-        inner = value.items() if isinstance(value, dict) else [(None, value)]
-        flat |= {section if key is None else f"{section}.{key}": each for key, each in inner}
-    return flat
 
 
 def _field_value(config, name, value):

@@ -1,5 +1,6 @@
 """A run from its recipe to its folder, and that stopping it changes nothing."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tfgen.models.recurrent import RecurrentGenerator
 from tfgen.recipe import Recipe
 from tfgen.training import train, trainer
 from tfgen.training.checkpoints import Checkpoints, read_arrays
+from tfgen.training.data import open_data
 from tfgen.training.failures import first_not_finite
 
 SETTINGS = {
@@ -360,10 +362,17 @@ def test_tensorboard_hears_the_story(recipe, tmp_path):
         "metrics/bits_per_token",
         "gradients/global_norm",
         "gradients/clip_fraction",
+        "gradients/lstm_0/lstm_cell/kernel",
+        "gradient_norms/lstm_0",
+        "update_ratios/head",
+        "memory/process_peak_mib",
         "throughput/tokens_per_second",
+        "throughput/waiting_for_data",
         "samples/temperature_1.0",
         "activations/lstm_0",
+        "activations/lstm_0/dead_fraction",
     } <= tags
+    assert any("lstm_0" in node.name for node in graph(found["train"]))
     assert sum(tag.startswith("weights/") for tag in tags) == 6
     assert {"epoch_loss", "metrics/bits_per_token"} == set(found["validation"].Tags()["tensors"])
     losses = scalars(tmp_path / "run", "train", "epoch_loss")
@@ -395,11 +404,92 @@ def test_a_layer_that_clips_is_shown(tmp_path):
             return {"bounds": self(inputs)}
 
     model = Clipping()
-    inputs = tf.constant([[0.0, 0.5, 2.0, -3.0]])
+    inputs = tf.constant([[0.0, 0.5, 2.0, -3.0], [0.1, 0.5, 4.0, 0.5]])
     dashboard = Dashboard(tmp_path / "logs", model)
-    dashboard.histograms(1, inputs)
+    dashboard.histograms(1, inputs, [])
     dashboard.close()
-    assert scalars(tmp_path, "train", "activations/bounds/clip_fraction") == {1: 0.5}
+    assert scalars(tmp_path, "train", "activations/bounds/clip_fraction") == {1: 3 / 8}
+    # The second unit never changes, and the third is clipped wherever one looks.
+    assert scalars(tmp_path, "train", "activations/bounds/dead_fraction") == {1: 0.5}
+
+
+def test_norms_and_updates_of_each_layer(recipe, tmp_path):
+    """Without clipping, a step of SGD is the gradient times the learning rate."""
+    settings = {
+        "training.optimizer": "sgd", "training.schedule": "constant", "training.warmup_steps": 0,
+        "training.learning_rate": 0.25, "training.clip_norm": 0.0, "training.weight_decay": 0.0,
+        "training.steps": 1, "training.log_every": 1,
+    }  # fmt: skip
+    before = weights_of_groups(models.build(recipe, open_data(recipe).preprocessing))
+    run = train(recipe.override(settings), tmp_path / "run", progress=False).parent
+    after = weights_of_groups(models.load(run / "final"))
+    assert before.keys() == {"token_embedding", "lstm_0", "head"}
+    squares = 0
+    for name in before:
+        moved, size = (np.linalg.norm(each) for each in (after[name] - before[name], before[name]))
+        norm = scalars(run, "train", f"gradient_norms/{name}")[1]
+        assert norm == pytest.approx(moved / 0.25, rel=1e-4)
+        assert scalars(run, "train", f"update_ratios/{name}")[1] == pytest.approx(moved / size)
+        squares += norm**2
+    assert scalars(run, "train", "gradients/global_norm")[1] == pytest.approx(squares**0.5)
+
+
+def weights_of_groups(model):
+    groups = {}
+    for weight in model.weights:
+        groups.setdefault(weight.path.partition("/")[0], []).append(weight.numpy().ravel())
+    return {name: np.concatenate(parts).astype(np.float64) for name, parts in groups.items()}
+
+
+def test_the_table_of_hyperparameters_and_the_charts(recipe, tmp_path):
+    from tensorboard.plugins.custom_scalar import layout_pb2
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    recipe = recipe.override({"training.seed": 7, "training.histogram_every": 12})
+    train(recipe, tmp_path / "run", progress=False)
+    accumulator = EventAccumulator(str(tmp_path / "run" / "logs"), {"tensors": 0}).Reload()
+    data = {
+        tag: plugin_data_pb2.HParamsPluginData.FromString(
+            accumulator.SummaryMetadata(tag).plugin_data.content
+        )
+        for tag in accumulator.Tags()["tensors"]
+        if tag.startswith("_hparams_")
+    }
+    shown = data["_hparams_/session_start_info"].session_start_info.hparams
+    assert shown["family"].string_value == "lstm" and shown["training.seed"].number_value == 7
+    assert shown["model.units"].number_value == 12  # not the default
+    assert "training.beta_2" not in shown  # the default
+    assert data["_hparams_/session_end_info"].session_end_info.status == 1  # succeeded
+
+    text = accumulator.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    tags = {
+        tag
+        for split in ("train", "validation")
+        for tag in EventAccumulator(str(tmp_path / "run" / "logs" / split))
+        .Reload()
+        .Tags()["tensors"]
+    }
+    charts = [c for category in layout_pb2.Layout.FromString(text).category for c in category.chart]
+    empty = [
+        chart.title
+        for chart in charts
+        if not any(re.search(pattern, tag) for pattern in chart.multiline.tag for tag in tags)
+    ]
+    assert len(charts) == 10 and empty == [
+        "clipped"
+    ]  # what this model does not have: a ClipByValue
+
+
+def graph(accumulator):
+    """The nodes that the Graphs dashboard shows."""
+    import tensorflow as tf
+
+    assert (
+        accumulator.SummaryMetadata("model").plugin_data.plugin_name == "graph_run_metadata_graph"
+    )
+    text = accumulator.Tensors("model")[0].tensor_proto.string_val[0]
+    functions = tf.compat.v1.RunMetadata.FromString(text).function_graphs
+    return [node for each in functions for node in each.pre_optimization_graph.node]
 
 
 def test_a_folder_in_use_is_refused(recipe, tmp_path):

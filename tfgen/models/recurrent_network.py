@@ -129,13 +129,15 @@ class RecurrentNetwork:
                     self._normalised(index, x), initial_state=layer_state, mask=mask, training=True
                 )
             else:
-                if index == 0 and projected is not None:
-                    gates = projected()
-                else:
-                    gates = layer.project(tf.transpose(self._normalised(index, x), [1, 0, 2]))
-                time_mask = None if mask is None else tf.transpose(mask)
-                y, layer_state = layer.scan(gates, layer_state, time_mask, recurrent_drop)
-                y = tf.transpose(y, [1, 0, 2])  # (batch, time, units)
+                # A name in the graph, as it has where the layer is called.
+                with tf.name_scope(layer.name):
+                    if index == 0 and projected is not None:
+                        gates = projected()
+                    else:
+                        gates = layer.project(tf.transpose(self._normalised(index, x), [1, 0, 2]))
+                    time_mask = None if mask is None else tf.transpose(mask)
+                    y, layer_state = layer.scan(gates, layer_state, time_mask, recurrent_drop)
+                    y = tf.transpose(y, [1, 0, 2])  # (batch, time, units)
             if outputs is not None:
                 outputs[layer.name] = y
             drop = self._drop(self.dropout, batch, training, key, 2 * index + 1)

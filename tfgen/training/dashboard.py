@@ -1,10 +1,17 @@
 """What a run tells TensorBoard."""
 
+import contextlib
+import sys
 import time
 
 import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import summary as custom_scalar_summary
+from tensorboard.plugins.hparams import api as hparams_api
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import summary as hparams_summary
 
 from tfgen.layers.clip_by_value import ClipByValue
 
@@ -15,6 +22,8 @@ SAMPLE_TOKENS = 300
 
 class Dashboard:
     """Writes a run's scalars, samples and histograms under `train/` and `validation/`.
+
+    Beside them, in the folder itself, are its hyperparameters and the layout of charts.
 
     What is special to a kind of data, its samples and its measure of loss, is a subclass's.
 
@@ -29,41 +38,108 @@ class Dashboard:
     def __init__(self, folder, model):
         self.model = model
         self._activations = tf.function(model.activations, autograph=False)
-        self.train = tf.summary.create_file_writer(str(folder / "train"))
-        self.validation = tf.summary.create_file_writer(str(folder / "validation"))
+        self.run, self.train, self.validation = self._writers = [
+            tf.summary.create_file_writer(str(folder / name))
+            for name in ("", "train", "validation")
+        ]
 
-    def begin(self, step):
+    def begin(self, step, hyperparameters):
         """Tells TensorBoard that the run goes on after `step`, or begins, if that is 0.
 
         What was logged of later steps, before a kill, it leaves out: they are done again. A start
         counts for that if there was one before it.
+
+        Args:
+            step: Steps done.
+            hyperparameters: Dict of what the run's row in the HParams table shows.
         """
         log = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         start = event_pb2.Event(wall_time=time.time(), step=step + 1, session_log=log)
         for writer in (self.train, self.validation):
             # tf.summary has no function for it, and a file of its own might be read too late.
             tf.raw_ops.ImportEvent(writer=writer._resource, event=start.SerializeToString())
+        with self.run.as_default(step):
+            hparams_api.hparams(hyperparameters)
+            layout = custom_scalar_summary.pb(self._layout()).SerializeToString()
+            tf.summary.experimental.write_raw_pb(layout, step)
 
-    def progress(self, step, loss, learning_rate, gradient_norms, clip_norm, speed):
+    def _layout(self):
+        """The charts of the tab "Custom scalars": lines that belong together in one."""
+
+        def category(title, **charts):
+            return layout_pb2.Category(
+                title=title,
+                chart=[
+                    layout_pb2.Chart(
+                        title=name.replace("_", " "),
+                        multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$"]),
+                    )
+                    for name, tag in charts.items()
+                ],
+            )
+
+        return layout_pb2.Layout(
+            category=[
+                category("Loss", loss="epoch_loss", learning_rate="epoch_learning_rate"),
+                category(
+                    "Gradients",
+                    norm_by_layer="gradient_norms/.*",
+                    update_by_layer_in_norms_of_its_weights="update_ratios/.*",
+                    clipped="gradients/clip_fraction",
+                ),
+                category(
+                    "Layers",
+                    dead_units=".*/dead_fraction",
+                    clipped="(activations/.*|samples)/clip_fraction",
+                ),
+                category(
+                    "Speed",
+                    positions_per_second=f"throughput/{self.unit}_per_second",
+                    waiting_for_data="throughput/waiting_for_data",
+                    memory="memory/.*",
+                ),
+            ]
+        )
+
+    def graph(self, inputs):
+        """Writes the graph of the model, as it computes the activations of `inputs`."""
+        with self.train.as_default(0):
+            tf.summary.trace_on(graph=True)
+            self.activations(inputs)
+            tf.summary.trace_export("model")
+
+    def progress(
+        self, step, loss, learning_rate, speed, waiting, gradient_norms, update_ratios, clip_norm
+    ):
         """Logs a stretch of training steps.
 
         Args:
             step: Steps done.
             loss: Mean loss over the stretch, nats per position.
             learning_rate: At the last step.
-            gradient_norms: Global norm at each step, before clipping.
-            clip_norm: The norm that gradients are clipped to; 0 for none.
             speed: Positions a second over the stretch.
+            waiting: The share of its time that went by in waiting for data.
+            gradient_norms: Dict from a part of the model to its gradient's norm at each step, before
+                clipping.
+            update_ratios: Dict from a part to the norm of the last update, in norms of the weights.
+            clip_norm: The norm that gradients are clipped to; 0 for none.
         """
+        whole = np.linalg.norm(list(gradient_norms.values()), axis=0)
         with self.train.as_default(step):
             tf.summary.scalar("epoch_loss", loss)
             tf.summary.scalar("epoch_learning_rate", learning_rate)
             self.measures(loss)
-            tf.summary.scalar("gradients/global_norm", np.mean(gradient_norms))
+            tf.summary.scalar("gradients/global_norm", np.mean(whole))
             if clip_norm:
-                clipped = np.mean(np.asarray(gradient_norms) > clip_norm)
-                tf.summary.scalar("gradients/clip_fraction", clipped)
+                tf.summary.scalar("gradients/clip_fraction", np.mean(whole > clip_norm))
+            for name, norms in gradient_norms.items():
+                tf.summary.scalar(f"gradient_norms/{name}", np.mean(norms))
+            for name, ratio in update_ratios.items():
+                tf.summary.scalar(f"update_ratios/{name}", ratio)
             tf.summary.scalar(f"throughput/{self.unit}_per_second", speed)
+            tf.summary.scalar("throughput/waiting_for_data", waiting)
+            for device, size in memory().items():
+                tf.summary.scalar(f"memory/{device}_peak_mib", size)
 
     def validated(self, step, loss):
         """Logs a validation: mean loss in nats per position."""
@@ -78,13 +154,21 @@ class Dashboard:
         """Writes samples of the model."""
         raise NotImplementedError
 
-    def histograms(self, step, inputs):
-        """Writes weights, activations on a batch of `inputs`, and what ClipByValue layers clip."""
+    def histograms(self, step, inputs, gradients):
+        """Writes weights, `gradients` (in the order of trainable weights), activations on a batch of `inputs`, and what of these is of no use.
+
+        A unit is dead if it gives the same for every position of the batch. What ClipByValue layers
+        clip is their own to tell.
+        """
         with self.train.as_default(step):
-            for weight in self.model.trainable_weights:
+            for weight, gradient in zip(self.model.trainable_weights, gradients):
                 tf.summary.histogram(f"weights/{weight.path}", weight.value)
+                tf.summary.histogram(f"gradients/{weight.path}", gradient)
             for name, values in self.activations(inputs).items():
                 tf.summary.histogram(f"activations/{name}", values)
+                units = np.asarray(tf.cast(values, tf.float32)).reshape(-1, values.shape[-1])
+                dead = np.mean(np.ptp(units, axis=0) == 0)
+                tf.summary.scalar(f"activations/{name}/dead_fraction", dead)
             for layer in self.model._flatten_layers():
                 if isinstance(layer, ClipByValue):
                     fraction = layer.clip_tracker.result()
@@ -96,12 +180,32 @@ class Dashboard:
         return self._activations(inputs)
 
     def flush(self):
-        self.train.flush()
-        self.validation.flush()
+        for writer in self._writers:
+            writer.flush()
 
-    def close(self):
-        self.train.close()
-        self.validation.close()
+    def close(self, succeeded=False):
+        """Ends the run's row in the HParams table: it succeeded, or it stopped before its end."""
+        status = api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE
+        with self.run.as_default(0):
+            ended = hparams_summary.session_end_pb(status).SerializeToString()
+            tf.summary.experimental.write_raw_pb(ended, 0)
+        for writer in self._writers:
+            writer.close()
+
+
+def memory():
+    """The most memory that was in use so far, in MiB, of the process and of each GPU."""
+    found = {}
+    with contextlib.suppress(ImportError):  # Windows has no such module
+        import resource
+
+        # Linux counts in KiB, macOS in bytes.
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        found["process"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    for device in tf.config.list_logical_devices("GPU"):
+        peak = tf.config.experimental.get_memory_info(device.name)["peak"]
+        found[device.name.rpartition("device:")[2].replace(":", "_")] = peak / 2**20
+    return found
 
 
 class TextDashboard(Dashboard):

@@ -15,6 +15,12 @@ class Step:
         config: `TrainingConfig`.
         batch_size: Rows of a batch.
 
+    Attributes:
+        groups: Names of the parts of the model whose gradients are told apart: what the paths of
+            their weights begin with.
+        gradients: Function `(batch, state) -> (loss, gradients, state)` of what a step would take;
+            traced when it is first called.
+
     Raises:
         InputError: If a batch cannot be taken in as many parts as asked for.
     """
@@ -31,10 +37,13 @@ class Step:
                 f"state of it. Received: training.accumulate={config.accumulate}"
             )
         self.model, self.optimizer, self.config = model, optimizer, config
+        # A layer's weights, or a block's, are a group.
+        self._group_of = [weight.path.partition("/")[0] for weight in model.trainable_variables]
+        self.groups = list(dict.fromkeys(self._group_of))
         jit = model.jit_compile_training
         self._call = tf.function(self._update, jit_compile=jit, autograph=False)
-        # Traced only if it is asked for: when something went wrong.
-        self.gradients = tf.function(self._gradients, jit_compile=jit, autograph=False)
+        # Needed now and then: tracing it takes seconds, and XLA would take half a minute.
+        self.gradients = tf.function(self._gradients, autograph=False)
         self._apply = tf.function(
             lambda gradients: optimizer.apply(gradients, model.trainable_variables),
             jit_compile=True,
@@ -49,18 +58,25 @@ class Step:
             state: What the step before returned, or None.
 
         Returns:
-            `(loss, norm, state)`: the batch's loss, the gradient's global norm before it is clipped,
-            and the state at the end.
+            `(loss, norms, state)`: the batch's loss; the gradient's norm, before it is clipped, for
+            each of `groups`; and the state at the end.
         """
         return self._call(batch, state)
 
+    def grouped(self, values):
+        """Lists of the values of each group; there is one value for each trainable weight."""
+        return [
+            [value for value, group in zip(values, self._group_of) if group == name]
+            for name in self.groups
+        ]
+
     def _update(self, batch, state):
         loss, gradients, state = self._gradients(batch, state)
-        norm = tf.linalg.global_norm(gradients)
+        norms = tf.stack([tf.linalg.global_norm(part) for part in self.grouped(gradients)])
         # Where XLA does not compile the whole step, it does the update, which is a thousand small
         # operations otherwise.
         self._apply([tf.convert_to_tensor(gradient) for gradient in gradients])
-        return loss, norm, state
+        return loss, norms, state
 
     def _gradients(self, batch, state):
         key = random.root(self.config.seed, random.DROPOUT)

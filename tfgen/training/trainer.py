@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from tfgen import models
 from tfgen.errors import InputError
+from tfgen.recipe import Recipe
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
 from tfgen.training.failures import first_not_finite
@@ -22,6 +23,8 @@ from tfgen.training.step import Step
 
 # Besides the data, what a validation depends on.
 MEASURED = {"training.window", "training.batch_size", "training.validation_batches"}
+# Always in the HParams table.
+SHOWN = {"family", "data.name", "training.steps", "training.learning_rate", "training.seed"}
 NONE_YET = {"loss": math.inf, "step": 0}
 
 
@@ -110,7 +113,9 @@ class _Run:
     def train(self):
         config = self.config
         self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
-        self.dashboard.begin(self.step)
+        self.dashboard.begin(self.step, _hyperparameters(self.recipe))
+        if config.histogram_every and not self.step:
+            self.dashboard.graph(self._batch(0))
         self._say(f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}")
         bar = tqdm(
             total=config.steps,
@@ -120,13 +125,16 @@ class _Run:
             dynamic_ncols=True,
         )
         batches = iter(self.windows["train"].dataset(self.step))
-        started, timed = time.perf_counter(), 0
+        started, timed, waited = time.perf_counter(), 0, 0.0
         with _stop_signal() as stopped, bar:
             while self.step < config.steps:
+                asked = time.perf_counter()
                 _, batch = next(batches)
-                loss, norm = self._one_step(batch)
+                waited += time.perf_counter() - asked
+                before = self._trainable() if self._due(config.log_every, 1) else None
+                loss, norms = self._one_step(batch)
                 self.losses.append(loss)
-                self.norms.append(norm)
+                self.norms.append(norms)
                 self.step += 1
                 timed += 1
                 bar.update()
@@ -135,19 +143,22 @@ class _Run:
                     self._check_finite()
                     mean = float(np.mean(_numbers(self.losses)))
                     positions = timed * self.windows["train"].batch_size * config.window
-                    speed = positions / (time.perf_counter() - started)
+                    elapsed = time.perf_counter() - started
+                    speed = positions / elapsed
                     self.dashboard.progress(
                         self.step,
                         mean,
                         float(self.optimizer.learning_rate),
-                        _numbers(self.norms),
-                        config.clip_norm,
                         speed,
+                        waited / elapsed,
+                        dict(zip(self._train_step.groups, _numbers(self.norms).T)),
+                        self._update_ratios(before),
+                        config.clip_norm,
                     )
                     bar.set_postfix_str(
                         f"loss {mean:.4f}, {speed:,.0f} {self.data.unit}/s{self._best_so_far()}"
                     )
-                    self.losses, self.norms, timed = [], [], 0
+                    self.losses, self.norms, timed, waited = [], [], 0, 0.0
                 paused = time.perf_counter()
                 self._between_steps(batch)
                 if stopped.is_set():
@@ -168,12 +179,22 @@ class _Run:
 
     def _one_step(self, batch):
         if not self.config.carry_state:
-            loss, norm, _ = self._train_step(batch)
-            return loss, norm
+            loss, norms, _ = self._train_step(batch)
+            return loss, norms
         if self.state is None or self.windows["train"].starts_epoch(self.step):
             self.state = self.model.initial_state(self.windows["train"].batch_size)
-        loss, norm, self.state = self._train_step(batch, self.state)
-        return loss, norm
+        loss, norms, self.state = self._train_step(batch, self.state)
+        return loss, norms
+
+    def _trainable(self):
+        return [weight.numpy() for weight in self.model.trainable_variables]
+
+    def _update_ratios(self, before):
+        """By group, how far the last step moved the weights, in norms of them."""
+        moved = [new - old for new, old in zip(self._trainable(), before)]
+        groups = zip(*map(self._train_step.grouped, (moved, before)))
+        ratios = [_norm(update) / max(_norm(weights), 1e-30) for update, weights in groups]
+        return dict(zip(self._train_step.groups, ratios))
 
     def _evaluate(self, batch, state):
         return self.model.batch_total(self.model.unpack(batch), state=state)
@@ -186,13 +207,16 @@ class _Run:
         if self._due(config.sample_every):
             self.dashboard.samples(self.step)
         if self._due(config.histogram_every):
-            self.dashboard.histograms(self.step, batch)
+            _, gradients, _ = self._train_step.gradients(batch, self.state)
+            self.dashboard.histograms(self.step, batch, gradients)
         if self._due(config.checkpoint_every) or last:
             self._save()
             self.dashboard.flush()
 
-    def _due(self, every):
-        return bool(every) and (self.step % every == 0 or self.step == self.config.steps)
+    def _due(self, every, ahead=0):
+        """Whether something is due that is done every so many steps, or will be so many later."""
+        step = self.step + ahead
+        return bool(every) and (step % every == 0 or step == self.config.steps)
 
     def _validate(self):
         self._check_finite()
@@ -227,7 +251,7 @@ class _Run:
         return weights
 
     def _finish(self):
-        self.dashboard.close()
+        self.dashboard.close(succeeded=True)
         if self.best_weights is not None:
             self._assign(self.best_weights)
         final = self.logdir / "final"
@@ -318,7 +342,7 @@ class _Run:
 
     def _check_finite(self):
         """Ends the run if a loss or a gradient since the last line of the log was not finite."""
-        losses, norms = _numbers(self.losses), _numbers(self.norms)
+        losses, norms = _numbers(self.losses), [*map(np.linalg.norm, _numbers(self.norms))]
         bad = np.flatnonzero(~(np.isfinite(losses) & np.isfinite(norms)))
         if not len(bad):
             return
@@ -368,8 +392,24 @@ class _Run:
 
 
 def _numbers(values):
-    """Scalars, of tensors or of numbers, as one float32 array."""
+    """Scalars or vectors, of tensors or of arrays, as one float32 array."""
     return np.array([np.asarray(value) for value in values], np.float32)
+
+
+def _hyperparameters(recipe):
+    """What distinguishes a run from others: what is not the default, and what there always is."""
+    defaults = Recipe(recipe.family).flat()
+    found = {
+        key: value
+        for key, value in recipe.flat().items()
+        if key in SHOWN or value != defaults.get(key)
+    }
+    plain = bool | int | float | str
+    return {key: value if isinstance(value, plain) else str(value) for key, value in found.items()}
+
+
+def _norm(arrays):
+    return float(np.sqrt(sum(np.sum(np.square(array)) for array in arrays)))
 
 
 def _shown(value):
