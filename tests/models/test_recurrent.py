@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import special
 
 from tfgen.layers.products import look_up
 from tfgen.models.recurrent import RecurrentGenerator
@@ -336,6 +337,22 @@ def test_the_loss_is_the_mean_cross_entropy():
         )
         assert loss.dtype == tf.float32
         np.testing.assert_allclose(loss, nats.mean(), rtol=1e-5)
+
+
+def test_labels_are_smoothed_in_training_alone():
+    model, stiff = make(label_smoothing=0.3), make()
+    stiff.set_weights(model.get_weights())
+    logits = stock(model, IDS).astype("float64")
+    targets = 0.7 * np.eye(logits.shape[-1])[TARGETS] + 0.3 / logits.shape[-1]
+    nats = -np.sum(targets * special.log_softmax(logits, axis=-1), axis=-1)
+    batch = tf.constant(IDS), tf.constant(TARGETS)
+    np.testing.assert_allclose(
+        model.batch_loss(batch, KEY, training=True)[0], nats.mean(), rtol=1e-5
+    )
+    np.testing.assert_array_equal(model.batch_loss(batch)[0], stiff.batch_loss(batch)[0])
+    assert model.get_config()["label_smoothing"] == 0.3
+    with pytest.raises(ValueError, match=r"label_smoothing .*\[0, 1\)"):
+        make(label_smoothing=1.0)
 
 
 def test_the_loss_is_a_pure_function_of_batch_and_key():

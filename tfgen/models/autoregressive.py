@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
+from tfgen.layers.checks import check_rate
 from tfgen.models.base import TextGenerator
 from tfgen.models.conditions import condition_specs, condition_tensors
 from tfgen.models.searching import PROMPT_BUCKET, Searching
@@ -62,11 +63,24 @@ class AutoregressiveGenerator(TextGenerator):
 
     Every text is understood to follow the tokenizer's start token, which is a line break unless
     the tokenizer has one of its own, so an empty prompt starts a line.
+
+    Args:
+        label_smoothing: In training, this share of the target's probability is spread evenly over
+            the vocabulary (arXiv:1512.00567, section 7).
+        **kwargs: Arguments of `TextGenerator`.
+
+    Raises:
+        ValueError: For an argument out of its range.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, label_smoothing=0.0, **kwargs):
+        check_rate(label_smoothing=label_smoothing)
         super().__init__(**kwargs)
+        self.label_smoothing = label_smoothing
         self.reset_graphs()
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
     def reset_graphs(self):
         """Forgets what was compiled, after a change of what the functions read besides weights."""
@@ -202,6 +216,9 @@ class AutoregressiveGenerator(TextGenerator):
         hidden, state = self.hidden_states(inputs, state, training=training, key=key, **conditioned)
         logits = tf.cast(self.logits(hidden), tf.float32)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+        if training and self.label_smoothing:
+            uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
+            loss += self.label_smoothing * (uniform - loss)
         return tf.reduce_sum(loss), tf.cast(tf.size(loss), tf.float32), state
 
     def generate(

@@ -178,13 +178,16 @@ class _Run:
         return self._finish()
 
     def _one_step(self, batch):
-        if not self.config.carry_state:
-            loss, norms, _ = self._train_step(batch)
-            return loss, norms
-        if self.state is None or self.windows["train"].starts_epoch(self.step):
-            self.state = self.model.initial_state(self.windows["train"].batch_size)
-        loss, norms, self.state = self._train_step(batch, self.state)
+        loss, norms, state = self._train_step(batch, self._state_before())
+        self.state = state if self.config.carry_state else None
         return loss, norms
+
+    def _state_before(self):
+        """The state that the next step begins with."""
+        windows = self.windows["train"]
+        if self.config.carry_state and (self.state is None or windows.starts_epoch(self.step)):
+            return self.model.initial_state(windows.batch_size)
+        return self.state
 
     def _trainable(self):
         return [weight.numpy() for weight in self.model.trainable_variables]
@@ -207,7 +210,7 @@ class _Run:
         if self._due(config.sample_every):
             self.dashboard.samples(self.step)
         if self._due(config.histogram_every):
-            _, gradients, _ = self._train_step.gradients(batch, self.state)
+            _, gradients, _ = self._train_step.gradients(batch, self._state_before())
             self.dashboard.histograms(self.step, batch, gradients)
         if self._due(config.checkpoint_every) or last:
             self._save()
@@ -316,12 +319,13 @@ class _Run:
         state, like = _named(arrays, "state"), None
         if self.config.carry_state:
             like = self.model.initial_state(self.windows["train"].batch_size)
-        flat = {str(i): part for i, part in enumerate(tf.nest.flatten(like)) if part is not None}
+        flat = {} if like is None else {str(i): t for i, t in enumerate(tf.nest.flatten(like))}
         check_fits("the carried state", state, flat, changes)
         self._assign(_named(arrays, "model"))
         for index, variable in variables.items():
             variable.assign(arrays[f"optimizer/{index}"])
-        self.state = tf.nest.pack_sequence_as(like, [tf.constant(state[i]) for i in flat] or [None])
+        if flat:
+            self.state = tf.nest.pack_sequence_as(like, [tf.constant(state[i]) for i in flat])
         self.losses, self.norms = list(arrays["log/losses"]), list(arrays["log/norms"])
         self.best_weights = _named(arrays, "best") or None
         self.step, self.best, self.worse = record["step"], record["best"], record["worse"]
@@ -358,7 +362,7 @@ class _Run:
             self.model,
             batch,
             lambda: self.dashboard.activations(batch),
-            lambda: self._train_step.gradients(batch, self.state)[:2],
+            lambda: self._train_step.gradients(batch, self._state_before())[:2],
         )
         self.dashboard.close()
         kept = f"checkpoint of step {found['step']} is kept" if found else "there is no checkpoint"
