@@ -14,6 +14,7 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
 from tfgen.layers.clip_by_value import ClipByValue
+from tfgen.training.projector import Cloud, write_clouds
 
 # Prompts and seed of the text samples are fixed, so that what changes is the model.
 SAMPLE_SEED = 0
@@ -36,7 +37,7 @@ class Dashboard:
     unit = "positions"
 
     def __init__(self, folder, model):
-        self.model = model
+        self.model, self.folder = model, folder
         self._activations = tf.function(model.activations, autograph=False)
         self.run, self.train, self.validation = self._writers = [
             tf.summary.create_file_writer(str(folder / name))
@@ -179,9 +180,17 @@ class Dashboard:
         """What the layers give for a batch of the training: a dict from names to tensors."""
         return self._activations(inputs)
 
+    def clouds(self):
+        """What there is to see in the Projector: a list of `tfgen.training.projector.Cloud`s."""
+        return []
+
     def flush(self):
         for writer in self._writers:
             writer.flush()
+
+    def embeddings(self):
+        """Writes what the Projector shows of the finished model."""
+        write_clouds(self.folder, self.clouds())
 
     def close(self, succeeded=False):
         """Ends the run's row in the HParams table: it succeeded, or it stopped before its end."""
@@ -219,6 +228,12 @@ class TextDashboard(Dashboard):
     def activations(self, windows):
         # The last token of a window is predicted only.
         return super().activations(windows[:, :-1])
+
+    def clouds(self):
+        count = self.model.tokenizer.vocabulary_size
+        tokens = [self.model.tokenizer.decode(np.array([number])) for number in range(count)]
+        vectors = self.model.token_embedding.embeddings.numpy()[:count]
+        return [Cloud("tokens", vectors, {"token": tokens})]
 
     def samples(self, step):
         """Writes texts: the model's own and, colder, what it is surest of."""

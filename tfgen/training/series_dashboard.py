@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfgen.data import drawing
 from tfgen.training.dashboard import SAMPLE_SEED, Dashboard
+from tfgen.training.projector import Cloud, thumbnail
 
 # How much is drawn, and how long at most: a picture holds no more.
 DRAWINGS = 16
@@ -15,6 +16,11 @@ MOST_POSITIONS = 256
 HORIZON_SHARE = 0.25
 FUTURES = 50
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# The Projector shows so many points at most, of no more positions together than this; a long series is
+# cut into pieces of so many.
+POINTS = 256
+POSITIONS = 1 << 18
+PIECE = 48
 
 
 class SeriesDashboard(Dashboard):
@@ -87,6 +93,48 @@ class SeriesDashboard(Dashboard):
         picture("samples/series", drawing.series_figure(samples, features, real))
         self._forecast(features, length)
         return clip_fraction
+
+    def clouds(self):
+        """Held-out sequences, or pieces of long ones, as the model encodes them."""
+        pieces = []
+        for row, values in enumerate(self.held_out.values):
+            size = len(values) if self.held_out.ends else PIECE
+            pieces += [(row, start, start + size) for start in range(0, len(values), size)]
+        # Evenly spread, and whole: the last piece of a series may be short.
+        pieces = [piece for piece in pieces if piece[2] <= len(self.held_out.values[piece[0]])]
+        if not pieces:
+            return []
+        count = min(POINTS, max(POSITIONS // max(stop - start for _, start, stop in pieces), 1))
+        pieces = [pieces[i] for i in np.linspace(0, len(pieces) - 1, count).astype(int)]
+        pieces = list(dict.fromkeys(pieces))
+        values = [self.held_out.values[row][start:stop] for row, start, stop in pieces]
+        rows = [row for row, _, _ in pieces]
+        given, processor = {}, self.model.processor
+        if processor.needs_times:
+            given["times"] = [self.held_out.times[row][a:b] for row, a, b in pieces]
+        if processor.known_names:
+            given["known"] = [self.held_out.known[row][a:b] for row, a, b in pieces]
+        if processor.static_names:
+            given["static"] = self.held_out.static[rows]
+        columns = {"sequence": [self.held_out.ids[row] for row in rows]}
+        if processor.classes:
+            given["condition"] = self.held_out.labels[rows]
+            columns["class"] = [processor.classes[label] for label in given["condition"]]
+        if not self.held_out.ends:
+            columns["from"] = [str(start) for _, start, _ in pieces]
+        vectors = np.asarray(self.model.encode(values, **given))
+        thumbnails = np.stack([thumbnail(self._lines(each)) for each in values])
+        return [Cloud("held-out", vectors.reshape(len(pieces), -1), columns, thumbnails)]
+
+    def _lines(self, values):
+        """What a thumbnail shows of a sequence: its strokes, or each feature by position."""
+        if self.held_out.kind == "strokes":
+            places = np.cumsum(values[:, :2], axis=0)
+            ends = np.flatnonzero(values[:, 2]) + 1  # the pen is lifted after them
+            return [line for line in np.split(places, ends) if len(line)]
+        upright = -(values - np.nanmean(values, axis=0)) / (np.nanstd(values, axis=0) + 1e-9)
+        across = np.linspace(-2, 2, len(values))
+        return [np.stack([across, column], axis=-1) for column in upright.T]
 
     def _forecast(self, features, length):
         """Draws a forecast of the longest held-out sequence."""

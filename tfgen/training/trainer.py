@@ -254,9 +254,11 @@ class _Run:
         return weights
 
     def _finish(self):
-        self.dashboard.close(succeeded=True)
         if self.best_weights is not None:
             self._assign(self.best_weights)
+        if self.config.histogram_every:
+            self.dashboard.embeddings()
+        self.dashboard.close(succeeded=True)
         final = self.logdir / "final"
         self.model.save(final)
         self._say(f"Saved {final}{self._best_so_far().replace(', ', ': ', 1)}")

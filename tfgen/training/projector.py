@@ -1,0 +1,102 @@
+"""What TensorBoard's Projector shows: vectors, what each is called, and a small picture of each."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins import projector
+
+from tfgen.files import atomic_file
+
+# Pixels of a thumbnail's side; the Projector takes a sprite of up to 8192.
+SIDE = 32
+
+
+@dataclasses.dataclass
+class Cloud:
+    """Points to look at.
+
+    Attributes:
+        name: What they are, e.g. `"tokens"`.
+        vectors: Float array `(points, width)`.
+        columns: Dict from what is known of each point to a list of texts, one a point.
+        thumbnails: uint8 array `(points, side, side)`, or None.
+    """
+
+    name: str
+    vectors: np.ndarray
+    columns: dict
+    thumbnails: np.ndarray | None = None
+
+
+def write_clouds(folder, clouds):
+    """Writes clouds, and the file in which the Projector finds them.
+
+    Args:
+        folder: `pathlib.Path` that holds a file of events.
+        clouds: List of `Cloud`s.
+    """
+    config = projector.ProjectorConfig()
+    for cloud in clouds:
+        paths = {part: f"projector/{cloud.name}-{part}" for part in ("vectors.tsv", "points.tsv")}
+        entry = config.embeddings.add()
+        entry.tensor_name = cloud.name
+        entry.tensor_path, entry.metadata_path = paths["vectors.tsv"], paths["points.tsv"]
+        with atomic_file(folder / entry.tensor_path) as temporary:
+            np.savetxt(temporary, cloud.vectors, fmt="%.6g", delimiter="\t")
+        with atomic_file(folder / entry.metadata_path) as temporary:
+            temporary.write_text(_table(cloud.columns), encoding="utf-8")
+        if cloud.thumbnails is not None:
+            entry.sprite.image_path = f"projector/{cloud.name}-sprite.png"
+            entry.sprite.single_image_dim.extend(cloud.thumbnails.shape[:0:-1])
+            with atomic_file(folder / entry.sprite.image_path) as temporary:
+                temporary.write_bytes(_sprite(cloud.thumbnails))
+    projector.visualize_embeddings(str(folder), config)
+
+
+def _table(columns):
+    """Tab-separated rows. A single column has no header: so the Projector wants it."""
+    # What would end a cell or a row is shown as Python writes it.
+    cells = {name: [repr(text)[1:-1] for text in texts] for name, texts in columns.items()}
+    rows = ["\t".join(row) for row in zip(*cells.values())]
+    header = ["\t".join(cells)] if len(cells) > 1 else []
+    return "\n".join([*header, *rows]) + "\n"
+
+
+def _sprite(thumbnails):
+    """All thumbnails in one square picture, row by row, as a PNG file."""
+    count, side, _ = thumbnails.shape
+    across = int(np.ceil(np.sqrt(count)))
+    sheet = np.full([across * across, side, side], 255, np.uint8)
+    sheet[:count] = thumbnails
+    sheet = sheet.reshape(across, across, side, side).swapaxes(1, 2)
+    return tf.io.encode_png(sheet.reshape(across * side, across * side, 1)).numpy()
+
+
+def thumbnail(lines, side=SIDE):
+    """Draws lines in black on white, as large as they fit.
+
+    Args:
+        lines: List of float arrays `(points, 2)` of x and, downward, y; NaN breaks a line.
+        side: Pixels.
+
+    Returns:
+        uint8 array `(side, side)`.
+    """
+    picture = np.full([side, side], 255, np.uint8)
+    points = np.concatenate([np.reshape(line, [-1, 2]) for line in lines])
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        return picture
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = (side - 1) / max(np.max(high - low), 1e-9)
+    margin = (side - 1 - (high - low) * scale) / 2
+    for line in lines:
+        pixels = (np.asarray(line, np.float64) - low) * scale + margin
+        # So many places on each stretch that no pixel is left out.
+        between = np.linspace(0, 1, 2 * side)[:, None, None]
+        stretches = pixels[:-1] + between * (pixels[1:] - pixels[:-1])
+        places = np.concatenate([pixels, stretches.reshape(-1, 2)])
+        x, y = np.round(places[np.isfinite(places).all(axis=1)]).astype(int).T
+        picture[y, x] = 0
+    return picture
