@@ -24,9 +24,9 @@ def script():
 
 @pytest.mark.slow
 def test_runs_that_were_killed_end_as_those_that_were_not(script, capsys):
-    assert script.main(["--families", "lstm", "--kills", "3", "--seed", "2"]) == 0
+    assert script.main(["--families", "lstm", "--kills", "2", "--steps", "150"]) == 0
     name, kills, _, runs, differing, *_ = capsys.readouterr().out.splitlines()[-1][2:].split(" | ")
-    assert (name, kills) == ("lstm", "3") and int(runs) >= 1
+    assert (name, kills) == ("lstm", "2") and int(runs) >= 1
     count, _, numbers = differing.partition(" of ")
     assert count == "0" and int(numbers.replace(",", "")) > 10_000
 

@@ -28,9 +28,8 @@ LITTER = (".*", "__pycache__", "*.pyc", "*.egg-info", "build", "dist", "runs", "
 
 # The name under which a requirement is imported, where it is another.
 IMPORTED_AS = {"tomli-w": "tomli_w"}
-# Required, but not imported: the `tensorboard` command and the package behind tf.summary; pandas,
-# whose tables a person hands over.
-NOT_IMPORTED = {"tensorboard", "pandas"}
+# Required, but not imported: pandas, whose tables a person hands over.
+NOT_IMPORTED = {"pandas"}
 
 
 def setup_cfg():
