@@ -190,7 +190,9 @@ class Dashboard:
 
     def embeddings(self):
         """Writes what the Projector shows of the finished model."""
-        write_clouds(self.folder, self.clouds())
+        clouds = self.clouds()
+        if clouds:
+            write_clouds(self.folder, clouds)
 
     def close(self, succeeded=False):
         """Ends the run's row in the HParams table: it succeeded, or it stopped before its end."""
@@ -230,6 +232,8 @@ class TextDashboard(Dashboard):
         return super().activations(windows[:, :-1])
 
     def clouds(self):
+        if not hasattr(self.model, "token_embedding"):  # a family of a person's own
+            return []
         count = self.model.tokenizer.vocabulary_size
         tokens = [self.model.tokenizer.decode(np.array([number])) for number in range(count)]
         vectors = self.model.token_embedding.embeddings.numpy()[:count]
