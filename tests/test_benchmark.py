@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
 
-import benchmark  # noqa: E402
-from benchmarks import (  # noqa: E402
+import benchmark
+from benchmarks import (
     contest,
     figures,
     figures_series,
@@ -28,7 +27,7 @@ from benchmarks import (  # noqa: E402
     shell,
     workers,
 )
-from benchmarks.sizes import (  # noqa: E402
+from benchmarks.sizes import (
     SYMBOLS,
     DiffusionSizes,
     SeriesSizes,
@@ -40,8 +39,8 @@ from benchmarks.sizes import (  # noqa: E402
     random_windows,
     vocabulary,
 )
-from benchmarks.tables import table  # noqa: E402
-from tfgen.data.sequences import Feature, Sequences  # noqa: E402
+from benchmarks.tables import table
+from tfgen.data.sequences import Feature, Sequences
 
 TINY = "--units 16 --embedding 8 --window 8 --batch 2 --tokens 4 --repeats 2 --seconds 0".split()
 TINY += "--matrix 32 --array-mib 1 --transformer 1x2x8x32x2".split()

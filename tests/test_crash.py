@@ -1,9 +1,8 @@
 """scripts/crash.py: killed runs end with the same bits, and a bit that differs is counted."""
 
-import importlib.util
 import shutil
-from pathlib import Path
 
+import crash
 import numpy as np
 import pytest
 
@@ -11,31 +10,21 @@ from tfgen.recipe import Recipe
 from tfgen.training import train
 from tfgen.training.checkpoints import Checkpoints, write_arrays
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "crash.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("crash", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.mark.slow
-def test_runs_that_were_killed_end_as_those_that_were_not(script, capsys):
-    assert script.main(["--families", "lstm", "--kills", "2", "--steps", "150"]) == 0
+def test_runs_that_were_killed_end_as_those_that_were_not(capsys):
+    assert crash.main(["--families", "lstm", "--kills", "2", "--steps", "150"]) == 0
     name, kills, _, runs, differing, *_ = capsys.readouterr().out.splitlines()[-1][2:].split(" | ")
     assert (name, kills) == ("lstm", "2") and int(runs) >= 1
     count, _, numbers = differing.partition(" of ")
     assert count == "0" and int(numbers.replace(",", "")) > 10_000
 
 
-def test_every_difference_is_counted(script, tmp_path):
-    settings = {**script.COMMON, **script.FAMILIES["gru"], "training.steps": 14}
+def test_every_difference_is_counted(tmp_path):
+    settings = {**crash.COMMON, **crash.FAMILIES["gru"], "training.steps": 14}
     train(Recipe("gru").override(settings), tmp_path / "one", progress=False)
     shutil.copytree(tmp_path / "one", tmp_path / "other")
-    differing, numbers = script.compare(tmp_path / "one", tmp_path / "other")
+    differing, numbers = crash.compare(tmp_path / "one", tmp_path / "other")
     assert differing == 0
 
     arrays, record = Checkpoints(tmp_path / "other" / "checkpoints").latest()
@@ -46,7 +35,7 @@ def test_every_difference_is_counted(script, tmp_path):
     record["best"]["step"] += 1
     path = tmp_path / "other" / "checkpoints" / f"step-{record['step']:09d}.npz"
     write_arrays(path, arrays, record)
-    assert script.compare(tmp_path / "one", tmp_path / "other") == (2, numbers)
+    assert crash.compare(tmp_path / "one", tmp_path / "other") == (2, numbers)
 
     train(None, tmp_path / "other", resume=True, progress=False)  # logs one start more, no more
-    assert script.compare(tmp_path / "one", tmp_path / "other")[1] == numbers
+    assert crash.compare(tmp_path / "one", tmp_path / "other")[1] == numbers

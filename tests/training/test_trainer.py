@@ -594,6 +594,8 @@ def test_weights_and_data_are_looked_at_first(recipe):
     nothing = first_not_finite(model, {}, dict, lambda: (1.0, [0.0] * 5))
     assert nothing == "the gradient's norm, of finite gradients"
     assert first_not_finite(model, given, dict, None) == "the data"
+    gaps = {**given, "values": np.array([1.0, np.nan])}
+    assert first_not_finite(model, gaps, dict, lambda: (np.inf, [])).startswith("the loss")
     weight = model.weights[2]
     weight.assign(np.full(weight.shape, -np.inf))
     assert first_not_finite(model, given, dict, None).startswith(f"the weight {weight.path}, by")

@@ -156,10 +156,15 @@ class Dashboard:
         raise NotImplementedError
 
     def histograms(self, step, inputs, gradients):
-        """Writes weights, `gradients` (in the order of trainable weights), activations on a batch of `inputs`, and what of these is of no use.
+        """Writes weights, their gradients, activations, and what of these is of no use.
 
         A unit is dead if it gives the same for every position of the batch. What ClipByValue layers
         clip is their own to tell.
+
+        Args:
+            step: Steps done.
+            inputs: A batch of the training.
+            gradients: List, in the order of the model's trainable weights.
         """
         with self.train.as_default(step):
             for weight, gradient in zip(self.model.trainable_weights, gradients):

@@ -23,7 +23,8 @@ def first_not_finite(model, batch, activations, gradients):
     for weight in model.weights:
         if not _finite(weight):
             return f"the weight {weight.path}, by the update of the step before"
-    if not all(map(_finite, tf.nest.flatten(batch))):
+    # A NaN among numbers is a gap.
+    if any(np.isinf(part).any() for part in tf.nest.flatten(batch)):
         return "the data"
     for name, values in activations().items():
         if not _finite(values):
