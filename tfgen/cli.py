@@ -205,6 +205,13 @@ def _train_parser():
     parser.add_argument("--seed", type=int, help="the seed (training.seed)")
     parser.add_argument("--logdir", help="the run's own folder (default: runs/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --logdir")
+    parser.add_argument(
+        "--strategy",
+        choices=("auto", "one", "mirrored", "multi-worker"),
+        default="auto",
+        help="which devices train: one, all GPUs of this machine (mirrored), or several processes that "
+        "TF_CONFIG names (multi-worker); auto finds out",
+    )
     return parser
 
 
@@ -223,7 +230,7 @@ def _train(arguments):
     from tfgen.training import train
 
     with text_hint():
-        final = train(recipe, logdir, resume=arguments.resume)
+        final = train(recipe, logdir, resume=arguments.resume, strategy=arguments.strategy)
     kind = data_kind_of(final)
     usage = "PROMPT" if kind == "text" else f"--out sample{cli_numbers.USUAL_SUFFIX[kind]}"
     print(f"The model is in {final}. To use it: tfgen generate {as_argument(logdir)} {usage}")

@@ -166,7 +166,7 @@ class TrainingConfig(_Section):
     precision: str = _field(
         "float32",
         "what the products of a step are computed in; weights and updates are float32 in any case",
-        choices=("float32", "mixed_bfloat16"),
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     optimizer: str = _field(
         "adamw",

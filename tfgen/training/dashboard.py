@@ -110,7 +110,16 @@ class Dashboard:
             tf.summary.trace_export("model")
 
     def progress(
-        self, step, loss, learning_rate, speed, waiting, gradient_norms, update_ratios, clip_norm
+        self,
+        step,
+        loss,
+        learning_rate,
+        speed,
+        waiting,
+        gradient_norms,
+        update_ratios,
+        clip_norm,
+        loss_scale=None,
     ):
         """Logs a stretch of training steps.
 
@@ -124,17 +133,25 @@ class Dashboard:
                 clipping.
             update_ratios: Dict from a part to the norm of the last update, in norms of the weights.
             clip_norm: The norm that gradients are clipped to; 0 for none.
+            loss_scale: What the loss is multiplied by in float16; a step whose gradients are too large
+                for it is left out, and so are their norms.
         """
         whole = np.linalg.norm(list(gradient_norms.values()), axis=0)
+        taken = np.isfinite(whole)
         with self.train.as_default(step):
             tf.summary.scalar("epoch_loss", loss)
             tf.summary.scalar("epoch_learning_rate", learning_rate)
             self.measures(loss)
-            tf.summary.scalar("gradients/global_norm", np.mean(whole))
-            if clip_norm:
-                tf.summary.scalar("gradients/clip_fraction", np.mean(whole > clip_norm))
-            for name, norms in gradient_norms.items():
-                tf.summary.scalar(f"gradient_norms/{name}", np.mean(norms))
+            if loss_scale is not None:
+                tf.summary.scalar("gradients/loss_scale", loss_scale)
+                tf.summary.scalar("gradients/skipped_fraction", np.mean(~taken))
+            if taken.any():
+                tf.summary.scalar("gradients/global_norm", np.mean(whole[taken]))
+                if clip_norm:
+                    clipped = np.mean(whole[taken] > clip_norm)
+                    tf.summary.scalar("gradients/clip_fraction", clipped)
+                for name, norms in gradient_norms.items():
+                    tf.summary.scalar(f"gradient_norms/{name}", np.mean(norms[taken]))
             for name, ratio in update_ratios.items():
                 tf.summary.scalar(f"update_ratios/{name}", ratio)
             tf.summary.scalar(f"throughput/{self.unit}_per_second", speed)

@@ -18,7 +18,7 @@ def first_not_finite(model, batch, activations, gradients):
             model's trainable weights.
 
     Returns:
-        A text for people, such as `"the activations of lstm_1"`.
+        A text for people, such as `"the activations of lstm_1"`; None if all of them are finite.
     """
     for weight in model.weights:
         if not _finite(weight):
@@ -35,7 +35,7 @@ def first_not_finite(model, batch, activations, gradients):
     for weight, gradient in reversed([*zip(model.trainable_weights, found)]):
         if not _finite(gradient):
             return f"the gradient of {weight.path}"
-    return "the gradient's norm, of finite gradients"
+    return None
 
 
 def _finite(tensor):

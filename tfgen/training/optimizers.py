@@ -34,7 +34,8 @@ def optimizers():
 def make_optimizer(config):
     """Returns the Keras optimizer of a `TrainingConfig`.
 
-    Biases and the gains of normalisations have no weight decay.
+    Biases and the gains of normalisations have no weight decay. In `mixed_float16` the optimizer scales
+    the loss, so that float16 can hold the gradients, and leaves out a step of which it cannot.
 
     Raises:
         InputError: For an optimizer or an option that Keras does not have, and if gradients would be
@@ -81,6 +82,8 @@ def make_optimizer(config):
         ) from error
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale"])
+    if config.precision == "mixed_float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
 
 

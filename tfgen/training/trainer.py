@@ -16,6 +16,7 @@ from tfgen.errors import InputError
 from tfgen.recipe import Recipe
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
+from tfgen.training.devices import open_devices
 from tfgen.training.failures import first_not_finite
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.resume import check_fits, settle
@@ -26,9 +27,11 @@ MEASURED = {"training.window", "training.batch_size", "training.validation_batch
 # Always in the HParams table.
 SHOWN = {"family", "data.name", "training.steps", "training.learning_rate", "training.seed"}
 NONE_YET = {"loss": math.inf, "step": 0}
+# Gradients that float16 cannot hold even as they are, or smaller, are no fault of their scale.
+LEAST_SCALE = 1.0
 
 
-def train(recipe, logdir, resume=False, progress=True):
+def train(recipe, logdir, resume=False, progress=True, strategy="auto"):
     """Trains a model and leaves a run folder.
 
     The folder holds `recipe.toml`, the preprocessing, `logs/` for TensorBoard, `checkpoints/`,
@@ -45,21 +48,33 @@ def train(recipe, logdir, resume=False, progress=True):
         logdir: The run's folder. Without `resume` it must be new or empty.
         resume: Continue the run in the folder from its last checkpoint.
         progress: Show a progress bar on stderr.
+        strategy: Which devices train: `"auto"`, `"one"`, `"mirrored"` or `"multi-worker"`, see
+            `tfgen.training.devices.open_devices`. It is no part of the recipe: a run may go on with
+            other devices, and takes the same steps but for rounding. Of several workers the first
+            writes.
 
     Returns:
         `pathlib.Path` of `final/`.
 
     Raises:
         InputError: For data that is too short, a folder in use, a recipe that cannot continue the
-            run, or a loss that is no longer finite.
+            run, a loss that is no longer finite, or another worker that is lost.
         KeyboardInterrupt: After Ctrl-C, with the run saved.
     """
     logdir = Path(logdir)
     recipe, changes = settle(recipe, logdir, resume)
+    # Before TensorFlow computes anything, or workers could not find each other any more.
+    devices = open_devices(strategy, lambda text: progress and tqdm.write(text, file=sys.stderr))
+    with devices.watched(f"Go on with: tfgen train --resume --logdir {logdir}"):
+        return _train(recipe, logdir, resume, progress, devices, changes)
+
+
+def _train(recipe, logdir, resume, progress, devices, changes):
     config = recipe.training
 
     data = open_data(recipe, models.load_preprocessing(logdir) if resume else None)
-    model = models.build(recipe, data.preprocessing, config.precision)
+    with devices.scope():
+        model = models.build(recipe, data.preprocessing, config.precision)
     if model.max_positions is not None and config.window > model.max_positions:
         raise InputError(
             f"training.window must be at most model.max_length, {model.max_positions}. "
@@ -77,25 +92,28 @@ def train(recipe, logdir, resume=False, progress=True):
             f"training.carry_state needs {needed}: give the model e.g. model.{remedy}. "
             "Received: training.carry_state=true"
         )
-    run = _Run(model, recipe, data, logdir, progress)
+    run = _Run(model, recipe, data, logdir, progress and devices.chief, devices)
     if resume:
         run.restore(changes)
+    run.check_workers()
     # All has proved good: the first that is written.
-    recipe.save(logdir / models.RECIPE)
-    if not resume:
-        models.save_preprocessing(data.preprocessing, logdir)
+    if devices.chief:
+        recipe.save(logdir / models.RECIPE)
+        if not resume:
+            models.save_preprocessing(data.preprocessing, logdir)
     return run.train()
 
 
 class _Run:
     """One training: the compiled step, and what happens between steps."""
 
-    def __init__(self, model, recipe, data, logdir, progress):
+    def __init__(self, model, recipe, data, logdir, progress, devices):
         self.model, self.recipe, self.config = model, recipe, recipe.training
         self.data, self.windows = data, data.windows
-        self.logdir, self.progress = logdir, progress
-        self.optimizer = make_optimizer(self.config)
-        self.optimizer.build(model.trainable_variables)
+        self.logdir, self.progress, self.devices = logdir, progress, devices
+        with devices.scope():
+            self.optimizer = make_optimizer(self.config)
+            self.optimizer.build(model.trainable_variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
         self.step = 0
         self.state = None  # of carried windows
@@ -105,17 +123,19 @@ class _Run:
         # Of the steps since the last line of the log, which a checkpoint must not lose.
         self.losses, self.norms = [], []
         self._train_step = Step(
-            model, self.optimizer, self.config, self.windows["train"].batch_size
+            model, self.optimizer, self.config, self.windows["train"].batch_size, devices
         )
         jit = model.jit_compile_training
         self._total = tf.function(self._evaluate, jit_compile=jit, autograph=False)
 
     def train(self):
         config = self.config
-        self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
+        self.dashboard = _Silent()
+        if self.devices.chief:
+            self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
         self.dashboard.begin(self.step, _hyperparameters(self.recipe))
         if config.histogram_every and not self.step:
-            self.dashboard.graph(self._batch(0))
+            self.dashboard.graph(self._train_step.rows(self._batch(0), 0))
         self._say(f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}")
         bar = tqdm(
             total=config.steps,
@@ -131,7 +151,8 @@ class _Run:
                 asked = time.perf_counter()
                 _, batch = next(batches)
                 waited += time.perf_counter() - asked
-                before = self._trainable() if self._due(config.log_every, 1) else None
+                logged = self.devices.chief and self._due(config.log_every, 1)
+                before = self._trainable() if logged else None
                 loss, norms = self._one_step(batch)
                 self.losses.append(loss)
                 self.norms.append(norms)
@@ -152,8 +173,9 @@ class _Run:
                         speed,
                         waited / elapsed,
                         dict(zip(self._train_step.groups, _numbers(self.norms).T)),
-                        self._update_ratios(before),
+                        self._update_ratios(before) if logged else {},
                         config.clip_norm,
+                        self._loss_scale(),
                     )
                     bar.set_postfix_str(
                         f"loss {mean:.4f}, {speed:,.0f} {self.data.unit}/s{self._best_so_far()}"
@@ -161,7 +183,7 @@ class _Run:
                     self.losses, self.norms, timed, waited = [], [], 0, 0.0
                 paused = time.perf_counter()
                 self._between_steps(batch)
-                if stopped.is_set():
+                if self._all_stop(stopped.is_set()):
                     self._save()
                     bar.close()
                     self._say(
@@ -176,6 +198,28 @@ class _Run:
                     self._say(f"No improvement in {self.worse} validations: stopped early.")
                     break
         return self._finish()
+
+    def check_workers(self):
+        """Refuses to begin if another worker would not train the same model on the same data."""
+        if self.devices.processes > 1:
+            batch = tf.nest.flatten(self._batch(self.step))
+            self.devices.check_same(
+                recipe=self.recipe.to_toml().encode(),
+                checkpoint=str(self.step).encode(),
+                data=b"".join(part.numpy().tobytes() for part in batch),
+                weights=b"".join(weight.tobytes() for weight in self._weights().values()),
+            )
+
+    def _all_stop(self, here):
+        """Whether to stop because somebody asked for it, here or at another worker."""
+        if self.devices.processes == 1:
+            return here
+        # Asking costs a message to each, so it is not done at every step.
+        return self._due(self.config.log_every) and self.devices.any(here)
+
+    def _loss_scale(self):
+        scale = self._train_step.loss_scale
+        return None if scale is None else float(scale)
 
     def _one_step(self, batch):
         loss, norms, state = self._train_step(batch, self._state_before())
@@ -210,11 +254,16 @@ class _Run:
         if self._due(config.sample_every):
             self.dashboard.samples(self.step)
         if self._due(config.histogram_every):
-            _, gradients, _ = self._train_step.gradients(batch, self._state_before())
-            self.dashboard.histograms(self.step, batch, gradients)
+            self._histograms(batch)
         if self._due(config.checkpoint_every) or last:
             self._save()
             self.dashboard.flush()
+
+    def _histograms(self, batch):
+        if self.devices.chief:
+            _, gradients = self._train_step.gradients(batch, self._state_before(), 0)
+            batch = self._train_step.rows(batch, 0)
+            self.dashboard.histograms(self.step, batch, gradients)
 
     def _due(self, every, ahead=0):
         """Whether something is due that is done every so many steps, or will be so many later."""
@@ -226,15 +275,19 @@ class _Run:
         windows = self.windows["validation"]
         count = min(self.config.validation_batches, windows.steps_per_epoch)
         averaged = self._swap_in_average()
-        totals, state = [], None
-        for k in range(count):
+        # Workers take turns, but not where each batch goes on from the one before.
+        turns = self.devices.processes if not windows.carries_state else 1
+        totals, state = np.zeros(2), None
+        for k in range(self.devices.index % turns, count, turns):
             if windows.carries_state and windows.starts_epoch(k):
                 state = self.model.initial_state(windows.batch_size)
             tensors = tf.nest.map_structure(tf.constant, windows.batch(k))
-            *total, next_state = self._total(tensors, state)
+            *some, next_state = self._total(tensors, state)
             state = next_state if windows.carries_state else None
-            totals.append(_numbers(total))
-        total, counted = np.sum(totals, axis=0, dtype=np.float64)
+            totals += _numbers(some)
+        if turns == 1 and not self.devices.chief:
+            totals[:] = 0  # all have the same, but for rounding
+        total, counted = self.devices.add(totals)
         loss = float(total / counted)
         self.dashboard.validated(self.step, loss)
         if loss < self.best["loss"]:
@@ -260,7 +313,9 @@ class _Run:
             self.dashboard.embeddings()
         self.dashboard.close(succeeded=True)
         final = self.logdir / "final"
-        self.model.save(final)
+        if self.devices.chief:
+            self.model.save(final)
+        self.devices.any(False)  # none ends before it is there
         self._say(f"Saved {final}{self._best_so_far().replace(', ', ': ', 1)}")
         return final
 
@@ -275,6 +330,8 @@ class _Run:
 
     def _save(self):
         self._check_finite()
+        if not self.devices.chief:
+            return
         arrays = {f"model/{name}": array for name, array in self._weights().items()}
         arrays |= {f"best/{name}": array for name, array in (self.best_weights or {}).items()}
         for index, variable in enumerate(self.optimizer.variables):
@@ -294,7 +351,8 @@ class _Run:
 
     def restore(self, changes):
         """Goes back to the latest checkpoint; `changes` are those of the recipe since."""
-        self.checkpoints.clean()
+        if self.devices.chief:
+            self.checkpoints.clean()
         for key, old, new in changes:
             self._say(f"Changed: {key} was {_shown(old)} and is {_shown(new)}")
         found = self.checkpoints.latest()
@@ -339,6 +397,7 @@ class _Run:
             f"{self.recipe.family}: {self.model.count_params():,} weights; {self.recipe.data.name}: "
             f"{self.data.summary}; {self.config.steps} steps are "
             f"{self.config.steps / self.windows['train'].steps_per_epoch:.1f} epochs"
+            + (f"; {self.devices}" if self.devices.several else "")
         )
 
     def _best_so_far(self):
@@ -349,6 +408,10 @@ class _Run:
     def _check_finite(self):
         """Ends the run if a loss or a gradient since the last line of the log was not finite."""
         losses, norms = _numbers(self.losses), [*map(np.linalg.norm, _numbers(self.norms))]
+        scale = self._loss_scale()
+        if scale is not None and scale >= LEAST_SCALE:
+            # A gradient that float16 could not hold is left out, and the next ones are scaled less.
+            norms = np.zeros_like(norms)
         bad = np.flatnonzero(~(np.isfinite(losses) & np.isfinite(norms)))
         if not len(bad):
             return
@@ -359,13 +422,7 @@ class _Run:
         while self.step < step:
             self._one_step(self._batch(self.step))
             self.step += 1
-        batch = self._batch(step)
-        where = first_not_finite(
-            self.model,
-            batch,
-            lambda: self.dashboard.activations(batch),
-            lambda: self._train_step.gradients(batch, self._state_before())[:2],
-        )
+        where = self._first_not_finite(self._batch(step))
         self.dashboard.close()
         kept = f"checkpoint of step {found['step']} is kept" if found else "there is no checkpoint"
         raise InputError(
@@ -374,6 +431,21 @@ class _Run:
             f"Received: training.learning_rate={self.config.learning_rate}"
         )
 
+    def _first_not_finite(self, batch):
+        if not self.devices.chief:
+            return "worker 0 tells"
+        for number in range(self.devices.count):
+            rows = self._train_step.rows(batch, number)
+            where = first_not_finite(
+                self.model,
+                rows,
+                lambda: self.dashboard.activations(rows),
+                lambda: self._train_step.gradients(batch, self._state_before(), number),
+            )
+            if where is not None:
+                return where
+        return "the gradient's norm, of finite gradients"
+
     def _batch(self, k):
         return tf.nest.map_structure(tf.constant, self.windows["train"].batch(k))
 
@@ -381,9 +453,10 @@ class _Run:
         """Undoes what is not in a checkpoint; returns the record of the latest, or None."""
         found = self.checkpoints.latest()
         if found is None:
-            fresh = models.build(self.recipe, self.data.preprocessing, self.config.precision)
-            optimizer = make_optimizer(self.config)
-            optimizer.build(fresh.trainable_variables)
+            with self.devices.scope():
+                fresh = models.build(self.recipe, self.data.preprocessing, self.config.precision)
+                optimizer = make_optimizer(self.config)
+                optimizer.build(fresh.trainable_variables)
             self._assign({weight.path: weight.numpy() for weight in fresh.weights})
             for old, new in zip(self.optimizer.variables, optimizer.variables):
                 old.assign(new)
@@ -425,6 +498,13 @@ def _shown(value):
 def _named(arrays, part):
     """What a checkpoint holds of one part, by the names within it."""
     return {k.removeprefix(f"{part}/"): v for k, v in arrays.items() if k.startswith(f"{part}/")}
+
+
+class _Silent:
+    """The dashboard of a worker that writes none."""
+
+    def __getattr__(self, name):
+        return lambda *arguments, **named: None
 
 
 class _stop_signal:
