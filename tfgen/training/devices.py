@@ -199,6 +199,8 @@ class Devices:
 
 
 def _gathered(rows, context):
+    if rows is None:
+        return None
     if rows.dtype == tf.bool:  # which collectives do not know
         return tf.cast(context.all_gather(tf.cast(rows, tf.int32), 0), tf.bool)
     return context.all_gather(rows, 0)

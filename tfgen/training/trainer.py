@@ -219,7 +219,7 @@ class _Run:
 
     def _loss_scale(self):
         scale = self._train_step.loss_scale
-        return None if scale is None else float(scale)
+        return None if scale is None else float(scale.numpy())
 
     def _one_step(self, batch):
         loss, norms, state = self._train_step(batch, self._state_before())

@@ -1,0 +1,203 @@
+"""Several devices take the steps that one takes, by processes of their own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfgen.errors import InputError
+from tfgen.training.checkpoints import Checkpoints
+from tfgen.training.devices import Devices, open_devices
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAIN = [sys.executable, "-m", "tfgen", "train"]
+
+STEP = {
+    "data.name": "names", "training.window": 12, "training.batch_size": 8, "model.dropout": 0.2,
+    "training.learning_rate": 0.01, "training.warmup_steps": 0, "training.optimizer": "sgd",
+}  # fmt: skip
+LSTM = {"model.units": 8, "model.layers": 1}
+MIRRORED = {
+    "carried, in float16": (
+        "lstm", {**LSTM, "training.carry_state": True, "training.precision": "mixed_float16"},
+    ),
+    "compiled": ("gru", {**LSTM, "training.accumulate": 2, "training.optimizer": "adamw"}),
+    "muon": (
+        "transformer",
+        {
+            "model.layers": 1, "model.heads": 2, "model.width": 8, "training.optimizer": "muon",
+            "training.ema": 0.9,
+        },
+    ),
+    "unet1d": (
+        "unet1d",
+        {
+            "data.name": "pendigits", "training.window": 8, "model.width": 8, "model.groups": 2,
+            "model.multipliers": [1], "model.blocks": 1, "model.condition_dropout": 0.3,
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mirrored():
+    cases = {name: (family, {**STEP, **more}) for name, (family, more) in MIRRORED.items()}
+    program = str(Path(__file__).with_name("mirrored.py"))
+    done = subprocess.run(
+        [sys.executable, program, json.dumps(cases)], cwd=ROOT, env=environment(),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def environment(**more):
+    # Two processes on the machine's few cores: one thread each.
+    threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": str(ROOT), **threads, **more}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MIRRORED)
+def test_two_devices_of_a_process_are_one(name, mirrored):
+    found = mirrored[name]
+    half = "float16" in name
+    assert found["devices"] == 2
+    assert found["moved"] > 1e-4
+    assert found["apart"] < (1e-4 if half else 2e-6)
+    assert found["losses_apart"] < (1e-2 if half else 1e-4)
+    assert found["scales"] == ([2.0**15] * 2 if half else [None] * 2)
+
+
+RUN = {
+    "data.name": "names", "model.units": 8, "model.layers": 1, "model.dropout": 0.2,
+    "training.window": 12, "training.batch_size": 4, "training.checkpoint_every": 4,
+    "training.log_every": 4, "training.validate_every": 6, "training.validation_batches": 3,
+    "training.sample_every": 0, "training.histogram_every": 0, "training.ema": 0.9,
+    "training.carry_state": True, "training.warmup_steps": 0,
+}  # fmt: skip
+
+
+def arguments(logdir, **settings):
+    pairs = {**RUN, **settings}.items()
+    return ["--logdir", str(logdir), *(p for k, v in pairs for p in ("--set", f"{k}={v}"))]
+
+
+def start(words, workers=2):
+    """Starts so many workers; returns their processes."""
+    ports = []
+    for _ in range(workers):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports.append(free.getsockname()[1])
+    processes = []
+    for index in range(workers):
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+        task = {"type": "worker", "index": index}
+        env = environment(TF_CONFIG=json.dumps({"cluster": cluster, "task": task}))
+        processes.append(
+            subprocess.Popen(
+                [*TRAIN, *words], cwd=ROOT, env=env, stderr=subprocess.PIPE,
+                stdout=subprocess.DEVNULL, text=True,
+            )
+        )  # fmt: skip
+    return processes
+
+
+def ended(processes, timeout=120):
+    """Exit codes, and what each wrote."""
+    texts = [process.communicate(timeout=timeout)[1] for process in processes]
+    return [process.returncode for process in processes], texts
+
+
+def same(one, other, tolerance):
+    """Whether the last checkpoints of two runs hold the same."""
+    (arrays, record), (others, other_record) = (
+        Checkpoints(run / "checkpoints").latest() for run in (one, other)
+    )
+    assert arrays.keys() == others.keys()
+    assert [record["step"], record["worse"]] == [other_record["step"], other_record["worse"]]
+    for name in arrays:
+        np.testing.assert_allclose(others[name], arrays[name], rtol=0, atol=tolerance)
+
+
+@pytest.mark.slow
+def test_two_workers_are_one_and_the_run_goes_on_without_one(tmp_path):
+    # Two workers, all 12 steps, and one that takes them alone.
+    whole, alone, lost = (tmp_path / name for name in ("whole", "alone", "lost"))
+    codes, texts = ended(start(["lstm", *arguments(whole, **{"training.steps": 12})]))
+    assert codes == [0, 0], texts
+    assert "2 workers" in texts[0] and "step/s" not in texts[1]
+    codes, texts = ended(start(["lstm", *arguments(alone, **{"training.steps": 12})], workers=1))
+    assert codes == [0], texts
+    same(alone, whole, 2e-6)
+    # Of many steps, one worker is killed: the other ends, and says how to go on.
+    workers = start(["lstm", *arguments(lost, **{"training.steps": 100000})])
+    while not any((lost / "checkpoints").glob("step-*.npz")):
+        assert workers[0].poll() is None, workers[0].stderr.read()
+        time.sleep(0.02)
+    workers[1].send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    (code, _), (text, _) = ended(workers)
+    assert code == 2 and time.monotonic() - began < 60
+    message = text.splitlines()[-1]
+    assert message.startswith("tfgen: error: Worker 0 lost another of the 2 workers")
+    assert message.endswith(f"Go on with: tfgen train --resume --logdir {lost}")
+    # It goes on alone, and another run on two workers ends the same.
+    step = Checkpoints(lost / "checkpoints").latest()[1]["step"]
+    steps = ["--set", f"training.steps={step + 6}"]
+    codes, texts = ended(start(["--resume", "--logdir", str(lost), *steps], workers=1))
+    assert codes == [0], texts
+    assert Checkpoints(lost / "checkpoints").latest()[1]["step"] == step + 6
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        (None, r'need the environment variable TF_CONFIG, e\.g\. \{"cluster"'),
+        ("{", r"TF_CONFIG must tell the address of each worker .* Received: TF_CONFIG='\{'$"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "must tell"),
+        ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "must tell"),
+    ],
+)
+def test_addresses_that_are_none(text, message, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if text is not None:
+        monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match=message):
+        open_devices("multi-worker")
+
+
+def test_one_device_is_what_there_is_here(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    devices = open_devices()
+    assert not devices.several and devices.count == 1 and devices.chief
+    assert devices.any(True) and not devices.any(False)
+    devices.check_same(weights=b"1")
+    with pytest.raises(InputError, match=r"Unknown strategy 'mirorred'\. Did you mean 'mirrored'"):
+        open_devices("mirorred")
+
+
+def test_workers_that_differ_are_told(monkeypatch):
+    class Two(Devices):
+        processes = 2
+
+        def __init__(self, others):
+            super().__init__()
+            self.others, self.processes = others, 2
+
+        def add(self, values):
+            return np.add(values, self.others)
+
+    import zlib
+
+    Two([0.0, zlib.crc32(b"same")]).check_same(data=b"same")
+    with pytest.raises(InputError, match="do not have the same data"):
+        Two([0.0, zlib.crc32(b"other")]).check_same(data=b"same")
