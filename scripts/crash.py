@@ -1,20 +1,25 @@
 #!/usr/bin/env python
 """Kills training runs at random moments, resumes them, and counts the bits that differ.
 
-    python scripts/crash.py [--families lstm transformer] [--kills 20] [--seed 0]
+    python scripts/crash.py [--families lstm transformer] [--kills 20] [--workers 2] [--seed 0]
 
 For each family: one run that is left alone; then others that are killed by SIGKILL, each after a
 random time, and resumed until they end. Small models, a checkpoint every few steps, so that many
-kills fall into the writing of one. What is compared at the end, to the last bit: every array of the
+kills fall into the writing of one. Of several workers one is killed, and the others have a minute to end by
+themselves. What is compared at the end, to the last bit: every array of the
 last checkpoint (weights, averages, optimizer, best weights, carried state), its record, and what
 TensorBoard shows of loss, gradients and validation. The exit code is 1 if anything differs.
 """
 
 import argparse
+import contextlib
 import dataclasses
+import json
 import logging
+import os
 import random
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -70,6 +75,7 @@ def main(argv=None):
     add = parser.add_argument
     add("--families", nargs="+", choices=[*FAMILIES], default=[*FAMILIES], metavar="FAMILY")
     add("--kills", type=int, default=20, help="of each family (20)")
+    add("--workers", type=int, default=1, help="processes that train together (1)")
     add("--seed", type=int, default=0, help="chooses the moments (0)")
     add("--steps", type=int, default=COMMON["training.steps"], help="of each run (300)")
     arguments = parser.parse_args(argv)
@@ -80,7 +86,9 @@ def main(argv=None):
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory(prefix="tfgen-crash-") as folder:
         for family in arguments.families:
-            found = crash(family, arguments.kills, moments, Path(folder), arguments.steps)
+            found = crash(
+                family, arguments.kills, moments, Path(folder), arguments.steps, arguments.workers
+            )
             different += found.differing
             print(
                 f"| {family} | {found.kills} | {found.torn} | {found.runs} | "
@@ -114,11 +122,11 @@ class Found:
     resumes: list = dataclasses.field(default_factory=list)
 
 
-def crash(family, kills, moments, folder, steps):
+def crash(family, kills, moments, folder, steps, workers=1):
     """Kills runs of a family so many times; returns what it `Found`."""
     found = Found()
     whole, run = folder / f"{family}-whole", folder / f"{family}-killed"
-    start, end = _live(whole, _command(whole, family, steps))
+    start, end = _live(whole, _command(whole, family, steps), workers)
     found.starts.append(start)
     while found.kills < kills:
         shutil.rmtree(run, ignore_errors=True)
@@ -127,7 +135,8 @@ def crash(family, kills, moments, folder, steps):
             # A few while it starts, most while it trains, several of them in a run.
             early = moments.random() < EARLY
             moment = moments.uniform(0, start if early else (end - start) / 4)
-            first, done = _live(run, command, moment, early)
+            victim = moments.randrange(workers)
+            first, done = _live(run, command, workers, moment, early, victim)
             if first is not None:
                 times.append(first)
             if done is not None:
@@ -137,7 +146,7 @@ def crash(family, kills, moments, folder, steps):
             if (run / "recipe.toml").is_file():
                 command, times = [*TRAIN, "--resume", "--logdir", str(run)], found.resumes
         else:
-            _live(run, command)
+            _live(run, command, workers)
         found.runs += 1
         differing, numbers = compare(whole, run)
         found.differing += differing
@@ -151,35 +160,61 @@ def _command(run, family, steps):
     return [*TRAIN, family, "--logdir", str(run), *parts]
 
 
-def _live(run, command, moment=None, early=True):
-    """Starts a process and kills it, unless it has ended.
+def _live(run, command, workers, moment=None, early=True, victim=0):
+    """Starts a run's processes and kills one of them, unless it has ended.
 
     Args:
         run: The run's folder.
         command: List of words.
-        moment: Seconds until it is killed; None leaves it alone.
+        workers: How many processes.
+        moment: Seconds until one is killed; None leaves it alone.
         early: Whether they are counted from its start, and not from its first checkpoint.
+        victim: Which one is killed.
 
     Returns:
-        `(first, end)`: seconds to its first checkpoint and to its end; None for what it missed.
+        `(first, end)`: seconds to the first checkpoint and to the end; None for what it missed.
     """
     before, first, started = _newest(run), None, time.monotonic()
     with tempfile.TemporaryFile("w+") as told:
-        process = subprocess.Popen(command, cwd=ROOT, stderr=told, stdout=told)
-        while process.poll() is None:
+        processes = [
+            subprocess.Popen(command, cwd=ROOT, env=environment, stderr=told, stdout=told)
+            for environment in _environments(workers)
+        ]
+        while any(process.poll() is None for process in processes):
             now = time.monotonic() - started
             if first is None and _newest(run) != before:
                 first = now
             since = 0.0 if early else first
             if moment is not None and since is not None and now > since + moment:
-                process.kill()
-                process.wait()
+                processes[victim].kill()
+                for process in processes:
+                    process.wait(timeout=60)
                 return first, None
             time.sleep(0.002)
-        if process.returncode:
+        if any(process.returncode for process in processes):
             told.seek(0)
             raise RuntimeError(f"{' '.join(command)}:\n{told.read()}")
     return first, time.monotonic() - started
+
+
+def _environments(workers):
+    """What each of the processes finds in its environment; they meet at free ports of this machine."""
+    if workers == 1:
+        return [None]
+    with contextlib.ExitStack() as free:
+        sockets = [free.enter_context(socket.socket()) for _ in range(workers)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    tasks = [{"type": "worker", "index": index} for index in range(workers)]
+    return [
+        {
+            **os.environ,
+            "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task}),
+            "TF_NUM_INTRAOP_THREADS": "1",
+        }
+        for task in tasks
+    ]
 
 
 def _newest(run):
