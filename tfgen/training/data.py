@@ -117,7 +117,7 @@ def _open_numbers(recipe, processor):
 
 
 def _limited(sequences, log1p):
-    """The sequences, with the least value as a bound of columns that the logarithm is taken of."""
+    """The sequences, with a lower bound for columns of log1p: 0, or the least there is below it."""
     features = list(sequences.features)
     for column, feature in enumerate(features):
         if feature.name in log1p and feature.low is None:
