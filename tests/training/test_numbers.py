@@ -15,6 +15,7 @@ from tfgen.models.recurrent_series import RecurrentSeriesGenerator
 from tfgen.models.series import SeriesGenerator
 from tfgen.recipe import Recipe
 from tfgen.training import train
+from tfgen.training.data import open_data
 from tfgen.training.series_dashboard import SeriesDashboard
 
 SETTINGS = {
@@ -89,13 +90,30 @@ def test_a_small_table_is_one_batch(recipe, tmp_path):
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(recipe, tmp_path):
     # A constant rate: a schedule would know how many steps were planned.
     recipe = recipe.override(
-        {"training.final_learning_rate": 0.01, "training.warmup_steps": 0, "model.dropout": 0.2}
+        {
+            "training.final_learning_rate": 0.01,
+            "training.warmup_steps": 0,
+            "training.augment": ["warp=0.2", "scale=0.1", "jitter=0.03"],
+            "model.dropout": 0.2,
+        }
     )
     straight = train(recipe, tmp_path / "straight", progress=False)
     train(recipe.override({"training.steps": 3}), tmp_path / "again", progress=False)
     again = train(recipe, tmp_path / "again", resume=True, progress=False)
     for mine, theirs in zip(models.load(straight).weights, models.load(again).weights):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_what_is_augmented_can_still_be_scaled(recipe):
+    """The logarithm of a load that was never below zero, and has no bounds."""
+    recipe = recipe.override(
+        {"data.bounds": [], "preprocessing.log1p": ["load"], "training.augment": ["jitter=1"]}
+    )
+    data = open_data(recipe)
+    windows = data.windows["train"]
+    loads = np.stack([windows.batch(k)["values"][..., 0] for k in range(windows.steps_per_epoch)])
+    assert loads.min() == 0 and loads.max() > 90
+    assert "load" in data.preprocessing.feature_names
 
 
 def test_a_carried_state_goes_along_whole_clips(tmp_path):

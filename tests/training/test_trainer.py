@@ -93,7 +93,11 @@ def stop_at(monkeypatch, step):
     "changes",
     [
         {},
-        {"training.carry_state": True, "model.recurrent_dropout": 0.2},
+        {
+            "training.carry_state": True,
+            "training.augment": ["dropout=0.1", "noise=0.2"],
+            "model.recurrent_dropout": 0.2,
+        },
         {"training.ema": 0.9, "training.carry_state": True},
     ],
     ids=["windows", "carried", "averaged"],
@@ -136,6 +140,38 @@ def assert_resumes(recipe, tmp_path, monkeypatch):
     ):  # fmt: skip
         assert events(tmp_path / "whole", split, tag) == events(tmp_path / "parts", split, tag)
     return last[0][0]
+
+
+def test_what_a_model_is_shown_is_changed_and_what_it_predicts_is_not(
+    recipe, tmp_path, monkeypatch
+):
+    changes = {"model.dropout": 0.0, "training.steps": 2, "training.log_every": 1}
+    recipe = recipe.override({**changes, "training.accumulate": 2, "training.histogram_every": 2})
+    changed = recipe.override({"training.augment": ["dropout=0.3"]})
+    batches = []
+
+    def one_step(self, batch, original=trainer._Run._one_step):
+        batches.append(batch)
+        return original(self, batch)
+
+    monkeypatch.setattr(trainer._Run, "_one_step", one_step)
+    train(changed, tmp_path / "run", progress=False)
+    data = open_data(recipe)
+    model = models.build(recipe, data.preprocessing)
+    for k, (inputs, targets) in enumerate(batches):
+        tokens = data.windows["train"].batch(k)
+        np.testing.assert_array_equal(targets, tokens[:, 1:])
+        hidden = inputs.numpy() == data.preprocessing.unknown_id
+        assert 0.1 < hidden.mean() < 0.5
+        np.testing.assert_array_equal(np.where(hidden, 0, tokens[:, :-1]), inputs)
+    first = data.windows["train"].batch(0)
+    # In two parts, the loss of the first step is that of the inputs it was shown.
+    shown, clean = (float(model.batch_loss(model.unpack(each))[0]) for each in (batches[0], first))
+    logged = events(tmp_path / "run", "train", "epoch_loss")[0][1]
+    assert logged == pytest.approx(shown, rel=1e-5) and shown != pytest.approx(clean, rel=1e-4)
+    # Nor does validation know of it.
+    held_out = open_data(changed).windows["validation"].batch(0)
+    np.testing.assert_array_equal(held_out, data.windows["validation"].batch(0))
 
 
 def test_steps_that_were_done_again_are_told_once(recipe, tmp_path, monkeypatch):

@@ -1,125 +1,137 @@
 """`open_augmentation`: what is done to training batches so that no two epochs are alike."""
 
-import numpy as np
+import dataclasses
+from typing import Any
 
+from tfgen.data import series_augmentation, sound_augmentation, text_augmentation
 from tfgen.errors import InputError, unknown
 
 
-def gain(batch, generator, decibels):
-    """Makes each sequence quieter, by up to so many decibels, evenly drawn."""
-    lower = generator.uniform(-decibels, 0, len(batch["values"]))
-    return _times(batch, 10 ** (lower / 20))
+@dataclasses.dataclass(frozen=True)
+class _Augmentation:
+    """One kind of change.
 
-
-def flip(batch, generator, share):
-    """Turns this share of the sequences upside down."""
-    turned = generator.random(len(batch["values"])) < share
-    return _times(batch, np.where(turned, -1.0, 1.0))
-
-
-def pitch(batch, generator, semitones):
-    """Plays each sequence faster or slower, by up to so many semitones either way.
-
-    Between samples it is interpolated linearly. What then leaves the window is cut off.
+    Attributes:
+        prepare: Function `(amount, columns, data)` that gives one `(batch, generator) -> batch`.
+        kinds: Kinds of data that it is for.
+        most: Its number is above 0 and at most this.
+        whole: Whether that is a whole number.
+        columns: Whether it may name columns.
     """
-    factors = 2 ** (generator.uniform(-semitones, semitones, len(batch["values"])) / 12)
-    return _resampled(batch, lambda row, places: places * factors[row], 1 / factors)
+
+    prepare: Any
+    kinds: tuple[str, ...]
+    most: float
+    whole: bool = False
+    columns: bool = False
 
 
-def shift(batch, generator, samples):
-    """Lets each sequence begin later, after up to so many samples of silence."""
-    later = generator.integers(0, int(samples), len(batch["values"]), endpoint=True)
-    return _resampled(batch, lambda row, places: places - later[row], 1, later)
+def _of_sound(function, most):
+    def prepare(amount, columns, data):
+        return lambda batch, generator: function(batch, generator, amount)
+
+    return _Augmentation(prepare, ("audio",), most)
 
 
-# Each with what its number may be: the bounds, of which the lower one is not allowed itself. All are
-# of sound, whose values lie about 0 and within [-1, 1] whatever is done here.
+def _of_text(function, most):
+    return _Augmentation(lambda share, columns, data: function(share, *data), ("text",), most)
+
+
+_NUMBERS = ("series", "strokes")
 AUGMENTATIONS = {
-    "gain": (gain, 0, 120),
-    "flip": (flip, 0, 1),
-    "pitch": (pitch, 0, 24),
-    "shift": (shift, 0, 1e6),
+    "dropout": _of_text(text_augmentation.dropout, 1),
+    "noise": _of_text(text_augmentation.noise, 1),
+    "jitter": _Augmentation(series_augmentation.jitter, _NUMBERS, 1, columns=True),
+    "scale": _Augmentation(series_augmentation.scale, _NUMBERS, 1, columns=True),
+    "warp": _Augmentation(series_augmentation.warp, _NUMBERS, 1),
+    "rotate": _Augmentation(series_augmentation.rotate, ("strokes",), 180),
+    "transpose": _Augmentation(
+        series_augmentation.transpose, ("series",), 24, whole=True, columns=True
+    ),
+    "gain": _of_sound(sound_augmentation.gain, 120),
+    "flip": _of_sound(sound_augmentation.flip, 1),
+    "pitch": _of_sound(sound_augmentation.pitch, 24),
+    "shift": _of_sound(sound_augmentation.shift, 1_000_000),
 }
+# How the kinds of data are called where an error names them.
+_CALLED = {"audio": "sound"}
 
 
-def open_augmentation(texts, kind):
+def open_augmentation(texts, kind, data=None):
     """Returns a function `(batch, numpy.random.Generator) -> batch`, or None for no texts.
 
+    It leaves what it is given as it is. A batch of text is its inputs alone, int32
+    `(batch, window)`: targets are never changed. One of numbers is that of
+    `tfgen.data.SequenceWindows.batch`.
+
     Args:
-        texts: What is done, in this order: `"gain=12"`, `"flip=0.5"`, `"pitch=2"`, `"shift=100"`.
+        texts: What is done, in this order: `"dropout=0.1"`, `"jitter=0.03"`, or with columns
+            `"transpose=5:soprano+bass"`.
+        kind: Kind of the data.
+        data: Of text, a pair `(tokens, tokenizer)`: those of the training split, and what made
+            them. Of series and strokes, the `tfgen.data.Sequences` to train on, whose bounds are
+            kept. Sound needs none.
+
+    Raises:
+        InputError: For a text that is not like this, one that is for another kind of data, or a
+            column that there is not.
+    """
+    changes = [
+        AUGMENTATIONS[name].prepare(amount, columns, data)
+        for name, amount, columns in check_augmentation(texts, kind)
+    ]
+
+    def augment(batch, generator):
+        for change in changes:
+            batch = change(batch, generator)
+        return batch
+
+    return augment if changes else None
+
+
+def check_augmentation(texts, kind):
+    """Returns `(name, amount, columns)` of each text, the columns as they stand there, or None.
+
+    Args:
+        texts: As of `open_augmentation`.
         kind: Kind of the data.
 
     Raises:
-        InputError: For a text that is not like this, or one that is for another kind of data.
+        InputError: As `open_augmentation`, but for the columns, which it does not know.
     """
     chosen = [_parse(text) for text in texts]
-    for name, _ in chosen:
-        if kind != "audio":
+    for name, _, _ in chosen:
+        kinds = AUGMENTATIONS[name].kinds
+        if kind not in kinds:
             raise InputError(
-                f"training.augment: '{name}' is for sound, and these data are {kind}. "
-                f"Received: training.augment={list(texts)}"
+                f"training.augment: '{name}' is for {' and '.join(map(_called, kinds))}, and these "
+                f"data are {_called(kind)}. Received: training.augment={list(texts)}"
             )
+    return chosen
 
-    def augment(batch, generator):
-        for name, amount in chosen:
-            batch = AUGMENTATIONS[name][0](batch, generator, amount)
-        return batch
 
-    return augment if chosen else None
+def _called(kind):
+    return _CALLED.get(kind, kind)
 
 
 def _parse(text):
-    name, _, amount = text.partition("=")
+    name, _, rest = text.partition("=")
     if name not in AUGMENTATIONS:
         raise unknown("augmentation of training.augment", name, AUGMENTATIONS)
-    _, low, high = AUGMENTATIONS[name]
+    change = AUGMENTATIONS[name]
+    amount, colon, columns = rest.partition(":")
+    if colon and not change.columns:
+        raise InputError(
+            f"training.augment: {name} takes no columns. Received: training.augment={text!r}"
+        )
     try:
         number = float(amount)
     except ValueError:
-        number = low
-    if not low < number <= high:
+        number = 0
+    if not 0 < number <= change.most or (change.whole and number % 1):
         raise InputError(
-            f"training.augment: {name} takes a number above {low} and at most {high}, as in "
-            f"'{name}={high / 2:g}'. Received: training.augment={text!r}"
+            f"training.augment: {name} takes a {'whole ' if change.whole else ''}number above 0 and "
+            f"at most {change.most}, as in '{name}={change.most / 2:g}'. "
+            f"Received: training.augment={text!r}"
         )
-    return name, number
-
-
-def _times(batch, factors):
-    """The batch with the numbers of each sequence, and what is known of them, times a factor."""
-    factors = factors.astype(np.float32)
-    batch = {**batch, "values": batch["values"] * factors[:, None, None]}
-    batch["scale"] = batch["scale"] * np.abs(factors)[:, None]
-    if "previous" in batch:
-        batch["previous"] = batch["previous"] * factors[:, None]
-    return batch
-
-
-def _resampled(batch, places_of, stretch, later=0):
-    """The batch with whole sequences told at other places; parts of sequences stay as they are.
-
-    Args:
-        batch: See `tfgen.data.SequenceWindows.batch`.
-        places_of: Function `(row, places)`: where in the sequence the samples of a row come from;
-            before its beginning is silence.
-        stretch: Number or `(batch,)`: how many times as long the sequences become.
-        later: Number or `(batch,)`: samples that are added at their beginning.
-    """
-    rows, window, _ = batch["values"].shape
-    lengths = batch["valid"].sum(axis=1)
-    whole = batch.get("first", np.zeros(rows, bool)) & batch["last"].any(axis=1)
-    after = np.clip(np.floor((lengths - 1) * stretch).astype(int) + 1 + later, 1, window)
-    after = np.where(whole, after, lengths)
-    places = np.arange(window)
-    values = batch["values"].copy()
-    for row in np.flatnonzero(whole):
-        known = batch["values"][row, : lengths[row], 0]
-        told = np.interp(places_of(row, places), places[: lengths[row]], known, left=0.0)
-        values[row, :, 0] = np.where(places < after[row], told, np.nan)
-    ends = places == after[:, None] - 1
-    return {
-        **batch,
-        "values": values,
-        "valid": np.where(whole[:, None], places < after[:, None], batch["valid"]),
-        "last": np.where(whole[:, None], ends, batch["last"]),
-    }
+    return name, number, columns if colon else None

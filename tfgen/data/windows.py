@@ -23,6 +23,10 @@ class Windows:
         drop_remainder: Whether the windows of an epoch that fill no batch are left out. If not,
             an epoch's windows go in order from the first token and predict every token after it
             once, but for a rest at the end that fills no window. The last batch is smaller then.
+        augment: Function `(inputs, numpy.random.Generator) -> inputs`, see
+            `tfgen.data.augmentation`: what a model is shown instead of the tokens that stand there.
+            What it draws depends on the seed and on k alone. Every token is an input once an epoch,
+            so with `carry_state` a lane goes on as it was shown.
 
     Raises:
         InputError: If the tokens do not fill one batch, or an argument is out of range.
@@ -31,7 +35,16 @@ class Windows:
     # Whether a validation goes along these windows with its state.
     carries_state = False
 
-    def __init__(self, tokens, window, batch_size, seed=0, carry_state=False, drop_remainder=True):
+    def __init__(
+        self,
+        tokens,
+        window,
+        batch_size,
+        seed=0,
+        carry_state=False,
+        drop_remainder=True,
+        augment=None,
+    ):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
             if value < least:
@@ -42,6 +55,7 @@ class Windows:
         self.seed = seed
         self.carry_state = carry_state
         self.drop_remainder = drop_remainder
+        self.augment = augment
         # The offset of an epoch may take up to a window from the start.
         spare = window if drop_remainder else 1
         windows = max(len(tokens) - spare, 0) // window
@@ -58,7 +72,12 @@ class Windows:
         self._order = None, None
 
     def batch(self, k):
-        """Returns batch number k, int32 `(batch_size, window + 1)`."""
+        """Returns batch number k.
+
+        Returns:
+            int32 `(batch_size, window + 1)`; with `augment` a pair of inputs and targets, int32
+            `(batch_size, window)` both, of which the targets are the tokens as they are.
+        """
         epoch, step = divmod(int(k), self.steps_per_epoch)
         if not self.drop_remainder:
             stop = min((step + 1) * self.batch_size, self._windows)
@@ -69,7 +88,11 @@ class Windows:
         else:
             rows = self._permutation(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
             starts = self._offset(epoch) + rows * self.window
-        return self.tokens[starts[:, None] + np.arange(self.window + 1)].astype(np.int32)
+        tokens = self.tokens[starts[:, None] + np.arange(self.window + 1)].astype(np.int32)
+        if self.augment is None:
+            return tokens
+        generator = np.random.default_rng([self.seed, int(k), 3])
+        return self.augment(tokens[:, :-1], generator), tokens[:, 1:]
 
     def starts_epoch(self, k):
         """Whether batch k begins an epoch, where a carried state starts from nothing again."""
@@ -79,11 +102,14 @@ class Windows:
         """Returns an endless `tf.data.Dataset` of `(k, batch k)` from k = `start` on."""
         import tensorflow as tf
 
-        shape = [self.batch_size if self.drop_remainder else None, self.window + 1]
+        rows = self.batch_size if self.drop_remainder else None
 
         def load(k):
-            batch = tf.numpy_function(self.batch, [k], tf.int32)
-            return k, tf.ensure_shape(batch, shape)
+            if self.augment is None:
+                batch = tf.numpy_function(self.batch, [k], tf.int32)
+                return k, tf.ensure_shape(batch, [rows, self.window + 1])
+            pair = tf.numpy_function(self.batch, [k], [tf.int32, tf.int32])
+            return k, tuple(tf.ensure_shape(part, [rows, self.window]) for part in pair)
 
         numbers = tf.data.Dataset.counter(start)
         return numbers.map(load, num_parallel_calls=1).prefetch(2)

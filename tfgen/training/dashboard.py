@@ -250,6 +250,8 @@ class TextDashboard(Dashboard):
         tf.summary.scalar("metrics/bits_per_token", loss / np.log(2))
 
     def activations(self, windows):
+        if isinstance(windows, tuple):  # inputs that are not what the targets follow
+            return super().activations(windows[0])
         # The last token of a window is predicted only.
         return super().activations(windows[:, :-1])
 

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from tfgen.data import (
     CarriedWindows,
     SequenceWindows,
@@ -12,7 +14,7 @@ from tfgen.data import (
     open_sequences,
     open_text,
 )
-from tfgen.data.augmentation import open_augmentation
+from tfgen.data.augmentation import check_augmentation, open_augmentation
 from tfgen.errors import InputError
 from tfgen.preprocessing import SequenceProcessor, build_tokenizer
 from tfgen.training.dashboard import TextDashboard
@@ -48,18 +50,15 @@ def open_data(recipe, preprocessing=None):
     Raises:
         InputError: If there is nothing to read, or it is too short.
     """
-    if data_kind(recipe.data) == "text":
+    kind = data_kind(recipe.data)
+    check_augmentation(recipe.training.augment, kind)
+    if kind == "text":
         return _open_text(recipe, preprocessing)
     return _open_numbers(recipe, preprocessing)
 
 
 def _open_text(recipe, tokenizer):
     config = recipe.training
-    if config.augment:
-        raise InputError(
-            "training.augment is for sound, and these data are text. "
-            f"Received: training.augment={list(config.augment)}"
-        )
     source = open_text(
         recipe.data.name,
         column=recipe.data.column,
@@ -67,16 +66,19 @@ def _open_text(recipe, tokenizer):
     )
     if tokenizer is None:
         tokenizer = build_tokenizer(recipe.preprocessing, source.chunks("train"))
+    tokens = {split: encode(source, tokenizer, split) for split in ("train", "validation")}
+    augment = open_augmentation(config.augment, "text", (tokens["train"], tokenizer))
     windows = {
         split: Windows(
-            encode(source, tokenizer, split),
+            tokens[split],
             config.window,
             config.batch_size,
             seed=config.seed,
             carry_state=config.carry_state and split == "train",
             drop_remainder=split == "train",
+            augment=augment if split == "train" else None,
         )
-        for split in ("train", "validation")
+        for split in tokens
     }
     summary = (
         f"{len(windows['train'].tokens):,} tokens to train on, "
@@ -97,10 +99,10 @@ def _open_numbers(recipe, processor):
     if processor is None:
         processor = SequenceProcessor.fit(train, recipe.preprocessing)
     parts = {"train": processor.check(train), "validation": processor.check(validation)}
+    limited = _limited(parts["train"], recipe.preprocessing.log1p)
+    augment = open_augmentation(config.augment, processor.kind, limited)
     windows = {
-        "train": _windows(
-            parts["train"], config, augment=open_augmentation(config.augment, processor.kind)
-        ),
+        "train": _windows(parts["train"], config, augment=augment),
         "validation": _windows(parts["validation"], config, drop_remainder=False),
     }
     summary = (
@@ -112,6 +114,16 @@ def _open_numbers(recipe, processor):
         return SeriesDashboard(folder, model, parts["validation"])
 
     return Data(processor, windows, summary, "positions", dashboard)
+
+
+def _limited(sequences, log1p):
+    """The sequences, with a lower bound for columns of log1p: 0, or the least there is below it."""
+    features = list(sequences.features)
+    for column, feature in enumerate(features):
+        if feature.name in log1p and feature.low is None:
+            least = min(float(np.nanmin(v[:, column], initial=0)) for v in sequences.values)
+            features[column] = dataclasses.replace(feature, low=least)
+    return dataclasses.replace(sequences, features=tuple(features))
 
 
 def _windows(sequences, config, drop_remainder=True, augment=None):
