@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfgen.errors import InputError
 from tfgen.sampling import random
+from tfgen.training.adapters import Adapters
 
 
 class Step:
@@ -14,6 +15,8 @@ class Step:
         optimizer: A Keras optimizer that is built.
         config: `TrainingConfig`.
         batch_size: Rows of a batch.
+        adapters: The `tfgen.training.adapters.Adapters` whose variables the optimizer was built
+            with; None makes those of the config.
 
     Attributes:
         groups: Names of the parts of the model whose gradients are told apart: what the paths of
@@ -25,7 +28,7 @@ class Step:
         InputError: If a batch cannot be taken in as many parts as asked for.
     """
 
-    def __init__(self, model, optimizer, config, batch_size):
+    def __init__(self, model, optimizer, config, batch_size, adapters=None):
         if batch_size % config.accumulate:
             raise InputError(
                 f"training.accumulate must divide the {batch_size} rows of a batch. "
@@ -37,15 +40,17 @@ class Step:
                 f"state of it. Received: training.accumulate={config.accumulate}"
             )
         self.model, self.optimizer, self.config = model, optimizer, config
+        self.adapters = Adapters(model, config) if adapters is None else adapters
+        variables = self.adapters.variables
         # A layer's weights, or a block's, are a group.
-        self._group_of = [weight.path.partition("/")[0] for weight in model.trainable_variables]
+        self._group_of = [variable.path.partition("/")[0] for variable in variables]
         self.groups = list(dict.fromkeys(self._group_of))
         jit = model.jit_compile_training
         self._call = tf.function(self._update, jit_compile=jit, autograph=False)
         # Needed now and then: tracing it takes seconds, and XLA would take half a minute.
         self.gradients = tf.function(self._gradients, autograph=False)
         self._apply = tf.function(
-            lambda gradients: optimizer.apply(gradients, model.trainable_variables),
+            lambda gradients: optimizer.apply(gradients, variables),
             jit_compile=True,
             autograph=False,
         )
@@ -61,10 +66,12 @@ class Step:
             `(loss, norms, state)`: the batch's loss; the gradient's norm, before it is clipped, for
             each of `groups`; and the state at the end.
         """
-        return self._call(batch, state)
+        taken = self._call(batch, state)
+        self.adapters.push()
+        return taken
 
     def grouped(self, values):
-        """Lists of the values of each group; there is one value for each trainable weight."""
+        """Lists of the values of each group; there is one value for each trained variable."""
         return [
             [value for value, group in zip(values, self._group_of) if group == name]
             for name in self.groups
@@ -72,6 +79,7 @@ class Step:
 
     def _update(self, batch, state):
         loss, gradients, state = self._gradients(batch, state)
+        gradients = self.adapters.pull(gradients)
         norms = tf.stack([tf.linalg.global_norm(part) for part in self.grouped(gradients)])
         # Where XLA does not compile the whole step, it does the update, which is a thousand small
         # operations otherwise.
@@ -83,7 +91,9 @@ class Step:
         key = random.fold(key, self.optimizer.iterations.value)
         if self.config.accumulate > 1:
             return *self._in_parts(batch, key), state
-        with tf.GradientTape() as tape:
+        # What is frozen is not watched, and what only leads to it is not differentiated.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._weights())
             loss, state = self.model.batch_loss(self.model.unpack(batch), key, state, training=True)
         return loss, tape.gradient(loss, self._weights()), state
 
@@ -99,7 +109,9 @@ class Step:
 
         def one_more(number, total, count, gradients):
             part = tf.nest.map_structure(lambda rows: tf.gather(rows, number), batch)
-            with random.part_of_rows(number, parts), tf.GradientTape() as tape:
+            tape = tf.GradientTape(watch_accessed_variables=False)
+            with random.part_of_rows(number, parts), tape:
+                tape.watch(self._weights())
                 some, counted, _ = self.model.batch_total(
                     self.model.unpack(part), key, training=True
                 )

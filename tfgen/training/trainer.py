@@ -14,9 +14,11 @@ from tqdm import tqdm
 from tfgen import models
 from tfgen.errors import InputError
 from tfgen.recipe import Recipe
+from tfgen.training.adapters import ADAPTER, Adapters
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
 from tfgen.training.failures import first_not_finite
+from tfgen.training.finetuning import open_start
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.resume import check_fits, settle
 from tfgen.training.step import Step
@@ -28,7 +30,7 @@ SHOWN = {"family", "data.name", "training.steps", "training.learning_rate", "tra
 NONE_YET = {"loss": math.inf, "step": 0}
 
 
-def train(recipe, logdir, resume=False, progress=True):
+def train(recipe, logdir, resume=False, progress=True, start=None):
     """Trains a model and leaves a run folder.
 
     The folder holds `recipe.toml`, the preprocessing, `logs/` for TensorBoard, `checkpoints/`,
@@ -45,20 +47,28 @@ def train(recipe, logdir, resume=False, progress=True):
         logdir: The run's folder. Without `resume` it must be new or empty.
         resume: Continue the run in the folder from its last checkpoint.
         progress: Show a progress bar on stderr.
+        start: What to start from, in place of new weights: a model, which is only read, or the
+            path of a model's or a run's folder. None takes `training.start_from`, if that is a
+            path. The preprocessing is the start's too, where it fits the data, see
+            `training.vocabulary`. A resumed run does not need it any more.
 
     Returns:
         `pathlib.Path` of `final/`.
 
     Raises:
         InputError: For data that is too short, a folder in use, a recipe that cannot continue the
-            run, or a loss that is no longer finite.
+            run, a start that does not fit, or a loss that is no longer finite.
         KeyboardInterrupt: After Ctrl-C, with the run saved.
     """
     logdir = Path(logdir)
     recipe, changes = settle(recipe, logdir, resume)
+    begin = None if resume else open_start(recipe, start)
+    if begin is None:
+        data = open_data(recipe, models.load_preprocessing(logdir) if resume else None)
+    else:
+        recipe, data = begin.open_data(recipe)
     config = recipe.training
 
-    data = open_data(recipe, models.load_preprocessing(logdir) if resume else None)
     model = models.build(recipe, data.preprocessing, config.precision)
     if model.max_positions is not None and config.window > model.max_positions:
         raise InputError(
@@ -79,11 +89,15 @@ def train(recipe, logdir, resume=False, progress=True):
         )
     run = _Run(model, recipe, data, logdir, progress)
     if resume:
-        run.restore(changes)
+        run.restore(changes, start)
+    elif begin is not None:
+        run.begin(begin)
     # All has proved good: the first that is written.
     recipe.save(logdir / models.RECIPE)
     if not resume:
         models.save_preprocessing(data.preprocessing, logdir)
+    if begin is not None:
+        run.save()  # a resumed run needs nothing but its folder
     return run.train()
 
 
@@ -95,7 +109,8 @@ class _Run:
         self.data, self.windows = data, data.windows
         self.logdir, self.progress = logdir, progress
         self.optimizer = make_optimizer(self.config)
-        self.optimizer.build(model.trainable_variables)
+        self.adapters = Adapters(model, self.config)
+        self.optimizer.build(self.adapters.variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
         self.step = 0
         self.state = None  # of carried windows
@@ -105,7 +120,11 @@ class _Run:
         # Of the steps since the last line of the log, which a checkpoint must not lose.
         self.losses, self.norms = [], []
         self._train_step = Step(
-            model, self.optimizer, self.config, self.windows["train"].batch_size
+            model,
+            self.optimizer,
+            self.config,
+            self.windows["train"].batch_size,
+            self.adapters,
         )
         jit = model.jit_compile_training
         self._total = tf.function(self._evaluate, jit_compile=jit, autograph=False)
@@ -162,7 +181,7 @@ class _Run:
                 paused = time.perf_counter()
                 self._between_steps(batch)
                 if stopped.is_set():
-                    self._save()
+                    self.save()
                     bar.close()
                     self._say(
                         f"Stopped after step {self.step}. "
@@ -190,7 +209,7 @@ class _Run:
         return self.state
 
     def _trainable(self):
-        return [weight.numpy() for weight in self.model.trainable_variables]
+        return [variable.numpy() for variable in self.adapters.variables]
 
     def _update_ratios(self, before):
         """By group, how far the last step moved the weights, in norms of them."""
@@ -213,7 +232,7 @@ class _Run:
             _, gradients, _ = self._train_step.gradients(batch, self._state_before())
             self.dashboard.histograms(self.step, batch, gradients)
         if self._due(config.checkpoint_every) or last:
-            self._save()
+            self.save()
             self.dashboard.flush()
 
     def _due(self, every, ahead=0):
@@ -250,7 +269,8 @@ class _Run:
         if not self.config.ema:
             return None
         weights = self._weights()
-        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        self.optimizer.finalize_variable_values(self.adapters.variables)
+        self.adapters.push()
         return weights
 
     def _finish(self):
@@ -260,6 +280,8 @@ class _Run:
             self.dashboard.embeddings()
         self.dashboard.close(succeeded=True)
         final = self.logdir / "final"
+        if self.adapters.own:
+            self.adapters.save(self.logdir / ADAPTER)
         self.model.save(final)
         self._say(f"Saved {final}{self._best_so_far().replace(', ', ': ', 1)}")
         return final
@@ -267,16 +289,28 @@ class _Run:
     # Saving and resuming
 
     def _weights(self):
-        return {weight.path: weight.numpy() for weight in self.model.weights}
+        return {path: variable.numpy() for path, variable in self._variables().items()}
+
+    def _variables(self):
+        """The model's weights by path, and the adapters that some of them are made of."""
+        return {weight.path: weight for weight in self.model.weights} | self.adapters.own
 
     def _assign(self, arrays):
-        for weight in self.model.weights:
-            weight.assign(arrays[weight.path])
+        for path, variable in self._variables().items():
+            variable.assign(arrays[path])
 
-    def _save(self):
+    def begin(self, start):
+        """Takes the weights of a `tfgen.training.finetuning.Start`."""
+        taken = start.give(self.model)
+        self.adapters.rebase()
+        self._say(taken)
+
+    def save(self):
+        """Writes a checkpoint."""
         self._check_finite()
         arrays = {f"model/{name}": array for name, array in self._weights().items()}
         arrays |= {f"best/{name}": array for name, array in (self.best_weights or {}).items()}
+        arrays |= {f"base/{name}": one.numpy() for name, one in self.adapters.base.items()}
         for index, variable in enumerate(self.optimizer.variables):
             arrays[f"optimizer/{index}"] = variable.numpy()
         for index, value in enumerate(tf.nest.flatten(self.state)):
@@ -292,14 +326,21 @@ class _Run:
                 f"go on with: tfgen train --resume --logdir {self.logdir}"
             ) from error
 
-    def restore(self, changes):
-        """Goes back to the latest checkpoint; `changes` are those of the recipe since."""
+    def restore(self, changes, start=None):
+        """Goes back to the latest checkpoint; `changes` are those of the recipe since.
+
+        Without one it begins from `start`, see `train`, if it began from something.
+        """
         self.checkpoints.clean()
         for key, old, new in changes:
             self._say(f"Changed: {key} was {_shown(old)} and is {_shown(new)}")
         found = self.checkpoints.latest()
         if found is None:
             self._say("There is no checkpoint to go on from: starting from the first step.")
+            begin = open_start(self.recipe, start)
+            if begin is not None:
+                self.begin(begin)
+                self.save()
             return
         self._load(*found, changes)
         if any(key.startswith("data.") or key in MEASURED for key, _, _ in changes):
@@ -314,8 +355,8 @@ class _Run:
             self._say(f"All {self.step} steps are done; --set training.steps=N trains on.")
 
     def _load(self, arrays, record, changes=()):
-        weights = {weight.path: weight for weight in self.model.weights}
-        check_fits("the weight", _named(arrays, "model"), weights, changes)
+        check_fits("the weight", _named(arrays, "model"), self._variables(), changes)
+        check_fits("the adapted weight", _named(arrays, "base"), self.adapters.base, changes)
         variables = {str(i): variable for i, variable in enumerate(self.optimizer.variables)}
         check_fits("the optimizer's variable", _named(arrays, "optimizer"), variables, changes)
         state, like = _named(arrays, "state"), None
@@ -324,6 +365,8 @@ class _Run:
         flat = {} if like is None else {str(i): t for i, t in enumerate(tf.nest.flatten(like))}
         check_fits("the carried state", state, flat, changes)
         self._assign(_named(arrays, "model"))
+        for path, base in self.adapters.base.items():
+            base.assign(arrays[f"base/{path}"])
         for index, variable in variables.items():
             variable.assign(arrays[f"optimizer/{index}"])
         if flat:
@@ -335,10 +378,12 @@ class _Run:
     # What a person sees
 
     def _summary(self):
+        trained = self.adapters.summary
         return (
             f"{self.recipe.family}: {self.model.count_params():,} weights; {self.recipe.data.name}: "
             f"{self.data.summary}; {self.config.steps} steps are "
             f"{self.config.steps / self.windows['train'].steps_per_epoch:.1f} epochs"
+            + (f"\n{trained}" if trained else "")
         )
 
     def _best_so_far(self):
@@ -383,8 +428,9 @@ class _Run:
         if found is None:
             fresh = models.build(self.recipe, self.data.preprocessing, self.config.precision)
             optimizer = make_optimizer(self.config)
-            optimizer.build(fresh.trainable_variables)
-            self._assign({weight.path: weight.numpy() for weight in fresh.weights})
+            optimizer.build(self.adapters.variables)
+            first = {weight.path: weight.numpy() for weight in fresh.weights}
+            self._assign(self._weights() | first)
             for old, new in zip(self.optimizer.variables, optimizer.variables):
                 old.assign(new)
             self.step, self.state = 0, None
