@@ -96,8 +96,6 @@ def train(recipe, logdir, resume=False, progress=True, start=None):
     recipe.save(logdir / models.RECIPE)
     if not resume:
         models.save_preprocessing(data.preprocessing, logdir)
-    if begin is not None:
-        run.save()  # a resumed run needs nothing but its folder
     return run.train()
 
 
@@ -131,6 +129,8 @@ class _Run:
 
     def train(self):
         config = self.config
+        if config.start_from and not self.step:
+            self._save()  # what a resumed run starts from is in its own folder
         self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
         self.dashboard.begin(self.step, _hyperparameters(self.recipe))
         if config.histogram_every and not self.step:
@@ -181,7 +181,7 @@ class _Run:
                 paused = time.perf_counter()
                 self._between_steps(batch)
                 if stopped.is_set():
-                    self.save()
+                    self._save()
                     bar.close()
                     self._say(
                         f"Stopped after step {self.step}. "
@@ -232,7 +232,7 @@ class _Run:
             _, gradients, _ = self._train_step.gradients(batch, self._state_before())
             self.dashboard.histograms(self.step, batch, gradients)
         if self._due(config.checkpoint_every) or last:
-            self.save()
+            self._save()
             self.dashboard.flush()
 
     def _due(self, every, ahead=0):
@@ -305,8 +305,7 @@ class _Run:
         self.adapters.rebase()
         self._say(taken)
 
-    def save(self):
-        """Writes a checkpoint."""
+    def _save(self):
         self._check_finite()
         arrays = {f"model/{name}": array for name, array in self._weights().items()}
         arrays |= {f"best/{name}": array for name, array in (self.best_weights or {}).items()}
@@ -340,7 +339,6 @@ class _Run:
             begin = open_start(self.recipe, start)
             if begin is not None:
                 self.begin(begin)
-                self.save()
             return
         self._load(*found, changes)
         if any(key.startswith("data.") or key in MEASURED for key, _, _ in changes):
