@@ -58,7 +58,7 @@ def trained(monkeypatch):
     """The calls of a `tfgen.training.train` that trains nothing."""
     calls = []
 
-    def train(recipe, logdir, resume=False):
+    def train(recipe, logdir, resume=False, start=None):
         calls.append((recipe, logdir, resume))
         return logdir / "final"
 
@@ -397,7 +397,7 @@ def test_train_forgets_what_the_recipe_says_of_other_data(run, trained, tmp_path
      ("audio", "--out sample.wav")],
 )  # fmt: skip
 def test_train_tells_how_to_use_what_it_made(run, monkeypatch, tmp_path, kind, usage):
-    def train(recipe, logdir, resume=False):
+    def train(recipe, logdir, resume=False, start=None):
         (logdir / "final").mkdir(parents=True)
         if kind != "text":
             record = {"processor": "sequence", "config": {"kind": kind}}

@@ -200,6 +200,13 @@ def _train_parser():
         nargs="?",
         help="where the recipe comes from; the weights are new (with --resume: not needed)",
     )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="ENTRY|RUN",
+        help="fine-tune: begin with this model's weights, and with its recipe if no other is named "
+        "(training.start_from)",
+    )
     parser.add_argument("--data", help="a path, or a built-in set's name (data.name)")
     add_data_settings(parser)
     parser.add_argument("--seed", type=int, help="the seed (training.seed)")
@@ -216,21 +223,32 @@ def _train_parser():
 
 
 def _train(arguments):
-    from tfgen.zoo.runs import new_run, resumed_run
+    from tfgen.zoo.runs import new_run, resumed_run, start_folder
 
     changes = data_changes(arguments, arguments.data)
     if arguments.seed is not None:
         changes["training.seed"] = arguments.seed
 
     if arguments.resume:
+        if arguments.start is not None:
+            raise InputError(
+                "--from begins a run, and --resume goes on with one: give one of the two"
+            )
         recipe, logdir = resumed_run(arguments.logdir, arguments.target, changes)
     else:
-        recipe, logdir = new_run(arguments.target, arguments.logdir, changes)
+        recipe, logdir = new_run(arguments.target, arguments.logdir, changes, arguments.start)
+    start = start_folder(recipe, logdir)
     import_tensorflow()
     from tfgen.training import train
 
     with text_hint():
-        final = train(recipe, logdir, resume=arguments.resume, strategy=arguments.strategy)
+        final = train(
+            recipe,
+            logdir,
+            resume=arguments.resume,
+            start=start,
+            strategy=arguments.strategy,
+        )
     kind = data_kind_of(final)
     usage = "PROMPT" if kind == "text" else f"--out sample{cli_numbers.USUAL_SUFFIX[kind]}"
     print(f"The model is in {final}. To use it: tfgen generate {as_argument(logdir)} {usage}")

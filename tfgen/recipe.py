@@ -204,6 +204,31 @@ class TrainingConfig(_Section):
     accumulate: int = _field(
         1, "parts that a batch is taken in, one after the other: for batches beyond memory", low=1
     )
+    start_from: str | None = _field(
+        None, "a model whose weights are the first: an entry's name, or the path of a run"
+    )
+    vocabulary: str = _field(
+        "auto",
+        "with start_from, text: keep that model's symbols, or find new ones in the data, of which "
+        "those that it knows keep their weights; auto: new if the data has others",
+        choices=("auto", "keep", "new"),
+    )
+    freeze: tuple[str, ...] = _field(
+        (), "weights that do not change, by patterns of layers or weights, e.g. 'block_[01]'"
+    )
+    lora_rank: int = _field(
+        0, "with start_from: train adapters of this rank for its matrices; 0 trains weights", low=0
+    )
+    lora_alpha: float = _field(
+        0.0, "what adapters add is multiplied by this over the rank; 0 takes the rank", low=0
+    )
+    lora_targets: tuple[str, ...] = _field(
+        (),
+        "matrices that get adapters, by patterns as in freeze; empty takes all but recurrent ones",
+    )
+    lora_also: tuple[str, ...] = _field(
+        (), "weights that are trained as they are beside adapters, by patterns, e.g. 'head'"
+    )
     ema: float = _field(0.0, "decay of the average of the weights; 0 is off", low=0, below=1)
     seed: int = _field(0, "the seed of weights, batches and dropout", low=0)
     log_every: int = _field(50, "steps between two lines of the log", low=1)

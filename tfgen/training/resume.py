@@ -8,6 +8,13 @@ from tfgen.recipe import Recipe
 
 # Fitted to the data once and saved with the run: a run goes on with what it began with.
 KEPT = ("family", "preprocessing")
+# What the optimizer's variables are, and what adapters add to.
+KEPT_KEYS = {
+    f"training.{key}"
+    for key in (
+        "start_from", "vocabulary", "freeze", "lora_rank", "lora_alpha", "lora_targets", "lora_also"
+    )
+}  # fmt: skip
 
 
 def settle(recipe, logdir, resume):
@@ -35,7 +42,7 @@ def settle(recipe, logdir, resume):
     before = Recipe.from_file(saved)
     changes = [] if recipe is None else recipe.changes(before)
     for key, old, new in changes:
-        if key.partition(".")[0] in KEPT:
+        if key.partition(".")[0] in KEPT or key in KEPT_KEYS:
             raise InputError(
                 f"A resumed run cannot change {key} from {old!r}. Received: {key}={new!r}"
             )

@@ -1,10 +1,13 @@
 """One training step: the loss of a batch, its gradients and the update, compiled as one."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
 from tfgen.errors import InputError
 from tfgen.sampling import random
+from tfgen.training.adapters import Adapters
 from tfgen.training.devices import Devices
 
 
@@ -19,6 +22,8 @@ class Step:
         optimizer: A Keras optimizer that is built.
         config: `TrainingConfig`.
         batch_size: Rows of a batch.
+        adapters: The `tfgen.training.adapters.Adapters` whose variables the optimizer was built
+            with; None makes those of the config.
         devices: `tfgen.training.devices.Devices` that take the step together; None is one.
 
     Attributes:
@@ -31,7 +36,7 @@ class Step:
         InputError: If a batch cannot be taken in as many parts as asked for.
     """
 
-    def __init__(self, model, optimizer, config, batch_size, devices=None):
+    def __init__(self, model, optimizer, config, batch_size, adapters=None, devices=None):
         devices = devices or Devices()
         if batch_size % (config.accumulate * devices.count):
             shared = f" on each of {devices.count} devices" if devices.count > 1 else ""
@@ -46,11 +51,13 @@ class Step:
                 f"state of it. Received: training.accumulate={config.accumulate}"
             )
         self.model, self.optimizer, self.config = model, optimizer, config
+        self.adapters = Adapters(model, config) if adapters is None else adapters
         self.devices = devices
         # Sums are divided by it before their gradient is taken: float16 could not hold that of a sum.
         self._unit = float(batch_size * config.window)
         # A layer's weights, or a block's, are a group.
-        self._group_of = [weight.path.partition("/")[0] for weight in model.trainable_variables]
+        variables = self.adapters.variables
+        self._group_of = [variable.path.partition("/")[0] for variable in variables]
         self.groups = list(dict.fromkeys(self._group_of))
         jit = model.jit_compile_training
         # What devices tell each other, XLA cannot compile; nor an update of several devices' weights.
@@ -73,10 +80,12 @@ class Step:
             `(loss, norms, state)`: the batch's loss; the gradient's norm, before it is clipped, for
             each of `groups`; and the state at the end.
         """
-        return self._call(batch, state)
+        taken = self._call(batch, state)
+        self.adapters.push()
+        return taken
 
     def grouped(self, values):
-        """Lists of the values of each group; there is one value for each trainable weight."""
+        """Lists of the values of each group; there is one value for each trained variable."""
         return [
             [value for value, group in zip(values, self._group_of) if group == name]
             for name in self.groups
@@ -98,6 +107,7 @@ class Step:
             loss, gradients = self._mean(*self._sums(batch, key, 0, 1))
         else:
             loss, gradients, state = self._gradients(batch, state, key)
+        gradients = self.adapters.pull(gradients)
         norms = [tf.linalg.global_norm(part) for part in self.grouped(gradients)]
         norms = self._unscaled(tf.stack(norms))
         # Where XLA does not compile the whole step, it does the update, which is a thousand small
@@ -106,13 +116,13 @@ class Step:
         return loss, norms, state
 
     def _applied(self, gradients):
-        weights = self.model.trainable_variables
+        variables = self.adapters.variables
         if self.devices.mirrored and self.loss_scale is not None:
             # Keras' `apply` wants to be called for each device, which would add the gradients up once
             # more.
-            self.optimizer._common_apply(gradients, weights)
+            self.optimizer._common_apply(gradients, variables)
         else:
-            self.optimizer.apply(gradients, weights)
+            self.optimizer.apply(gradients, variables)
 
     def _key(self):
         key = random.root(self.config.seed, random.DROPOUT)
@@ -129,13 +139,20 @@ class Step:
 
     def _gradients(self, batch, state, key):
         """Loss, its scaled gradients, and the state, of a batch that is taken as a whole."""
-        with tf.GradientTape() as tape:
+        with self._tape() as tape:
             loss, state = self.model.batch_loss(self.model.unpack(batch), key, state, training=True)
             scaled = self.optimizer.scale_loss(loss)
         return loss, tape.gradient(scaled, self._weights()), state
 
     def _unscaled(self, values):
         return values if self.loss_scale is None else values / self.loss_scale.value
+
+    @contextlib.contextmanager
+    def _tape(self):
+        # What is frozen is not watched, and what only leads to it is not differentiated.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._weights())
+            yield tape
 
     def _weights(self):
         return [weight.value for weight in self.model.trainable_variables]
@@ -179,7 +196,7 @@ class Step:
 
     def _part(self, batch, state, key, number, count):
         """Sums of one part of a batch, in units of `_unit`: `(total, count, gradients, state)`."""
-        with random.part_of_rows(number, count), tf.GradientTape() as tape:
+        with random.part_of_rows(number, count), self._tape() as tape:
             total, counted, state = self.model.batch_total(
                 self.model.unpack(batch), key, state, training=True
             )

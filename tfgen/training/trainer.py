@@ -14,10 +14,12 @@ from tqdm import tqdm
 from tfgen import models
 from tfgen.errors import InputError
 from tfgen.recipe import Recipe
+from tfgen.training.adapters import ADAPTER, Adapters
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
 from tfgen.training.devices import open_devices
 from tfgen.training.failures import first_not_finite
+from tfgen.training.finetuning import open_start
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.resume import check_fits, settle
 from tfgen.training.step import Step
@@ -31,7 +33,7 @@ NONE_YET = {"loss": math.inf, "step": 0}
 LEAST_SCALE = 1.0
 
 
-def train(recipe, logdir, resume=False, progress=True, strategy="auto"):
+def train(recipe, logdir, resume=False, progress=True, start=None, strategy="auto"):
     """Trains a model and leaves a run folder.
 
     The folder holds `recipe.toml`, the preprocessing, `logs/` for TensorBoard, `checkpoints/`,
@@ -48,6 +50,10 @@ def train(recipe, logdir, resume=False, progress=True, strategy="auto"):
         logdir: The run's folder. Without `resume` it must be new or empty.
         resume: Continue the run in the folder from its last checkpoint.
         progress: Show a progress bar on stderr.
+        start: What to start from, in place of new weights: a model, which is only read, or the
+            path of a model's or a run's folder. None takes `training.start_from`, if that is a
+            path. The preprocessing is the start's too, where it fits the data, see
+            `training.vocabulary`. A resumed run does not need it any more.
         strategy: Which devices train: `"auto"`, `"one"`, `"mirrored"` or `"multi-worker"`, see
             `tfgen.training.devices.open_devices`. It is no part of the recipe: a run may go on with
             other devices, and takes the same steps but for rounding. Of several workers the first
@@ -58,7 +64,8 @@ def train(recipe, logdir, resume=False, progress=True, strategy="auto"):
 
     Raises:
         InputError: For data that is too short, a folder in use, a recipe that cannot continue the
-            run, a loss that is no longer finite, or another worker that is lost.
+            run, a start that does not fit, a loss that is no longer finite, or another worker that is
+            lost.
         KeyboardInterrupt: After Ctrl-C, with the run saved.
     """
     logdir = Path(logdir)
@@ -66,13 +73,17 @@ def train(recipe, logdir, resume=False, progress=True, strategy="auto"):
     # Before TensorFlow computes anything, or workers could not find each other any more.
     devices = open_devices(strategy, lambda text: progress and tqdm.write(text, file=sys.stderr))
     with devices.watched(f"Go on with: tfgen train --resume --logdir {logdir}"):
-        return _train(recipe, logdir, resume, progress, devices, changes)
+        return _train(recipe, logdir, resume, progress, start, devices, changes)
 
 
-def _train(recipe, logdir, resume, progress, devices, changes):
+def _train(recipe, logdir, resume, progress, start, devices, changes):
+    begin = None if resume else open_start(recipe, start)
+    if begin is None:
+        data = open_data(recipe, models.load_preprocessing(logdir) if resume else None)
+    else:
+        recipe, data = begin.open_data(recipe)
     config = recipe.training
 
-    data = open_data(recipe, models.load_preprocessing(logdir) if resume else None)
     with devices.scope():
         model = models.build(recipe, data.preprocessing, config.precision)
     if model.max_positions is not None and config.window > model.max_positions:
@@ -94,7 +105,9 @@ def _train(recipe, logdir, resume, progress, devices, changes):
         )
     run = _Run(model, recipe, data, logdir, progress and devices.chief, devices)
     if resume:
-        run.restore(changes)
+        run.restore(changes, start)
+    elif begin is not None:
+        run.begin(begin)
     run.check_workers()
     # All has proved good: the first that is written.
     if devices.chief:
@@ -113,7 +126,8 @@ class _Run:
         self.logdir, self.progress, self.devices = logdir, progress, devices
         with devices.scope():
             self.optimizer = make_optimizer(self.config)
-            self.optimizer.build(model.trainable_variables)
+            self.adapters = Adapters(model, self.config)
+            self.optimizer.build(self.adapters.variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
         self.step = 0
         self.state = None  # of carried windows
@@ -123,13 +137,20 @@ class _Run:
         # Of the steps since the last line of the log, which a checkpoint must not lose.
         self.losses, self.norms = [], []
         self._train_step = Step(
-            model, self.optimizer, self.config, self.windows["train"].batch_size, devices
+            model,
+            self.optimizer,
+            self.config,
+            self.windows["train"].batch_size,
+            self.adapters,
+            devices,
         )
         jit = model.jit_compile_training
         self._total = tf.function(self._evaluate, jit_compile=jit, autograph=False)
 
     def train(self):
         config = self.config
+        if config.start_from and not self.step:
+            self._save()  # what a resumed run starts from is in its own folder
         self.dashboard = _Silent()
         if self.devices.chief:
             self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
@@ -234,7 +255,7 @@ class _Run:
         return self.state
 
     def _trainable(self):
-        return [weight.numpy() for weight in self.model.trainable_variables]
+        return [variable.numpy() for variable in self.adapters.variables]
 
     def _update_ratios(self, before):
         """By group, how far the last step moved the weights, in norms of them."""
@@ -303,7 +324,8 @@ class _Run:
         if not self.config.ema:
             return None
         weights = self._weights()
-        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        self.optimizer.finalize_variable_values(self.adapters.variables)
+        self.adapters.push()
         return weights
 
     def _finish(self):
@@ -314,6 +336,8 @@ class _Run:
         self.dashboard.close(succeeded=True)
         final = self.logdir / "final"
         if self.devices.chief:
+            if self.adapters.own:
+                self.adapters.save(self.logdir / ADAPTER)
             self.model.save(final)
         self.devices.any(False)  # none ends before it is there
         self._say(f"Saved {final}{self._best_so_far().replace(', ', ': ', 1)}")
@@ -322,11 +346,21 @@ class _Run:
     # Saving and resuming
 
     def _weights(self):
-        return {weight.path: weight.numpy() for weight in self.model.weights}
+        return {path: variable.numpy() for path, variable in self._variables().items()}
+
+    def _variables(self):
+        """The model's weights by path, and the adapters that some of them are made of."""
+        return {weight.path: weight for weight in self.model.weights} | self.adapters.own
 
     def _assign(self, arrays):
-        for weight in self.model.weights:
-            weight.assign(arrays[weight.path])
+        for path, variable in self._variables().items():
+            variable.assign(arrays[path])
+
+    def begin(self, start):
+        """Takes the weights of a `tfgen.training.finetuning.Start`."""
+        taken = start.give(self.model)
+        self.adapters.rebase()
+        self._say(taken)
 
     def _save(self):
         self._check_finite()
@@ -334,6 +368,7 @@ class _Run:
             return
         arrays = {f"model/{name}": array for name, array in self._weights().items()}
         arrays |= {f"best/{name}": array for name, array in (self.best_weights or {}).items()}
+        arrays |= {f"base/{name}": one.numpy() for name, one in self.adapters.base.items()}
         for index, variable in enumerate(self.optimizer.variables):
             arrays[f"optimizer/{index}"] = variable.numpy()
         for index, value in enumerate(tf.nest.flatten(self.state)):
@@ -349,8 +384,11 @@ class _Run:
                 f"go on with: tfgen train --resume --logdir {self.logdir}"
             ) from error
 
-    def restore(self, changes):
-        """Goes back to the latest checkpoint; `changes` are those of the recipe since."""
+    def restore(self, changes, start=None):
+        """Goes back to the latest checkpoint; `changes` are those of the recipe since.
+
+        Without one it begins from `start`, see `train`, if it began from something.
+        """
         if self.devices.chief:
             self.checkpoints.clean()
         for key, old, new in changes:
@@ -358,6 +396,9 @@ class _Run:
         found = self.checkpoints.latest()
         if found is None:
             self._say("There is no checkpoint to go on from: starting from the first step.")
+            begin = open_start(self.recipe, start)
+            if begin is not None:
+                self.begin(begin)
             return
         self._load(*found, changes)
         if any(key.startswith("data.") or key in MEASURED for key, _, _ in changes):
@@ -372,8 +413,8 @@ class _Run:
             self._say(f"All {self.step} steps are done; --set training.steps=N trains on.")
 
     def _load(self, arrays, record, changes=()):
-        weights = {weight.path: weight for weight in self.model.weights}
-        check_fits("the weight", _named(arrays, "model"), weights, changes)
+        check_fits("the weight", _named(arrays, "model"), self._variables(), changes)
+        check_fits("the adapted weight", _named(arrays, "base"), self.adapters.base, changes)
         variables = {str(i): variable for i, variable in enumerate(self.optimizer.variables)}
         check_fits("the optimizer's variable", _named(arrays, "optimizer"), variables, changes)
         state, like = _named(arrays, "state"), None
@@ -382,6 +423,8 @@ class _Run:
         flat = {} if like is None else {str(i): t for i, t in enumerate(tf.nest.flatten(like))}
         check_fits("the carried state", state, flat, changes)
         self._assign(_named(arrays, "model"))
+        for path, base in self.adapters.base.items():
+            base.assign(arrays[f"base/{path}"])
         for index, variable in variables.items():
             variable.assign(arrays[f"optimizer/{index}"])
         if flat:
@@ -393,11 +436,13 @@ class _Run:
     # What a person sees
 
     def _summary(self):
+        trained = self.adapters.summary
         return (
             f"{self.recipe.family}: {self.model.count_params():,} weights; {self.recipe.data.name}: "
             f"{self.data.summary}; {self.config.steps} steps are "
             f"{self.config.steps / self.windows['train'].steps_per_epoch:.1f} epochs"
             + (f"; {self.devices}" if self.devices.several else "")
+            + (f"\n{trained}" if trained else "")
         )
 
     def _best_so_far(self):
@@ -456,8 +501,9 @@ class _Run:
             with self.devices.scope():
                 fresh = models.build(self.recipe, self.data.preprocessing, self.config.precision)
                 optimizer = make_optimizer(self.config)
-                optimizer.build(fresh.trainable_variables)
-            self._assign({weight.path: weight.numpy() for weight in fresh.weights})
+                optimizer.build(self.adapters.variables)
+            first = {weight.path: weight.numpy() for weight in fresh.weights}
+            self._assign(self._weights() | first)
             for old, new in zip(self.optimizer.variables, optimizer.variables):
                 old.assign(new)
             self.step, self.state = 0, None

@@ -1,11 +1,17 @@
 """Where `tfgen train` begins: the recipe of a new run, or of one that goes on."""
 
+import json
 from pathlib import Path
 
 from tfgen.errors import InputError
-from tfgen.recipe import Recipe
+from tfgen.recipe import Recipe, TrainingConfig
 from tfgen.zoo.folders import RECIPE
 from tfgen.zoo.registry import find
+
+# How a model came about, of which one that starts from it takes nothing.
+_OF_ITS_START = (
+    "start_from", "vocabulary", "freeze", "lora_rank", "lora_alpha", "lora_targets", "lora_also"
+)  # fmt: skip
 
 
 def starting_recipe(target):
@@ -28,20 +34,28 @@ def starting_recipe(target):
     return Recipe.from_file(item.folder / RECIPE)
 
 
-def new_run(target, logdir=None, changes=None):
+def new_run(target, logdir=None, changes=None, start=None):
     """Returns the recipe and the folder of a new run.
 
     Args:
-        target: See `starting_recipe`.
+        target: See `starting_recipe`; None takes the recipe of `start`.
         logdir: The run's folder; None is `runs/` and the name of the target.
         changes: What differs from the target's recipe, see `Recipe.override`.
+        start: The entry or the run whose weights are the first, see `start_folder`; None leaves it
+            to the recipe, which may name one.
 
     Raises:
         InputError: Something is wrong with one of them.
     """
+    changes = dict(changes or {})
+    if start is not None:
+        changes["training.start_from"] = json.dumps(str(start), ensure_ascii=False)
+        if target is None:
+            target, default = start, TrainingConfig()
+            changes = {f"training.{key}": getattr(default, key) for key in _OF_ITS_START} | changes
     if target is None:
         raise InputError("What to train? Name an entry, a family or a recipe.toml (tfgen list)")
-    recipe = starting_recipe(target).override(changes or {})
+    recipe = starting_recipe(target).override(changes)
     if logdir is None:
         return recipe, Path("runs", Path(target).expanduser().resolve().stem)
     return recipe, Path(logdir).expanduser()
@@ -67,3 +81,25 @@ def resumed_run(logdir, target=None, changes=None):
     if target is not None and (family := starting_recipe(target).family) != saved.family:
         raise InputError(f"{logdir}: this run is of family '{saved.family}', not '{family}'")
     return saved.override(changes or {}), logdir
+
+
+def start_folder(recipe, logdir):
+    """Returns the folder of the model that a training starts from.
+
+    Args:
+        recipe: The run's recipe, whose `training.start_from` is a name of the zoo or a path.
+        logdir: The run's folder.
+
+    Returns:
+        A path; None if the weights are new, or the run has a checkpoint to go on from.
+
+    Raises:
+        InputError: There is no such model, or it has no weights.
+    """
+    name = recipe.training.start_from
+    if name is None or any(Path(logdir, "checkpoints").glob("step-*.npz")):
+        return None
+    item = find(name)
+    if not item.pretrained:
+        raise InputError(f"'{name}' has no weights to start from: name an entry or a run")
+    return item.folder
