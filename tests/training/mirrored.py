@@ -25,7 +25,7 @@ def steps(recipe, data, devices, count=3):
         optimizer = make_optimizer(recipe.training)
         optimizer.build(model.trainable_variables)
     before = [weight.numpy() for weight in model.trainable_variables]
-    step = Step(model, optimizer, recipe.training, recipe.training.batch_size, devices)
+    step = Step(model, optimizer, recipe.training, recipe.training.batch_size, devices=devices)
     carry = recipe.training.carry_state
     state = model.initial_state(recipe.training.batch_size) if carry else None
     losses = []

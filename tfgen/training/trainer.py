@@ -17,7 +17,7 @@ from tfgen.recipe import Recipe
 from tfgen.training.adapters import ADAPTER, Adapters
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
-from tfgen.training.devices import open_devices
+from tfgen.training.devices import Devices, open_devices
 from tfgen.training.failures import first_not_finite
 from tfgen.training.finetuning import open_start
 from tfgen.training.optimizers import make_optimizer
@@ -120,10 +120,11 @@ def _train(recipe, logdir, resume, progress, start, devices, changes):
 class _Run:
     """One training: the compiled step, and what happens between steps."""
 
-    def __init__(self, model, recipe, data, logdir, progress, devices):
+    def __init__(self, model, recipe, data, logdir, progress, devices=None):
         self.model, self.recipe, self.config = model, recipe, recipe.training
         self.data, self.windows = data, data.windows
-        self.logdir, self.progress, self.devices = logdir, progress, devices
+        self.logdir, self.progress = logdir, progress
+        self.devices = devices = devices or Devices()
         with devices.scope():
             self.optimizer = make_optimizer(self.config)
             self.adapters = Adapters(model, self.config)
