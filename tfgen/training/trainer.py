@@ -18,6 +18,7 @@ from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
 from tfgen.training.failures import first_not_finite
 from tfgen.training.optimizers import make_optimizer
+from tfgen.training.profile import Profile
 from tfgen.training.resume import check_fits, settle
 from tfgen.training.step import Step
 
@@ -126,13 +127,15 @@ class _Run:
         )
         batches = iter(self.windows["train"].dataset(self.step))
         started, timed, waited = time.perf_counter(), 0, 0.0
-        with _stop_signal() as stopped, bar:
+        profile = Profile(config.profiled_steps(), self.logdir / "logs" / "train")
+        with _stop_signal() as stopped, bar, profile:
             while self.step < config.steps:
-                asked = time.perf_counter()
-                _, batch = next(batches)
-                waited += time.perf_counter() - asked
                 before = self._trainable() if self._due(config.log_every, 1) else None
-                loss, norms = self._one_step(batch)
+                with profile.step(self.step + 1):
+                    asked = time.perf_counter()
+                    _, batch = next(batches)
+                    waited += time.perf_counter() - asked
+                    loss, norms = self._one_step(batch)
                 self.losses.append(loss)
                 self.norms.append(norms)
                 self.step += 1
