@@ -1,14 +1,16 @@
 #!/usr/bin/env python
 """Measures tfgen beside its peers, in turns on one machine.
 
-    python scripts/benchmark.py                  # all but reach and forecast; an hour on 2 cores
+    python scripts/benchmark.py        # all but trainer, reach and forecast; an hour on 2 cores
     python scripts/benchmark.py train --model lstm
     python scripts/benchmark.py train generate --model transformer --nanogpt nanoGPT
     python scripts/benchmark.py reach --text input.txt --nanogpt nanoGPT
     python scripts/benchmark.py start --entry runs/mine --out start.json
     python scripts/benchmark.py forecast --entry gru-weather
+    python scripts/benchmark.py trainer          # a quarter of an hour on 2 cores
 
 train     tokens/s of training: tfgen and its peers, and the share of the matrix peak
+trainer   ms of a step alone, in the Trainer, and with all that TensorBoard is told
 generate  characters/s of generating, for one text and for many, and the share of the bandwidth
 draft     characters/s of one text by the transformer of the zoo, which its LSTM drafts
 rollout   steps/s of drawing sequences of numbers, for one and for many
@@ -38,7 +40,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from benchmarks import figures, figures_series, figures_transformer, figures_unet  # noqa: E402
+from benchmarks import (  # noqa: E402
+    figures,
+    figures_series,
+    figures_trainer,
+    figures_transformer,
+    figures_unet,
+)
 from benchmarks.contest import Effort  # noqa: E402
 from benchmarks.machine import machine, machine_lines  # noqa: E402
 from benchmarks.reach import Text  # noqa: E402
@@ -56,9 +64,10 @@ from tfgen.errors import InputError, unknown  # noqa: E402
 from tfgen.files import atomic_file  # noqa: E402
 
 SECTIONS = (
-    "train", "generate", "draft", "rollout", "unet", "forecast", "first", "start", "reach", "peak",
+    "train", "trainer", "generate", "draft", "rollout", "unet", "forecast", "first", "start", "reach",
+    "peak",
 )  # fmt: skip
-LONG = ("reach", "forecast")  # only when they are asked for
+LONG = ("trainer", "reach", "forecast")  # only when they are asked for
 TRANSFORMER = "transformer"
 MODELS = (*GATES, TRANSFORMER)
 # nanoGPT's recipe for CPUs, and its model of tiny-shakespeare.
@@ -105,7 +114,7 @@ def _parse(argv):
         "sections",
         metavar="SECTION",
         nargs="*",
-        help=f"of {', '.join(SECTIONS)}; default: all but {' and '.join(LONG)}",
+        help=f"of {', '.join(SECTIONS)}; default: all but {', '.join(LONG)}",
     )
     add("--model", nargs="+", default=list(MODELS), help=f"of {', '.join(MODELS)} (default: all)")
     add(
@@ -152,6 +161,10 @@ def _parse(argv):
         help="float32 (default), or bfloat16 to train in mixed precision",
     )
     add("--nanogpt", metavar="PATH", help="a checkout of nanoGPT")
+
+    add = parser.add_argument_group("trainer").add_argument
+    families = figures_trainer.FAMILIES
+    add("--families", nargs="+", default=list(families), help=f"of {', '.join(families)} (all)")
 
     add = parser.add_argument_group("reach").add_argument
     add(
@@ -227,6 +240,7 @@ def _check(arguments):
     for kind, names, known in (
         ("section", arguments.sections, SECTIONS),
         ("model", arguments.model, MODELS),
+        ("family", arguments.families, figures_trainer.FAMILIES),
         ("dtype", [arguments.dtype], ("float32", "bfloat16")),
         ("covariance", [arguments.covariance], ("diagonal", "full")),
     ):
@@ -357,6 +371,9 @@ def _figures(arguments):
     if "draft" in sections:
         tokens = arguments.tokens or TOKENS[TRANSFORMER]
         yield figures_transformer.drafting(*DRAFTING, tokens, effort)
+    if "trainer" in sections:
+        for family in arguments.families:
+            yield figures_trainer.overhead(family, effort)
     for model in arguments.model:
         measured = _transformer_figures if model == TRANSFORMER else _recurrent_figures
         yield from measured(model, arguments, effort)

@@ -59,6 +59,7 @@ OTHER = {
     "training.freeze": ("token_embedding", "block_[01]"),
     "training.lora_targets": ("*kernel",),
     "training.lora_also": ("head",),
+    "training.profile": "200:205",
     "generation.top_p": 0.9,
     "generation.min_p": 0.05,
     "generation.length": 48,
@@ -103,6 +104,13 @@ def test_the_help_covers_every_field_with_its_default():
         for field in dataclasses.fields(config)
     }
     assert helped == defaults
+
+
+@pytest.mark.parametrize("text,steps", [("3:5", [3, 4, 5]), ("7:7", [7]), ("", []), ("none", [])])
+def test_the_steps_of_a_profile(text, steps):
+    config = Recipe("lstm").override({"training.profile": text}).training
+    assert [*config.profiled_steps()] == steps
+    assert (config == TrainingConfig()) == (not steps)
 
 
 def test_model_and_description_survive_toml_exactly():
@@ -161,6 +169,10 @@ def test_saving_leaves_only_the_recipe(tmp_path):
         ('family = "a"\n[training]\nlearning_rate = false', "must be a number. Received"),
         (f'family = "a"\n[training]\nclip_norm = {"9" * 400}', "must be a finite number"),
         (f'family = "a"\n[training]\nclip_norm = {"9" * 5000}', "not valid TOML"),
+        ('family = "a"\n[training]\nprofile = "9:8"', "Received: training.profile='9:8'"),
+        ('family = "a"\n[training]\nprofile = "0:8"', "counted from 1, e.g. '200:205'. Received"),
+        ('family = "a"\n[training]\nprofile = "200"', "training.profile must be FIRST:LAST"),
+        ('family = "a"\n[training]\nprofile = 200', "training.profile must be a string"),
         ('family = "a"\n[preprocessing]\ntokenizer = "bytes"', "Did you mean 'byte'?"),
         ('family = "a"\n[preprocessing]\nscaler = "minmax"', "Did you mean 'min_max'?"),
         ('family = "a"\n[data]\nkind = "sound"', "Unknown data.kind 'sound'"),

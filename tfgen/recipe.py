@@ -19,6 +19,7 @@ know: `tfgen.models.build` checks them.
 """
 
 import dataclasses
+import re
 import tomllib
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -241,6 +242,27 @@ class TrainingConfig(_Section):
     patience: int = _field(
         0, "validations without improvement after which training stops; 0 never stops it", low=0
     )
+    profile: str | None = _field(
+        None, "FIRST:LAST, e.g. 200:205: the steps that TensorBoard's profile is of; none is off"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "profile", self.profile or None)
+        self.profiled_steps()
+
+    def profiled_steps(self):
+        """Returns the steps of `profile`, counted from 1, as a `range`."""
+        if self.profile is None:
+            return range(0)
+        found = re.fullmatch(r"(\d{1,18}):(\d{1,18})", self.profile, re.ASCII)
+        first, last = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= first <= last:
+            raise InputError(
+                "training.profile must be FIRST:LAST, the first and the last step to profile, counted "
+                f"from 1, e.g. '200:205'. Received: training.profile={self.profile!r}"
+            )
+        return range(first, last + 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ A figure is a dict, as it stands in the JSON:
 - `variants`: from names of other ways to run tfgen to such `ratios` of theirs;
 - `shares`: from ceilings to, by contestant, the spread of the share of it that was reached;
 - `differences`: from names to the spread of a difference, round by round;
+- `overheads`: from names to the spread of a share, and what it should stay below, its `target`;
 - `skipped`: from names to why they are missing.
 """
 

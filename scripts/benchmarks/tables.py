@@ -19,6 +19,10 @@ def table(figure):
     for name, results in figure.get("variants", {}).items():
         told = ", ".join(f"{_ratio(result)} {other}" for other, result in results.items())
         lines.append(f"  {name}: {told}")
+    for name, result in figure.get("overheads", {}).items():
+        low, middle, high = (f"{100 * result[key]:.2f}%" for key in ("min", "median", "max"))
+        target = f", target below {100 * result['target']:.0f}%" if "target" in result else ""
+        lines.append(f"  {name}: {middle} ({low} to {high}){target}")
     for contestant, result in figure["contestants"].items():
         if result["note"]:
             lines.append(f"  {contestant}: {result['note']}")

@@ -102,12 +102,12 @@ class Dashboard:
             ]
         )
 
-    def graph(self, inputs):
-        """Writes the graph of the model, as it computes the activations of `inputs`."""
+    def graph(self, batch):
+        """Writes the graph of the model, as it computes the activations of a batch."""
+        # What `tf.summary.trace_export` writes, a function of a function, is drawn as one long row.
+        traced = self._activations.get_concrete_function(self.inputs(batch))
         with self.train.as_default(0):
-            tf.summary.trace_on(graph=True)
-            self.activations(inputs)
-            tf.summary.trace_export("model")
+            tf.summary.graph(traced.graph)
 
     def progress(
         self,
@@ -194,13 +194,18 @@ class Dashboard:
                 tf.summary.scalar(f"activations/{name}/dead_fraction", dead)
             for layer in self.model._flatten_layers():
                 if isinstance(layer, ClipByValue):
-                    fraction = layer.clip_tracker.result()
-                    tf.summary.scalar(f"activations/{layer.name}/clip_fraction", fraction)
+                    fraction = float(layer.clip_tracker.result())
+                    if not np.isnan(fraction):  # of a layer that is for generating alone
+                        tf.summary.scalar(f"activations/{layer.name}/clip_fraction", fraction)
                     layer.clip_tracker.reset_state()
 
-    def activations(self, inputs):
+    def activations(self, batch):
         """What the layers give for a batch of the training: a dict from names to tensors."""
-        return self._activations(inputs)
+        return self._activations(self.inputs(batch))
+
+    def inputs(self, batch):
+        """What of a batch the layers see."""
+        return batch
 
     def clouds(self):
         """What there is to see in the Projector: a list of `tfgen.training.projector.Cloud`s."""
@@ -249,11 +254,10 @@ class TextDashboard(Dashboard):
     def measures(self, loss):
         tf.summary.scalar("metrics/bits_per_token", loss / np.log(2))
 
-    def activations(self, windows):
-        if isinstance(windows, tuple):  # inputs that are not what the targets follow
-            return super().activations(windows[0])
-        # The last token of a window is predicted only.
-        return super().activations(windows[:, :-1])
+    def inputs(self, batch):
+        if isinstance(batch, tuple):  # inputs that are not what the targets follow
+            return batch[0]
+        return batch[:, :-1]  # the last token of a window is predicted only
 
     def clouds(self):
         if not hasattr(self.model, "token_embedding"):  # a family of a person's own

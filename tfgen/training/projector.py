@@ -56,8 +56,12 @@ def write_clouds(folder, clouds):
 
 def _table(columns):
     """Tab-separated rows. A single column has no header: so the Projector wants it."""
-    # What would end a cell or a row is shown as Python writes it.
-    cells = {name: [repr(text)[1:-1] for text in texts] for name, texts in columns.items()}
+    # What would end a cell or a row is shown as Python writes it, and so is a blank: the Projector
+    # leaves out a row of nothing else, and all names after it would be wrong.
+    cells = {
+        name: [repr(text)[1:-1] if text.strip(" ") else repr(text) for text in texts]
+        for name, texts in columns.items()
+    }
     rows = ["\t".join(row) for row in zip(*cells.values())]
     header = ["\t".join(cells)] if len(cells) > 1 else []
     return "\n".join([*header, *rows]) + "\n"

@@ -21,6 +21,7 @@ from tfgen.training.devices import Devices, open_devices
 from tfgen.training.failures import first_not_finite
 from tfgen.training.finetuning import open_start
 from tfgen.training.optimizers import make_optimizer
+from tfgen.training.profile import Profile
 from tfgen.training.resume import check_fits, settle
 from tfgen.training.step import Step
 
@@ -168,14 +169,17 @@ class _Run:
         )
         batches = iter(self.windows["train"].dataset(self.step))
         started, timed, waited = time.perf_counter(), 0, 0.0
-        with _stop_signal() as stopped, bar:
+        steps = config.profiled_steps() if self.devices.chief else range(0)
+        profile = Profile(steps, self.logdir / "logs" / "train")
+        with _stop_signal() as stopped, bar, profile:
             while self.step < config.steps:
-                asked = time.perf_counter()
-                _, batch = next(batches)
-                waited += time.perf_counter() - asked
                 logged = self.devices.chief and self._due(config.log_every, 1)
                 before = self._trainable() if logged else None
-                loss, norms = self._one_step(batch)
+                with profile.step(self.step + 1):
+                    asked = time.perf_counter()
+                    _, batch = next(batches)
+                    waited += time.perf_counter() - asked
+                    loss, norms = self._one_step(batch)
                 self.losses.append(loss)
                 self.norms.append(norms)
                 self.step += 1
