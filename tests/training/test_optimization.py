@@ -4,9 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tfgen import models
 from tfgen.errors import InputError
+from tfgen.models.recurrent import RecurrentGenerator
 from tfgen.recipe import Recipe, TrainingConfig
 from tfgen.sampling import random
 from tfgen.training import train
@@ -184,3 +186,72 @@ def test_parts_that_cannot_be_are_refused(settings, message, tmp_path):
     with pytest.raises(InputError, match=message):
         train(recipe, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_float16_scales_the_loss_and_leaves_out_what_it_cannot_hold(monkeypatch):
+    settings = {"data.name": "names", "training.window": 12, "training.batch_size": 4}
+    common = {"model.units": 8, "model.layers": 1, "training.warmup_steps": 0, **settings}
+    recipe = Recipe("lstm").override(common)
+    data = open_data(recipe)
+    batch = tf.constant(data.windows["train"].batch(0))
+    found = {}
+    for precision in ("float32", "mixed_float16"):
+        model = models.build(recipe, data.preprocessing, precision)
+        monkeypatch.setattr(type(model), "jit_compile_training", False)
+        changed = recipe.override({"training.precision": precision}).training
+        optimizer = make_optimizer(changed)
+        optimizer.build(model.trainable_variables)
+        step = Step(model, optimizer, changed, 4)
+        _, gradients = step.gradients(batch, None, 0)
+        first = [weight.numpy() for weight in model.trainable_variables]
+        loss, norms, _ = step(batch)
+        found[precision] = [np.asarray(gradient) for gradient in gradients]
+        np.testing.assert_allclose(norms[0], np.linalg.norm(gradients[0]), rtol=1e-2)
+    # Neither gradients nor norms are told as scaled.
+    for half, whole in zip(found["mixed_float16"], found["float32"]):
+        np.testing.assert_allclose(half, whole, atol=2e-3 * np.abs(whole).max() + 1e-5)
+    moved = [weight.numpy() for weight in model.trainable_variables]
+    assert any(np.abs(one - other).max() > 1e-4 for one, other in zip(moved, first))
+    assert float(step.loss_scale) == 2**15
+
+    step.loss_scale.assign(2.0**40)
+    loss, norms, _ = step(batch)
+    assert np.isfinite(loss) and not np.isfinite(norms).all()
+    assert float(step.loss_scale) == 2**39 and int(optimizer.iterations) == 1
+    for weight, before in zip(model.trainable_variables, moved, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), before)
+
+
+def test_float16_goes_on_where_a_step_is_left_out(tmp_path, monkeypatch):
+    """And ends, as ever, where it is not the scale's fault."""
+    settings = {
+        "data.name": "names", "training.window": 12, "training.batch_size": 4, "model.units": 8,
+        "model.layers": 1, "training.precision": "mixed_float16", "training.steps": 8,
+        "training.log_every": 4, "training.sample_every": 0, "training.histogram_every": 0,
+        "training.validate_every": 0, "training.validation_batches": 1,
+    }  # fmt: skip
+    recipe = Recipe("lstm").override(settings)
+    monkeypatch.setattr(RecurrentGenerator, "jit_compile_training", False)
+    scaled = keras.optimizers.LossScaleOptimizer
+    first = {"scale": 2.0**40}
+    monkeypatch.setattr(
+        keras.optimizers,
+        "LossScaleOptimizer",
+        type("Scaled", (scaled,), {"__init__": lambda self, inner: scaled.__init__(
+            self, inner, initial_scale=first["scale"])}),
+    )  # fmt: skip
+    train(recipe, tmp_path / "run", progress=False)
+    logged = EventAccumulator(str(tmp_path / "run/logs/train"), {"tensors": 0}).Reload()
+    told = {
+        tag: [float(tf.make_ndarray(event.tensor_proto)) for event in logged.Tensors(tag)]
+        for tag in ("gradients/loss_scale", "gradients/skipped_fraction", "epoch_loss")
+    }
+    assert told["gradients/loss_scale"] == [2.0**36, 2.0**32]
+    assert told["gradients/skipped_fraction"] == [1.0, 1.0]
+    assert np.isfinite(told["epoch_loss"]).all()
+
+    first["scale"] = 0.5
+    exploding = {"training.learning_rate": 1e30, "training.optimizer": "sgd"}
+    exploding |= {"training.clip_norm": 0.0, "training.warmup_steps": 0}
+    with pytest.raises(InputError, match="The first that was not finite"):
+        train(recipe.override(exploding), tmp_path / "lost", progress=False)

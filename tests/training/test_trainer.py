@@ -302,6 +302,7 @@ def test_early_stopping_ends_after_patience_validations_without_improvement(reci
         {"training.clip_norm": 0.01},
         {"training.optimizer": "muon"},
         {"training.precision": "mixed_bfloat16"},
+        {"training.precision": "mixed_float16"},
         {"training.seed": 1},
         {"training.carry_state": True},
         {"training.window": 8},

@@ -128,7 +128,7 @@ class Step:
         key = random.root(self.config.seed, random.DROPOUT)
         return random.fold(key, self.optimizer.iterations.value)
 
-    def _gradients_alone(self, batch, state, number):
+    def _gradients_alone(self, batch, state, number=0):
         if self.config.accumulate > 1:
             sums = self._sums(batch, self._key(), number, self.devices.count)
             loss, gradients = self._mean(*sums)

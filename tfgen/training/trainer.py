@@ -1,5 +1,6 @@
 """`train`: from a recipe to a run folder."""
 
+import contextlib
 import math
 import signal
 import sys
@@ -275,10 +276,14 @@ class _Run:
     def _between_steps(self, batch):
         config = self.config
         last = self.step == config.steps
-        if self._due(config.validate_every) or last:
-            self._validate()
-        if self._due(config.sample_every):
-            self.dashboard.samples(self.step)
+        validates = self._due(config.validate_every) or last
+        samples = self._due(config.sample_every)
+        if validates or samples:
+            with self._averaged():
+                if validates:
+                    self._validate()
+                if samples:
+                    self.dashboard.samples(self.step)
         if self._due(config.histogram_every):
             self._histograms(batch)
         if self._due(config.checkpoint_every) or last:
@@ -300,7 +305,6 @@ class _Run:
         self._check_finite()
         windows = self.windows["validation"]
         count = min(self.config.validation_batches, windows.steps_per_epoch)
-        averaged = self._swap_in_average()
         # Workers take turns, but not where each batch goes on from the one before.
         turns = self.devices.processes if not windows.carries_state else 1
         totals, state = np.zeros(2), None
@@ -321,17 +325,18 @@ class _Run:
             self.best_weights = self._weights()
         else:
             self.worse += 1
-        if averaged is not None:
-            self._assign(averaged)
 
-    def _swap_in_average(self):
-        """Puts the averaged weights into the model; returns those that were there."""
+    @contextlib.contextmanager
+    def _averaged(self):
+        """Within it the model has the average of its weights, if there is one."""
         if not self.config.ema:
-            return None
+            yield
+            return
         weights = self._weights()
         self.optimizer.finalize_variable_values(self.adapters.variables)
         self.adapters.push()
-        return weights
+        yield
+        self._assign(weights)
 
     def _finish(self):
         if self.best_weights is not None:
