@@ -90,7 +90,7 @@ class SeriesDashboard(Dashboard):
         length = min(self.model.processor.length or MOST_POSITIONS, MOST_POSITIONS)
         samples, _, clip_fraction = self._drawn(SERIES, length)
         real = [values[:length] for values in self.held_out.values[:SERIES]]
-        picture("samples/series", drawing.series_figure(samples, features, real))
+        picture("samples/series", drawing.series_figure(samples, features, real, quick=True))
         self._forecast(features, length)
         return clip_fraction
 
@@ -159,7 +159,7 @@ class SeriesDashboard(Dashboard):
         quantiles = dict(forecast.quantiles)
         median = quantiles.pop(0.5)
         figure = drawing.forecast_figure(
-            values[:context], median, quantiles, features, truth=values[context:]
+            values[:context], median, quantiles, features, truth=values[context:], quick=True
         )
         picture("samples/forecast", figure)
 
