@@ -1,5 +1,6 @@
 """`train`: from a recipe to a run folder."""
 
+import json
 import math
 import signal
 import sys
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from tfgen import models
 from tfgen.errors import InputError
+from tfgen.files import atomic_file
 from tfgen.recipe import Recipe
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
@@ -26,14 +28,16 @@ MEASURED = {"training.window", "training.batch_size", "training.validation_batch
 # Always in the HParams table.
 SHOWN = {"family", "data.name", "training.steps", "training.learning_rate", "training.seed"}
 NONE_YET = {"loss": math.inf, "step": 0}
+# In the run's folder at the end: the best validation loss, and its step.
+BEST = "best.json"
 
 
-def train(recipe, logdir, resume=False, progress=True):
+def train(recipe, logdir, resume=False, progress=True, shown=()):
     """Trains a model and leaves a run folder.
 
     The folder holds `recipe.toml`, the preprocessing, `logs/` for TensorBoard, `checkpoints/`,
     and at the end `final/`: the model with its best weights by validation loss, which
-    `tfgen.zoo.get` opens.
+    `tfgen.zoo.get` opens; `best.json` tells that loss and its step.
 
     Batch k depends on the seed and on k alone, and a checkpoint holds every variable, so a run that
     was stopped and resumed ends with the same weights, to the bit, as one that was not, on the same
@@ -45,6 +49,7 @@ def train(recipe, logdir, resume=False, progress=True):
         logdir: The run's folder. Without `resume` it must be new or empty.
         resume: Continue the run in the folder from its last checkpoint.
         progress: Show a progress bar on stderr.
+        shown: Keys of the recipe that the HParams table shows even where they are the default.
 
     Returns:
         `pathlib.Path` of `final/`.
@@ -77,7 +82,7 @@ def train(recipe, logdir, resume=False, progress=True):
             f"training.carry_state needs {needed}: give the model e.g. model.{remedy}. "
             "Received: training.carry_state=true"
         )
-    run = _Run(model, recipe, data, logdir, progress)
+    run = _Run(model, recipe, data, logdir, progress, shown)
     if resume:
         run.restore(changes)
     # All has proved good: the first that is written.
@@ -90,10 +95,10 @@ def train(recipe, logdir, resume=False, progress=True):
 class _Run:
     """One training: the compiled step, and what happens between steps."""
 
-    def __init__(self, model, recipe, data, logdir, progress):
+    def __init__(self, model, recipe, data, logdir, progress, shown):
         self.model, self.recipe, self.config = model, recipe, recipe.training
         self.data, self.windows = data, data.windows
-        self.logdir, self.progress = logdir, progress
+        self.logdir, self.progress, self.shown = logdir, progress, shown
         self.optimizer = make_optimizer(self.config)
         self.optimizer.build(model.trainable_variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
@@ -113,7 +118,7 @@ class _Run:
     def train(self):
         config = self.config
         self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
-        self.dashboard.begin(self.step, _hyperparameters(self.recipe))
+        self.dashboard.begin(self.step, _hyperparameters(self.recipe, self.shown))
         if config.histogram_every and not self.step:
             self.dashboard.graph(self._batch(0))
         self._say(f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}")
@@ -261,6 +266,9 @@ class _Run:
         self.dashboard.close(succeeded=True)
         final = self.logdir / "final"
         self.model.save(final)
+        loss = self.best["loss"] if math.isfinite(self.best["loss"]) else None
+        with atomic_file(self.logdir / BEST) as temporary:
+            temporary.write_text(json.dumps({"loss": loss, "step": self.best["step"]}))
         self._say(f"Saved {final}{self._best_so_far().replace(', ', ': ', 1)}")
         return final
 
@@ -402,13 +410,13 @@ def _numbers(values):
     return np.array([np.asarray(value) for value in values], np.float32)
 
 
-def _hyperparameters(recipe):
+def _hyperparameters(recipe, shown=()):
     """What distinguishes a run from others: what is not the default, and what there always is."""
     defaults = Recipe(recipe.family).flat()
     found = {
         key: value
         for key, value in recipe.flat().items()
-        if key in SHOWN or value != defaults.get(key)
+        if key in SHOWN or key in shown or value != defaults.get(key)
     }
     plain = bool | int | float | str
     return {key: value if isinstance(value, plain) else str(value) for key, value in found.items()}
