@@ -213,7 +213,7 @@ class _Searching:
         self._write()
         self._tidy()
         if self.trials:
-            self.say(f"{len(self.trials)} trials are done already")
+            self.say(f"Done already: {len(self.trials)}")
         while (trial := self._next()) is not None:
             self._run(trial)
             self.trials.append(trial)
