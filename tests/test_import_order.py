@@ -26,8 +26,8 @@ FLOORS = [
     ["tfgen.training", "tfgen.evaluation"],
     ["tfgen.zoo"],
     [
-        "tfgen.cli cli_common cli_text cli_numbers cli_forecast cli_series cli_tables arguments "
-        "startup __main__"
+        "tfgen.cli cli_common cli_text cli_numbers cli_forecast cli_series cli_tables cli_tune "
+        "arguments startup __main__"
     ],
     ["scripts"],
 ]

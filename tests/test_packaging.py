@@ -27,7 +27,7 @@ ENTRY = "lstm-shakespeare"
 LITTER = (".*", "__pycache__", "*.pyc", "*.egg-info", "build", "dist", "runs", "served")
 
 # The name under which a requirement is imported, where it is another.
-IMPORTED_AS = {"tomli-w": "tomli_w"}
+IMPORTED_AS = {"tomli-w": "tomli_w", "keras-tuner": "keras_tuner"}
 # Required, but not imported: pandas, whose tables a person hands over.
 NOT_IMPORTED = {"pandas"}
 
@@ -89,7 +89,10 @@ def test_every_import_is_required_and_every_requirement_imported():
         re.match(r"[\w-]+", line)[0]
         for requirements in (
             sections["options"]["install_requires"],
-            *(sections["options.extras_require"][extra] for extra in ("hf", "data", "audio")),
+            *(
+                sections["options.extras_require"][extra]
+                for extra in ("hf", "data", "audio", "tune")
+            ),
         )
         for line in lines(requirements)
         if not line.startswith("#")
@@ -163,7 +166,9 @@ def test_the_wheel_says_what_setup_cfg_says(built):
     assert metadata["Requires-Python"] == ">=3.11"
     licences = {"Apache-2.0", "MIT", "CC0-1.0", "CC-BY-SA-3.0", "CC-BY-4.0"}
     assert set(metadata["License-Expression"].split(" AND ")) == licences
-    assert {"dev", "benchmark", "hf", "data", "audio"} <= set(metadata.get_all("Provides-Extra"))
+    assert {"dev", "benchmark", "hf", "data", "audio", "tune"} <= set(
+        metadata.get_all("Provides-Extra")
+    )
     assert metadata.get_payload().startswith((ROOT / "README.md").read_text("utf-8")[:100])
     assert "tfgen = tfgen.cli:main" in scripts
 

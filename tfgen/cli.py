@@ -13,7 +13,7 @@ import textwrap
 from pathlib import Path
 
 import tfgen
-from tfgen import cli_forecast, cli_numbers, cli_text, zoo
+from tfgen import cli_forecast, cli_numbers, cli_text, cli_tune, zoo
 from tfgen.arguments import Parser, global_options, parse
 from tfgen.cli_common import (
     NAME_HELP,
@@ -358,6 +358,7 @@ VERBS = {
     "info": _info_parser,
     "inspect": _inspect_parser,
     "train": _train_parser,
+    "tune": cli_tune.tune_parser,
     "generate": _generate_parser,
     "forecast": cli_forecast.forecast_parser,
     "impute": cli_forecast.impute_parser,

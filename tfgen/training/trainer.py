@@ -1,6 +1,7 @@
 """`train`: from a recipe to a run folder."""
 
 import contextlib
+import json
 import math
 import signal
 import sys
@@ -14,6 +15,7 @@ from tqdm import tqdm
 
 from tfgen import models
 from tfgen.errors import InputError
+from tfgen.files import atomic_file
 from tfgen.recipe import Recipe
 from tfgen.training.adapters import ADAPTER, Adapters
 from tfgen.training.checkpoints import Checkpoints
@@ -33,14 +35,16 @@ SHOWN = {"family", "data.name", "training.steps", "training.learning_rate", "tra
 NONE_YET = {"loss": math.inf, "step": 0}
 # Gradients that float16 cannot hold even as they are, or smaller, are no fault of their scale.
 LEAST_SCALE = 1.0
+# In the run's folder at the end: the best validation loss, and its step.
+BEST = "best.json"
 
 
-def train(recipe, logdir, resume=False, progress=True, start=None, strategy="auto"):
+def train(recipe, logdir, resume=False, progress=True, start=None, strategy="auto", shown=()):
     """Trains a model and leaves a run folder.
 
     The folder holds `recipe.toml`, the preprocessing, `logs/` for TensorBoard, `checkpoints/`,
     and at the end `final/`: the model with its best weights by validation loss, which
-    `tfgen.zoo.get` opens.
+    `tfgen.zoo.get` opens; `best.json` tells that loss and its step.
 
     Batch k depends on the seed and on k alone, and a checkpoint holds every variable, so a run that
     was stopped and resumed ends with the same weights, to the bit, as one that was not, on the same
@@ -60,6 +64,7 @@ def train(recipe, logdir, resume=False, progress=True, start=None, strategy="aut
             `tfgen.training.devices.open_devices`. It is no part of the recipe: a run may go on with
             other devices, and takes the same steps but for rounding. Of several workers the first
             writes.
+        shown: Keys of the recipe that the HParams table shows even where they are the default.
 
     Returns:
         `pathlib.Path` of `final/`.
@@ -75,10 +80,10 @@ def train(recipe, logdir, resume=False, progress=True, start=None, strategy="aut
     # Before TensorFlow computes anything, or workers could not find each other any more.
     devices = open_devices(strategy, lambda text: progress and tqdm.write(text, file=sys.stderr))
     with devices.watched(f"Go on with: tfgen train --resume --logdir {logdir}"):
-        return _train(recipe, logdir, resume, progress, start, devices, changes)
+        return _train(recipe, logdir, resume, progress, start, devices, shown, changes)
 
 
-def _train(recipe, logdir, resume, progress, start, devices, changes):
+def _train(recipe, logdir, resume, progress, start, devices, shown, changes):
     begin = None if resume else open_start(recipe, start)
     if begin is None:
         data = open_data(recipe, models.load_preprocessing(logdir) if resume else None)
@@ -105,7 +110,7 @@ def _train(recipe, logdir, resume, progress, start, devices, changes):
             f"training.carry_state needs {needed}: give the model e.g. model.{remedy}. "
             "Received: training.carry_state=true"
         )
-    run = _Run(model, recipe, data, logdir, progress and devices.chief, devices)
+    run = _Run(model, recipe, data, logdir, progress and devices.chief, devices, shown)
     if resume:
         run.restore(changes, start)
     elif begin is not None:
@@ -122,10 +127,10 @@ def _train(recipe, logdir, resume, progress, start, devices, changes):
 class _Run:
     """One training: the compiled step, and what happens between steps."""
 
-    def __init__(self, model, recipe, data, logdir, progress, devices=None):
+    def __init__(self, model, recipe, data, logdir, progress, devices=None, shown=()):
         self.model, self.recipe, self.config = model, recipe, recipe.training
         self.data, self.windows = data, data.windows
-        self.logdir, self.progress = logdir, progress
+        self.logdir, self.progress, self.shown = logdir, progress, shown
         self.devices = devices = devices or Devices()
         with devices.scope():
             self.optimizer = make_optimizer(self.config)
@@ -157,7 +162,7 @@ class _Run:
         self.dashboard = _Silent()
         if self.devices.chief:
             self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
-        self.dashboard.begin(self.step, _hyperparameters(self.recipe))
+        self.dashboard.begin(self.step, _hyperparameters(self.recipe, self.shown))
         if config.histogram_every and not self.step:
             self.dashboard.graph(self._train_step.rows(self._batch(0), 0))
         self._say(f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}")
@@ -349,6 +354,9 @@ class _Run:
             if self.adapters.own:
                 self.adapters.save(self.logdir / ADAPTER)
             self.model.save(final)
+            loss = self.best["loss"] if math.isfinite(self.best["loss"]) else None
+            with atomic_file(self.logdir / BEST) as temporary:
+                temporary.write_text(json.dumps({"loss": loss, "step": self.best["step"]}))
         self.devices.any(False)  # none ends before it is there
         self._say(f"Saved {final}{self._best_so_far().replace(', ', ': ', 1)}")
         return final
@@ -531,13 +539,13 @@ def _numbers(values):
     return np.array([np.asarray(value) for value in values], np.float32)
 
 
-def _hyperparameters(recipe):
+def _hyperparameters(recipe, shown=()):
     """What distinguishes a run from others: what is not the default, and what there always is."""
     defaults = Recipe(recipe.family).flat()
     found = {
         key: value
         for key, value in recipe.flat().items()
-        if key in SHOWN or value != defaults.get(key)
+        if key in SHOWN or key in shown or value != defaults.get(key)
     }
     plain = bool | int | float | str
     return {key: value if isinstance(value, plain) else str(value) for key, value in found.items()}
