@@ -3,9 +3,7 @@
 import contextlib
 import json
 import math
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -16,22 +14,22 @@ from tqdm import tqdm
 from tfgen import models
 from tfgen.errors import InputError
 from tfgen.files import atomic_file
-from tfgen.recipe import Recipe
 from tfgen.training.adapters import ADAPTER, Adapters
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.data import open_data
 from tfgen.training.devices import Devices, open_devices
 from tfgen.training.failures import first_not_finite
 from tfgen.training.finetuning import open_start
+from tfgen.training.hparams import hyperparameters
+from tfgen.training.interrupt import Interrupt
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.profile import Profile
 from tfgen.training.resume import check_fits, settle
 from tfgen.training.step import Step
+from tfgen.training.validation import Validation
 
 # Besides the data, what a validation depends on.
 MEASURED = {"training.window", "training.batch_size", "training.validation_batches"}
-# Always in the HParams table.
-SHOWN = {"family", "data.name", "training.steps", "training.learning_rate", "training.seed"}
 NONE_YET = {"loss": math.inf, "step": 0}
 # Gradients that float16 cannot hold even as they are, or smaller, are no fault of their scale.
 LEAST_SCALE = 1.0
@@ -152,8 +150,9 @@ class _Run:
             self.adapters,
             devices,
         )
-        jit = model.jit_compile_training
-        self._total = tf.function(self._evaluate, jit_compile=jit, autograph=False)
+        self._validation = Validation(
+            model, self.windows["validation"], self.config.validation_batches, devices
+        )
 
     def train(self):
         config = self.config
@@ -162,7 +161,7 @@ class _Run:
         self.dashboard = _Silent()
         if self.devices.chief:
             self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
-        self.dashboard.begin(self.step, _hyperparameters(self.recipe, self.shown))
+        self.dashboard.begin(self.step, hyperparameters(self.recipe, self.shown))
         if config.histogram_every and not self.step:
             self.dashboard.graph(self._train_step.rows(self._batch(0), 0))
         self._say(f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}")
@@ -177,7 +176,7 @@ class _Run:
         started, timed, waited = time.perf_counter(), 0, 0.0
         steps = config.profiled_steps() if self.devices.chief else range(0)
         profile = Profile(steps, self.logdir / "logs" / "train")
-        with _stop_signal() as stopped, bar, profile:
+        with Interrupt() as stopped, bar, profile:
             while self.step < config.steps:
                 logged = self.devices.chief and self._due(config.log_every, 1)
                 before = self._trainable() if logged else None
@@ -275,9 +274,6 @@ class _Run:
         ratios = [_norm(update) / max(_norm(weights), 1e-30) for update, weights in groups]
         return dict(zip(self._train_step.groups, ratios))
 
-    def _evaluate(self, batch, state):
-        return self.model.batch_total(self.model.unpack(batch), state=state)
-
     def _between_steps(self, batch):
         config = self.config
         last = self.step == config.steps
@@ -308,22 +304,7 @@ class _Run:
 
     def _validate(self):
         self._check_finite()
-        windows = self.windows["validation"]
-        count = min(self.config.validation_batches, windows.steps_per_epoch)
-        # Workers take turns, but not where each batch goes on from the one before.
-        turns = self.devices.processes if not windows.carries_state else 1
-        totals, state = np.zeros(2), None
-        for k in range(self.devices.index % turns, count, turns):
-            if windows.carries_state and windows.starts_epoch(k):
-                state = self.model.initial_state(windows.batch_size)
-            tensors = tf.nest.map_structure(tf.constant, windows.batch(k))
-            *some, next_state = self._total(tensors, state)
-            state = next_state if windows.carries_state else None
-            totals += _numbers(some)
-        if turns == 1 and not self.devices.chief:
-            totals[:] = 0  # all have the same, but for rounding
-        total, counted = self.devices.add(totals)
-        loss = float(total / counted)
+        loss = self._validation.loss()
         self.dashboard.validated(self.step, loss)
         if loss < self.best["loss"]:
             self.best, self.worse = {"loss": loss, "step": self.step}, 0
@@ -539,18 +520,6 @@ def _numbers(values):
     return np.array([np.asarray(value) for value in values], np.float32)
 
 
-def _hyperparameters(recipe, shown=()):
-    """What distinguishes a run from others: what is not the default, and what there always is."""
-    defaults = Recipe(recipe.family).flat()
-    found = {
-        key: value
-        for key, value in recipe.flat().items()
-        if key in SHOWN or key in shown or value != defaults.get(key)
-    }
-    plain = bool | int | float | str
-    return {key: value if isinstance(value, plain) else str(value) for key, value in found.items()}
-
-
 def _norm(arrays):
     return float(np.sqrt(sum(np.sum(np.square(array)) for array in arrays)))
 
@@ -569,24 +538,3 @@ class _Silent:
 
     def __getattr__(self, name):
         return lambda *arguments, **named: None
-
-
-class _stop_signal:
-    """Within it, a first Ctrl-C sets an event; a second one interrupts as usual."""
-
-    def __enter__(self):
-        event = threading.Event()
-
-        def handle(number, frame):
-            event.set()
-            signal.signal(number, self.before)
-
-        # Python delivers signals to the main thread only.
-        self.active = threading.current_thread() is threading.main_thread()
-        if self.active:
-            self.before = signal.signal(signal.SIGINT, handle)
-        return event
-
-    def __exit__(self, *_):
-        if self.active:
-            signal.signal(signal.SIGINT, self.before)
