@@ -58,7 +58,7 @@ def trained(monkeypatch):
     """The calls of a `tfgen.training.train` that trains nothing."""
     calls = []
 
-    def train(recipe, logdir, resume=False, start=None):
+    def train(recipe, logdir, resume=False, start=None, strategy="auto"):
         calls.append((recipe, logdir, resume))
         return logdir / "final"
 
@@ -350,6 +350,21 @@ def test_train_begins_with_a_family_an_entry_a_recipe_or_a_run(run, trained, mod
     ]
 
 
+def test_train_takes_the_devices_that_it_is_told(run, monkeypatch, tmp_path):
+    told = []
+
+    def train(recipe, logdir, strategy, **_):
+        told.append(strategy)
+        return logdir / "final"
+
+    monkeypatch.setitem(sys.modules, "tfgen.training", types.SimpleNamespace(train=train))
+    run("train", "lstm", "--logdir", tmp_path / "run")
+    run("train", "lstm", "--logdir", tmp_path / "run", "--strategy", "multi-worker")
+    assert told == ["auto", "multi-worker"]
+    code, _, stderr = run("train", "lstm", "--strategy", "many")
+    assert code == 2 and "--strategy" in stderr and "mirrored" in stderr and len(told) == 2
+
+
 def test_train_changes_the_recipe_as_it_is_told(run, trained, model, tmp_path):
     out = run(
         "train", "verse", "--set", "model.units=4", "--set", "training.learning-rate=1e-3",
@@ -397,7 +412,7 @@ def test_train_forgets_what_the_recipe_says_of_other_data(run, trained, tmp_path
      ("audio", "--out sample.wav")],
 )  # fmt: skip
 def test_train_tells_how_to_use_what_it_made(run, monkeypatch, tmp_path, kind, usage):
-    def train(recipe, logdir, resume=False, start=None):
+    def train(recipe, logdir, resume=False, start=None, strategy="auto"):
         (logdir / "final").mkdir(parents=True)
         if kind != "text":
             record = {"processor": "sequence", "config": {"kind": kind}}
