@@ -1,16 +1,18 @@
 #!/usr/bin/env python
 """Measures tfgen beside its peers, in turns on one machine.
 
-    python scripts/benchmark.py        # all but trainer, reach and forecast; an hour on 2 cores
+    python scripts/benchmark.py        # all but trainer, precision, reach and forecast; an hour
     python scripts/benchmark.py train --model lstm
     python scripts/benchmark.py train generate --model transformer --nanogpt nanoGPT
     python scripts/benchmark.py reach --text input.txt --nanogpt nanoGPT
     python scripts/benchmark.py start --entry runs/mine --out start.json
     python scripts/benchmark.py forecast --entry gru-weather
-    python scripts/benchmark.py trainer          # a quarter of an hour on 2 cores
+    python scripts/benchmark.py trainer          # half an hour on 2 cores
+    python scripts/benchmark.py precision
 
 train     tokens/s of training: tfgen and its peers, and the share of the matrix peak
 trainer   ms of a step alone, in the Trainer, and with all that TensorBoard is told
+precision steps/s of training entries of the zoo in float32, bfloat16 and float16
 generate  characters/s of generating, for one text and for many, and the share of the bandwidth
 draft     characters/s of one text by the transformer of the zoo, which its LSTM drafts
 rollout   steps/s of drawing sequences of numbers, for one and for many
@@ -42,6 +44,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that 
 
 from benchmarks import (  # noqa: E402
     figures,
+    figures_precision,
     figures_series,
     figures_trainer,
     figures_transformer,
@@ -64,10 +67,10 @@ from tfgen.errors import InputError, unknown  # noqa: E402
 from tfgen.files import atomic_file  # noqa: E402
 
 SECTIONS = (
-    "train", "trainer", "generate", "draft", "rollout", "unet", "forecast", "first", "start", "reach",
+    "train", "trainer", "precision", "generate", "draft", "rollout", "unet", "forecast", "first", "start", "reach",
     "peak",
 )  # fmt: skip
-LONG = ("trainer", "reach", "forecast")  # only when they are asked for
+LONG = ("trainer", "precision", "reach", "forecast")  # only when they are asked for
 TRANSFORMER = "transformer"
 MODELS = (*GATES, TRANSFORMER)
 # nanoGPT's recipe for CPUs, and its model of tiny-shakespeare.
@@ -166,6 +169,10 @@ def _parse(argv):
     families = figures_trainer.FAMILIES
     add("--families", nargs="+", default=list(families), help=f"of {', '.join(families)} (all)")
 
+    add = parser.add_argument_group("precision").add_argument
+    entries = figures_precision.ENTRIES
+    add("--entries", nargs="+", default=list(entries), help=f"default: {', '.join(entries)}")
+
     add = parser.add_argument_group("reach").add_argument
     add(
         "--text", metavar="FILE", help="tiny-shakespeare's input.txt; its first 90%% are trained on"
@@ -241,6 +248,7 @@ def _check(arguments):
         ("section", arguments.sections, SECTIONS),
         ("model", arguments.model, MODELS),
         ("family", arguments.families, figures_trainer.FAMILIES),
+        ("entry", arguments.entries, zoo.list_models(pretrained=True)),
         ("dtype", [arguments.dtype], ("float32", "bfloat16")),
         ("covariance", [arguments.covariance], ("diagonal", "full")),
     ):
@@ -374,6 +382,9 @@ def _figures(arguments):
     if "trainer" in sections:
         for family in arguments.families:
             yield figures_trainer.overhead(family, effort)
+    if "precision" in sections:
+        for entry in arguments.entries:
+            yield figures_precision.training(entry, effort)
     for model in arguments.model:
         measured = _transformer_figures if model == TRANSFORMER else _recurrent_figures
         yield from measured(model, arguments, effort)
