@@ -142,7 +142,7 @@ class _Turns:
         data = dataclasses.replace(data, dashboard=self._clocked(data))
         model = models.build(recipe, data.preprocessing, recipe.training.precision)
         self.run, self.events = trainer._Run(model, recipe, data, folder, False), []
-        self.run.step = begin
+        self.run.state.step = begin
         self._inside, self._left, self._ended, self._failure = False, 0, False, None
         self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
         self._between = self.run._between_steps
@@ -199,7 +199,7 @@ class _Turns:
                 ("samples", "samples"), ("graph", "graph"),
             ):  # fmt: skip
                 self._clock(dashboard, name, kind)
-            if self.run.step:  # it is written at the beginning of a run
+            if self.run.state.step:  # it is written at the beginning of a run
                 dashboard.graph(self.run._batch(0))
             return dashboard
 

@@ -403,7 +403,7 @@ def test_a_run_of_adapters_stopped_and_resumed_ends_with_the_same_bits(
         one_step = trainer._Run._one_step
 
         def stopped(self, batch):
-            if self.step == 3:
+            if self.state.step == 3:
                 signal.raise_signal(signal.SIGINT)
             return one_step(self, batch)
 

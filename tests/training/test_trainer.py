@@ -82,7 +82,7 @@ def stop_at(monkeypatch, step):
     original = trainer._Run._one_step
 
     def one_step(self, batch):
-        if self.step == step - 1:
+        if self.state.step == step - 1:
             signal.raise_signal(signal.SIGINT)
         return original(self, batch)
 
@@ -182,7 +182,7 @@ def test_steps_that_were_done_again_are_told_once(recipe, tmp_path, monkeypatch)
 
         def between(self, batch, original=trainer._Run._between_steps):
             original(self, batch)
-            if self.step == 7:
+            if self.state.step == 7:
                 self.dashboard.flush()
                 raise killed
 
@@ -663,7 +663,7 @@ def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(
         return poison(value) if place != "hidden" else value, *rest
 
     def counted(self, batch, one_step=trainer._Run._one_step):
-        steps.assign(self.step)
+        steps.assign(self.state.step)
         return one_step(self, batch)
 
     monkeypatch.setattr(RecurrentGenerator, "hidden_states", hidden)

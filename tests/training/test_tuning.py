@@ -404,7 +404,7 @@ def test_trials_are_runs(recipe, tmp_path, monkeypatch):
     steps = []
 
     def one_step(self, batch, original=trainer._Run._one_step):
-        steps.append(self.step)
+        steps.append(self.state.step)
         if len(steps) == 11:
             signal.raise_signal(signal.SIGINT)
         return original(self, batch)

@@ -1,6 +1,5 @@
 """`train`: from a recipe to a run folder."""
 
-import contextlib
 import json
 import math
 import sys
@@ -24,13 +23,13 @@ from tfgen.training.hparams import hyperparameters
 from tfgen.training.interrupt import Interrupt
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.profile import Profile
-from tfgen.training.resume import check_fits, settle
+from tfgen.training.resume import settle
+from tfgen.training.state import RunState, numbers
 from tfgen.training.step import Step
 from tfgen.training.validation import Validation
 
 # Besides the data, what a validation depends on.
 MEASURED = {"training.window", "training.batch_size", "training.validation_batches"}
-NONE_YET = {"loss": math.inf, "step": 0}
 # Gradients that float16 cannot hold even as they are, or smaller, are no fault of their scale.
 LEAST_SCALE = 1.0
 # In the run's folder at the end: the best validation loss, and its step.
@@ -135,13 +134,12 @@ class _Run:
             self.adapters = Adapters(model, self.config)
             self.optimizer.build(self.adapters.variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
-        self.step = 0
-        self.state = None  # of carried windows
-        self.best = NONE_YET
-        self.best_weights = None
-        self.worse = 0  # validations since the best
-        # Of the steps since the last line of the log, which a checkpoint must not lose.
-        self.losses, self.norms = [], []
+        carried = None
+        if self.config.carry_state:
+            carried = model.initial_state(self.windows["train"].batch_size)
+        self.state = RunState(
+            model, self.optimizer, self.adapters, carried, averages=bool(self.config.ema)
+        )
         self._train_step = Step(
             model,
             self.optimizer,
@@ -156,54 +154,54 @@ class _Run:
 
     def train(self):
         config = self.config
-        if config.start_from and not self.step:
+        if config.start_from and not self.state.step:
             self._save()  # what a resumed run starts from is in its own folder
         self.dashboard = _Silent()
         if self.devices.chief:
             self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
-        self.dashboard.begin(self.step, hyperparameters(self.recipe, self.shown))
-        if config.histogram_every and not self.step:
+        self.dashboard.begin(self.state.step, hyperparameters(self.recipe, self.shown))
+        if config.histogram_every and not self.state.step:
             self.dashboard.graph(self._train_step.rows(self._batch(0), 0))
         self._say(f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}")
         bar = tqdm(
             total=config.steps,
-            initial=self.step,
+            initial=self.state.step,
             unit="step",
             disable=not self.progress,
             dynamic_ncols=True,
         )
-        batches = iter(self.windows["train"].dataset(self.step))
+        batches = iter(self.windows["train"].dataset(self.state.step))
         started, timed, waited = time.perf_counter(), 0, 0.0
         steps = config.profiled_steps() if self.devices.chief else range(0)
         profile = Profile(steps, self.logdir / "logs" / "train")
         with Interrupt() as stopped, bar, profile:
-            while self.step < config.steps:
+            while self.state.step < config.steps:
                 logged = self.devices.chief and self._due(config.log_every, 1)
                 before = self._trainable() if logged else None
-                with profile.step(self.step + 1):
+                with profile.step(self.state.step + 1):
                     asked = time.perf_counter()
                     _, batch = next(batches)
                     waited += time.perf_counter() - asked
                     loss, norms = self._one_step(batch)
-                self.losses.append(loss)
-                self.norms.append(norms)
-                self.step += 1
+                self.state.losses.append(loss)
+                self.state.norms.append(norms)
+                self.state.step += 1
                 timed += 1
                 bar.update()
                 if self._due(config.log_every):
                     # Reading the losses waits for the device, so it is done for a stretch at once.
                     self._check_finite()
-                    mean = float(np.mean(_numbers(self.losses)))
+                    mean = float(np.mean(numbers(self.state.losses)))
                     positions = timed * self.windows["train"].batch_size * config.window
                     elapsed = time.perf_counter() - started
                     speed = positions / elapsed
                     self.dashboard.progress(
-                        self.step,
+                        self.state.step,
                         mean,
                         float(self.optimizer.learning_rate),
                         speed,
                         waited / elapsed,
-                        dict(zip(self._train_step.groups, _numbers(self.norms).T)),
+                        dict(zip(self._train_step.groups, numbers(self.state.norms).T)),
                         self._update_ratios(before) if logged else {},
                         config.clip_norm,
                         self._loss_scale(),
@@ -211,34 +209,34 @@ class _Run:
                     bar.set_postfix_str(
                         f"loss {mean:.4f}, {speed:,.0f} {self.data.unit}/s{self._best_so_far()}"
                     )
-                    self.losses, self.norms, timed, waited = [], [], 0, 0.0
+                    self.state.losses, self.state.norms, timed, waited = [], [], 0, 0.0
                 paused = time.perf_counter()
                 self._between_steps(batch)
                 if self._all_stop(stopped.is_set()):
                     self._save()
                     bar.close()
                     self._say(
-                        f"Stopped after step {self.step}. "
+                        f"Stopped after step {self.state.step}. "
                         f"Go on with: tfgen train --resume --logdir {self.logdir}"
                     )
                     raise KeyboardInterrupt
                 # The speed is that of training: validation and samples stop the clock.
                 now = time.perf_counter()
                 started = now if not timed else started + (now - paused)
-                if config.patience and self.worse >= config.patience:
-                    self._say(f"No improvement in {self.worse} validations: stopped early.")
+                if config.patience and self.state.worse >= config.patience:
+                    self._say(f"No improvement in {self.state.worse} validations: stopped early.")
                     break
         return self._finish()
 
     def check_workers(self):
         """Refuses to begin if another worker would not train the same model on the same data."""
         if self.devices.processes > 1:
-            batch = tf.nest.flatten(self._batch(self.step))
+            batch = tf.nest.flatten(self._batch(self.state.step))
             self.devices.check_same(
                 recipe=self.recipe.to_toml().encode(),
-                checkpoint=str(self.step).encode(),
+                checkpoint=str(self.state.step).encode(),
                 data=b"".join(part.numpy().tobytes() for part in batch),
-                weights=b"".join(weight.tobytes() for weight in self._weights().values()),
+                weights=b"".join(weight.tobytes() for weight in self.state.weights().values()),
             )
 
     def _all_stop(self, here):
@@ -254,15 +252,15 @@ class _Run:
 
     def _one_step(self, batch):
         loss, norms, state = self._train_step(batch, self._state_before())
-        self.state = state if self.config.carry_state else None
+        self.state.carried = state if self.config.carry_state else None
         return loss, norms
 
     def _state_before(self):
         """The state that the next step begins with."""
         windows = self.windows["train"]
-        if self.config.carry_state and (self.state is None or windows.starts_epoch(self.step)):
+        if self.config.carry_state and windows.starts_epoch(self.state.step):
             return self.model.initial_state(windows.batch_size)
-        return self.state
+        return self.state.carried
 
     def _trainable(self):
         return [variable.numpy() for variable in self.adapters.variables]
@@ -276,15 +274,15 @@ class _Run:
 
     def _between_steps(self, batch):
         config = self.config
-        last = self.step == config.steps
+        last = self.state.step == config.steps
         validates = self._due(config.validate_every) or last
         samples = self._due(config.sample_every)
         if validates or samples:
-            with self._averaged():
+            with self.state.averaged():
                 if validates:
                     self._validate()
                 if samples:
-                    self.dashboard.samples(self.step)
+                    self.dashboard.samples(self.state.step)
         if self._due(config.histogram_every):
             self._histograms(batch)
         if self._due(config.checkpoint_every) or last:
@@ -295,38 +293,22 @@ class _Run:
         if self.devices.chief:
             _, gradients = self._train_step.gradients(batch, self._state_before(), 0)
             batch = self._train_step.rows(batch, 0)
-            self.dashboard.histograms(self.step, batch, gradients)
+            self.dashboard.histograms(self.state.step, batch, gradients)
 
     def _due(self, every, ahead=0):
         """Whether something is due that is done every so many steps, or will be so many later."""
-        step = self.step + ahead
+        step = self.state.step + ahead
         return bool(every) and (step % every == 0 or step == self.config.steps)
 
     def _validate(self):
         self._check_finite()
         loss = self._validation.loss()
-        self.dashboard.validated(self.step, loss)
-        if loss < self.best["loss"]:
-            self.best, self.worse = {"loss": loss, "step": self.step}, 0
-            self.best_weights = self._weights()
-        else:
-            self.worse += 1
-
-    @contextlib.contextmanager
-    def _averaged(self):
-        """Within it the model has the average of its weights, if there is one."""
-        if not self.config.ema:
-            yield
-            return
-        weights = self._weights()
-        self.optimizer.finalize_variable_values(self.adapters.variables)
-        self.adapters.push()
-        yield
-        self._assign(weights)
+        self.dashboard.validated(self.state.step, loss)
+        self.state.validated(loss)
 
     def _finish(self):
-        if self.best_weights is not None:
-            self._assign(self.best_weights)
+        if self.state.best_weights is not None:
+            self.state.assign(self.state.best_weights)
         if self.config.histogram_every:
             self.dashboard.embeddings()
         self.dashboard.close(succeeded=True)
@@ -335,25 +317,14 @@ class _Run:
             if self.adapters.own:
                 self.adapters.save(self.logdir / ADAPTER)
             self.model.save(final)
-            loss = self.best["loss"] if math.isfinite(self.best["loss"]) else None
+            loss = self.state.best["loss"] if math.isfinite(self.state.best["loss"]) else None
             with atomic_file(self.logdir / BEST) as temporary:
-                temporary.write_text(json.dumps({"loss": loss, "step": self.best["step"]}))
+                temporary.write_text(json.dumps({"loss": loss, "step": self.state.best["step"]}))
         self.devices.any(False)  # none ends before it is there
         self._say(f"Saved {final}{self._best_so_far().replace(', ', ': ', 1)}")
         return final
 
     # Saving and resuming
-
-    def _weights(self):
-        return {path: variable.numpy() for path, variable in self._variables().items()}
-
-    def _variables(self):
-        """The model's weights by path, and the adapters that some of them are made of."""
-        return {weight.path: weight for weight in self.model.weights} | self.adapters.own
-
-    def _assign(self, arrays):
-        for path, variable in self._variables().items():
-            variable.assign(arrays[path])
 
     def begin(self, start):
         """Takes the weights of a `tfgen.training.finetuning.Start`."""
@@ -365,20 +336,11 @@ class _Run:
         self._check_finite()
         if not self.devices.chief:
             return
-        arrays = {f"model/{name}": array for name, array in self._weights().items()}
-        arrays |= {f"best/{name}": array for name, array in (self.best_weights or {}).items()}
-        arrays |= {f"base/{name}": one.numpy() for name, one in self.adapters.base.items()}
-        for index, variable in enumerate(self.optimizer.variables):
-            arrays[f"optimizer/{index}"] = variable.numpy()
-        for index, value in enumerate(tf.nest.flatten(self.state)):
-            if value is not None:
-                arrays[f"state/{index}"] = value.numpy()
-        arrays["log/losses"], arrays["log/norms"] = _numbers(self.losses), _numbers(self.norms)
         try:
-            self.checkpoints.save(self.step, arrays, {"best": self.best, "worse": self.worse})
+            self.checkpoints.save(self.state.step, self.state.arrays(), self.state.record())
         except OSError as error:
             raise InputError(
-                f"{self.checkpoints.folder}: the checkpoint of step {self.step} could not be "
+                f"{self.checkpoints.folder}: the checkpoint of step {self.state.step} could not be "
                 f"written: {error.strerror or error}. What was there before is untouched; "
                 f"go on with: tfgen train --resume --logdir {self.logdir}"
             ) from error
@@ -399,38 +361,17 @@ class _Run:
             if begin is not None:
                 self.begin(begin)
             return
-        self._load(*found, changes)
+        self.state.load(*found, changes)
         if any(key.startswith("data.") or key in MEASURED for key, _, _ in changes):
             self._say("Validation is another one now: what was best so far does not count.")
-            self.best, self.best_weights, self.worse = NONE_YET, None, 0
-        if self.step > self.config.steps:
+            self.state.forget_best()
+        if self.state.step > self.config.steps:
             raise InputError(
-                f"The run has done {self.step} steps already. "
+                f"The run has done {self.state.step} steps already. "
                 f"Received: training.steps={self.config.steps}"
             )
-        if self.step == self.config.steps:
-            self._say(f"All {self.step} steps are done; --set training.steps=N trains on.")
-
-    def _load(self, arrays, record, changes=()):
-        check_fits("the weight", _named(arrays, "model"), self._variables(), changes)
-        check_fits("the adapted weight", _named(arrays, "base"), self.adapters.base, changes)
-        variables = {str(i): variable for i, variable in enumerate(self.optimizer.variables)}
-        check_fits("the optimizer's variable", _named(arrays, "optimizer"), variables, changes)
-        state, like = _named(arrays, "state"), None
-        if self.config.carry_state:
-            like = self.model.initial_state(self.windows["train"].batch_size)
-        flat = {} if like is None else {str(i): t for i, t in enumerate(tf.nest.flatten(like))}
-        check_fits("the carried state", state, flat, changes)
-        self._assign(_named(arrays, "model"))
-        for path, base in self.adapters.base.items():
-            base.assign(arrays[f"base/{path}"])
-        for index, variable in variables.items():
-            variable.assign(arrays[f"optimizer/{index}"])
-        if flat:
-            self.state = tf.nest.pack_sequence_as(like, [tf.constant(state[i]) for i in flat])
-        self.losses, self.norms = list(arrays["log/losses"]), list(arrays["log/norms"])
-        self.best_weights = _named(arrays, "best") or None
-        self.step, self.best, self.worse = record["step"], record["best"], record["worse"]
+        if self.state.step == self.config.steps:
+            self._say(f"All {self.state.step} steps are done; --set training.steps=N trains on.")
 
     # What a person sees
 
@@ -445,13 +386,14 @@ class _Run:
         )
 
     def _best_so_far(self):
-        if not math.isfinite(self.best["loss"]):
+        if not math.isfinite(self.state.best["loss"]):
             return ""
-        return f", validation {self.best['loss']:.4f} at step {self.best['step']}"
+        return f", validation {self.state.best['loss']:.4f} at step {self.state.best['step']}"
 
     def _check_finite(self):
         """Ends the run if a loss or a gradient since the last line of the log was not finite."""
-        losses, norms = _numbers(self.losses), [*map(np.linalg.norm, _numbers(self.norms))]
+        losses = numbers(self.state.losses)
+        norms = [*map(np.linalg.norm, numbers(self.state.norms))]
         scale = self._loss_scale()
         if scale is not None and scale >= LEAST_SCALE:
             # A gradient that float16 could not hold is left out, and the next ones are scaled less.
@@ -459,13 +401,13 @@ class _Run:
         bad = np.flatnonzero(~(np.isfinite(losses) & np.isfinite(norms)))
         if not len(bad):
             return
-        step = self.step - len(losses) + int(bad[0])  # done before it
+        step = self.state.step - len(losses) + int(bad[0])  # done before it
         loss, norm = losses[bad[0]], norms[bad[0]]
         self._say(f"Step {step + 1} went wrong: going back to see where it began.")
         found = self._go_back()
-        while self.step < step:
-            self._one_step(self._batch(self.step))
-            self.step += 1
+        while self.state.step < step:
+            self._one_step(self._batch(self.state.step))
+            self.state.step += 1
         where = self._first_not_finite(self._batch(step))
         self.dashboard.close()
         kept = f"checkpoint of step {found['step']} is kept" if found else "there is no checkpoint"
@@ -502,22 +444,17 @@ class _Run:
                 optimizer = make_optimizer(self.config)
                 optimizer.build(self.adapters.variables)
             first = {weight.path: weight.numpy() for weight in fresh.weights}
-            self._assign(self._weights() | first)
+            self.state.assign(self.state.weights() | first)
             for old, new in zip(self.optimizer.variables, optimizer.variables):
                 old.assign(new)
-            self.step, self.state = 0, None
+            self.state.step = 0
             return None
-        self._load(*found)
+        self.state.load(*found)
         return found[1]
 
     def _say(self, text):
         if self.progress:
             tqdm.write(text, file=sys.stderr)
-
-
-def _numbers(values):
-    """Scalars or vectors, of tensors or of arrays, as one float32 array."""
-    return np.array([np.asarray(value) for value in values], np.float32)
 
 
 def _norm(arrays):
@@ -526,11 +463,6 @@ def _norm(arrays):
 
 def _shown(value):
     return "not set" if value is None else repr(value)
-
-
-def _named(arrays, part):
-    """What a checkpoint holds of one part, by the names within it."""
-    return {k.removeprefix(f"{part}/"): v for k, v in arrays.items() if k.startswith(f"{part}/")}
 
 
 class _Silent:
