@@ -1081,7 +1081,7 @@ def run(*argv, path="", **variables):
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_small_run_of_all_that_computes(tmp_path):
     out = tmp_path / "results.json"
     printed = run("train", "generate", "--model", "gru", *TINY, "--out", out)
@@ -1099,7 +1099,7 @@ def test_a_small_run_of_all_that_computes(tmp_path):
             assert "tfgen" in share
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_small_run_of_drawing_numbers(tmp_path):
     out = tmp_path / "results.json"
     argv = "rollout --model gru --numbers 1x8x3x4 --steps 6 --rows 3 --repeats 1 --seconds 0"
@@ -1113,7 +1113,7 @@ def test_a_small_run_of_drawing_numbers(tmp_path):
         assert "at temperature 0 as tfgen up to" in single["contestants"]["PyTorch"]["note"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_small_run_of_the_diffusion_model(tmp_path):
     out = tmp_path / "results.json"
     argv = "unet --width 8 --length 8 --batch 2 --rows 3 --steps 2 --repeats 1 --seconds 0".split()
@@ -1159,7 +1159,7 @@ class GPT(torch.nn.Module):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_small_run_of_the_transformer(tmp_path):
     pytest.importorskip("torch")
     (tmp_path / "model.py").write_text(CHECKOUT)

@@ -61,6 +61,7 @@ def test_the_families_that_are_asked_for(monkeypatch, capsys):
     assert {*figures_trainer.FAMILIES} == {*trainer.FAMILIES}
 
 
+@pytest.mark.long
 def test_a_small_run(monkeypatch):
     monkeypatch.setattr(RecurrentGenerator, "jit_compile_training", False)
     monkeypatch.setattr(trainer, "PERIOD", 8)

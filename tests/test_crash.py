@@ -11,7 +11,7 @@ from tfgen.training import train
 from tfgen.training.checkpoints import Checkpoints, write_arrays
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_that_were_killed_end_as_those_that_were_not(capsys):
     assert crash.main(["--families", "lstm", "--kills", "2", "--steps", "150"]) == 0
     name, kills, _, runs, differing, *_ = capsys.readouterr().out.splitlines()[-1][2:].split(" | ")

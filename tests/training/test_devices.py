@@ -128,7 +128,7 @@ def same(one, other, tolerance):
         np.testing.assert_allclose(others[name], arrays[name], rtol=0, atol=tolerance)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_workers_are_one_and_the_run_goes_on_without_one(tmp_path):
     # Two workers, all 12 steps, and one that takes them alone.
     whole, alone, lost = (tmp_path / name for name in ("whole", "alone", "lost"))
