@@ -64,7 +64,7 @@ def environment(**more):
     return {**os.environ, "PYTHONPATH": str(ROOT), **threads, **more}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", MIRRORED)
 def test_two_devices_of_a_process_are_one(name, mirrored):
     found = mirrored[name]

@@ -22,6 +22,7 @@ from tfgen.training.finetuning import open_start
 from tfgen.training.hparams import hyperparameters
 from tfgen.training.interrupt import Interrupt
 from tfgen.training.optimizers import make_optimizer
+from tfgen.training.prefetch import Prefetch
 from tfgen.training.profile import Profile
 from tfgen.training.resume import settle
 from tfgen.training.state import RunState, numbers
@@ -170,17 +171,17 @@ class _Run:
             disable=not self.progress,
             dynamic_ncols=True,
         )
-        batches = iter(self.windows["train"].dataset(self.state.step))
+        batches = Prefetch(self._batch, self.state.step)
         started, timed, waited = time.perf_counter(), 0, 0.0
         steps = config.profiled_steps() if self.devices.chief else range(0)
         profile = Profile(steps, self.logdir / "logs" / "train")
-        with Interrupt() as stopped, bar, profile:
+        with Interrupt() as stopped, bar, profile, batches:
             while self.state.step < config.steps:
                 logged = self.devices.chief and self._due(config.log_every, 1)
                 before = self._trainable() if logged else None
                 with profile.step(self.state.step + 1):
                     asked = time.perf_counter()
-                    _, batch = next(batches)
+                    batch = next(batches)
                     waited += time.perf_counter() - asked
                     loss, norms = self._one_step(batch)
                 self.state.losses.append(loss)
