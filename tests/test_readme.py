@@ -27,7 +27,7 @@ PROSE = re.sub(
 )
 
 # Commands that are not ours.
-FOREIGN = {"pip", "saved_model_cli", "tensorboard"}
+FOREIGN = {"export", "pip", "saved_model_cli", "tensorboard"}
 
 
 def blocks(language):
