@@ -135,7 +135,8 @@ class Step:
         else:
             batch, state = self.rows((batch, state), number)
             loss, gradients, _ = self._gradients(batch, state, self._key())
-        return loss, [self._unscaled(gradient) for gradient in gradients]
+        # That of a table may be told row by row.
+        return loss, [self._unscaled(tf.convert_to_tensor(gradient)) for gradient in gradients]
 
     def _gradients(self, batch, state, key):
         """Loss, its scaled gradients, and the state, of a batch that is taken as a whole."""
