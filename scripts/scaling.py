@@ -97,6 +97,7 @@ class Group:
             environment = {
                 "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task}),
                 "TF_NUM_INTRAOP_THREADS": "1",
+                "TF_CPP_MIN_LOG_LEVEL": "2",
                 "PYTHONPATH": str(ROOT),
                 "TFGEN_CORE": str(core),
             }
@@ -106,7 +107,6 @@ class Group:
                     env={**os.environ, **environment},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
                     text=True,
                 )
             )
@@ -152,7 +152,7 @@ def work(entry):
     optimizer = make_optimizer(config)
     optimizer.build(model.trainable_variables)
     windows = data.windows["train"]
-    step = Step(model, optimizer, config, windows.batch_size, devices)
+    step = Step(model, optimizer, config, windows.batch_size, devices=devices)
     batch = tf.nest.map_structure(tf.constant, windows.batch(0))
     state = model.initial_state(windows.batch_size) if config.carry_state else None
     gradients = tf.zeros([model.count_params()])
