@@ -187,14 +187,29 @@ def _live(run, command, workers, moment=None, early=True, victim=0):
             since = 0.0 if early else first
             if moment is not None and since is not None and now > since + moment:
                 processes[victim].kill()
-                for process in processes:
-                    process.wait(timeout=60)
+                _await(processes, early)
                 return first, None
             time.sleep(0.002)
         if any(process.returncode for process in processes):
             told.seek(0)
             raise RuntimeError(f"{' '.join(command)}:\n{told.read()}")
     return first, time.monotonic() - started
+
+
+def _await(processes, early):
+    """Waits until the workers that are left have ended by themselves.
+
+    One that is killed before they have found each other is waited for, as one that is not started yet
+    would be; then they are killed, too.
+    """
+    for process in processes:
+        try:
+            process.wait(timeout=20 if early else 60)
+        except subprocess.TimeoutExpired:
+            if not early:
+                raise
+            process.kill()
+            process.wait()
 
 
 def _environments(workers):
