@@ -159,7 +159,8 @@ def test_the_dependencies_are_those_of_setup_cfg():
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg", "utf-8")
     required = [line for line in parser["options"]["install_requires"].splitlines() if line]
-    explained = re.findall(r"^\| (\w[\w-]*) \|", TEXT.partition("| package |")[2], re.MULTILINE)
+    table = TEXT.partition("| package |")[2].partition("\n\n")[0]
+    explained = re.findall(r"^\| (\w[\w-]*) \|", table, re.MULTILINE)
     assert [re.match(r"[\w-]+", requirement)[0] for requirement in required] == explained
     [by_name] = [words for _, words in commands() if "tensorflow-cpu" in " ".join(words)]
     others = [requirement.replace("tensorflow>", "tensorflow-cpu>") for requirement in required]
