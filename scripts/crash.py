@@ -12,14 +12,10 @@ TensorBoard shows of loss, gradients and validation. The exit code is 1 if anyth
 """
 
 import argparse
-import contextlib
 import dataclasses
-import json
 import logging
-import os
 import random
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -31,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a checkout that is not installed
 
 import numpy as np  # noqa: E402
+from loopback import environments  # noqa: E402
 
 from tfgen.files import TEMPORARY  # noqa: E402
 from tfgen.training.checkpoints import Checkpoints  # noqa: E402
@@ -178,7 +175,7 @@ def _live(run, command, workers, moment=None, early=True, victim=0):
     with tempfile.TemporaryFile("w+") as told:
         processes = [
             subprocess.Popen(command, cwd=ROOT, env=environment, stderr=told, stdout=told)
-            for environment in _environments(workers)
+            for environment in (environments(workers) if workers > 1 else [None])
         ]
         while any(process.poll() is None for process in processes):
             now = time.monotonic() - started
@@ -210,26 +207,6 @@ def _await(processes, early):
                 raise
             process.kill()
             process.wait()
-
-
-def _environments(workers):
-    """What each of the processes finds in its environment; they meet at free ports of this machine."""
-    if workers == 1:
-        return [None]
-    with contextlib.ExitStack() as free:
-        sockets = [free.enter_context(socket.socket()) for _ in range(workers)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    tasks = [{"type": "worker", "index": index} for index in range(workers)]
-    return [
-        {
-            **os.environ,
-            "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task}),
-            "TF_NUM_INTRAOP_THREADS": "1",
-        }
-        for task in tasks
-    ]
 
 
 def _newest(run):

@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a checkout that is not installed
+
+from loopback import environments  # noqa: E402
 
 ENTRIES = ("lstm-shakespeare", "transformer-shakespeare", "gru-weather", "unet1d-pendigits")
 STEPS = 3  # of a round, after one that compiles
@@ -86,30 +87,21 @@ class Group:
     """
 
     def __init__(self, entry, cores):
-        with contextlib.ExitStack() as free:
-            sockets = [free.enter_context(socket.socket()) for _ in cores]
-            for each in sockets:
-                each.bind(("127.0.0.1", 0))
-            addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-        self.processes = []
-        for index, core in enumerate(cores):
-            task = {"type": "worker", "index": index}
-            environment = {
-                "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task}),
-                "TF_NUM_INTRAOP_THREADS": "1",
-                "TF_CPP_MIN_LOG_LEVEL": "2",
-                "PYTHONPATH": str(ROOT),
-                "TFGEN_CORE": str(core),
-            }
-            self.processes.append(
-                subprocess.Popen(
-                    [sys.executable, __file__, "--worker", entry],
-                    env={**os.environ, **environment},
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
+        self.processes = [
+            subprocess.Popen(
+                [sys.executable, __file__, "--worker", entry],
+                env={
+                    **environment,
+                    "TF_CPP_MIN_LOG_LEVEL": "2",
+                    "PYTHONPATH": str(ROOT),
+                    "TFGEN_CORE": str(core),
+                },
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
             )
+            for core, environment in zip(cores, environments(len(cores)))
+        ]
         self.measure()  # compiles
 
     def __enter__(self):

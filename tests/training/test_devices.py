@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from loopback import environments
 
 from tfgen.errors import InputError
 from tfgen.training.checkpoints import Checkpoints
@@ -58,10 +58,10 @@ def mirrored():
     return json.loads(done.stdout)
 
 
-def environment(**more):
-    # Two processes on the machine's few cores: one thread each.
+def environment():
+    # Several processes on the machine's few cores: one thread each.
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    return {**os.environ, "PYTHONPATH": str(ROOT), **threads, **more}
+    return {**os.environ, "PYTHONPATH": str(ROOT), **threads}
 
 
 @pytest.mark.long
@@ -92,23 +92,13 @@ def arguments(logdir, **settings):
 
 def start(words, workers=2):
     """Starts so many workers; returns their processes."""
-    ports = []
-    for _ in range(workers):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports.append(free.getsockname()[1])
-    processes = []
-    for index in range(workers):
-        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-        task = {"type": "worker", "index": index}
-        env = environment(TF_CONFIG=json.dumps({"cluster": cluster, "task": task}))
-        processes.append(
-            subprocess.Popen(
-                [*TRAIN, *words], cwd=ROOT, env=env, stderr=subprocess.PIPE,
-                stdout=subprocess.DEVNULL, text=True,
-            )
-        )  # fmt: skip
-    return processes
+    return [
+        subprocess.Popen(
+            [*TRAIN, *words], cwd=ROOT, env={**each, **environment()}, stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, text=True,
+        )
+        for each in environments(workers)
+    ]  # fmt: skip
 
 
 def ended(processes, timeout=120):
