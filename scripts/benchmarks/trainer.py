@@ -53,7 +53,9 @@ NEVER = {
     "training.log_every": 10**9, "training.validate_every": 0, "training.sample_every": 0,
     "training.histogram_every": 0, "training.checkpoint_every": 0,
 }  # fmt: skip
-TURN = 50  # steps
+# Steps: a quarter of a second, for what else the machine does lasts longer and then meets all alike.
+TURN = 10
+BATCHES = 50  # of the step by itself
 
 
 def measure(family, rounds):
@@ -116,7 +118,7 @@ class _Bare:
         model = models.build(recipe, data.preprocessing, recipe.training.precision)
         self.step = training_step(model, make_optimizer(recipe.training), model.unpack)
         windows = data.windows["train"]
-        count = min(TURN, windows.steps_per_epoch)
+        count = min(BATCHES, windows.steps_per_epoch)
         batches = [tf.nest.map_structure(tf.constant, windows.batch(k)) for k in range(count)]
         self.batches = itertools.cycle(batches)
 

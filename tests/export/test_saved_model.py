@@ -286,6 +286,29 @@ def test_any_functions_can_be_exported(tmp_path):
     assert signatures["serving_default"](x=tf.constant([4.0]))["product"] == 12
 
 
+def test_a_function_is_traced_once_and_saved_without_gradients_of_its_own(tmp_path, capsys):
+    traced = []
+
+    @tf.custom_gradient
+    def passed_on(x):
+        return tf.clip_by_value(x, 0.0, 1.0), lambda gradient: gradient
+
+    def clip(x):
+        traced.append(x)
+        return {"clipped": passed_on(x)}
+
+    write_saved_model(tmp_path / "model", {"serving_default": (clip, SPEC)}, verbose=True)
+    assert len(traced) == 1
+    assert capsys.readouterr().out.startswith("serving_default: ")
+    assert b"_gradient_op_type" not in (tmp_path / "model" / "saved_model.pb").read_bytes()
+    x = tf.constant([-1.0, 0.5])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"](x=x)
+    np.testing.assert_array_equal(y["clipped"], [0.0, 0.5])
+    np.testing.assert_array_equal(tape.gradient(y["clipped"], x), [0.0, 1.0])  # that of a clip
+
+
 def test_a_folder_in_use_is_refused_and_a_failure_leaves_nothing(tmp_path):
     def failing(x):
         raise RuntimeError("no graph")

@@ -1,10 +1,11 @@
 """Writing a SavedModel that runs where only TensorFlow is installed."""
 
 import contextlib
+import itertools
 import logging
 
-import keras
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from tfgen.files import atomic_folder
 
@@ -14,25 +15,56 @@ def write_saved_model(path, endpoints, verbose=False):
 
     The functions are traced as they are, without AutoGraph, and may call compiled functions: those
     are compiled where the model is served, at the first call of each shape. Variables that they
-    use are stored with them; everything else must be constants.
+    use are stored with them; everything else must be constants. Where a function has a gradient of
+    its own, the stored one has that of its operations.
 
     Args:
         path: Folder to write; it must not exist or be empty.
         endpoints: Dict from a signature's name to `(function, specs)`. `specs` is a dict from
             argument names to `tf.TensorSpec`; the function is called with these keywords and
             returns a dict of tensors. The signature `serving_default` must be among them.
-        verbose: Let Keras print the endpoints.
+        verbose: Whether to print each signature.
 
     Raises:
         InputError: If the folder holds something already.
     """
-    with atomic_folder(path, replace=False) as folder:
-        archive = keras.export.ExportArchive()
-        for name in sorted(endpoints, key=lambda name: name != "serving_default"):
-            function, specs = endpoints[name]
-            archive.add_endpoint(name, _with_named_inputs(function, specs), _named(specs))
-        with contextlib.nullcontext() if verbose else _quiet():
-            archive.write_out(str(folder), verbose=verbose)
+    with atomic_folder(path, replace=False) as folder, _quiet():
+        # Traced once: TensorFlow traces a `tf.function` again while it saves it.
+        functions = {
+            name: tf.function(
+                _with_named_inputs(function, specs), input_signature=_named(specs), autograph=False
+            ).get_concrete_function()
+            for name, (function, specs) in endpoints.items()
+        }
+        module = tf.Module()
+        module.used = list(
+            {id(each): each for made in functions.values() for each in made.variables}.values()
+        )
+        for name, function in functions.items():
+            setattr(module, name, function)
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, str(folder), functions, options)
+        _forget_custom_gradients(folder)
+    if verbose:
+        for name, function in functions.items():
+            print(f"{name}: {function.pretty_printed_signature()}")
+
+
+def _forget_custom_gradients(folder):
+    """Takes the names of gradients, which are not saved, off the operations they belong to.
+
+    With them each opening would warn of every function that they are missing from. What a signature
+    computes has its own gradients in it already. Saved gradients would take as long again to write,
+    and for a diffusion model half as long again to open.
+    """
+    path = folder / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for graph in (meta.graph_def for meta in saved.meta_graphs):
+        functions = (function.node_def for function in graph.library.function)
+        for node in itertools.chain(graph.node, *functions):
+            node.attr.pop("_gradient_op_type", None)
+    path.write_bytes(saved.SerializeToString(deterministic=True))
+    (folder / "fingerprint.pb").unlink()  # of the file as it was
 
 
 def _named(specs):
