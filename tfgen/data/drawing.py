@@ -19,6 +19,7 @@ BLACK, GREY, BLUE, ORANGE = "#222222", "#8a8a8a", "#0072B2", "#D55E00"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 WIDTH, DPI, QUICK_DPI = 9.0, 100, 72  # inches, pixels an inch
 QUICK_MARGINS = 0.95, 0.15, 0.55, 0.5  # inches: left, right, bottom, top
+QUICK_MARKS = 4  # along an axis
 MOST_FEATURES, MOST_LINES, MOST_SOUNDS, MOST_DRAWINGS = 12, 4, 6, 400
 # Of a cell of a sheet of drawings: its part around the drawing, and the width of a line.
 MARGIN, LINE_WIDTH = 0.12, 0.016
@@ -94,7 +95,7 @@ def series_figure(samples, features, real=None, times=None, units=None, title=No
     for column, (name, group, stamps, colours) in enumerate(sides):
         for row, feature in enumerate(features):
             axes = panels[row, column]
-            _decorate(axes, feature, units, label=column == 0)
+            _decorate(axes, feature, units, column == 0, quick)
             for number, values in enumerate(group[:MOST_LINES]):
                 x = _positions(values, stamps[number] if stamps else None)
                 _line(axes, x, values[:, row], feature, colours[number % len(colours)], 1.0)
@@ -138,7 +139,7 @@ def forecast_figure(
     levels = sorted(quantiles)
     pairs = [(low, high) for low, high in zip(levels, reversed(levels)) if low < high]
     for row, (axes, feature) in enumerate(zip(panels, features)):
-        _decorate(axes, feature, units)
+        _decorate(axes, feature, units, quick=quick)
         for number, (low, high) in enumerate(pairs):
             axes.fill_between(
                 future,
@@ -425,8 +426,11 @@ def _line(axes, x, values, feature, colour, width, label=None):
         axes.plot(x[alone], values[alone], ".", color=colour, markersize=2 * width + 1)
 
 
-def _decorate(axes, feature, units, label=True):
+def _decorate(axes, feature, units, label=True, quick=False):
     _plain(axes)
+    if quick:  # most of the time of a small panel goes into its marks
+        axes.tick_params(left=False, bottom=False)
+        axes.locator_params(nbins=QUICK_MARKS)
     if label:
         axes.set_ylabel(_named(feature, units), fontsize=8)
     if feature.is_category:
