@@ -1189,7 +1189,7 @@ def test_a_small_run_of_the_transformer(tmp_path):
     assert race["ratios"]["nanoGPT"]["median"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_pytorch_its_rows_are_skipped(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('no torch in this test')\n")
     printed = run("peak", *TINY, path=tmp_path)
@@ -1197,7 +1197,7 @@ def test_without_pytorch_its_rows_are_skipped(tmp_path):
     assert "reading, one thread" in printed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_start_from_a_shell(tmp_path):
     from tfgen.models.recurrent import RecurrentGenerator
     from tfgen.preprocessing import CharacterTokenizer

@@ -134,6 +134,7 @@ for model in (zoo.get("./model"), keras.saving.load_model("model.keras")):
 """
 
 
+@pytest.mark.long
 def test_a_fresh_process_gives_what_this_one_gives(model, data, folder, series):
     values, given = series
     padded = np.full([2, COUNT, 3], np.nan, np.float32)

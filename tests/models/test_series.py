@@ -219,23 +219,35 @@ def test_drawings_end_by_themselves():
 # Bounds
 
 
-@MAKERS
-@pytest.mark.parametrize("bounding", ["hard", "straight_through", "inward", "squash"])
-def test_bounds_hold_in_all_that_is_drawn(make, bounding):
-    bounded = (Feature("x0", low=2.0, high=12.0), Feature("x1", low=5.0))
-    made = sequences(features_of=bounded)
+@pytest.fixture(scope="module")
+def bounded():
+    features = (Feature("x0", low=2.0, high=12.0), Feature("x1", low=5.0))
+    made = sequences(features_of=features)
     for values in made.values:
         values[:, 1] = np.maximum(values[:, 1], 5.0)
-    model = make(processor=processor(made), bounding=bounding)
-    inside = lambda x: (x[..., 0] >= 2).all() and (x[..., 0] <= 12).all() and (x[..., 1] >= 5).all()  # noqa: E731
+    return made
+
+
+def inside(x):
+    return (x[..., 0] >= 2).all() and (x[..., 0] <= 12).all() and (x[..., 1] >= 5).all()
+
+
+@MAKERS
+def test_without_bounds_some_of_what_is_drawn_lies_outside(make, bounded):
+    model = make(processor=processor(bounded), bounding="none")
+    assert not inside(model.generate(num_samples=8, length=20, seed=1, temperature=3.0))
+
+
+@MAKERS
+@pytest.mark.parametrize("bounding", ["hard", "straight_through", "inward", "squash"])
+def test_bounds_hold_in_all_that_is_drawn(make, bounding, bounded):
+    model = make(processor=processor(bounded), bounding=bounding)
     values, _, clip_fraction = model.draw(num_samples=8, length=20, seed=1, temperature=3.0)
     assert inside(values) and 0 < clip_fraction < 1
     at_bound = np.isin(values, np.float32([2.0, 12.0, 5.0]))
     assert np.mean(at_bound) == pytest.approx(clip_fraction, abs=0.02)
-    forecast = model.forecast(made.values[0], 5, num_samples=20, seed=1, temperature=3.0)
+    forecast = model.forecast(bounded.values[0], 5, num_samples=20, seed=1, temperature=3.0)
     assert all(inside(x) for x in (forecast.mean, forecast.samples, *forecast.quantiles.values()))
-    free = make(processor=processor(made), bounding="none")
-    assert not inside(free.generate(num_samples=8, length=20, seed=1, temperature=3.0))
 
 
 # A process whose every conditional law is known: x[n] = 0.8 x[n-1] + e, e ~ N(0, 1).

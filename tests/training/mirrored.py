@@ -12,6 +12,7 @@ tf.config.set_logical_device_configuration(
 
 from tfgen import models  # noqa: E402
 from tfgen.recipe import Recipe  # noqa: E402
+from tfgen.training.adapters import Adapters  # noqa: E402
 from tfgen.training.data import open_data  # noqa: E402
 from tfgen.training.devices import open_devices  # noqa: E402
 from tfgen.training.optimizers import make_optimizer  # noqa: E402
@@ -23,9 +24,10 @@ def steps(recipe, data, devices, count=3):
     with devices.scope():
         model = models.build(recipe, data.preprocessing, recipe.training.precision)
         optimizer = make_optimizer(recipe.training)
-        optimizer.build(model.trainable_variables)
+        adapters = Adapters(model, recipe.training)
+        optimizer.build(adapters.variables)
     before = [weight.numpy() for weight in model.trainable_variables]
-    step = Step(model, optimizer, recipe.training, recipe.training.batch_size, devices=devices)
+    step = Step(model, optimizer, recipe.training, recipe.training.batch_size, adapters, devices)
     carry = recipe.training.carry_state
     state = model.initial_state(recipe.training.batch_size) if carry else None
     losses = []

@@ -29,6 +29,7 @@ MIRRORED = {
         "lstm", {**LSTM, "training.carry_state": True, "training.precision": "mixed_float16"},
     ),
     "compiled": ("gru", {**LSTM, "training.accumulate": 2, "training.optimizer": "adamw"}),
+    "lora": ("gru", {**LSTM, "training.lora_rank": 2, "training.freeze": ["token_embedding*"]}),
     "muon": (
         "transformer",
         {
@@ -154,6 +155,7 @@ def test_two_workers_are_one_and_the_run_goes_on_without_one(tmp_path):
         (None, r'need the environment variable TF_CONFIG, e\.g\. \{"cluster"'),
         ("{", r"TF_CONFIG must tell the address of each worker .* Received: TF_CONFIG='\{'$"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "must tell"),
+        ('{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}', "must tell"),
         ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "must tell"),
     ],
 )

@@ -189,7 +189,7 @@ def test_results_are_those_of_the_stored_weights(model, folder):
     assert model.count_params() == results["parameters"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_score_can_be_measured_again(model, folder):
     from tfgen.evaluation import evaluate
 

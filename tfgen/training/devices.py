@@ -14,6 +14,7 @@ import zlib
 import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
+from tfgen.training.rendezvous import meet
 
 STRATEGIES = ("auto", "one", "mirrored", "multi-worker")
 # Where tf.distribute finds the addresses of all workers and the number of this one.
@@ -35,7 +36,8 @@ def open_devices(strategy="auto", wait=lambda text: None):
         wait: Function that tells a person what is waited for.
 
     Raises:
-        InputError: For another strategy, or a `TF_CONFIG` that is not like this.
+        InputError: For another strategy, a `TF_CONFIG` that is not like this, or a worker that did not
+            come within `tfgen.training.rendezvous.PATIENCE`.
     """
     if strategy not in STRATEGIES:
         raise unknown("strategy", strategy, STRATEGIES)
@@ -62,6 +64,7 @@ def _join_workers(wait):
             "CUDA_VISIBLE_DEVICES=0 and so on"
         )
     wait(f"Worker {index} of {len(addresses)}, at {addresses[index]}: waiting for the others.")
+    meet(addresses, index)
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
@@ -92,8 +95,10 @@ def _workers():
         ]
         addresses = [cluster[kind][i] for kind, i in places]
         index = places.index((task["type"], int(task["index"])))
-        if cluster.keys() - {"chief", "worker"} or not all(isinstance(a, str) for a in addresses):
+        if cluster.keys() - {"chief", "worker"}:
             raise ValueError
+        for address in addresses:
+            int(address.rpartition(":")[2])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InputError(
             f"{ADDRESSES} must tell the address of each worker and which of them this is, e.g. {_EXAMPLE}. "
