@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a checkout that is not installed
 
 import numpy as np  # noqa: E402
+from event_files import scalars  # noqa: E402
 from loopback import environments  # noqa: E402
 
 from tfgen.files import TEMPORARY  # noqa: E402
@@ -242,20 +243,12 @@ def _differing(one, other):
 
 def _events(logs):
     """`{(folder, tag): steps and values}` as TensorBoard shows them, but for what is timed."""
-    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
-    from tensorboard.util import tensor_util
-
-    found = {}
-    for folder in sorted(path for path in logs.iterdir() if path.is_dir()):
-        events = EventAccumulator(str(folder), {"tensors": 0}).Reload()
-        for tag in events.Tags()["tensors"]:
-            if not tag.startswith(TIMED):
-                rows = [
-                    (event.step, float(tensor_util.make_ndarray(event.tensor_proto)))
-                    for event in events.Tensors(tag)
-                ]
-                found[folder.name, tag] = np.array(rows)
-    return found
+    return {
+        (folder.name, tag): np.array(rows)
+        for folder in sorted(path for path in logs.iterdir() if path.is_dir())
+        for tag, rows in scalars(folder).items()
+        if not tag.startswith(TIMED)
+    }
 
 
 def _median(seconds):

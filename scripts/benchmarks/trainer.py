@@ -18,10 +18,10 @@ from tfgen.startup import import_tensorflow
 import_tensorflow()
 
 import tensorflow as tf  # noqa: E402
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
 from benchmarks.figures_trainer import BARE, OFF, ON, PERIOD  # noqa: E402
 from benchmarks.peer_tfgen import training_step  # noqa: E402
+from event_files import scalars  # noqa: E402
 from tfgen import models  # noqa: E402
 from tfgen.recipe import Recipe  # noqa: E402
 from tfgen.training import trainer  # noqa: E402
@@ -95,12 +95,8 @@ def measure(family, rounds):
         weights = int(on.run.model.count_params())
         off.end()
         on.end()
-        logged = EventAccumulator(str(Path(folder, "on", "logs", "train")), {"tensors": 0}).Reload()
-        waiting = [
-            float(tf.make_ndarray(event.tensor_proto))
-            for event in logged.Tensors("throughput/waiting_for_data")
-            if event.step > PERIOD
-        ]
+        logged = scalars(Path(folder, "on", "logs", "train"))["throughput/waiting_for_data"]
+        waiting = [share for step, share in logged if step > PERIOD]
     return {
         "weights": weights,
         "seconds": seconds,

@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 
+import event_files
 import keras
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tfgen import models
 from tfgen.errors import InputError
@@ -389,9 +389,7 @@ def test_tensorboard_hears_the_story(recipe, tmp_path):
     train(recipe, tmp_path / "run", progress=False)
     found = {}
     for split in ("train", "validation"):
-        found[split] = EventAccumulator(
-            str(tmp_path / "run" / "logs" / split), {"tensors": 0}
-        ).Reload()
+        found[split] = event_files.open_events(tmp_path / "run" / "logs" / split)
     tags = set(found["train"].Tags()["tensors"])
     assert {
         "epoch_loss",
@@ -484,7 +482,7 @@ def test_the_table_of_hyperparameters_and_the_charts(recipe, tmp_path):
 
     recipe = recipe.override({"training.seed": 7, "training.histogram_every": 12})
     train(recipe, tmp_path / "run", progress=False)
-    accumulator = EventAccumulator(str(tmp_path / "run" / "logs"), {"tensors": 0}).Reload()
+    accumulator = event_files.open_events(tmp_path / "run" / "logs")
     data = {
         tag: plugin_data_pb2.HParamsPluginData.FromString(
             accumulator.SummaryMetadata(tag).plugin_data.content
@@ -502,9 +500,7 @@ def test_the_table_of_hyperparameters_and_the_charts(recipe, tmp_path):
     tags = {
         tag
         for split in ("train", "validation")
-        for tag in EventAccumulator(str(tmp_path / "run" / "logs" / split))
-        .Reload()
-        .Tags()["tensors"]
+        for tag in event_files.open_events(tmp_path / "run" / "logs" / split).Tags()["tensors"]
     }
     charts = [c for category in layout_pb2.Layout.FromString(text).category for c in category.chart]
     empty = [
@@ -688,11 +684,4 @@ def scalars(run, split, tag):
 
 def events(run, split, tag):
     """`(step, value)` of each event, as TensorBoard shows them."""
-    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
-    from tensorboard.util import tensor_util
-
-    accumulator = EventAccumulator(str(run / "logs" / split), {"tensors": 0}).Reload()
-    return [
-        (event.step, float(tensor_util.make_ndarray(event.tensor_proto)))
-        for event in accumulator.Tensors(tag)
-    ]
+    return event_files.scalars(run / "logs" / split)[tag]

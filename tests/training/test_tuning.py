@@ -8,7 +8,7 @@ import signal
 import keras
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from event_files import open_events
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from tfgen import cli, models, zoo
@@ -428,8 +428,8 @@ def test_trials_are_runs(recipe, tmp_path, monkeypatch):
 
     # What is searched is in every row of the HParams table, also where it is the default.
     for trial in search.trials:
-        accumulator = EventAccumulator(str(search.logdir / trial.name / "logs"), {"tensors": 0})
-        content = accumulator.Reload().SummaryMetadata("_hparams_/session_start_info")
+        events = open_events(search.logdir / trial.name / "logs")
+        content = events.SummaryMetadata("_hparams_/session_start_info")
         data = plugin_data_pb2.HParamsPluginData.FromString(content.plugin_data.content)
         shown = data.session_start_info.hparams
         assert shown["model.units"].number_value == trial.changes["model.units"]
