@@ -1,7 +1,7 @@
 """Where workers wait for each other, before TensorFlow connects them.
 
-TensorFlow waits as well, but for an hour, says of nobody who is missing, and hears neither Ctrl-C nor a
-signal to end meanwhile.
+TensorFlow waits as well, but much longer, tells nobody who is missing, and does not end by SIGTERM
+meanwhile.
 """
 
 import contextlib
