@@ -68,6 +68,9 @@ def test_strangers_are_no_workers(addresses):
         for word in (b"GET / HTTP/1.1", b""):
             with socket.create_connection(rendezvous._place(addresses[0])) as stranger:
                 stranger.sendall(word)
+                if word:  # it is sent away, and does not wait for an answer that never comes
+                    stranger.settimeout(5)
+                    assert stranger.recv(1) == b""
         time.sleep(0.3)
         assert not first.done()
         workers.submit(meet, addresses[:2], 1, 20).result(timeout=20)

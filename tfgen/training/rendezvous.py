@@ -12,10 +12,11 @@ from tfgen.errors import InputError
 
 # So long a worker waits for one that is not there.
 PATIENCE = 600  # seconds
-_POLL, _GO = 0.2, b"!"
+_POLL, _ANSWER = 0.2, 5.0  # seconds: between looks, and for what comes over the network
+_GO = b"!"
 
 
-def meet(addresses, index, patience=None):
+def meet(addresses, index, patience=PATIENCE):
     """Returns once all workers have called it.
 
     The first worker listens at its address, and the others tell it that they are there. One that ends
@@ -24,18 +25,18 @@ def meet(addresses, index, patience=None):
     Args:
         addresses: Of all workers, `host:port`.
         index: The number of this one.
-        patience: Seconds; None is `PATIENCE`.
+        patience: Seconds that it waits.
 
     Raises:
         InputError: If a worker did not come in time, or the first one's port is in use.
     """
-    end = time.monotonic() + (PATIENCE if patience is None else patience)
+    end = time.monotonic() + patience
     missing = _gather(addresses, end) if index == 0 else _report(addresses[0], index, end)
     if missing:
         names = ", ".join(f"{number} at {addresses[number]}" for number in missing)
         raise InputError(
             f"Worker {index} waited in vain for worker {names}: start all workers within "
-            f"{PATIENCE // 60} minutes, each with the same addresses and a number of its own"
+            f"{patience / 60:g} minutes, each with the same addresses and a number of its own"
         )
 
 
@@ -62,18 +63,22 @@ def _gather(addresses, end):
                 return []
             if time.monotonic() > end:
                 return missing
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(TimeoutError):
                 connection = open_sockets.enter_context(listening.accept()[0])
-                connection.settimeout(_POLL)
-                there[int(connection.recv(16))] = connection
+                number = _number(connection)
+                if number is None:
+                    connection.close()  # a worker that waits at it would not try again
+                else:
+                    there[number] = connection
 
 
 def _report(address, index, end):
     """Waits for the first worker's word; returns `[0]` if it does not come."""
     while time.monotonic() < end:
         try:
-            with socket.create_connection(_place(address), _POLL) as connection:
+            with socket.create_connection(_place(address), _ANSWER) as connection:
                 connection.sendall(str(index).encode())
+                connection.settimeout(_POLL)
                 while time.monotonic() < end:
                     with contextlib.suppress(TimeoutError):
                         if connection.recv(1) == _GO:
@@ -83,6 +88,15 @@ def _report(address, index, end):
             pass
         time.sleep(_POLL)
     return [0]
+
+
+def _number(connection):
+    """Which worker it is, or None if it does not say."""
+    try:
+        connection.settimeout(_ANSWER)
+        return int(connection.recv(16))
+    except (OSError, ValueError):
+        return None
 
 
 def _is_open(connection):
