@@ -163,6 +163,26 @@ def test_a_batch_in_parts_is_the_batch_as_a_whole(name, monkeypatch):
         np.testing.assert_allclose(weights[3][1][path], weights[1][1][path], atol=1e-6)
 
 
+def test_the_norm_of_a_table_that_is_told_row_by_row(monkeypatch):
+    family, settings = FAMILIES["unet1d"]  # whose classes are rows of a table
+    recipe = Recipe(family).override({**settings, "training.batch_size": 24})
+    data = open_data(recipe)
+    model = models.build(recipe, data.preprocessing)
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:  # as if trained: at first nothing depends on the class
+        weight.assign_add(0.1 * rng.normal(size=weight.shape))
+    monkeypatch.setattr(type(model), "jit_compile_training", False)
+    optimizer = make_optimizer(recipe.training)
+    optimizer.build(model.trainable_variables)
+    step = Step(model, optimizer, recipe.training, 24)
+    batch = tf.nest.map_structure(tf.constant, data.windows["train"].batch(0))
+    _, gradients = step.gradients(batch, None, 0)
+    _, norms, _ = step(batch)
+    for norm, group in zip(norms.numpy(), step.grouped(gradients), strict=True):
+        expected = np.sqrt(sum(np.sum(np.square(each.numpy())) for each in group))
+        assert norm == pytest.approx(expected, rel=1e-4)
+
+
 def test_rows_of_a_part_have_the_noise_of_the_whole():
     key = random.root(0, random.DROPOUT)
     whole = random.normal(key, [6, 2, 3])

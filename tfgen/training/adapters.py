@@ -100,7 +100,6 @@ class Adapters:
                 pulled.append(gradient)
                 continue
             _, a, b = self._pairs[weight.path]
-            gradient = tf.convert_to_tensor(gradient)
             gradient = self.scale * tf.reshape(gradient, [a.shape[0], b.shape[1]])
             pulled.append(tf.matmul(gradient, b.value, transpose_b=True))
             pulled.append(tf.matmul(a.value, gradient, transpose_a=True))

@@ -112,7 +112,7 @@ class Step:
         norms = self._unscaled(tf.stack(norms))
         # Where XLA does not compile the whole step, it does the update, which is a thousand small
         # operations otherwise.
-        self._apply([tf.convert_to_tensor(gradient) for gradient in gradients])
+        self._apply(gradients)
         return loss, norms, state
 
     def _applied(self, gradients):
@@ -135,15 +135,14 @@ class Step:
         else:
             batch, state = self.rows((batch, state), number)
             loss, gradients, _ = self._gradients(batch, state, self._key())
-        # That of a table may be told row by row.
-        return loss, [self._unscaled(tf.convert_to_tensor(gradient)) for gradient in gradients]
+        return loss, [self._unscaled(gradient) for gradient in gradients]
 
     def _gradients(self, batch, state, key):
         """Loss, its scaled gradients, and the state, of a batch that is taken as a whole."""
         with self._tape() as tape:
             loss, state = self.model.batch_loss(self.model.unpack(batch), key, state, training=True)
             scaled = self.optimizer.scale_loss(loss)
-        return loss, tape.gradient(scaled, self._weights()), state
+        return loss, self._differentiated(tape, scaled), state
 
     def _unscaled(self, values):
         return values if self.loss_scale is None else values / self.loss_scale.value
@@ -154,6 +153,10 @@ class Step:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._weights())
             yield tape
+
+    def _differentiated(self, tape, total):
+        # That of a table may be told row by row, and twice of the same row.
+        return [tf.convert_to_tensor(each) for each in tape.gradient(total, self._weights())]
 
     def _weights(self):
         return [weight.value for weight in self.model.trainable_variables]
@@ -203,7 +206,7 @@ class Step:
             )
             total = total / self._unit
             scaled = self.optimizer.scale_loss(total)
-        return total, counted, tape.gradient(scaled, self._weights()), state
+        return total, counted, self._differentiated(tape, scaled), state
 
     def _sums(self, batch, key, device, devices):
         """Sums of a device's rows, of which one part after the other is in memory."""
