@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tfgen.data import tables
-from tfgen.data.tables import NO_TIME, Column, Table, Times, read_tables
+from tfgen.data.dates import NO_TIME, Times
+from tfgen.data.tables import Column, Table, read_tables
 from tfgen.errors import InputError
 
 NAN = float("nan")

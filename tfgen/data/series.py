@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfgen.data import audio, readers, strokes, tables
+from tfgen.data import audio, dates, readers, strokes, tables
 from tfgen.data.builtin import BUILTIN, open_builtin
 from tfgen.data.sequences import Feature, Sequences
 from tfgen.data.text import open_text
@@ -131,7 +131,7 @@ def open_tables(name, paths, config):
     def is_time(column):
         if config.time is not None:
             return column == config.time
-        return column not in roles and column.casefold() in tables.TIME_NAMES
+        return column not in roles and column.casefold() in dates.TIME_NAMES
 
     needed = {**{name: "data.categories" for name in config.categories}, **roles}
     table = tables.Table(wanted, is_time, {config.id}, needed)
@@ -286,7 +286,7 @@ def _stamps(table, config):
     """Returns `(name, microseconds)` of the column of timestamps; two None if there is none."""
     if config.time is not None:
         stamps = table.times[config.time].microseconds()
-        if (stamps == tables.NO_TIME).all():
+        if (stamps == dates.NO_TIME).all():
             raise InputError(
                 f"No row has a timestamp that can be read: ISO 8601 (2013-01-31 or "
                 "2013-01-31T12:00:00Z) or seconds, milli-, micro- or nanoseconds since 1970. "
@@ -294,10 +294,10 @@ def _stamps(table, config):
             )
         return config.time, stamps
     found = {name.casefold(): name for name in table.times}
-    for name in tables.TIME_NAMES:
+    for name in dates.TIME_NAMES:
         if name in found:
             stamps = table.times[found[name]].microseconds(plausible=True)
-            if 2 * np.count_nonzero(stamps != tables.NO_TIME) > table.rows:
+            if 2 * np.count_nonzero(stamps != dates.NO_TIME) > table.rows:
                 return found[name], stamps
     return None, None
 
@@ -312,7 +312,7 @@ def _sorted_rows(table, time, stamps, config):
         _drop(table, f"the row has no '{config.id}'", rows[groups < 0])
         rows = rows[groups >= 0]
     if time is not None:
-        known = stamps[rows] != tables.NO_TIME
+        known = stamps[rows] != dates.NO_TIME
         _drop(table, f"'{time}' is no timestamp", rows[~known])
         rows = rows[known]
         rows = rows[np.lexsort((stamps[rows], groups[rows]))]
