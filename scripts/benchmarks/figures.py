@@ -31,7 +31,7 @@ def training(sizes, effort):
     )
     jobs = {
         OURS: ("train", sizes),
-        PYTORCH: ("train", sizes),
+        PYTORCH: ("train", sizes, effort.seconds / 3),
         KERAS: ("train", sizes, effort.seconds / 3),
         PRODUCT: ("matrix_product", effort.matrix),
         PRODUCT_PYTORCH: ("matrix_product", effort.matrix),
@@ -61,8 +61,8 @@ def generation(sizes, effort):
     )
     jobs = {
         OURS: ("generate", sizes),
-        PYTORCH: ("generate", sizes),
-        **({KERAS: ("generate", sizes)} if sizes.batch == 1 else {}),
+        PYTORCH: ("generate", sizes, effort.seconds / 3),
+        KERAS: ("generate", sizes, effort.seconds / 3),
         READ: ("read", effort.array_mib),
         READ_ONE: ("read", effort.array_mib),
         PRODUCT: ("matrix_product", effort.matrix),

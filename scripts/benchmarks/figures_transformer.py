@@ -86,7 +86,7 @@ def generation(sizes, checkout, effort):
     jobs = {
         OURS: ("generate", sizes),
         **{contestant: ("generate", sizes, *dtypes) for contestant, dtypes in smaller.items()},
-        TRANSFORMERS: ("generate", sizes),
+        TRANSFORMERS: ("generate", sizes, effort.seconds / 3),
         # Without a cache, so many texts would take it minutes.
         **({NANOGPT: ("generate", sizes, checkout)} if sizes.batch == 1 else {}),
         READ: ("read", effort.array_mib),

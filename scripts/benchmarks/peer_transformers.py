@@ -3,13 +3,22 @@
 import torch
 import transformers
 
+from benchmarks.pytorch_ways import fastest, shown, with_threads
 from benchmarks.sizes import SYMBOLS, as_text, random_prompts
 
 transformers.logging.set_verbosity_error()
 
 
-def generate(sizes):
-    """Whole calls of `generate`, and the characters of what they return."""
+def generate(sizes, trial_seconds):
+    """Whole calls of `generate`, with one thread and with all: the faster."""
+    run = _generation(sizes)
+    counts = sorted({1, torch.get_num_threads()})
+    ways = {f"eager, {shown(count)}": with_threads(run, count) for count in counts}
+    run, note = fastest(ways, trial_seconds)
+    return run, f"calls of {sizes.tokens} tokens, {note}"
+
+
+def _generation(sizes):
     model = _model(sizes)
     prompts = torch.from_numpy(random_prompts(sizes)).long()
     mask = torch.ones_like(prompts)
@@ -29,10 +38,7 @@ def generate(sizes):
         texts = [as_text(row) for row in rows[:, sizes.prompt :].tolist()]
         return sum(len(text) for text in texts)
 
-    attention = model.config._attn_implementation
-    return run, (
-        f"calls of {sizes.tokens} tokens, {attention} attention, {torch.get_num_threads()} threads"
-    )
+    return run
 
 
 def _model(sizes):

@@ -73,6 +73,16 @@ def with_threads(run, count):
     return threaded
 
 
+def with_onednn(run, enabled):
+    """The same work with oneDNN or without."""
+
+    def switched():
+        torch.backends.mkldnn.enabled = enabled
+        return run()
+
+    return switched
+
+
 def shown(threads):
     """A number of threads as text."""
     return f"{threads} thread{'s' if threads > 1 else ''}"
