@@ -24,7 +24,7 @@ def write(path, content):
 
 
 def read(*paths, is_time=lambda name: name == "time", **arguments):
-    table = Table(lambda name: True, is_time, **arguments)
+    table = Table(lambda name: True, lambda name: Times() if is_time(name) else None, **arguments)
     read_tables(paths, table)
     return table
 
@@ -298,7 +298,7 @@ def test_an_unknown_column_has_near_matches(tmp_path):
 
 def test_only_what_is_wanted_is_kept(tmp_path):
     path = write(tmp_path / "a.csv", "a,b,time\n1,2,3\n")
-    table = Table(lambda name: name == "b", lambda name: name == "time")
+    table = Table(lambda name: name == "b", lambda name: Times() if name == "time" else None)
     read_tables([path], table)
     assert list(table.columns) == ["b"] and list(table.times) == ["time"]
     assert table.names == ["a", "b", "time"]

@@ -36,6 +36,7 @@ def inspect_sequences(config):
         lines.append("dropped: nothing")
     for reason, (number, example) in report.dropped.items():
         lines.append(f"dropped: {number:,} x {reason} (first: {example})")
+    lines += [f"note: {note}" for note in report.notes]
     split = sequences.split(config.validation_fraction, config.split)
     lines.append(f"split: {split[2]}")
     lines.append(_lengths(sequences))

@@ -36,10 +36,12 @@ class Report:
     Attributes:
         kept: Number of documents read.
         dropped: Dict from the reason to `[number, first example]`.
+        notes: What was decided in reading, as sentences for a person.
     """
 
     kept: int = 0
     dropped: dict = dataclasses.field(default_factory=dict)
+    notes: list = dataclasses.field(default_factory=list)
 
     def drop(self, reason, example):
         self.dropped.setdefault(reason, [0, example])[0] += 1

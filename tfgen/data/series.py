@@ -128,15 +128,14 @@ def open_tables(name, paths, config):
     def wanted(column):
         return column != config.time and (column in roles or not config.columns)
 
-    def is_time(column):
-        if config.time is not None:
-            return column == config.time
-        return column not in roles and column.casefold() in dates.TIME_NAMES
+    def times_of(column):
+        found = column not in roles and column.casefold() in dates.TIME_NAMES
+        return dates.Times() if (found if config.time is None else column == config.time) else None
 
     needed = {**{name: "data.categories" for name in config.categories}, **roles}
-    table = tables.Table(wanted, is_time, {config.id}, needed)
+    table = tables.Table(wanted, times_of, {config.id}, needed)
     tables.read_tables(paths, table)
-    time, stamps = _stamps(table, config)
+    time, used, stamps = _stamps(table, config)
     rows, groups, ids = _sorted_rows(table, time, stamps, config)
     if config.label is not None:
         classes, classes_of_rows = _categories(table, config.label, rows)
@@ -145,7 +144,7 @@ def open_tables(name, paths, config):
         rows, groups = rows[labels[groups] >= 0], groups[labels[groups] >= 0]
     if not len(rows):
         raise strokes.nothing_found("row", name, table.report)
-    chosen = config.columns or [n for n in table.names if n not in roles and n != time]
+    chosen = config.columns or [n for n in table.names if n not in roles and n not in used]
     features, values = _values(table, chosen, rows, config)
     if not features:
         raise strokes.nothing_found("column of values", name, table.report)
@@ -283,7 +282,8 @@ def _roles(config):
 
 
 def _stamps(table, config):
-    """Returns `(name, microseconds)` of the column of timestamps; two None if there is none."""
+    """Returns `(name, columns, microseconds)` of the rows' times: what they are called, None if
+    there are none, and the columns that they are read from."""
     if config.time is not None:
         stamps = table.times[config.time].microseconds()
         if (stamps == dates.NO_TIME).all():
@@ -292,14 +292,14 @@ def _stamps(table, config):
                 "2013-01-31T12:00:00Z) or seconds, milli-, micro- or nanoseconds since 1970. "
                 f"Received: data.time={config.time!r}"
             )
-        return config.time, stamps
+        return config.time, {config.time}, stamps
     found = {name.casefold(): name for name in table.times}
     for name in dates.TIME_NAMES:
         if name in found:
             stamps = table.times[found[name]].microseconds(plausible=True)
             if 2 * np.count_nonzero(stamps != dates.NO_TIME) > table.rows:
-                return found[name], stamps
-    return None, None
+                return found[name], {found[name]}, stamps
+    return None, set(), None
 
 
 def _sorted_rows(table, time, stamps, config):

@@ -13,7 +13,7 @@ import re
 import numpy as np
 
 from tfgen.data import readers
-from tfgen.data.dates import NO_TIME, Times
+from tfgen.data.dates import NO_TIME
 from tfgen.data.strokes import load_npz, nothing_found
 from tfgen.errors import InputError, unknown
 
@@ -143,7 +143,8 @@ class Table:
 
     Args:
         wanted: Function from a column's name to whether it is read as a `Column`.
-        is_time: Function from a column's name to whether it is read as `Times`.
+        times_of: Function from a column's name to the `Times` that it is read as; None where it
+            is no column of timestamps.
         texts: Names of columns whose texts are all told apart.
         roles: Names that must be there, as `{name: what asks for it}`.
 
@@ -157,10 +158,10 @@ class Table:
         report: `tfgen.data.readers.Report`.
     """
 
-    def __init__(self, wanted, is_time, texts=(), roles=None):
+    def __init__(self, wanted, times_of, texts=(), roles=None):
         self.names, self.columns, self.times = [], {}, {}
         self.parts, self.rows, self.report = [], 0, readers.Report()
-        self._wanted, self._is_time, self._texts = wanted, is_time, texts
+        self._wanted, self._times_of, self._texts = wanted, times_of, texts
         self._roles = roles or {}
         self.unnamed = 0
         self._starts, self._paths, self._lines = [], [], []
@@ -182,8 +183,9 @@ class Table:
         if not self.parts:
             self.names = [name for name in names if name]
             for name in names:
-                if self._is_time(name):
-                    self.times[name] = Times()
+                times = self._times_of(name)
+                if times is not None:
+                    self.times[name] = times
                 if name and self._wanted(name):
                     limit = None if name in self._texts else MAX_LEVELS
                     self.columns[name] = Column(limit)

@@ -15,6 +15,7 @@ def check(processor, sequences):
     report = Report(
         sequences.report.kept,
         {reason: list(entry) for reason, entry in sequences.report.dropped.items()},
+        list(sequences.report.notes),
     )
     values = [each[:, order].astype(np.float32) for each in sequences.values]
     for column, feature in enumerate(processor.features):
