@@ -102,6 +102,12 @@ class DataConfig(_Section):
     max_length: int | None = _field(
         None, "strokes and audio: longer sequences are cut to so many positions", low=1
     )
+    max_numbers: int = _field(
+        1 << 27,
+        "the most numbers that the data may become in memory, 8 bytes each (by default 1 GiB): a small "
+        "file can become many",
+        low=1,
+    )
     simplify: float = _field(0.0, "strokes: how far a line may leave the drawn one", low=0)
     validation_fraction: float = _field(
         0.1, "the share of the data, at its end, that is kept for validation", above=0, below=1

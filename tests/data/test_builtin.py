@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from tfgen.data import BUILTIN, open_text
+from tfgen.data.archives import load_npz
 from tfgen.data.builtin import FILES, open_builtin
 from tfgen.data.sequences import KINDS
-from tfgen.data.strokes import load_npz, simplify, to_lines
+from tfgen.data.strokes import simplify, to_lines
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
 
@@ -33,7 +34,7 @@ def opened(name, **options):
 def table():
     """Returns `{set: (characters, lines, symbols, sha256)}` of the README."""
     rows = re.findall(
-        r"^\| `(\S+)` \| ([\d,]+) \| ([\d,]+) \| (\d+) \| `([0-9a-f]{64})` \|$", README, re.M
+        r"^\| `(\S+)` \| ([\d,]+) \| ([\d,]+) \| (\d+) \| `([0-9a-f]{64})` \|$", README, re.MULTILINE
     )
     return {row[0]: (*(int(n.replace(",", "")) for n in row[1:4]), row[4]) for row in rows}
 
@@ -43,7 +44,7 @@ def table_of_numbers():
     rows = re.findall(
         r"^\| `(\S+)` \| (\w+)" + r" \| ([\d,]+)" * 4 + r" \| `([0-9a-f]{64})` \|$",
         README,
-        re.M,
+        re.MULTILINE,
     )
     return {
         name: (kind, *(int(n.replace(",", "")) for n in counts), digest)
@@ -179,7 +180,7 @@ def test_digests_see_every_part_of_the_content():
 def test_weather_is_a_year_at_three_places_with_gaps():
     weather = opened("weather")
     assert weather.ids == ["EWR", "JFK", "LGA"]
-    names = "temp dewp humid wind_dir wind_speed precip pressure visib".split()
+    names = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib"]
     assert [feature.name for feature in weather.features] == names
     bounds = {f.name: (f.low, f.high) for f in weather.features if (f.low, f.high) != (None, None)}
     assert bounds == {
@@ -259,7 +260,7 @@ def test_drums_are_what_their_list_says():
     assert {row["licence"] for row in rows} == {"CC0-1.0"}
     assert all(re.match(r"https?://(www\.)?freesound\.org/people/", row["source"]) for row in rows)
     assert all(row["author"] for row in rows)
-    assert set(drums.classes) == set("kick snare hat cymbal tom tabla percussion blip".split())
+    assert set(drums.classes) == set(["kick", "snare", "hat", "cymbal", "tom", "tabla", "percussion", "blip"])
     assert drums.sample_rate == 16000 and drums.ends
     assert max(len(values) for values in drums.values) == 16384
     peaks = [float(np.abs(values).max()) for values in drums.values]

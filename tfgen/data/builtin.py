@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tfgen.data import audio, strokes
+from tfgen.data.archives import load_npz
 from tfgen.data.sequences import Sequences
 from tfgen.errors import InputError, unknown
 
@@ -131,7 +132,7 @@ def _weather(config):
 
 
 def _kanji(config):
-    arrays = strokes.load_npz(BUILTIN["kanji"].path)
+    arrays = load_npz(BUILTIN["kanji"].path)
     points = np.stack([arrays["dx"], arrays["dy"]], axis=1).astype(np.float32) * _KANJI_STEP
     points = np.concatenate([points, arrays["pen"][:, None].astype(np.float32)], axis=1)
     drawings = np.split(points, arrays["offsets"][1:-1])
@@ -140,7 +141,7 @@ def _kanji(config):
 
 
 def _pendigits(config):
-    arrays = strokes.load_npz(BUILTIN["pendigits"].path)
+    arrays = load_npz(BUILTIN["pendigits"].path)
     points = arrays["points"].astype(np.float32)  # (digits, 8, 2)
     # The tablet's y grows upwards.
     points[..., 1] = 100 - points[..., 1]
@@ -158,7 +159,7 @@ def _strokes(name, drawings, ids, config, **labels):
 
 
 def _drums(config):
-    arrays = strokes.load_npz(BUILTIN["drums"].path)
+    arrays = load_npz(BUILTIN["drums"].path)
     # The bytes of the differences, which wrap around at 16 bits.
     steps = arrays["high"].astype(np.uint16) << 8 | arrays["low"]
     samples = np.cumsum(steps, dtype=np.uint16).view(np.int16)

@@ -3,12 +3,12 @@
 import collections
 import math
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from tfgen.data import audio, dates, readers, strokes, tables
+from tfgen.data.archives import read_headers
 from tfgen.data.builtin import BUILTIN, open_builtin
 from tfgen.data.sequences import Feature, Sequences
 from tfgen.data.text import open_text
@@ -444,22 +444,13 @@ def _kind_of_file(path):
 def _holds_strokes(path):
     """Whether an archive looks like drawings: `points` with `offsets`, or as sketch-rnn's are."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            keys = {name.removesuffix(".npy"): name for name in archive.namelist()}
-            if {"points", "offsets"} <= set(keys):
-                return True
-            if not keys or not set(keys) <= _SPLIT_KEYS:
-                return False
-            for name in keys.values():
-                with archive.open(name) as file:
-                    version = np.lib.format.read_magic(file)
-                    read = np.lib.format.read_array_header_1_0
-                    if version != (1, 0):
-                        read = np.lib.format.read_array_header_2_0
-                    shape, _, dtype = read(file)
-                # Which strokes.py cannot read either, but explains.
-                if not (dtype.hasobject or (len(shape) == 2 and shape[1] == 3)):
-                    return False
-            return True
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError):
+        headers = read_headers(path)
+    except InputError:
         return False
+    if {"points", "offsets"} <= set(headers):
+        return True
+    # Arrays of objects, which strokes.py explains.
+    return bool(headers) and all(
+        key in _SPLIT_KEYS and (dtype.hasobject or (len(shape) == 2 and shape[1] == 3))
+        for key, (shape, dtype) in headers.items()
+    )

@@ -6,12 +6,11 @@ or lifted after that point. The first row leads from the middle of the drawing t
 which draws nothing. y grows downwards.
 """
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from tfgen.data.archives import load_npz
 from tfgen.data.readers import Report, Unreadable
 from tfgen.data.sequences import Feature, Sequences
 from tfgen.data.svg import read_svg
@@ -20,10 +19,7 @@ from tfgen.errors import InputError
 DOWN, UP = 0, 1
 FEATURES = (Feature("dx"), Feature("dy"), Feature("pen", levels=("down", "up")))
 SUFFIXES = (".npz", ".svg")
-# Of a compressed file, what it says it will take in memory.
-MAX_NPZ_BYTES = 1 << 31
 _NPZ_KEYS = {"points", "offsets", "labels", "classes"}
-_SPLITS = {"train", "valid", "validation", "test"}
 
 
 def open_strokes(name, paths, config):
@@ -299,48 +295,3 @@ def _check_drawings(path, key, array):
 
 def _short(array):
     return f"{array.dtype} of shape {array.shape}"
-
-
-def load_npz(path):
-    """Returns the arrays of a NumPy archive as a dict; reads no pickle.
-
-    Raises:
-        Unreadable: It is damaged, larger than `MAX_NPZ_BYTES`, or holds objects.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(item.file_size for item in archive.infolist())
-        if size > MAX_NPZ_BYTES:
-            raise Unreadable(
-                "too large",
-                f"{path} would take {size:,} bytes of memory; {MAX_NPZ_BYTES:,} are read",
-            )
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {}
-            for key in archive.files:
-                try:
-                    arrays[key] = archive[key]
-                except ValueError as error:
-                    if "allow_pickle" not in str(error):
-                        raise
-                    raise _objects(path, key) from error
-            return arrays
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
-        if isinstance(error, Unreadable):
-            raise
-        raise Unreadable("damaged", f"{path} is no NumPy archive: {error}") from error
-    except OSError as error:
-        raise Unreadable("cannot be read", f"{path} cannot be read: {error.strerror}") from error
-
-
-def _objects(path, key):
-    advice = "save it again as arrays of numbers"
-    if key in _SPLITS:
-        # As the files of sketch-rnn are.
-        advice = (
-            "if you trust the file, convert it: import numpy as np; d = np.load('in.npz', "
-            f"allow_pickle=True, encoding='latin1')['{key}']; np.savez('out.npz', "
-            "points=np.concatenate(list(d)), offsets=np.cumsum([0] + [len(x) for x in d]))"
-        )
-    message = f"{path}: '{key}' holds Python objects, which only pickle reads and tfgen does not; "
-    return Unreadable("Python objects", message + advice)

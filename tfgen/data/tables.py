@@ -13,8 +13,9 @@ import re
 import numpy as np
 
 from tfgen.data import readers
+from tfgen.data.archives import load_npz
 from tfgen.data.dates import NO_TIME
-from tfgen.data.strokes import load_npz, nothing_found
+from tfgen.data.strokes import nothing_found
 from tfgen.errors import InputError, unknown
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
