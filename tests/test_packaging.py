@@ -149,7 +149,7 @@ def run(command, **options):
 def test_the_wheel_holds_every_file_and_nothing_else(built):
     with zipfile.ZipFile(built[0]) as wheel:
         names = {name for name in wheel.namelist() if not name.endswith("/")}
-    about = f"tfgen-{tfgen.__version__}.dist-info/"
+    about = f"tfgen_sequences-{tfgen.__version__}.dist-info/"
     assert {name for name in names if not name.startswith(about)} == installed_files()
     licences = {f"LICENSES/{path.name}" for path in (ROOT / "LICENSES").iterdir()}
     licences |= {"LICENSE", "tfgen/data/files/kanji/COPYING"}
@@ -158,10 +158,11 @@ def test_the_wheel_holds_every_file_and_nothing_else(built):
 
 @pytest.mark.slow
 def test_the_wheel_says_what_setup_cfg_says(built):
-    about = f"tfgen-{tfgen.__version__}.dist-info"
+    about = f"tfgen_sequences-{tfgen.__version__}.dist-info"
     with zipfile.ZipFile(built[0]) as wheel:
         metadata = email.message_from_bytes(wheel.read(f"{about}/METADATA"))
         scripts = wheel.read(f"{about}/entry_points.txt").decode()
+    assert metadata["Name"] == "tfgen-sequences"
     assert metadata["Version"] == tfgen.__version__
     assert metadata["Requires-Python"] == ">=3.11"
     licences = {"Apache-2.0", "MIT", "CC0-1.0", "CC-BY-SA-3.0", "CC-BY-4.0"}

@@ -1,4 +1,4 @@
-"""README.md: its Python prints what it shows, its links lead somewhere, its commands exist."""
+"""README.md and pages of docs/: Python prints what they show, links and commands exist."""
 
 import configparser
 import doctest
@@ -16,50 +16,62 @@ import pytest
 from tfgen import cli, zoo
 from tfgen.arguments import global_options, parse
 from tfgen.recipe import Recipe
-from tfgen.zoo.table import zoo_table
+from tfgen.zoo.table import short_table
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8")
-
-# The text without its blocks, on the same lines.
-PROSE = re.sub(
-    r"^```.*?^```$", lambda block: "\n" * block[0].count("\n"), TEXT, flags=re.MULTILINE | re.DOTALL
-)
+# The pages whose Python is run as one program each.
+PROGRAMS = ("README.md", "docs/extending.md", "docs/serving.md")
+PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")))
+TEXTS = {page: (ROOT / page).read_text("utf-8") for page in PAGES}
+# The pages without their blocks, on the same lines.
+PROSE = {
+    page: re.sub(
+        r"^```.*?^```$",
+        lambda block: "\n" * block[0].count("\n"),
+        text,
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    for page, text in TEXTS.items()
+}
 
 # Commands that are not ours.
 FOREIGN = {"export", "pip", "saved_model_cli", "tensorboard"}
 
 
-def blocks(language):
+def blocks(page, language):
     """Returns `(line, content, output)` of the fenced blocks in a language.
 
     The output is the content of a `text` block that follows at once, or None.
     """
+    text = TEXTS[page]
     pattern = rf"^```{language}\n(.*?)^```$(?:\s*^```text\n(.*?)^```$)?"
     return [
-        (TEXT.count("\n", 0, match.start()) + 2, match[1], match[2])
-        for match in re.finditer(pattern, TEXT, re.MULTILINE | re.DOTALL)
+        (text.count("\n", 0, match.start()) + 2, match[1], match[2])
+        for match in re.finditer(pattern, text, re.MULTILINE | re.DOTALL)
     ]
 
 
-# Runs the blocks one after the other, as one program, and writes down what each printed.
+# Runs the blocks of each page one after the other, and writes down what each printed.
 RUNNER = """
-import contextlib, io, json, sys
+import contextlib, io, json
 
-results, names = [], {"__name__": "__main__"}
-for line, code, _ in json.load(open("blocks.json")):
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile("\\n" * (line - 1) + code, "README.md", "exec"), names)
-    results.append(printed.getvalue())
+results = {}
+for page, blocks in json.load(open("blocks.json")).items():
+    results[page], names = [], {"__name__": "__main__"}
+    for line, code, _ in blocks:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile("\\n" * (line - 1) + code, page, "exec"), names)
+        results[page].append(printed.getvalue())
 json.dump(results, open("printed.json", "w"))
 """
 
 
 @pytest.mark.slow
-def test_the_python_blocks_print_what_the_readme_shows(tmp_path):
-    python = blocks("python")
-    assert len(python) >= 5
+def test_the_python_blocks_print_what_the_pages_show(tmp_path):
+    python = {page: blocks(page, "python") for page in PROGRAMS}
+    assert len(python["README.md"]) >= 5 and all(python.values())
     (tmp_path / "blocks.json").write_text(json.dumps(python))
     (tmp_path / "runner.py").write_text(RUNNER)
     result = subprocess.run(
@@ -70,53 +82,63 @@ def test_the_python_blocks_print_what_the_readme_shows(tmp_path):
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    for (line, _, expected), printed in zip(
-        python, json.loads((tmp_path / "printed.json").read_text()), strict=True
-    ):
-        if expected is not None:
-            # A line `...` stands for any further output.
-            same = doctest.OutputChecker().check_output(expected, printed, doctest.ELLIPSIS)
-            assert same, f"README.md:{line} shows\n{expected}\nbut prints\n{printed}"
+    printed = json.loads((tmp_path / "printed.json").read_text())
+    for page in PROGRAMS:
+        for (line, _, expected), output in zip(python[page], printed[page], strict=True):
+            if expected is not None:
+                # A line `...` stands for any further output.
+                same = doctest.OutputChecker().check_output(expected, output, doctest.ELLIPSIS)
+                assert same, f"{page}:{line} shows\n{expected}\nbut prints\n{output}"
 
 
-def test_every_link_and_picture_is_there():
-    targets = re.findall(r"\]\(([^)\s]+)|(?:src|href)=\"([^\"]+)", PROSE)
-    targets = [link or attribute for link, attribute in targets]
-    assert targets
-    headings = {
+def headings(page):
+    """The anchors of a page's headings."""
+    return {
         re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)$", PROSE, re.MULTILINE)
+        for heading in re.findall(r"^#+ (.*)$", PROSE[page], re.MULTILINE)
     }
-    for target in targets:
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_and_picture_is_there(page):
+    targets = re.findall(r"\]\(([^)\s]+)|(?:src|href)=\"([^\"]+)", PROSE[page])
+    for target in (link or attribute for link, attribute in targets):
         if re.match(r"\w+:", target):  # https:
             continue
         path, _, anchor = target.partition("#")
-        assert (ROOT / path).exists(), f"{target} does not exist"
-        assert path or anchor in headings, f"there is no heading for {target}"
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), f"{target} does not exist"
+        name = os.path.relpath(file, ROOT)
+        if anchor and name in PAGES:
+            assert anchor in headings(name), f"there is no heading for {target}"
 
 
-def test_every_file_that_is_named_is_there():
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_is_named_is_there(page):
     pattern = r"`((?:python )?(?:tfgen|zoo|scripts|tests|docs|LICENSES)/[^`\s]*)"
-    for name in re.findall(pattern, PROSE):
+    for name in re.findall(pattern, PROSE[page]):
         assert (ROOT / name.removeprefix("python ")).exists(), f"`{name}` does not exist"
 
 
 def commands():
-    """Returns `(line, words)` of the commands in shell blocks, in the text, and in quickstart."""
+    """Returns `(place, words)` of the commands in shell blocks, in the text, and in quickstart."""
     found = []
-    for line, content, _ in blocks("bash"):
-        lines = content.replace("\\\n", " ").splitlines()
-        found += [(line, shlex.split(words, comments=True)) for words in lines]
+    for page in PROGRAMS:
+        for line, content, _ in blocks(page, "bash"):
+            lines = content.replace("\\\n", " ").splitlines()
+            found += [(f"{page}:{line}", shlex.split(words, comments=True)) for words in lines]
     quickstart = (ROOT / "scripts" / "quickstart").read_text("utf-8").replace("\\\n", " ")
     for match in re.finditer(r"^tfgen .*$", quickstart, re.MULTILINE):
-        found.append(("-quickstart", shlex.split(match[0])))
-    for match in re.finditer(r"`((?:tfgen|pip|python) [^`]*)`", PROSE):
-        found.append((PROSE.count("\n", 0, match.start()) + 1, shlex.split(match[1])))
-    return [(line, words) for line, words in found if words]
+        found.append(("quickstart", shlex.split(match[0])))
+    for page in PROGRAMS:
+        for match in re.finditer(r"`((?:tfgen|pip|python) [^`]*)`", PROSE[page]):
+            line = PROSE[page].count("\n", 0, match.start()) + 1
+            found.append((f"{page}:{line}", shlex.split(match[1])))
+    return [(place, words) for place, words in found if words]
 
 
 @pytest.mark.parametrize(
-    "words", [pytest.param(words, id=f"line{line}-{words[0]}") for line, words in commands()]
+    "words", [pytest.param(words, id=f"{place}-{words[0]}") for place, words in commands()]
 )
 def test_every_command_exists(words):
     program, *arguments = words
@@ -169,13 +191,17 @@ def test_the_dependencies_are_those_of_setup_cfg():
 
 def test_the_table_is_that_of_the_zoo():
     with_table = runpy.run_path(str(ROOT / "scripts" / "make_zoo_table.py"))["with_table"]
-    table = zoo_table(ROOT / "zoo")
+    table = short_table(ROOT / "zoo")
     assert with_table(TEXT, table) == TEXT, "run scripts/make_zoo_table.py"
     emptied = with_table(TEXT, "")
     assert with_table(emptied, table) == TEXT
     for entry in zoo.list_models(kind="entry"):
         assert f"| [{entry}](zoo/{entry}/) |" in TEXT
         assert entry not in emptied.partition("<!-- /zoo -->")[0].partition("<!-- zoo:")[2]
+
+
+def test_the_readme_is_short():
+    assert TEXT.count("\n") <= 250
 
 
 def test_nothing_is_left_to_fill():

@@ -55,7 +55,7 @@ def _tune(arguments):
 
     for module in ("keras_tuner", "sklearn", "scipy"):
         if importlib.util.find_spec(module) is None:
-            raise InputError('tfgen tune needs keras-tuner: pip install "tfgen[tune]"')
+            raise InputError('tfgen tune needs keras-tuner: pip install "tfgen-sequences[tune]"')
     changes = data_changes(arguments, arguments.data)
     recipe, logdir = None, arguments.logdir
     if arguments.target is not None:

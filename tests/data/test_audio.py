@@ -161,7 +161,8 @@ def test_bad_files_among_good_ones_are_counted(tmp_path, request, extra):
 
 def test_what_needs_the_extra_says_so(tmp_path, no_extra):
     path = write_wave(tmp_path / "a.wav", tone())
-    with pytest.raises(InputError, match=r"soxr: pip install 'tfgen\[audio\]'.*sample_rate=4000"):
+    needed = r"soxr: pip install 'tfgen-sequences\[audio\]'.*sample_rate=4000"
+    with pytest.raises(InputError, match=needed):
         open_audio("x", [path], DataConfig(name="x", sample_rate=4000))
     assert len(open_audio("x", [path], DataConfig(name="x", sample_rate=RATE))) == 1
     with pytest.raises(InputError, match=r"other than WAV need the package soundfile: pip install"):

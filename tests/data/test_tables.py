@@ -377,7 +377,7 @@ def test_a_broken_parquet_file(tmp_path):
 def test_parquet_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     message = refused(write(tmp_path / "a.parquet", b""))
-    assert message.endswith("Parquet files need pyarrow: pip install 'tfgen[data]'")
+    assert message.endswith("Parquet files need pyarrow: pip install 'tfgen-sequences[data]'")
 
 
 # NPZ

@@ -438,4 +438,4 @@ def test_a_missing_package_is_said_in_one_line(written):
         text=True,
     )
     assert result.stdout.startswith("InputError Weights of Hugging Face need"), result.stderr
-    assert result.stdout.strip().endswith("pip install 'tfgen[hf]'")
+    assert result.stdout.strip().endswith("pip install 'tfgen-sequences[hf]'")

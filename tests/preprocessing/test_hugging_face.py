@@ -335,4 +335,4 @@ def test_the_package_is_imported_when_it_is_needed_and_missed_in_one_line(tmp_pa
         text=True,
     )
     assert result.stdout.startswith("InputError A Hugging Face tokenizer"), result.stderr
-    assert result.stdout.strip().endswith("pip install 'tfgen[hf]'")
+    assert result.stdout.strip().endswith("pip install 'tfgen-sequences[hf]'")

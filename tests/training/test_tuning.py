@@ -486,4 +486,4 @@ def test_mistakes_at_the_command_line(fails, tmp_path, monkeypatch):
         "tune", "gru", "--space", tmp_path / "nowhere.toml"
     )
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert 'pip install "tfgen[tune]"' in fails("tune", "gru")
+    assert 'pip install "tfgen-sequences[tune]"' in fails("tune", "gru")

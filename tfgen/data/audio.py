@@ -14,7 +14,7 @@ from tfgen.errors import InputError
 
 FEATURES = (Feature("amplitude", low=-1.0, high=1.0),)
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
-INSTALL = "pip install 'tfgen[audio]'"
+INSTALL = "pip install 'tfgen-sequences[audio]'"
 
 
 def open_audio(name, paths, config):

@@ -113,7 +113,8 @@ class Weights(contextlib.ExitStack):
             import safetensors
         except ImportError as error:
             raise InputError(
-                "Weights of Hugging Face need the package safetensors: pip install 'tfgen[hf]'"
+                "Weights of Hugging Face need the package safetensors: "
+                "pip install 'tfgen-sequences[hf]'"
             ) from error
         self._files = {}  # by the tensor's name: its file's path and handle
         for path, wanted in _weight_files(folder):

@@ -213,7 +213,8 @@ def _read(definition):
         import tokenizers
     except ImportError as error:
         raise InputError(
-            "A Hugging Face tokenizer needs the package tokenizers: pip install 'tfgen[hf]'"
+            "A Hugging Face tokenizer needs the package tokenizers: "
+            "pip install 'tfgen-sequences[hf]'"
         ) from error
     if not isinstance(definition, str):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The table of the zoo's entries, made from their recipes and their measured results."""
+"""Tables of the zoo's entries, made from their recipes and their measured results."""
 
 from tfgen.zoo.description import describe_entry, readable, readable_bytes
 from tfgen.zoo.folders import entries_in, shipped_folder
@@ -28,6 +28,15 @@ _COLUMNS = {
 }
 
 
+# Those of the project's README, which is one folder up.
+_FEW_COLUMNS = {
+    "model": lambda entry: f"[{entry.name}](zoo/{entry.name}/)",
+    "what it generates": lambda entry: entry.summary,
+    "parameters": _COLUMNS["parameters"],
+    "held-out likelihood": _COLUMNS["likelihood"],
+}
+
+
 def zoo_table(folder=None):
     """Returns the text of `zoo/README.md`.
 
@@ -35,13 +44,20 @@ def zoo_table(folder=None):
         folder: The folder of the entries; None is that of the entries that come with tfgen.
     """
     folders = entries_in(folder or shipped_folder())
-    if not folders:
-        return f"{_HEAD}\n{_NONE_YET}"
-    rows = [list(_COLUMNS), ["---"] * len(_COLUMNS)]
+    return f"{_HEAD}\n{_table(folders, _COLUMNS) if folders else _NONE_YET}"
+
+
+def short_table(folder=None):
+    """Returns the table of the project's README, of four columns; arguments as of `zoo_table`."""
+    return _table(entries_in(folder or shipped_folder()), _FEW_COLUMNS)
+
+
+def _table(folders, columns):
+    rows = [list(columns), ["---"] * len(columns)]
     for path in folders:
         entry = describe_entry(path.name, path)
-        rows.append([_cell(column(entry)) for column in _COLUMNS.values()])
-    return _HEAD + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+        rows.append([_cell(column(entry)) for column in columns.values()])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _likelihood(scores):
