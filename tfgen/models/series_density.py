@@ -408,9 +408,10 @@ class SeriesDensity(NumbersGenerator):
             scale = self._own_scale(rollout)
             scaled = self._scaled(numbers, scale)
             reference = self._frame_of_reference(previous, scale)
+            drawn = missing
             if processor.num_categories:
-                missing = tf.gather(missing, processor.number_columns, axis=1)
-            of_rest = tf.broadcast_to(missing, tf.shape(numbers))
+                drawn = tf.gather(missing, processor.number_columns, axis=1)
+            of_rest = tf.broadcast_to(drawn, tf.shape(numbers))
             weight += self._head_log_prob(parameters, scaled, None, reference)
             weight -= self._head_log_prob(parameters, scaled, of_rest, reference)
         if processor.levels:
