@@ -23,6 +23,7 @@ class CarriedWindows(SequenceWindows):
         batch_size: Sequences in a group.
         seed: Integer.
         augment: As of `SequenceWindows`, but drawn anew for each group, not for each window of it.
+        split: As of `SequenceWindows`.
 
     Raises:
         InputError: If there are fewer sequences than `batch_size`, or an argument is out of range.
@@ -30,13 +31,13 @@ class CarriedWindows(SequenceWindows):
 
     carries_state = True
 
-    def __init__(self, sequences, window, batch_size, seed=0, augment=None):
-        if len(sequences) < batch_size:
+    def __init__(self, sequences, window, batch_size, seed=0, augment=None, split=None):
+        if 0 < len(sequences) < batch_size:
             raise InputError(
                 "training.carry_state goes along whole sequences: training.batch_size must be at "
                 f"most their number, {len(sequences)}. Received: training.batch_size={batch_size}"
             )
-        super().__init__(sequences, window, 1, seed, augment=augment)
+        super().__init__(sequences, window, 1, seed, augment=augment, split=split)
         self.batch_size = batch_size
         self._ends = [0]  # of each epoch so far, in batches
         self._epochs = []

@@ -24,6 +24,7 @@ class SequenceWindows:
             hold every position once. The last batch is smaller then.
         augment: Function `(batch, numpy.random.Generator) -> batch`, see
             `tfgen.data.augmentation`. What it draws depends on the seed and on k alone.
+        split: What messages call the sequences: `"training"`, `"validation"`.
 
     Attributes:
         steps_per_epoch: Batches in an epoch.
@@ -36,7 +37,16 @@ class SequenceWindows:
     # Whether a validation goes along these windows with its state.
     carries_state = False
 
-    def __init__(self, sequences, window, batch_size, seed=0, drop_remainder=True, augment=None):
+    def __init__(
+        self,
+        sequences,
+        window,
+        batch_size,
+        seed=0,
+        drop_remainder=True,
+        augment=None,
+        split=None,
+    ):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
             if value < least:
@@ -65,11 +75,17 @@ class SequenceWindows:
             self._windows = 0
         needed = batch_size if drop_remainder else 1
         if self._windows < needed:
+            which = f"{split} split" if split else "data"
+            remedy = "Use more data or a smaller training.window or training.batch_size"
+            if split == "validation":
+                remedy = (
+                    "Set data.validation_fraction higher, or data.split (time cuts each sequence, "
+                    "which takes two positions with a value; sequences sets whole ones aside)"
+                )
             raise InputError(
-                f"The data is too short: {self.positions:,} positions in {len(sequences):,} "
+                f"The {which} is too short: {self.positions:,} positions in {len(sequences):,} "
                 f"sequences make {self._windows:,} windows of {window} with a value in them, where "
-                f"a batch takes {needed}. Use more data or a smaller training.window or "
-                "training.batch_size"
+                f"a batch takes {needed}. {remedy}"
             )
         full = self._windows // batch_size
         self.steps_per_epoch = full if drop_remainder else -(-self._windows // batch_size)

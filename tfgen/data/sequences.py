@@ -125,15 +125,51 @@ class Sequences:
     def split(self, validation_fraction, rule="auto"):
         """Sets a part aside for validation.
 
+        What has values is divided: rows at the end in which nothing was observed, such as those
+        of what is known of the future, belong to neither part. Unless the fraction is 0, at least
+        one sequence, or one position, is set aside if there are two.
+
         Args:
             validation_fraction: At least 0, less than 1.
             rule: `"time"` takes the last part of each sequence, `"sequences"` takes every so
                 manieth sequence as a whole (evenly spread, so that neither kind nor order
                 matters); `"auto"` takes `"time"` where there are timestamps or fewer than 20
-                sequences, and `"sequences"` elsewhere.
+                sequences, and `"sequences"` elsewhere. Drawings and clips are set aside as a whole,
+                but for a single one, which is cut in time and has no end to learn then.
 
         Returns:
             `(train, validation, sentence)`, the last of which tells the rule to a person.
+        """
+        edges = self.split_edges(validation_fraction, rule)
+        share = f"{100 * validation_fraction:g}%"
+        if edges is not None:
+            stops = [_stop(values) for values in self.values]
+            train = self.cut([(0, edge) for edge in edges])
+            rest = self.cut([(edge, max(edge, stop)) for edge, stop in zip(edges, stops)])
+            which = "the sequence" if len(self) == 1 else f"each of {len(self):,} sequences"
+            sentence = f"the last {share} of {which} in time are for validation"
+            unknown = sum(len(v) - stop for v, stop in zip(self.values, stops) if stop)
+            if unknown:
+                sentence += f" (of what has values: {unknown:,} rows at the end have none)"
+            if rule == "auto" and self.ends:
+                train, rest = (dataclasses.replace(part, ends=False) for part in (train, rest))
+                sentence += " (there is no other sequence to set aside)"
+            return train, rest, sentence
+        aside = self._set_aside(validation_fraction)
+        train = self.select(np.flatnonzero(~aside))
+        rest = self.select(np.flatnonzero(aside))
+        are = "is" if len(rest) == 1 else "are"
+        sentence = (
+            f"{len(rest):,} of {len(self):,} sequences ({share}), evenly spread, {are} for "
+            "validation"
+        )
+        return train, rest, sentence
+
+    def split_edges(self, validation_fraction, rule="auto"):
+        """Of each sequence the first position that is set aside, see `split`.
+
+        Returns:
+            List of integers; None where sequences are set aside as a whole.
         """
         if rule not in SPLIT_RULES:
             raise unknown("data.split", rule, SPLIT_RULES)
@@ -144,22 +180,43 @@ class Sequences:
             )
         if rule == "auto":
             in_time = not self.ends and (self.times is not None or len(self) < FEW)
-            rule = "time" if in_time else "sequences"
-        share = f"{100 * validation_fraction:g}%"
-        if rule == "time":
-            # As a person counts: the whole positions of the last part, rounded up.
-            edges = [len(v) - round(validation_fraction * len(v)) for v in self.values]
-            train = self.cut([(0, edge) for edge in edges])
-            rest = self.cut([(edge, len(v)) for edge, v in zip(edges, self.values)])
-            which = "the sequence" if len(self) == 1 else f"each of {len(self):,} sequences"
-            sentence = f"the last {share} of {which} in time are for validation"
-            return train, rest, sentence
+            rule = "time" if in_time or len(self) == 1 else "sequences"
+        if rule == "sequences":
+            return None
+        observed = [np.flatnonzero(_observed(values)) for values in self.values]
+        counts = np.array([len(rows) for rows in observed], np.int64)
+        # As a person counts: the whole positions of the last part, rounded.
+        aside = np.array([round(validation_fraction * count) for count in counts.tolist()], int)
+        if validation_fraction and not aside.any():
+            aside = np.where(counts > 1, 1, 0)
+        return [
+            int(rows[-number]) if number else len(values)
+            for values, rows, number in zip(self.values, observed, aside.tolist())
+        ]
+
+    def _set_aside(self, fraction):
+        """bool `(sequences,)`: which whole ones are for validation."""
         # Number i is set aside where the count of those set aside has to grow.
-        wanted = np.floor(np.arange(len(self) + 1) * validation_fraction + 1e-9)
+        wanted = np.floor(np.arange(len(self) + 1) * fraction + 1e-9)
         aside = np.diff(wanted) > 0
-        train = self.select(np.flatnonzero(~aside))
-        rest = self.select(np.flatnonzero(aside))
-        sentence = (
-            f"{len(rest):,} of {len(self):,} sequences ({share}), evenly spread, are for validation"
-        )
-        return train, rest, sentence
+        if fraction and len(self) > 1 and not aside.any():
+            aside[-1] = True
+        if self.labels is not None and aside.any():
+            # A class of which nothing was left could not be learned.
+            classes, members = np.unique(self.labels, return_counts=True)
+            alone = np.isin(self.labels, classes[members == 1])
+            aside &= ~alone
+            if not aside.any():
+                aside[np.flatnonzero(~alone)[-1] if not alone.all() else -1] = True
+        return aside
+
+
+def _observed(values):
+    """bool `(time,)`: where anything was observed."""
+    return ~np.isnan(values).all(axis=1)
+
+
+def _stop(values):
+    """The position after the last one at which anything was observed; 0 if there is none."""
+    observed = np.flatnonzero(_observed(values))
+    return int(observed[-1]) + 1 if len(observed) else 0

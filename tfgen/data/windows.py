@@ -27,6 +27,7 @@ class Windows:
             `tfgen.data.augmentation`: what a model is shown instead of the tokens that stand there.
             What it draws depends on the seed and on k alone. Every token is an input once an epoch,
             so with `carry_state` a lane goes on as it was shown.
+        split: What messages call the tokens: `"training"`, `"validation"`.
 
     Raises:
         InputError: If the tokens do not fill one batch, or an argument is out of range.
@@ -44,6 +45,7 @@ class Windows:
         carry_state=False,
         drop_remainder=True,
         augment=None,
+        split=None,
     ):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
@@ -61,10 +63,14 @@ class Windows:
         windows = max(len(tokens) - spare, 0) // window
         needed = batch_size if drop_remainder else 1
         if windows < needed:
+            which = f"{split} split" if split else "data"
+            remedy = "Use more data or a smaller training.window or training.batch_size"
+            if split == "validation":
+                smaller = f"training.window to at most {len(tokens) - 1} or "
+                remedy = f"Set {smaller * (len(tokens) > 1)}data.validation_fraction higher"
             raise InputError(
-                f"The data is too short: {len(tokens)} tokens, where {needed} windows of {window} "
-                f"need {needed * window + spare}. Use more data or a smaller training.window "
-                "or training.batch_size"
+                f"The {which} is too short: {len(tokens):,} tokens, where {needed} windows of "
+                f"{window} need {needed * window + spare}. {remedy}"
             )
         full = windows // batch_size
         self.steps_per_epoch = full if drop_remainder else -(-windows // batch_size)

@@ -20,6 +20,9 @@ from tfgen.preprocessing import SequenceProcessor, build_tokenizer
 from tfgen.training.dashboard import TextDashboard
 from tfgen.training.series_dashboard import SeriesDashboard
 
+# What messages call them.
+_SPLIT_NAMES = {"train": "training", "validation": "validation"}
+
 
 @dataclasses.dataclass
 class Data:
@@ -77,6 +80,7 @@ def _open_text(recipe, tokenizer):
             carry_state=config.carry_state and split == "train",
             drop_remainder=split == "train",
             augment=augment if split == "train" else None,
+            split=_SPLIT_NAMES[split],
         )
         for split in tokens
     }
@@ -95,19 +99,20 @@ def _open_numbers(recipe, processor):
             "training.carry_state is for text, and for whole drawings or clips: windows of a series "
             "begin anew. Received: training.carry_state=true"
         )
-    train, validation, _ = sequences.split(recipe.data.validation_fraction, recipe.data.split)
+    fraction, rule = recipe.data.validation_fraction, recipe.data.split
+    train, validation, how = sequences.split(fraction, rule)
     if processor is None:
         processor = SequenceProcessor.fit(train, recipe.preprocessing)
     parts = {"train": processor.check(train), "validation": processor.check(validation)}
     limited = _limited(parts["train"], recipe.preprocessing.log1p)
     augment = open_augmentation(config.augment, processor.kind, limited)
     windows = {
-        "train": _windows(parts["train"], config, augment=augment),
-        "validation": _windows(parts["validation"], config, drop_remainder=False),
+        "train": _windows(parts["train"], "train", config, augment=augment),
+        "validation": _windows(parts["validation"], "validation", config, drop_remainder=False),
     }
     summary = (
         f"{train.positions:,} positions of {processor.num_features} features in {len(train):,} "
-        f"sequences to train on, {validation.positions:,} in {len(validation):,} to validate"
+        f"sequences to train on, {validation.positions:,} in {len(validation):,} to validate: {how}"
     )
 
     def dashboard(folder, model):
@@ -126,12 +131,15 @@ def _limited(sequences, log1p):
     return dataclasses.replace(sequences, features=tuple(features))
 
 
-def _windows(sequences, config, drop_remainder=True, augment=None):
+def _windows(sequences, split, config, drop_remainder=True, augment=None):
+    name = _SPLIT_NAMES[split]
     if config.carry_state:
-        count = config.batch_size if drop_remainder else min(config.batch_size, len(sequences))
-        return CarriedWindows(sequences, config.window, count, config.seed, augment)
+        count = config.batch_size
+        if not drop_remainder:
+            count = max(min(config.batch_size, len(sequences)), 1)
+        return CarriedWindows(sequences, config.window, count, config.seed, augment, name)
     # A small table does not fill a batch of the usual size: all of its windows are one, then.
-    count = SequenceWindows(sequences, config.window, 1, config.seed).steps_per_epoch
+    count = SequenceWindows(sequences, config.window, 1, config.seed, split=name).steps_per_epoch
     return SequenceWindows(
         sequences,
         config.window,
@@ -139,4 +147,5 @@ def _windows(sequences, config, drop_remainder=True, augment=None):
         config.seed,
         drop_remainder,
         augment,
+        name,
     )
