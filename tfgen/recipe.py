@@ -84,7 +84,11 @@ class DataConfig(_Section):
     )
     columns: tuple[str, ...] = _field((), "series: columns to model; empty takes all that are left")
     time: str | None = _field(None, "series: the column of timestamps; none finds it by its name")
-    id: str | None = _field(None, "series: the column that tells one sequence from another")
+    id: str | None = _field(
+        None,
+        "series: the column that tells one sequence from another, or several with commas between; "
+        "none looks for it where times come again",
+    )
     categories: tuple[str, ...] = _field((), "series: columns of numbers that are categories")
     known: tuple[str, ...] = _field(
         (), "series: columns that are known beforehand, given not drawn"
@@ -92,6 +96,35 @@ class DataConfig(_Section):
     static: tuple[str, ...] = _field((), "series: columns that are one number for a whole sequence")
     label: str | None = _field(
         None, "the column with the class of a sequence; audio: 'folder' takes the folder's name"
+    )
+    layout: str = _field(
+        "auto",
+        "series: 'columns' are features; 'rows' and 'series': each row, each column is a series of "
+        "its own; auto takes rows where a row begins with a name and goes on with numbers only",
+        choices=("auto", "columns", "rows", "series"),
+    )
+    header: str = _field(
+        "auto",
+        "series: the line with the columns' names, counted from 1; 'none' calls them x0, x1, ...; "
+        "auto looks for it",
+    )
+    delimiter: str | None = _field(
+        None,
+        "series: what separates the fields of a line: a character, 'tab' or 'space' (runs of "
+        "spaces and tabs); none looks for it",
+    )
+    decimal: str = _field(
+        "auto",
+        "series: whether 1,234 has a decimal comma (',') or a comma for thousands ('.'); auto "
+        "tells by all of a table's numbers",
+        choices=("auto", ".", ","),
+    )
+    sheet: str | None = _field(None, "series: the sheet of an .xlsx file; none takes the first")
+    missing: tuple[str, ...] = _field(
+        (), "series: texts or numbers that stand for a missing value, e.g. '-200', 'M'"
+    )
+    allow_dropped: float = _field(
+        0.5, "series: the share of rows that may be dropped without an error", low=0, high=1
     )
     bounds: tuple[str, ...] = _field(
         (), "series: what values lie between, e.g. 'humid=0:100', 'rain=0:', 'x=auto' as trained on"

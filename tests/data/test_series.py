@@ -180,9 +180,10 @@ def test_a_column_of_many_texts_is_left_out_or_refused(tmp_path):
     sequences = opened(path)
     assert [feature.name for feature in sequences.features] == ["a"]
     assert sequences.report.dropped == {
-        "the column 'b' has more than 1,000 different texts": [1, f"{path}:2"]
+        "the column 'b' has 1,001 different texts in 1,001 rows": [1, f"{path}:2"]
     }
-    for fields in ({"columns": "b"}, {"categories": "b"}, {"known": "b"}, {"label": "b"}):
+    assert "'b' has 1,001 different texts in 1,001 rows" in refused(path, columns="b")
+    for fields in ({"categories": "b"}, {"known": "b"}, {"label": "b"}):
         assert "'b' has more than 1,000 different texts" in refused(path, **fields)
     assert opened(path, id="b").positions == 1001
 
@@ -349,7 +350,7 @@ def test_a_built_in_set_knows_its_kind():
 def test_text_is_no_sequence_of_numbers(tmp_path):
     assert "shakespeare is text" in refused("shakespeare")
     assert "is text, where sequences" in refused(write(tmp_path / "a.txt", "abc"))
-    assert "its suffix must be one of" in refused(tmp_path / "a.txt", kind="series")
+    assert "There is no row in" in refused(tmp_path / "a.txt", kind="series")
 
 
 def test_a_missing_file_has_near_names(tmp_path):

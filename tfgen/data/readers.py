@@ -18,6 +18,10 @@ MAX_LINE = 1 << 26
 MAX_FIELD = 1 << 24
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 TABLES = {".csv", ".tsv", ".jsonl", ".ndjson"}
+# What a text in Windows-1252 holds: ASCII, the usual blanks, and the bytes that it gives a meaning.
+_WESTERN = bytes(
+    [*b"\t\n\f\r\x1a", *range(32, 127), *(set(range(128, 256)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D})]
+)
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
@@ -47,22 +51,56 @@ class Report:
         self.dropped.setdefault(reason, [0, example])[0] += 1
 
 
-def read_plain(path):
+def find_encoding(path):
+    """Returns how a text file is encoded: `"utf-8"`, `"utf-16"` or `"cp1252"`.
+
+    A file without a byte order mark that is not UTF-8, has no UTF-8 in it elsewhere, and no byte
+    that Windows-1252 does not know, is of Windows-1252. Any other is for `read_plain` to refuse.
+    """
+    decoder, western = codecs.getincrementaldecoder("utf-8")(), True
+    valid, foreign = True, False
+    with _open(path) as file:
+        first = True
+        while data := file.read(CHUNK_BYTES):
+            if first and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return "utf-16"
+            first = False
+            if valid:
+                try:
+                    foreign |= not decoder.decode(data).isascii()
+                    continue
+                except UnicodeDecodeError:
+                    valid = False
+            western &= not data.translate(None, _WESTERN)
+            foreign |= not data.decode("utf-8", "ignore").isascii()
+        if valid:
+            return "utf-8"
+    return "cp1252" if western and not foreign else "utf-8"
+
+
+def read_plain(path, encoding="utf-8"):
     """Yields the text of a UTF-8 file in pieces: no byte order mark, newlines as `\\n`.
+
+    Args:
+        path: The file.
+        encoding: Another encoding, as `find_encoding` returns it.
 
     Raises:
         InputError: If the file is binary, or is not UTF-8, naming line and byte (counted from 0).
     """
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    decoder = codecs.getincrementaldecoder(encoding)()
     offset, line, first, returned = 0, 1, True, ""
     with _open(path) as file:
         while True:
             data = file.read(CHUNK_BYTES)
-            _check_binary(path, data, offset)
+            if encoding != "utf-16":
+                _check_binary(path, data, offset)
             pending = len(decoder.getstate()[0])
             try:
                 text = decoder.decode(data, final=not data)
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
+                if encoding != "utf-8":
+                    raise Unreadable("damaged", f"{path} is no {encoding}: {error}") from error
                 good = returned + error.object[: error.start].decode("utf-8")
                 raise Unreadable(
                     "not UTF-8",
@@ -115,10 +153,10 @@ def _newlines(text):
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def numbered_lines(path):
+def numbered_lines(path, encoding="utf-8"):
     """Yields `(number, line)`, counted from 1; a line keeps its newline."""
     rest, number = "", 0
-    for chunk in read_plain(path):
+    for chunk in read_plain(path, encoding):
         lines = (rest + chunk).split("\n")
         rest = lines.pop()
         for line in lines:

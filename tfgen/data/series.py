@@ -7,10 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from tfgen.data import audio, dates, readers, strokes, tables
+from tfgen.data import audio, dates, readers, strokes, tables, wide
 from tfgen.data.archives import read_headers
 from tfgen.data.builtin import BUILTIN, open_builtin
+from tfgen.data.ids import combine, find_counted_id, find_id, id_names
 from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.table_features import (
+    drop,
+    one_of_each,
+    read_categories,
+    read_covariates,
+    read_features,
+)
 from tfgen.data.text import open_text
 from tfgen.errors import InputError, unknown
 from tfgen.names import normalise
@@ -133,23 +141,36 @@ def open_tables(name, paths, config):
         return dates.Times() if (found if config.time is None else column == config.time) else None
 
     needed = {**{name: "data.categories" for name in config.categories}, **roles}
-    table = tables.Table(wanted, times_of, {config.id}, needed)
+    table = tables.Table(wanted, times_of, needed, config)
     tables.read_tables(paths, table)
-    time, used, stamps = _stamps(table, config)
-    rows, groups, ids = _sorted_rows(table, time, stamps, config)
+    layout = wide.find_layout(table, config)
+    if layout == "rows":
+        table, stamps = wide.unfold_rows(table, config, _times_of_names)
+        time, used = (None if stamps is None else "the column's name"), set()
+    else:
+        time, used, stamps = _stamps(table, config)
+    if layout == "series":
+        table, stamps = wide.unfold_columns(table, config, used, stamps)
+        used = set()
+    if layout in ("rows", "series"):
+        chosen = table.names[:1]  # of the values
+    else:
+        chosen = [n for n in table.names if n not in roles and n not in used]
+        chosen = list(config.columns) or chosen
+    rows, groups, ids = _sorted_rows(table, time, stamps, chosen, config)
     if config.label is not None:
-        classes, classes_of_rows = _categories(table, config.label, rows)
-        labels = _constant(table, config.label, rows, groups, classes_of_rows, -1)
-        _drop(table, f"the sequence has no '{config.label}'", rows[labels[groups] < 0])
+        classes, classes_of_rows = read_categories(table, config.label, rows)
+        labels = one_of_each(table, config.label, rows, groups, classes_of_rows, -1)
+        drop(table, f"the sequence has no '{config.label}'", rows[labels[groups] < 0])
         rows, groups = rows[labels[groups] >= 0], groups[labels[groups] >= 0]
     if not len(rows):
         raise strokes.nothing_found("row", name, table.report)
-    chosen = config.columns or [n for n in table.names if n not in roles and n not in used]
-    features, values = _values(table, chosen, rows, config)
+    _check_dropped(table, len(rows), config)
+    features, values = read_features(table, chosen, rows, groups, config)
     if not features:
         raise strokes.nothing_found("column of values", name, table.report)
-    known_names, known = _covariates(table, config.known, rows, config)
-    static_names, static = _covariates(table, config.static, rows, config)
+    known_names, known = read_covariates(table, config.known, rows, config)
+    static_names, static = read_covariates(table, config.static, rows, config)
     used, starts = np.unique(groups, return_index=True)
     edges = starts[1:]
     table.report.kept = len(rows)
@@ -166,7 +187,7 @@ def open_tables(name, paths, config):
     )
     if static_names:
         columns = [
-            _constant(table, column, rows, groups, values, np.nan)
+            one_of_each(table, column, rows, groups, values, np.nan)
             for column, values in zip(static_names, static.T, strict=True)
         ]
         sequences.static = np.stack(columns, axis=1)[used].astype(np.float32)
@@ -176,7 +197,7 @@ def open_tables(name, paths, config):
         seconds = stamps[rows] // 1_000_000
         same = (np.diff(seconds) == 0) & (np.diff(groups) == 0)
         if same.any():
-            _drop(table, "times within one second, which order the rows only", rows[1:][same])
+            drop(table, "times within one second, which order the rows only", rows[1:][same])
         else:
             sequences.times = np.split(seconds, edges)
     edges = np.array([0, *edges])
@@ -270,7 +291,8 @@ def _check_bound(sequences, number, low, high, bound, where):
 def _roles(config):
     """Returns `{column: what of the recipe asks for it}`."""
     roles = {}
-    asked = [("data.time", [config.time]), ("data.id", [config.id]), ("data.label", [config.label])]
+    asked = [("data.time", [config.time]), ("data.id", id_names(config))]
+    asked.append(("data.label", [config.label]))
     asked += [(f"data.{key}", getattr(config, key)) for key in ("columns", "known", "static")]
     for key, names in asked:
         for name in names:
@@ -302,24 +324,54 @@ def _stamps(table, config):
     return None, set(), None
 
 
-def _sorted_rows(table, time, stamps, config):
+def _times_of_names(names):
+    """Returns the times that names of columns are, int64 microseconds; None if they are none."""
+    times = dates.Times()
+    times.add_texts(names)
+    stamps = times.microseconds(plausible=True)
+    return None if (stamps == dates.NO_TIME).any() else stamps
+
+
+def _sorted_rows(table, time, stamps, chosen, config):
     """Returns `(rows, groups, ids)`: the rows that are kept, in the order of their sequences and
-    of time; for each the number of its sequence; and what the sequences are called."""
+    of time; for each the number of its sequence; and what the sequences are called.
+
+    Args:
+        chosen: List of the columns of features; those found to be the id are taken from it.
+    """
     rows = np.arange(table.rows)
     ids, groups = table.parts, table.part_numbers()
-    if config.id is not None:
-        ids, groups = table.columns[config.id].categories(rows)
-        _drop(table, f"the row has no '{config.id}'", rows[groups < 0])
+    names, order = id_names(config), stamps
+    if not names and time is not None:
+        names = find_id(table, stamps, [n for n in chosen if n in table.columns])
+        if names:
+            shown = ", ".join(names)
+            table.note(f"times come again for each '{shown}', which is taken for the id (data.id)")
+    elif not names and len(table.parts) == 1:
+        found = find_counted_id(table, chosen)
+        if found is not None:
+            names, order = found[:1], table.columns[found[1]].numbers()
+            chosen.remove(found[1])
+            table.note(
+                f"'{found[1]}' counts the rows of each '{found[0]}', which is taken for the id "
+                "(data.id)"
+            )
+    if names:
+        ids, groups = _groups_of(table, names)
+        drop(table, f"the row has no '{', '.join(names)}'", rows[groups < 0])
         rows = rows[groups >= 0]
+        chosen[:] = [name for name in chosen if name not in names]
     if time is not None:
         known = stamps[rows] != dates.NO_TIME
-        _drop(table, f"'{time}' is no timestamp", rows[~known])
+        drop(table, f"'{time}' is no timestamp", rows[~known])
         rows = rows[known]
         rows = rows[np.lexsort((stamps[rows], groups[rows]))]
         again = (np.diff(stamps[rows]) == 0) & (np.diff(groups[rows]) == 0)
-        hint = "" if config.id is not None else " (data.id tells several sequences apart)"
-        _drop(table, f"'{time}' was there before{hint}", rows[1:][again])
+        hint = "" if names else " (data.id tells several sequences apart)"
+        drop(table, f"'{time}' was there before{hint}", rows[1:][again])
         rows = np.concatenate([rows[:1], rows[1:][~again]])
+    elif order is not None:
+        rows = rows[np.lexsort((order[rows], groups[rows]))]
     else:
         rows = rows[np.argsort(groups[rows], kind="stable")]
     if table.unnamed > (time == ""):
@@ -327,85 +379,34 @@ def _sorted_rows(table, time, stamps, config):
     return rows, groups[rows], ids
 
 
-def _values(table, names, rows, config):
-    """Returns `(features, values)`: float32 `(rows, features)` of those columns that hold some."""
-    features, columns = [], []
-    for name in names:
-        column = table.columns[name]
-        asked = name in config.columns or name in config.categories
-        if _is_category(table, name, config) and not column.has_few_levels() and not asked:
-            reason = f"the column '{name}' has more than {tables.MAX_LEVELS:,} different texts"
-            _drop(table, reason, rows[:1])
-            continue
-        levels, values = _cells(table, name, rows, config)
-        if np.isnan(values).all():
-            _drop(table, f"the column '{name}' has no values", rows[:1])
-            continue
-        features.append(Feature(name, levels))
-        columns.append(values)
-    values = np.stack(columns, axis=1) if columns else np.zeros([len(rows), 0], np.float32)
-    return tuple(features), values
+def _groups_of(table, names):
+    """Returns `(ids, groups)` of the rows: what the sequences are called, and each row's number."""
+    rows = np.arange(table.rows)
+    found = [table.columns[name].categories(rows) for name in names]
+    if len(found) == 1:
+        return found[0]
+    groups = combine([codes for _, codes in found])
+    ids = [""] * (groups.max(initial=-1) + 1)
+    _, first = np.unique(groups, return_index=True)
+    for row in first[groups[first] >= 0]:
+        ids[groups[row]] = "/".join(levels[codes[row]] for levels, codes in found)
+    return ids, groups
 
 
-def _covariates(table, names, rows, config):
-    """Returns `(names, values)`: float32 `(rows, covariates)`, a category as 0 and 1."""
-    new_names, columns = [], []
-    for name in names:
-        levels, values = _cells(table, name, rows, config)
-        if not levels:
-            new_names.append(name)
-            columns.append(values)
-        for number, level in enumerate(levels):
-            new_names.append(f"{name}={level}")
-            chosen = (values == number).astype(np.float32)
-            columns.append(np.where(np.isnan(values), values, chosen))
-    return tuple(new_names), np.stack(columns, axis=1) if columns else None
-
-
-def _cells(table, name, rows, config):
-    """Returns `(levels, values)` of a column, float32 with NaN where a cell is missing."""
-    if _is_category(table, name, config):
-        levels, codes = _categories(table, name, rows)
-        return levels, np.where(codes < 0, np.nan, codes).astype(np.float32)
-    column = table.columns[name]
-    for what, (count, row, text) in column.faults.items():
-        reason = f"a cell of '{name}' {what}, so it is missing"
-        table.report.dropped[reason] = [count, f"{text[:40]!r} at {table.where(row)}"]
-    return (), column.numbers()[rows].astype(np.float32)
-
-
-def _is_category(table, name, config):
-    return name in config.categories or table.columns[name].is_text()
-
-
-def _categories(table, name, rows):
-    if not table.columns[name].has_few_levels():
-        raise InputError(
-            f"The column '{name}' has more than {tables.MAX_LEVELS:,} different texts, which is "
-            "too many for categories: leave it out by naming the others (data.columns)"
-        )
-    return table.columns[name].categories(rows)
-
-
-def _constant(table, name, rows, groups, values, missing):
-    """Returns of each group of rows the one value that it has, or `missing`."""
-    found = np.full(groups.max(initial=-1) + 1, missing, values.dtype)
-    present = np.flatnonzero(~np.isnan(values) if missing != missing else values != missing)
-    # The last of a group wins; any other that differs is one too many.
-    found[groups[present]] = values[present]
-    other = present[values[present] != found[groups[present]]]
-    if len(other):
-        raise InputError(
-            f"'{name}' must be the same in all rows of a sequence, and is not: another value is at "
-            f"{table.where(rows[other[0]])}"
-        )
-    return found
-
-
-def _drop(table, reason, rows):
-    """Counts rows in the report, with the first of them."""
-    if len(rows):
-        table.report.dropped[reason] = [len(rows), table.where(rows.min())]
+def _check_dropped(table, kept, config):
+    """Raises the error of a table of which more rows are dropped than `config` allows."""
+    total = table.rows + table.lost
+    if not total or (total - kept) / total <= config.allow_dropped:
+        return
+    reasons = "; ".join(
+        f"{number:,} x {reason} (first: {example})"
+        for reason, (number, example) in table.report.dropped.items()
+    )
+    raise InputError(
+        f"{total - kept:,} of {total:,} rows would be dropped: {reasons}. Say what the columns are "
+        "(data.time, data.id, data.header, data.delimiter), or allow it. "
+        f"Received: data.allow_dropped={config.allow_dropped:g}"
+    )
 
 
 def _find(name):

@@ -1,0 +1,189 @@
+"""Which columns of a table become features, categories and covariates, and their values."""
+
+import numpy as np
+
+from tfgen.data.columns import MAX_LEVELS
+from tfgen.data.dates import Times
+from tfgen.data.sequences import Feature
+from tfgen.errors import InputError
+
+# Columns that count the rows are left out if they are called so.
+_COUNTERS = {
+    "id", "index", "idx", "row", "rows", "rowid", "rownum", "rownumber", "rownames", "rowname", "no",
+    "nr", "num", "number", "n", "obs", "record", "recordid", "sno", "srno", "unnamed0", "x", "",
+}  # fmt: skip
+_FEW = 10  # different texts that are few whatever the number of rows
+_OFTEN = 0.5  # different texts a cell, from which a text is no category
+
+
+def read_features(table, names, rows, groups, config):
+    """Returns `(features, values)`: float32 `(rows, features)` of those columns that hold some.
+
+    Left out, and counted or noted, are columns without values, counters of the rows, texts that
+    differ in nearly every row, and texts that say the same in all rows of a sequence.
+
+    Args:
+        table: A `tfgen.data.tables.Table`.
+        names: The columns to take.
+        rows: int64 `(kept,)`: the rows in order.
+        groups: int64 `(kept,)`: the number of each row's sequence.
+        config: A `tfgen.recipe.DataConfig`.
+
+    Raises:
+        InputError: A column that was asked for can be no feature.
+    """
+    features, columns = [], []
+    several = len(names) > 1
+    for name in names:
+        asked = name in config.columns or name in config.categories
+        if is_category(table, name, config):
+            reason = _no_category(table, name, rows, groups)
+            if reason and name not in config.categories:
+                if asked or not several:
+                    raise InputError(
+                        f"The column '{name}' {reason}, which is no category to model: leave it out "
+                        f"(data.columns), or name it in data.categories. Received: {_shown(table, name)}"
+                    )
+                drop(table, f"the column '{name}' {reason}", rows[:1])
+                continue
+            if reason is None and not asked and _is_constant(table, name, rows, groups):
+                table.note(
+                    f"the column '{name}' says one thing in all rows of a sequence, so it is left "
+                    "out (data.static conditions on it)"
+                )
+                continue
+        elif several and not asked and _counts_rows(table, name):
+            table.note(f"the column '{name}' counts the rows, so it is left out")
+            continue
+        levels, values = read_cells(table, name, rows, config)
+        if np.isnan(values).all():
+            drop(table, f"the column '{name}' has no values", rows[:1])
+            continue
+        features.append(Feature(name, levels))
+        columns.append(values)
+    values = np.stack(columns, axis=1) if columns else np.zeros([len(rows), 0], np.float32)
+    return tuple(features), values
+
+
+def read_covariates(table, names, rows, config):
+    """Returns `(names, values)`: float32 `(rows, covariates)`, a category as 0 and 1."""
+    new_names, columns = [], []
+    for name in names:
+        levels, values = read_cells(table, name, rows, config)
+        if not levels:
+            new_names.append(name)
+            columns.append(values)
+        for number, level in enumerate(levels):
+            new_names.append(f"{name}={level}")
+            chosen = (values == number).astype(np.float32)
+            columns.append(np.where(np.isnan(values), values, chosen))
+    return tuple(new_names), np.stack(columns, axis=1) if columns else None
+
+
+def read_cells(table, name, rows, config):
+    """Returns `(levels, values)` of a column, float32 with NaN where a cell is missing."""
+    if is_category(table, name, config):
+        levels, codes = read_categories(table, name, rows)
+        return levels, np.where(codes < 0, np.nan, codes).astype(np.float32)
+    column = table.columns[name]
+    values = column.numbers()[rows].astype(np.float32)
+    for what, (count, row, text) in column.faults.items():
+        reason = f"a cell of '{name}' {what}, so it is missing"
+        table.report.dropped[reason] = [count, f"{text[:40]!r} at {table.where(row)}"]
+    for note in column.notes:
+        table.note(f"'{name}': {note}")
+    return (), values
+
+
+def is_category(table, name, config):
+    return name in config.categories or table.columns[name].is_text()
+
+
+def read_categories(table, name, rows):
+    """Returns `(levels, numbers)` of some rows, see `tfgen.data.columns.Column.categories`."""
+    if table.columns[name].level_count() > MAX_LEVELS:
+        raise InputError(
+            f"The column '{name}' has more than {MAX_LEVELS:,} different texts, which is "
+            "too many for categories: leave it out by naming the others (data.columns)"
+        )
+    return table.columns[name].categories(rows)
+
+
+def one_of_each(table, name, rows, groups, values, missing):
+    """Returns of each group of rows the one value that it has, or `missing`."""
+    found = np.full(groups.max(initial=-1) + 1, missing, values.dtype)
+    present = np.flatnonzero(~np.isnan(values) if np.isnan(missing) else values != missing)
+    # The last of a group wins; any other that differs is one too many.
+    found[groups[present]] = values[present]
+    other = present[values[present] != found[groups[present]]]
+    if len(other):
+        raise InputError(
+            f"'{name}' must be the same in all rows of a sequence, and is not: another value is at "
+            f"{table.where(rows[other[0]])}"
+        )
+    return found
+
+
+def drop(table, reason, rows):
+    """Counts rows in the report, with the first of them."""
+    if len(rows):
+        table.report.dropped[reason] = [len(rows), table.where(rows.min())]
+
+
+def _no_category(table, name, rows, groups):
+    """Says why a column of texts is no category; None if it may be one."""
+    codes = table.columns[name].codes()[rows]
+    there = codes >= 0
+    pairs, different = _distinct(groups[there], codes[there])
+    if groups.max(initial=0) and pairs <= len(np.unique(groups)):
+        return None  # one text for each sequence
+    if different >= _FEW and pairs > _OFTEN * there.sum():
+        return f"has {different:,} different texts in {there.sum():,} rows{_like(table, name)}"
+    if different > MAX_LEVELS:
+        return f"has more than {MAX_LEVELS:,} different texts"
+    return None
+
+
+def _distinct(groups, codes):
+    """Returns how many pairs of group and code there are, and how many codes."""
+    count = codes.max(initial=-1) + 1
+    used = np.bincount(codes, minlength=1).astype(bool)
+    if not groups.any():
+        return int(used.sum()), int(used.sum())
+    pairs = np.unique(groups.astype(np.int64) * count + codes)
+    return len(pairs), int(used.sum())
+
+
+def _like(table, name):
+    """What the texts look like, where that helps."""
+    texts = table.columns[name].texts(200)
+    times = Times()
+    times.add_texts(texts)
+    found = times.microseconds()
+    if np.count_nonzero(found != np.iinfo(np.int64).min) > len(texts) / 2:
+        return " that look like times (data.time)"
+    return ""
+
+
+def _is_constant(table, name, rows, groups):
+    """Whether there are several sequences, and all rows of each have the same text."""
+    if not groups.any():
+        return False
+    codes = table.columns[name].codes()[rows]
+    there = codes >= 0
+    return _distinct(groups[there], codes[there])[0] <= len(np.unique(groups[there]))
+
+
+def _counts_rows(table, name):
+    """Whether a column of numbers only counts the rows, as its name says."""
+    plain = "".join(filter(str.isalnum, name.casefold()))
+    if plain not in _COUNTERS:
+        return False
+    values = table.columns[name].numbers()
+    if len(values) < 3 or np.isnan(values).any() or len(np.unique(values)) < len(values):
+        return False
+    return np.mean(np.diff(values) == 1) > 0.9
+
+
+def _shown(table, name):
+    return ", ".join(repr(text[:30]) for text in table.columns[name].texts(3))
