@@ -129,7 +129,9 @@ def add_data_settings(parser):
     )
     parser.add_argument("--time", help="series: the column of timestamps; found out (data.time)")
     parser.add_argument("--id", help="series: the column that tells sequences apart (data.id)")
-    parser.add_argument("--label", help="the column of the class; strokes, audio: folder")
+    parser.add_argument(
+        "--label", help="the column of the class; strokes, audio: folder, or name:PATTERN"
+    )
     parser.add_argument(
         "--set",
         metavar="SECTION.KEY=VALUE",

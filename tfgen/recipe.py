@@ -95,7 +95,9 @@ class DataConfig(_Section):
     )
     static: tuple[str, ...] = _field((), "series: columns that are one number for a whole sequence")
     label: str | None = _field(
-        None, "the column with the class of a sequence; audio: 'folder' takes the folder's name"
+        None,
+        "the column with the class of a sequence; strokes and audio: 'folder' takes the folder's "
+        "name, 'name:^([a-z]+)_' what the group finds in the file's; drawings in lines of JSON: a key",
     )
     layout: str = _field(
         "auto",

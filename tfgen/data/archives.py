@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 
 from tfgen.data.budget import Budget
+from tfgen.data.pickled_arrays import unpickle_arrays
 from tfgen.data.readers import Unreadable
 
 # What zipfile and NumPy raise of archives that are damaged or none.
@@ -24,7 +25,8 @@ _DAMAGE = (
     OverflowError,
     RecursionError,
 )
-_SPLITS = {"train", "valid", "validation", "test"}
+# What the arrays of a file of sketch-rnn are called.
+SPLITS = ("train", "valid", "validation", "test")
 _CODE_POINTS = 0x110000
 _LONGEST_HEADER = 1 << 20
 
@@ -59,6 +61,32 @@ def load_npz(path, budget=None):
             if points.max(initial=0) >= _CODE_POINTS:
                 raise Unreadable("damaged", f"{path}: '{key}' holds texts that are no Unicode")
     return arrays
+
+
+def load_objects(path, budget):
+    """Returns `{key: list of arrays}` of an archive whose arrays hold arrays of numbers as objects.
+
+    Their pickles are read by `tfgen.data.pickled_arrays`, which runs no code. The arrays of numbers
+    beside them, if there are any, are left out.
+
+    Args:
+        path: The file.
+        budget: `tfgen.data.budget.Budget` of what the arrays may take.
+
+    Raises:
+        Unreadable: It is damaged, larger than the budget, or holds other objects.
+    """
+    keys = [key for key, (_, dtype) in read_headers(path).items() if dtype.hasobject]
+    with _named(path), zipfile.ZipFile(path) as archive:
+        found = {}
+        # A byte of a pickle may become an object.
+        budget.check(path, sum(archive.getinfo(f"{key}.npy").file_size for key in keys))
+        for key in keys:
+            with archive.open(f"{key}.npy") as file:
+                _read_header(file)
+                found[key] = unpickle_arrays(file)
+    budget.check(path, sum(array.size for arrays in found.values() for array in arrays))
+    return found
 
 
 def read_headers(path):
@@ -118,12 +146,8 @@ def _numbers(dtype):
 
 def _objects(path, key):
     advice = "save it again as arrays of numbers"
-    if key in _SPLITS:
+    if key in SPLITS:
         # As the files of sketch-rnn are.
-        advice = (
-            "if you trust the file, convert it: import numpy as np; d = np.load('in.npz', "
-            f"allow_pickle=True, encoding='latin1')['{key}']; np.savez('out.npz', "
-            "points=np.concatenate(list(d)), offsets=np.cumsum([0] + [len(x) for x in d]))"
-        )
-    message = f"{path}: '{key}' holds Python objects, which only pickle reads and tfgen does not; "
+        advice += ", or read it as drawings (data.kind=strokes)"
+    message = f"{path}: '{key}' holds Python objects, which only pickle reads and tfgen does not: "
     return Unreadable("Python objects", message + advice)

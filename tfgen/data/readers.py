@@ -47,8 +47,8 @@ class Report:
     dropped: dict = dataclasses.field(default_factory=dict)
     notes: list = dataclasses.field(default_factory=list)
 
-    def drop(self, reason, example):
-        self.dropped.setdefault(reason, [0, example])[0] += 1
+    def drop(self, reason, example, count=1):
+        self.dropped.setdefault(reason, [0, example])[0] += count
 
 
 def find_encoding(path):
@@ -59,7 +59,7 @@ def find_encoding(path):
     """
     decoder, western = codecs.getincrementaldecoder("utf-8")(), True
     valid, foreign = True, False
-    with _open(path) as file:
+    with open_binary(path) as file:
         first = True
         while data := file.read(CHUNK_BYTES):
             if first and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -90,7 +90,7 @@ def read_plain(path, encoding="utf-8"):
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     offset, line, first, returned = 0, 1, True, ""
-    with _open(path) as file:
+    with open_binary(path) as file:
         while True:
             data = file.read(CHUNK_BYTES)
             if encoding != "utf-16":
@@ -247,7 +247,7 @@ def suffix_of(path):
 
 
 @contextlib.contextmanager
-def _open(path):
+def open_binary(path):
     opener = OPENERS.get(path.suffix.lower(), open)
     try:
         with opener(path, "rb") as file:

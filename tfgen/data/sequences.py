@@ -56,6 +56,8 @@ class Sequences:
         sample_rate: Of audio, positions a second.
         ends: Whether a sequence is a whole thing, a drawing or a clip, whose end means something.
             A part that was cut from a long series has no end to learn.
+        held_out: bool array `(sequences,)`: those that the data itself keeps for validation; None
+            where it does not say.
         report: `tfgen.data.readers.Report` of what was kept and dropped.
     """
 
@@ -73,6 +75,7 @@ class Sequences:
     classes: tuple[str, ...] = ()
     sample_rate: int | None = None
     ends: bool = False
+    held_out: np.ndarray | None = None
     report: Report = dataclasses.field(default_factory=Report)
 
     def __post_init__(self):
@@ -102,6 +105,7 @@ class Sequences:
             known=some(self.known),
             static=None if self.static is None else self.static[numbers],
             labels=None if self.labels is None else self.labels[numbers],
+            held_out=None if self.held_out is None else self.held_out[numbers],
         )
 
     def cut(self, bounds):
@@ -133,9 +137,10 @@ class Sequences:
             validation_fraction: At least 0, less than 1.
             rule: `"time"` takes the last part of each sequence, `"sequences"` takes every so
                 manieth sequence as a whole (evenly spread, so that neither kind nor order
-                matters); `"auto"` takes `"time"` where there are timestamps or fewer than 20
-                sequences, and `"sequences"` elsewhere. Drawings and clips are set aside as a whole,
-                but for a single one, which is cut in time and has no end to learn then.
+                matters); `"auto"` takes what the data itself holds out, if it does, else `"time"`
+                where there are timestamps or fewer than 20 sequences, and `"sequences"` elsewhere.
+                Drawings and clips are set aside as a whole, but for a single one, which is cut in
+                time and has no end to learn then.
 
         Returns:
             `(train, validation, sentence)`, the last of which tells the rule to a person.
@@ -155,13 +160,15 @@ class Sequences:
                 train, rest = (dataclasses.replace(part, ends=False) for part in (train, rest))
                 sentence += " (there is no other sequence to set aside)"
             return train, rest, sentence
-        aside = self._set_aside(validation_fraction)
+        own = rule == "auto" and self._holds_out()
+        aside = self.held_out if own else self._set_aside(validation_fraction)
         train = self.select(np.flatnonzero(~aside))
         rest = self.select(np.flatnonzero(aside))
+        which = "which the data itself holds out" if own else "evenly spread"
         are = "is" if len(rest) == 1 else "are"
+        share = "" if own else f" ({share})"
         sentence = (
-            f"{len(rest):,} of {len(self):,} sequences ({share}), evenly spread, {are} for "
-            "validation"
+            f"{len(rest):,} of {len(self):,} sequences{share}, {which}, {are} for validation"
         )
         return train, rest, sentence
 
@@ -178,6 +185,8 @@ class Sequences:
                 "validation_fraction must be at least 0 and less than 1. "
                 f"Received: validation_fraction={validation_fraction}"
             )
+        if rule == "auto" and self._holds_out():
+            return None
         if rule == "auto":
             in_time = not self.ends and (self.times is not None or len(self) < FEW)
             rule = "time" if in_time or len(self) == 1 else "sequences"
@@ -193,6 +202,10 @@ class Sequences:
             int(rows[-number]) if number else len(values)
             for values, rows, number in zip(self.values, observed, aside.tolist())
         ]
+
+    def _holds_out(self):
+        """Whether the data itself keeps some of its sequences for validation, and not all."""
+        return self.held_out is not None and 0 < np.count_nonzero(self.held_out) < len(self)
 
     def _set_aside(self, fraction):
         """bool `(sequences,)`: which whole ones are for validation."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfgen.data import audio, dates, readers, strokes, tables, wide
-from tfgen.data.archives import read_headers
+from tfgen.data import audio, dates, quick_draw, readers, strokes, tables, wide
+from tfgen.data.archives import SPLITS, read_headers
 from tfgen.data.builtin import BUILTIN, open_builtin
 from tfgen.data.ids import combine, find_counted_id, find_id, id_names
 from tfgen.data.sequences import Feature, Sequences
@@ -24,7 +24,6 @@ from tfgen.errors import InputError, unknown
 from tfgen.names import normalise
 
 _SUFFIXES = {"series": tables.SUFFIXES, "strokes": strokes.SUFFIXES, "audio": audio.SUFFIXES}
-_SPLIT_KEYS = {"train", "valid", "validation", "test"}
 
 
 def data_kind(config):
@@ -437,6 +436,8 @@ def _kind_of_file(path):
     suffix = readers.suffix_of(path)
     if suffix == ".svg" or (suffix == ".npz" and _holds_strokes(path)):
         return "strokes"
+    if suffix in quick_draw.SUFFIXES and quick_draw.holds_drawings(path):
+        return "strokes"
     if suffix in audio.SUFFIXES:
         return "audio"
     return "series" if suffix in tables.SUFFIXES else "text"
@@ -450,8 +451,9 @@ def _holds_strokes(path):
         return False
     if {"points", "offsets"} <= set(headers):
         return True
-    # Arrays of objects, which strokes.py explains.
+    # As the files of sketch-rnn are; or a drawing for each split.
+    if any(dtype.hasobject for key, (_, dtype) in headers.items() if key in SPLITS):
+        return True
     return bool(headers) and all(
-        key in _SPLIT_KEYS and (dtype.hasobject or (len(shape) == 2 and shape[1] == 3))
-        for key, (shape, dtype) in headers.items()
+        key in SPLITS and len(shape) == 2 and shape[1] == 3 for key, (shape, _) in headers.items()
     )

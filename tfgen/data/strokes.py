@@ -1,4 +1,4 @@
-"""`open_strokes`: drawings as pen movements, of NumPy archives and of SVG files.
+"""`open_strokes`: drawings as pen movements, of NumPy archives, of Quick, Draw! and of SVG files.
 
 A drawing of n points is an array `(n, 3)` of dx, dy and pen, as in sketch-rnn (Ha and Eck,
 arXiv:1704.03477, there "stroke-3"): each row moves the pen to a point, and says whether it is down
@@ -6,20 +6,23 @@ or lifted after that point. The first row leads from the middle of the drawing t
 which draws nothing. y grows downwards.
 """
 
+import collections
 from pathlib import Path
 
 import numpy as np
 
-from tfgen.data.archives import load_npz
+from tfgen.data import quick_draw, readers
+from tfgen.data.budget import Budget
+from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
 from tfgen.data.readers import Report, Unreadable
 from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.stroke_archives import Drawing, read_archive
 from tfgen.data.svg import read_svg
 from tfgen.errors import InputError
 
 DOWN, UP = 0, 1
 FEATURES = (Feature("dx"), Feature("dy"), Feature("pen", levels=("down", "up")))
-SUFFIXES = (".npz", ".svg")
-_NPZ_KEYS = {"points", "offsets", "labels", "classes"}
+SUFFIXES = (".npz", ".svg", *quick_draw.SUFFIXES)
 
 
 def open_strokes(name, paths, config):
@@ -27,13 +30,20 @@ def open_strokes(name, paths, config):
 
     Args:
         name: As the data was asked for.
-        paths: List of `.npz` and `.svg` files. An SVG file is one drawing. An archive holds arrays
-            of numbers: `points` `(total, 3)` with `offsets` `(drawings + 1,)`, where drawing i is
+        paths: List of files. An `.svg` is one drawing. A `.ndjson` or `.bin` of Quick, Draw! holds
+            many, whose class is their `word`. An `.npz` holds arrays of numbers: `points`
+            `(total, 3)` with `offsets` `(drawings + 1,)`, where drawing i is
             `points[offsets[i]:offsets[i + 1]]`, and if it likes `labels` `(drawings,)`, whole
-            numbers, with `classes`, texts; or one array `(n, 3)` for each drawing.
+            numbers, with `classes`, texts; or one array `(n, 3)` for each drawing; or, as the files
+            of sketch-rnn, the splits `train`, `valid` and `test` as arrays of such arrays: then
+            what is not `train` is for validation.
         config: A `tfgen.recipe.DataConfig`. `simplify` is the tolerance of Ramer, Douglas and
             Peucker's algorithm, `max_length` the number of points from which drawings are cut,
-            and `label="folder"` takes the name of the folder that a file lies in as its class.
+            `max_numbers` bounds what is read. `label="folder"` takes the name of the folder that a
+            file lies in as the class of its drawings, `label="name:PATTERN"` a part of the file's
+            name (see `tfgen.data.file_labels.file_label`), and of Quick, Draw!'s drawings another
+            key than `word` can be taken. Without it drawings have the classes that their files
+            tell, if there are several.
 
     Returns:
         `Sequences` of kind `"strokes"` with the features dx, dy and pen.
@@ -41,37 +51,82 @@ def open_strokes(name, paths, config):
     Raises:
         InputError: A single file cannot be read, or there is no drawing in any of them.
     """
-    check_label(config)
     paths = [Path(path) for path in paths]
-    report, drawings, ids, labels = Report(), [], [], []
+    by_file = file_label(config.label)
+    if by_file is None and not all(_is_quick_draw(path) for path in paths):
+        check_label(config)
+    report, budget, found = Report(), Budget(config.max_numbers), []
     for path in paths:
+        own = by_file(path) if by_file else None
+        if by_file and own is None:
+            report.drop(NOT_MATCHED, str(path))
+            continue
         try:
-            found = (
-                _read_npz(path)
-                if path.suffix.lower() == ".npz"
-                else _read_svg(path, config, report)
-            )
+            for drawing in _read(path, config, budget, report):
+                if not len(drawing.values):
+                    report.drop("no point is drawn", drawing.id)
+                    continue
+                budget.take(path, drawing.values.size)
+                found.append(drawing._replace(label=own) if by_file else drawing)
         except Unreadable as error:
             if len(paths) == 1:
                 raise
             report.drop(error.reason, str(error))
-            continue
-        for drawing, identity, label in found:
-            if not len(drawing):
-                report.drop("no point is drawn", identity)
-                continue
-            drawings.append(drawing)
-            ids.append(identity)
-            labels.append(path.parent.name if config.label == "folder" else label)
-    report.kept = len(drawings)
-    if not drawings:
+    if config.label is not None and not by_file:
+        for drawing in found:
+            if drawing.label is None:
+                report.drop(f"the drawing has no '{config.label}'", drawing.id)
+        found = [drawing for drawing in found if drawing.label is not None]
+    report.kept = len(found)
+    if not found:
         raise nothing_found("drawing", name, report)
-    classes, labels = number_labels(labels)
+    classes, labels = number_labels([drawing.label for drawing in found])
+    if len(classes) == 1 and config.label is None:
+        # What all have in common tells nothing: all of a file of Quick, Draw! are cats.
+        classes, labels = (), None
     sequences = Sequences(
-        name, "strokes", FEATURES, drawings, ids, labels=labels, classes=classes, ends=True,
+        name,
+        "strokes",
+        FEATURES,
+        [drawing.values for drawing in found],
+        [drawing.id for drawing in found],
+        labels=labels,
+        classes=classes,
+        ends=True,
+        held_out=_held_out(found, report),
         report=report,
-    )  # fmt: skip
+    )
     return prepare(sequences, config)
+
+
+def _is_quick_draw(path):
+    return readers.suffix_of(path) in quick_draw.SUFFIXES
+
+
+def _read(path, config, budget, report):
+    """Yields the drawings of a file, each a `Drawing`."""
+    if readers.suffix_of(path) == ".npz":
+        yield from read_archive(path, budget, report)
+    elif _is_quick_draw(path):
+        label = config.label or quick_draw.WORD
+        for lines, identity, word in quick_draw.read_quick_draw(path, label, report):
+            yield Drawing(to_deltas(lines), identity, word)
+    else:
+        lines, notes = read_svg(path, config.simplify / 4)
+        for note, count in sorted(notes.items()):
+            report.drop(note, str(path), count)
+        yield Drawing(to_deltas(lines), readable(path.stem))
+
+
+def _held_out(found, report):
+    """Returns which drawings their files set aside, bool `(drawings,)`; None if they part none."""
+    held_out = np.array([drawing.split not in (None, "train") for drawing in found])
+    if not held_out.any() or held_out.all():
+        return None
+    counts = collections.Counter(drawing.split or "no split" for drawing in found)
+    parts = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    report.notes.append(f"the file's own splits: {parts}")
+    return held_out
 
 
 def prepare(sequences, config):
@@ -97,10 +152,11 @@ def cut_to(values, max_length, ids, report):
 
 def check_label(config):
     """Raises the error of a label that files of strokes or sound cannot have."""
-    if config.label not in (None, "folder"):
+    if config.label is not None and file_label(config.label) is None:
         raise InputError(
             "data.label of strokes and audio must be 'folder' (the name of the folder a file lies "
-            f"in) or left out. Received: data.label={config.label}"
+            "in), 'name:PATTERN' (the first group of a regular expression in the file's name, e.g. "
+            f"'name:^([a-z]+)_') or left out. Received: data.label={config.label}"
         )
 
 
@@ -208,90 +264,3 @@ def _kept(line, tolerance):
             keep[middle] = True
             waiting += [(first, middle), (middle, last)]
     return np.flatnonzero(keep)
-
-
-# Files
-
-
-def _read_svg(path, config, report):
-    lines, notes = read_svg(path, config.simplify / 4)
-    for note in sorted(notes):
-        report.drop(note, str(path))
-    return [(to_deltas(lines), path.stem, None)]
-
-
-def _read_npz(path):
-    """Returns a list of `(drawing, id, label)` of an archive."""
-    arrays = load_npz(path)
-    if "points" not in arrays:
-        for key, array in arrays.items():
-            _check_drawings(path, key, array)
-        return [(np.asarray(array, np.float32), key, None) for key, array in arrays.items()]
-    if "offsets" not in arrays:
-        raise InputError(f"{path} has 'points' but no 'offsets' (drawings + 1 whole numbers)")
-    extra = sorted(set(arrays) - _NPZ_KEYS)
-    if extra:
-        allowed = ", ".join(sorted(_NPZ_KEYS))
-        raise InputError(f"{path} has the array '{extra[0]}' beside 'points'. Known: {allowed}")
-    points, offsets = arrays["points"], arrays["offsets"]
-    _check_drawings(path, "points", points)
-    if (
-        offsets.ndim != 1
-        or offsets.dtype.kind not in "iu"
-        or len(offsets) < 2
-        or offsets[0] != 0
-        or offsets[-1] != len(points)
-        or (np.diff(offsets.astype(np.int64)) < 0).any()
-    ):
-        raise InputError(
-            f"{path}: 'offsets' must be whole numbers that rise from 0 to the {len(points):,} rows "
-            f"of 'points'. Received: {_short(offsets)}"
-        )
-    labels = _labels(path, arrays, len(offsets) - 1)
-    points = np.asarray(points, np.float32)
-    return [
-        (points[start:stop], f"{path.stem}-{number}", label)
-        for number, (start, stop, label) in enumerate(zip(offsets[:-1], offsets[1:], labels))
-    ]
-
-
-def _labels(path, arrays, count):
-    """Returns the class name of each drawing, None where the archive names none."""
-    if "labels" not in arrays:
-        return [None] * count
-    labels = arrays["labels"]
-    if labels.shape != (count,) or labels.dtype.kind not in "iu" or (count and labels.min() < 0):
-        raise InputError(
-            f"{path}: 'labels' must be a whole number for each of the {count:,} drawings. "
-            f"Received: {_short(labels)}"
-        )
-    names = arrays.get("classes")
-    if names is None:
-        # As many digits as the largest has, so that texts sort as the numbers do.
-        width = len(str(labels.max()))
-        return [f"{label:0{width}d}" for label in labels]
-    if names.ndim != 1 or names.dtype.kind != "U" or labels.max() >= len(names):
-        raise InputError(
-            f"{path}: 'classes' must be a text for each of the {labels.max() + 1} labels. "
-            f"Received: {_short(names)}"
-        )
-    return [str(names[label]) for label in labels]
-
-
-def _check_drawings(path, key, array):
-    if array.ndim != 2 or array.shape[1] != 3 or array.dtype.kind not in "iuf":
-        raise InputError(
-            f"{path}: '{key}' must be numbers of shape (points, 3): dx, dy, pen. "
-            f"Received: {_short(array)}"
-        )
-    if not np.isfinite(array).all():
-        raise InputError(f"{path}: '{key}' holds a number that is not finite")
-    if not np.isin(array[:, 2], (DOWN, UP)).all():
-        raise InputError(
-            f"{path}: the third column of '{key}' must be 0 (pen down) or 1 (lifted after the "
-            f"point). Received: {np.setdiff1d(array[:, 2], (DOWN, UP))[0]}"
-        )
-
-
-def _short(array):
-    return f"{array.dtype} of shape {array.shape}"
