@@ -29,7 +29,7 @@ GENERATE_OPTIONS = (
 # Those of them, and of all models, that say how is sampled.
 _SAMPLING = ("temperature", "bias", "num_steps", "solver", "guidance_scale")
 EVALUATE_OPTIONS = (
-    "runs", "horizon", "context", "num_samples", "samples", "length", "metrics",
+    "runs", "horizon", "context", "season", "num_samples", "samples", "length", "metrics",
 )  # fmt: skip
 # Sequences in the picture of `inspect`.
 _DRAWN = {"series": 4, "strokes": 100, "audio": 6}
@@ -192,6 +192,9 @@ def add_evaluate_options(parser):
     group.add_argument("--runs", type=int, help="each score is the mean of so many runs (5)")
     group.add_argument("--horizon", type=int, help="rows of a forecast (a day, or 24)")
     group.add_argument("--context", type=int, help="rows that a forecast reads (training.window)")
+    group.add_argument(
+        "--season", metavar="N,N", help="rows of a season, for the naive forecast (the best there is)"
+    )
     group.add_argument("--num-samples", type=int, help="futures of a forecast (100)")
     group.add_argument("--samples", type=int, help="sequences generated in a run (1000)")
     group.add_argument("--length", type=int, help="positions of each (24; of drawings the median)")
@@ -212,6 +215,9 @@ def evaluate(arguments):
     if out is not None and out.suffix.lower() not in _REPORTS:
         raise InputError(f"--out must end in .json or .html. Received: --out {out}")
     metrics = None if arguments.metrics is None else names_of("--metrics", arguments.metrics)
+    season = None if arguments.season is None else numbers_of("--season", arguments.season)
+    if season is not None and not all(each >= 1 and each % 1 == 0 for each in season):
+        raise InputError(f"--season must be integers from 1. Received: --season {arguments.season}")
     model = open_model(arguments.name, arguments.dtype)
     from tfgen.cli_series import data_of
     from tfgen.evaluation import evaluate_sequences
@@ -221,6 +227,7 @@ def evaluate(arguments):
         "runs": arguments.runs,
         "horizon": arguments.horizon,
         "context": arguments.context,
+        "season": None if season is None else [int(each) for each in season],
         "num_samples": arguments.num_samples,
         "windows": arguments.samples,
         "length": arguments.length,

@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from tfgen.data.inspect_sequences import (
-    autocorrelation,
-    inspect_sequences,
-    seasonal_lag,
-    sparkline,
-)
+from tfgen.data.inspect_sequences import inspect_sequences, sparkline
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
 
@@ -111,44 +106,6 @@ def test_nothing_that_a_terminal_would_obey_is_shown(tmp_path):
 def test_text_is_refused():
     with pytest.raises(InputError, match="shakespeare is text"):
         inspected("shakespeare")
-
-
-def test_autocorrelation_is_the_correlation_of_observed_pairs():
-    columns = [RNG.normal(size=50), np.cumsum(RNG.normal(size=31))]
-    columns[0][[3, 4, 20, 49]] = np.nan
-    deviations = [column - np.nanmean(column) for column in columns]
-    variance = np.nanmean(np.concatenate(deviations) ** 2)
-    found = autocorrelation(columns, 40)
-    for lag in range(41):
-        products = np.concatenate([d[: len(d) - lag] * d[lag:] for d in deviations if len(d) > lag])
-        np.testing.assert_allclose(found[lag], np.nanmean(products) / variance, atol=1e-9)
-    assert found[0] == pytest.approx(1)
-    assert np.isnan(autocorrelation([np.full(13, 3.3)], 2)).all()
-    assert np.isnan(autocorrelation([np.full(9, np.nan)], 2)).all()
-    assert np.isnan(autocorrelation([np.array([1.0, 2.0])], 3)[2:]).all()
-
-
-@pytest.mark.parametrize("period", [2, 3, 7, 24, 52])
-def test_the_seasonal_lag_is_the_period(period):
-    steps = np.arange(20 * period)
-    values = np.where(steps % period == 0, 5.0, 0) + RNG.normal(size=len(steps)) / 3 + steps / 9
-    values[RNG.random(len(steps)) < 0.05] = np.nan
-    assert seasonal_lag([values]) == period
-    assert seasonal_lag([values[: 10 * period], values[10 * period :]]) == period
-
-
-def test_what_has_no_season_has_no_seasonal_lag():
-    for values in (
-        RNG.normal(size=2000),
-        np.cumsum(RNG.normal(size=2000)),
-        np.arange(100.0),
-        np.zeros(100),
-        np.full(100, 0.1),
-        np.full(100, np.nan),
-        np.zeros(1),
-        np.zeros(0),
-    ):
-        assert seasonal_lag([values]) is None
 
 
 def test_a_sparkline_has_a_bar_for_each_part():

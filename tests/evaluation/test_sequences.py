@@ -221,8 +221,56 @@ def test_every_argument_changes_what_is_done():
         run(runs=0)
     with pytest.raises(InputError, match="split"):
         run(split="test")
+    for season in (0, 1.5, [3, -1]):
+        with pytest.raises(InputError, match="season"):
+            run(season=season)
     with pytest.raises(InputError, match="too short"):
-        run(horizon=100)
+        run(horizon=100, metrics=("forecast",))
+    # What was asked for beside it is computed all the same.
+    short = run(horizon=100)[0]
+    assert "forecast" not in short and "too short" in short["notes"][0]
+    assert short["generation"]["scores"].keys() == {"marginal"}
+
+
+def test_of_a_short_series_what_can_be_had_is_computed(quick):
+    results = evaluate_sequences(Oracle(), data(number=1, length=10), runs=1, num_samples=5)
+    assert results["likelihood"]["values"] == 2
+    assert results["forecast"]["horizon"] == 1 and results["forecast"]["forecasts"] == 1
+    (note,) = [note for note in results["notes"] if "generated windows" in note]
+    assert "no window of 24 positions" in note and "generation" not in results
+    with pytest.raises(InputError, match="no window of 24"):
+        evaluate_sequences(Oracle(), data(number=1, length=10), runs=1, metrics=("marginal",))
+
+
+def weeks(count=12):
+    """Numbers that go up and down every day, but not at weekends."""
+    hours = np.arange(168 * count)
+    rng = np.random.default_rng(0)
+    load = np.sin(2 * np.pi * hours / 24) * ((hours // 24) % 7 < 5)
+    values = np.stack([load, load], axis=1) + 0.1 * rng.normal(size=(len(hours), 2))
+    return Sequences(
+        "weeks", "series", (Feature("a"), Feature("b")), [values.astype(np.float32)], ["0"],
+        times=[3600 * hours],
+    )  # fmt: skip
+
+
+def test_the_naive_forecast_takes_the_best_of_the_seasons_of_the_training_data():
+    def forecast(**options):
+        return evaluate_sequences(
+            Oracle(True), weeks(), runs=1, num_samples=50, metrics=("forecast",), context=24,
+            **options,
+        )["forecast"]  # fmt: skip
+
+    best = forecast()
+    assert best["season"] == 168 and best["horizon"] == 24
+    by_season = best["crps of the naive forecast by season"]
+    assert list(by_season) == ["1", "24", "168"]
+    assert by_season["168"] < 0.6 * by_season["24"]
+    assert best["scores"]["crps"]["baseline"] == pytest.approx(by_season["168"])
+    day = forecast(season=24)
+    assert day["season"] == 24 and list(day["crps of the naive forecast by season"]) == ["24"]
+    assert day["scores"]["crps"]["baseline"] > best["scores"]["crps"]["baseline"]
+    assert forecast(season=[24, 168])["season"] == 168
 
 
 def test_all_that_can_be_had_is_computed_by_default(quick):

@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from tfgen.data.inspect_sequences import autocorrelation as column_autocorrelation
+from tfgen.data.seasons import autocorrelation as column_autocorrelation
 from tfgen.data.strokes import to_lines
 
 BLACK, GREY, BLUE, ORANGE = "#222222", "#8a8a8a", "#0072B2", "#D55E00"

@@ -4,13 +4,13 @@ import datetime
 
 import numpy as np
 
+from tfgen.data.seasons import autocorrelation, seasons
 from tfgen.data.series import open_sequences
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60
 _SHOWN = 8  # levels of a category, classes, names
 _LAGS = (1, 2, 5, 10)
-_MAX_LAG = 1 << 12
 _MAX_SEQUENCES = 300  # of which correlations are taken
 _UNITS = {"series": "row", "strokes": "drawing", "audio": "clip"}
 _DAY = 86400
@@ -50,78 +50,18 @@ def inspect_sequences(config):
         lines.append(
             f"classes: {len(sequences.classes)}: {_some(_counted(sequences.classes, counts))}"
         )
+    step = _usual_step(sequences)
     longest = max(range(len(sequences)), key=lambda number: len(sequences.values[number]))
     for number, feature in enumerate(sequences.features):
         columns = [values[:, number] for values in sequences.values]
-        lines += _category(feature, columns) if feature.is_category else _number(feature, columns)
+        if feature.is_category:
+            lines += _category(feature, columns)
+        else:
+            lines += _number(feature, columns, step)
         lines.append(f"    {sparkline(columns[longest])}")
     if len(sequences) > 1:
         lines.append(f"(drawn: '{sequences.ids[longest]}', the longest sequence)")
     return "\n".join(_shown(line) for line in lines)
-
-
-def autocorrelation(columns, max_lag):
-    """Returns the correlation of a feature with itself, of observed pairs, for each lag.
-
-    Args:
-        columns: List of arrays `(time,)` with NaN where missing; each is centred on its own mean.
-        max_lag: The greatest lag.
-
-    Returns:
-        float64 `(max_lag + 1,)`; NaN where there is no pair, or nothing varies.
-    """
-    products, pairs, squares = _products(columns, max_lag)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(pairs > 0, products / pairs, np.nan) / ((squares or np.nan) / pairs[0])
-
-
-def seasonal_lag(columns):
-    """Returns the lag at which a feature is most like itself again; None if there is none.
-
-    It is looked for in the differences from position to position, which a trend or a slow swing
-    leaves alone, up to half of the longest sequence: the highest of the correlations that are a
-    maximum among the lags near them, at least 0.1, and at least 0.05 above what the correlation
-    fell to before; the first of those that are as high within a tenth, for what comes back every
-    day comes back every other day. Products are divided by the number of all pairs, so that a long
-    lag, of which there are few, counts for less.
-
-    Args:
-        columns: As for `autocorrelation`.
-    """
-    steps = [np.diff(values.astype(np.float64)) for values in columns if len(values) > 1]
-    max_lag = min(max(map(len, steps), default=0) // 2, _MAX_LAG)
-    products, _, squares = _products(steps, max_lag + 1)
-    if not squares > 0:
-        return None
-    correlations = products / squares
-    found = {}
-    for lag in range(2, max_lag + 1):
-        near, value = max(lag // 4, 1), correlations[lag]
-        if value < 0.1 or value < correlations[max(lag - near, 1) : lag + near + 1].max():
-            continue
-        if value >= correlations[1:lag].min() + 0.05:
-            found[lag] = value
-    best = max(found.values(), default=0)
-    return next((lag for lag, value in found.items() if value >= 0.9 * best), None)
-
-
-def _products(columns, max_lag):
-    """Sums of products of deviations, numbers of observed pairs `(max_lag + 1,)`, and the sum of
-    the squared deviations."""
-    products, pairs = np.zeros(max_lag + 1), np.zeros(max_lag + 1)
-    for values in columns:
-        observed = ~np.isnan(values)
-        if not observed.any():
-            continue
-        values = np.where(observed, values, 0).astype(np.float64)
-        values = np.where(observed, values - values.sum() / observed.sum(), 0)
-        lags = min(max_lag, len(values) - 1) + 1
-        products[:lags] += _correlate(values, lags)
-        pairs[:lags] += np.rint(_correlate(observed.astype(np.float64), lags))
-    # Rounding errors of a constant are no deviations.
-    largest = max((float(np.nanmax(np.abs(v), initial=0)) for v in columns), default=0)
-    tiny = 1e-12 * pairs[0] * largest**2
-    return products, pairs, products[0] if products[0] > tiny else 0.0
 
 
 def sparkline(values, width=_WIDTH):
@@ -178,7 +118,13 @@ def _times(sequences):
     return lines
 
 
-def _number(feature, columns):
+def _usual_step(sequences):
+    """Seconds from position to position, as a rule; None without times."""
+    steps = [np.diff(times) for times in sequences.times or () if len(times) > 1]
+    return max(int(np.median(np.concatenate(steps))), 1) if steps else None
+
+
+def _number(feature, columns, step):
     values = np.concatenate(columns)
     observed = values[~np.isnan(values)].astype(np.float64)
     text = f"{feature.name}: "
@@ -193,12 +139,13 @@ def _number(feature, columns):
     longest = max(map(len, columns))
     if len(observed) and longest > 3 and observed.min() < observed.max():
         chosen = columns[:: -(-len(columns) // _MAX_SEQUENCES)]
-        season = seasonal_lag(chosen)
-        correlations = autocorrelation(chosen, max(season or 0, *_LAGS))
+        found = seasons(chosen, step)
+        correlations = autocorrelation(chosen, max(*found, *_LAGS))
         shown = [lag for lag in _LAGS if lag <= longest // 2]
         text = ", ".join(f"{_round(correlations[lag])} at lag {lag}" for lag in shown)
-        if season is not None and correlations[season] >= 0.1:
-            text += f"; strongest season {_round(correlations[season])} at lag {season:,}"
+        told = [f"{_round(correlations[lag])} at lag {lag:,}" for lag in found]
+        if told:
+            text += f"; strongest season {told[0]}" + "".join(f", then {each}" for each in told[1:])
         if np.isfinite(correlations[0]):  # a feature may be constant in each sequence
             lines.append(f"    autocorrelation: {text}")
     return lines
@@ -210,13 +157,6 @@ def _category(feature, columns):
     counts = np.bincount(observed, minlength=len(feature.levels))
     some = _some(_counted(feature.levels, counts))
     return [f"{feature.name}: {_count(len(feature.levels), 'level')}: {some}{_missing(values)}"]
-
-
-def _correlate(values, lags):
-    """Sums of the products of values that are 0, 1, ... apart, by a Fourier transform."""
-    size = 1 << (len(values) + lags - 1).bit_length()
-    power = np.abs(np.fft.rfft(values, size)) ** 2
-    return np.fft.irfft(power, size)[:lags]
 
 
 def _missing(values):

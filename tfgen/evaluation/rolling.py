@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfgen.data.seasons import seasons
 from tfgen.errors import InputError
 from tfgen.evaluation import forecasts
 from tfgen.evaluation.cuts import cut_origins, given, one_seed
@@ -11,6 +12,8 @@ COVERED = (0.5, 0.8, 0.9)
 DAY = 86400
 _CONTEXTS = 16  # contexts of one call of `forecast`
 _NAIVE = 1  # a purpose of random numbers
+# Of which seasons are looked for, and how many of them a naive forecast is tried with.
+_MAX_SEQUENCES, _MAX_FEATURES, _MAX_SEASONS = 300, 32, 6
 
 
 def usual_season(processor):
@@ -19,10 +22,34 @@ def usual_season(processor):
     return max(1, round(DAY / step)) if step and step <= DAY / 2 else 1
 
 
+def seasons_of(processor, known):
+    """The seasons that a naive forecast may have: none (1), a day, and what the data show.
+
+    Args:
+        processor: The model's.
+        known: The `Sequences` that a naive model learns from.
+
+    Returns:
+        Ascending list of integers.
+    """
+    found = {}
+    columns = [i for i, feature in enumerate(known.features) if not feature.is_category]
+    chosen = known.values[:: -(-len(known) // _MAX_SEQUENCES) or 1]
+    for number in columns[:_MAX_FEATURES]:
+        lags = seasons([values[:, number] for values in chosen], processor.step)
+        for place, lag in enumerate(lags):
+            found[lag] = found.get(lag, 0) + 1 / (1 + place)
+    found = sorted(found, key=lambda lag: (-found[lag], lag))[:_MAX_SEASONS]
+    return sorted({1, usual_season(processor), *found})
+
+
 def score_forecasts(
-    model, parts, runs, horizon, num_samples, origins, context, season, seed, say
+    model, parts, runs, horizon, num_samples, origins, context, naive_seasons, seed, say
 ):  # fmt: skip
     """The scores of rolling forecasts of the held-out data; see `evaluate_sequences`.
+
+    Args:
+        naive_seasons: List of integers, of which the naive forecast takes that which serves it best.
 
     Returns:
         `(section, picture)`: the section of the report, and what is to be drawn.
@@ -38,26 +65,37 @@ def score_forecasts(
     if model.max_positions is not None:
         context = min(context, model.max_positions - horizon)
     context = max(1, min(context, room))
+    before = min(room, max(parts.edges, default=0) or room)
+    # Of a season that is longer than what there is before, a naive forecast knows nothing.
+    naive_seasons = [each for each in naive_seasons if each <= max(before, 1)] or [1]
     # The naive forecast looks back for two seasons if there are so many positions.
-    past = max(context, min(2 * season, min(room, max(parts.edges, default=0) or room)))
+    past = max(context, min(2 * max(naive_seasons), before))
     cuts = cut_origins(whole, parts.edges, past, horizon, origins)
     truth = cuts.values[:, past:, columns]
-    residuals = forecasts.seasonal_residuals([v[:, columns] for v in parts.known.values], season)
     history = [values[:, columns] for values in parts.known.values]
     scale = np.nanstd(np.concatenate(history).astype(np.float64), axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     names = [features[number].name for number in columns]
+
+    def naive_of(season, run):
+        residuals = forecasts.seasonal_residuals(history, season)
+        drawn = forecasts.seasonal_naive_samples(
+            cuts.values[:, :past, columns], horizon, season, num_samples, residuals,
+            [seed, run, _NAIVE],
+        )  # fmt: skip
+        drawn = np.nan_to_num(drawn)  # a feature that was never observed before
+        return _scores(drawn, truth, history, season, scale, names)
+
+    tried = {season: naive_of(season, 0) for season in naive_seasons}
+    season = min(naive_seasons, key=lambda each: (np.nan_to_num(tried[each]["crps"], nan=np.inf), each))
     found, naive = {}, {}
     for run in range(runs):
         say(f"forecasts, run {run + 1} of {runs}")
         samples = _samples(model, cuts, past, context, horizon, num_samples, [seed, run])
-        base = forecasts.seasonal_naive_samples(
-            cuts.values[:, :past, columns], horizon, season, num_samples, residuals,
-            [seed, run, _NAIVE],
-        )  # fmt: skip
-        base = np.nan_to_num(base)  # a feature that was never observed before
-        for drawn, scores in ((samples[..., columns], found), (base, naive)):
-            for name, value in _scores(drawn, truth, history, season, scale, names).items():
+        base = naive_of(season, run) if run else tried[season]
+        of_model = _scores(samples[..., columns], truth, history, season, scale, names)
+        for values, scores in ((of_model, found), (base, naive)):
+            for name, value in values.items():
                 scores.setdefault(name, []).append(value)
         if run == 0:
             picture = {"kind": "forecast", "history": cuts.values[-1, :past],
@@ -71,6 +109,9 @@ def score_forecasts(
     section = {
         "horizon": horizon, "context": context, "season": season, "forecasts": len(cuts),
         "samples": num_samples, "scores": scores, "crps in units of the data": single,
+        "crps of the naive forecast by season": {
+            str(each): float(tried[each]["crps"]) for each in naive_seasons
+        },
     }  # fmt: skip
     return section, picture
 

@@ -1,5 +1,7 @@
 """`evaluate_sequences`: one report on a model of numbers, whatever its family and its data."""
 
+import numpy as np
+
 from tfgen.data import Sequences, open_sequences
 from tfgen.errors import InputError, unknown
 from tfgen.evaluation.cuts import Parts
@@ -7,7 +9,7 @@ from tfgen.evaluation.generation import DISTANCES, score_generation
 from tfgen.evaluation.likelihood import score_likelihood
 from tfgen.evaluation.report import write_report
 from tfgen.evaluation.report_figures import draw
-from tfgen.evaluation.rolling import score_forecasts, usual_season
+from tfgen.evaluation.rolling import score_forecasts, seasons_of, usual_season
 from tfgen.recipe import DataConfig
 
 METRICS = ("likelihood", "forecast", *DISTANCES)
@@ -50,7 +52,8 @@ def evaluate_sequences(
         data: A `tfgen.recipe.DataConfig`, the name of a data set, or `Sequences`.
         split: What is predicted: `"validation"`, `"train"` or `"all"`; None takes validation.
         runs: Number of runs.
-        horizon: Positions of a forecast; None takes a season if there is one, else 24.
+        horizon: Positions of a forecast; None takes a day if the data have several positions in
+            one, else 24, but no more than were held out.
         num_samples: Futures of a forecast.
         metrics: Which to compute, out of `METRICS`; None takes all that the data admit.
         seed: Integer.
@@ -59,8 +62,10 @@ def evaluate_sequences(
         windows: Windows generated in a run, and real ones that they are compared with.
         origins: Forecasts made in a run.
         context: Positions that a forecast sees; None takes the training window.
-        season: Positions of a season, for the naive forecast; None takes a day if the data have
-            several positions in one, else 1.
+        season: Positions of a season, for the naive forecast, or a list of them, of which that
+            with the least CRPS is taken; None takes the best of no season, a day if the data have
+            several positions in one, and those that `tfgen.data.seasons` finds in the training
+            data.
         reference: The split whose windows generated ones are compared with. None takes validation
             where at least 100 whole sequences were held out, and all elsewhere: of series that were
             cut in time, the last part has another season or level, and not to have it is no fault.
@@ -71,10 +76,12 @@ def evaluate_sequences(
         say: Called with a line of text before each long part.
 
     Returns:
-        A dict that JSON can hold; scores are those of `tfgen.evaluation.report.Score`.
+        A dict that JSON can hold; scores are those of `tfgen.evaluation.report.Score`. What could
+        not be computed is told in its `notes`.
 
     Raises:
-        InputError: For an argument out of range, or data that is too short or does not fit.
+        InputError: For an argument out of range, data that does not fit, or data of which nothing
+            can be computed.
     """
     wanted = METRICS if metrics is None else tuple(metrics)
     for metric in wanted:
@@ -86,6 +93,10 @@ def evaluate_sequences(
     for key, value in (("split", split), ("reference", reference)):
         if value is not None and value not in SPLITS:
             raise unknown(key, value, SPLITS)
+    given_seasons = [] if season is None else sorted({*np.atleast_1d(season).tolist()})
+    for each in given_seasons:
+        if type(each) is not int or each < 1:
+            raise InputError(f"season must be an integer of at least 1. Received: season={each!r}")
     parts, against, reference = _open(model, data, split or "validation", reference)
     results = {
         "model": name or getattr(model, "name", None),
@@ -94,40 +105,64 @@ def evaluate_sequences(
         "runs": runs,
         "seed": seed,
     }
-    notes, pictures = [], []
+    notes, pictures, refused = [], [], []
+
+    def computed(name, score):
+        """What `score()` returns; None, and a note, if that cannot be had of these data."""
+        try:
+            return score()
+        except InputError as error:
+            # Who asked for more still wants the rest.
+            refused.append(error)
+            notes.append(f"no {name}: {error}")
+
     if "likelihood" in wanted:
         say(f"likelihood of {parts.held.positions:,} positions")
-        results["likelihood"] = score_likelihood(model, parts)
+        section = computed("likelihood", lambda: score_likelihood(model, parts))
+        if section is not None:
+            results["likelihood"] = section
+
+    def forecasts():
+        if against.ends or against.kind != "series":
+            raise InputError(f"{against.kind} are not forecast: they are generated whole")
+        naive_seasons = given_seasons or seasons_of(model.processor, parts.known)
+        return score_forecasts(
+            model, parts, runs, horizon or _horizon(model, parts), num_samples, origins, context,
+            naive_seasons, seed, say,
+        )  # fmt: skip
+
     if "forecast" in wanted:
-        season = season or usual_season(model.processor)
-        horizon = horizon or (season if season > 1 else 24)
-        try:
-            if against.ends or against.kind != "series":
-                raise InputError(f"{against.kind} are not forecast: they are generated whole")
-            results["forecast"], picture = score_forecasts(
-                model, parts, runs, horizon, num_samples, origins, context, season, seed, say
-            )
+        found = computed("forecasts", forecasts)
+        if found is not None:
+            results["forecast"], picture = found
             pictures.append(picture)
-        except InputError as error:
-            # Who asked for all that can be had still wants the rest.
-            if metrics is not None:
-                raise
-            notes.append(f"no forecasts: {error}")
     distances = [name for name in wanted if name in DISTANCES]
     if "memorisation" in distances and (split == "all" or parts.known is parts.held):
         distances.remove("memorisation")
         notes.append("no memorisation: that needs a split that was not trained on")
     if distances:
-        section, picture = score_generation(
-            model, parts, against, distances, runs, length, windows, seed, say
+        found = computed(
+            "comparison with generated windows",
+            lambda: score_generation(
+                model, parts, against, distances, runs, length, windows, seed, say
+            ),
         )
-        results["generation"] = {"against": reference, **section}
-        pictures.append(picture)
+        if found is not None:
+            results["generation"] = {"against": reference, **found[0]}
+            pictures.append(found[1])
+    if refused and not {"likelihood", "forecast", "generation"} & results.keys():
+        raise refused[0]
     results["notes"] = notes
     if report is not None:
         figures = draw(against, pictures, notes)
         write_report(results, report, figures)
     return results
+
+
+def _horizon(model, parts):
+    """A day, else 24 positions, as far as anything was held out."""
+    season = usual_season(model.processor)
+    return min(season if season > 1 else 24, max(len(values) for values in parts.held.values))
 
 
 def _open(model, data, split, reference):
@@ -145,7 +180,8 @@ def _open(model, data, split, reference):
     sequences = model.processor.check(sequences)
     train, rest, _ = sequences.split(rules.validation_fraction, rules.split)
     # Where sequences were cut in time, both parts have each of them.
-    in_time = len(train) + len(rest) > len(sequences)
+    cut_at = sequences.split_edges(rules.validation_fraction, rules.split)
+    in_time = cut_at is not None
     splits = {"train": train, "validation": rest, "all": sequences}
     if reference is None:
         reference = "all" if in_time or len(rest) < FEW else "validation"
@@ -159,7 +195,7 @@ def _open(model, data, split, reference):
     if split == "validation" and in_time:
         # What comes before is the past of a forecast, as it is when one is really made.
         whole = sequences
-        edges = [len(v) - round(rules.validation_fraction * len(v)) for v in whole.values]
+        edges = cut_at
     return (
         Parts(train if len(train) else held, held, whole, edges, split),
         splits[reference],
