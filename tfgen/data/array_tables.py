@@ -9,6 +9,8 @@ from tfgen.data.layout import clean_names
 from tfgen.errors import InputError
 
 _ROWS = 1 << 14  # read at once
+# What is kept of a row beside its cells: its place, time and sequence, and its line.
+NUMBERS_OF_A_ROW = 4
 
 
 def read_parquet(path, table):
@@ -24,7 +26,8 @@ def read_parquet(path, table):
             schema, metadata = file.schema_arrow, file.metadata
             groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         taken = sum(group.total_byte_size for group in groups) // 8
-        table.budget.check(path, max(metadata.num_rows * len(schema.names), taken))
+        rows = metadata.num_rows * (len(schema.names) + NUMBERS_OF_A_ROW)
+        table.budget.check(path, max(rows, taken))
         header = ["" if n.startswith("__index_level_") else n for n in schema.names]
         stores = table.begin(path, clean_names(header))
         texts = [field.name for field in schema if arrow.types.is_string(field.type)]

@@ -34,7 +34,7 @@ _MONEY = (
 _NUMBER = re.compile(
     rf"""(?P<open>\()?\s*(?P<sign>[+-])?\s*{_MONEY}?\s*(?P<inner>[+-])?
     (?P<digits>\d[\d.,' ]*|[.,]\d+)(?P<exponent>[eE][+-]?\d+)?\s*
-    (?P<scale>k|K|M|B|T|bn|Mio\.?|Mrd\.?)?\s*{_MONEY}?(?P<percent>%)?(?P<unit>[^\d\s.,()%+-][^\d,()]*?)?
+    (?P<scale>(?:[kKMBT]|bn|Mio\.?|Mrd\.?)(?![^\W\d]))?\s*{_MONEY}?(?P<percent>%)?(?P<unit>[^\d\s.,()%+-][^\d,()]*?)?
     \s*(?P<after>-)?\s*(?P<close>\))?""",
     re.VERBOSE,
 )
@@ -100,7 +100,7 @@ def read_number(cell):
     if signs == ["-"] or match["open"]:
         factor = -factor
     unit = "%" if match["percent"] else (match["unit"] or "").strip()
-    if unit and cell.strip()[: match.start("unit")].endswith(" "):
+    if match["unit"] and match.string[: match.start("unit")].endswith(" "):
         unit = f" {unit}"
     return Number(digits, kind, match["exponent"] or "", factor, unit)
 

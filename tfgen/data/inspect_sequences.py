@@ -5,12 +5,14 @@ import datetime
 import numpy as np
 
 from tfgen.data.seasons import autocorrelation, seasons
+from tfgen.data.sentinels import find_sentinels
 from tfgen.data.series import open_sequences
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60
 _SHOWN = 8  # levels of a category, classes, names
 _LAGS = (1, 2, 5, 10)
+_MOST_FEATURES = 200
 _MAX_SEQUENCES = 300  # of which correlations are taken
 _UNITS = {"series": "row", "strokes": "drawing", "audio": "clip"}
 _DAY = 86400
@@ -52,16 +54,33 @@ def inspect_sequences(config):
         )
     step = _usual_step(sequences)
     longest = max(range(len(sequences)), key=lambda number: len(sequences.values[number]))
-    for number, feature in enumerate(sequences.features):
+    numbers = {
+        feature.name: np.concatenate([values[:, number] for values in sequences.values])
+        for number, feature in enumerate(sequences.features)
+        if not feature.is_category
+    }
+    for number, names in find_sentinels(numbers).items():
+        lines.append(_sentinel(number, names))
+    for number, feature in enumerate(sequences.features[:_MOST_FEATURES]):
         columns = [values[:, number] for values in sequences.values]
         if feature.is_category:
             lines += _category(feature, columns)
         else:
             lines += _number(feature, columns, step)
         lines.append(f"    {sparkline(columns[longest])}")
+    if len(sequences.features) > _MOST_FEATURES:
+        lines.append(f"and {len(sequences.features) - _MOST_FEATURES:,} more features")
     if len(sequences) > 1:
         lines.append(f"(drawn: '{sequences.ids[longest]}', the longest sequence)")
     return "\n".join(_shown(line) for line in lines)
+
+
+def _sentinel(number, names):
+    cells = sum(names.values())
+    return (
+        f"suspicious: {number:g} is in {_count(cells, 'cell')} of {_some(list(names))}, far from "
+        f"all others: if it stands for missing, pass --set 'data.missing=[\"{number:g}\"]'"
+    )
 
 
 def sparkline(values, width=_WIDTH):

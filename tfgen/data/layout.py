@@ -85,6 +85,22 @@ def split_fields(lines, delimiter):
         return [line.split(delimiter) for line in lines]
 
 
+def is_table(lines):
+    """Whether lines are, beyond doubt, the rows of a table: of at least two fields each, and most
+    of the columns of numbers or times."""
+    lines = [line for line in lines[:HEAD] if line.strip() and not line.startswith("#")]
+    delimiter = find_delimiter(lines)
+    rows = split_fields(lines, delimiter)
+    width, count = collections.Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
+    least = 10 if delimiter == SPACES else 3
+    if width < 2 or count < max(least, 0.9 * len(rows)):
+        return False
+    rows = [row for row in rows[1:] if len(row) == width]
+    columns = [[_kind(row[column]) for row in rows] for column in range(width)]
+    good = sum(_TEXT not in column and any(k != _NOTHING for k in column) for column in columns)
+    return good == width if delimiter == SPACES else good >= 2 and good > width / 2
+
+
 def find_header(rows, header="auto"):
     """Finds the names of the columns, or that there are none.
 
@@ -246,6 +262,8 @@ def _is_sequence(fields, rows, place, filled):
         times = [cell for cell in found if _kind(cell) == _TIME]
         return len(times) > 2 and len(set(times)) == len(times) > len(found) / 2
     steps = {b - a for a, b in itertools.pairwise(numbers)}
+    if len(numbers) > 2 and steps == {1} and 1500 <= numbers[0] <= 2200:
+        return True  # years
     if len(numbers) > 1:
         below = next((rows[number][1] for number in filled if number > place), [])
         other = [cells.to_float(cell) for cell in below]

@@ -171,6 +171,19 @@ def numbered_lines(path, encoding="utf-8"):
         yield number + 1, rest
 
 
+def first_lines(path, size=1 << 16):
+    """Returns the whole lines among the first bytes of a text file; None if it is none."""
+    try:
+        with _open(path) as file:
+            data = file.read(size)
+    except Unreadable:
+        return None
+    if b"\0" in data:
+        return None
+    lines = data.decode("utf-8", "replace").removeprefix(_BYTE_ORDER_MARK).splitlines()
+    return lines[:-1] if len(data) == size else lines
+
+
 def _csv_rows(path, column, report):
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD))
     ended = False

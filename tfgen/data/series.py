@@ -20,6 +20,7 @@ from tfgen.data.table_features import (
     read_features,
 )
 from tfgen.data.text import open_text
+from tfgen.data.text_tables import looks_like_table
 from tfgen.errors import InputError, unknown
 from tfgen.names import normalise
 
@@ -440,7 +441,10 @@ def _kind_of_file(path):
         return "strokes"
     if suffix in audio.SUFFIXES:
         return "audio"
-    return "series" if suffix in tables.SUFFIXES else "text"
+    if suffix in tables.SUFFIXES or suffix == ".xls":
+        return "series"
+    is_table = suffix in tables.TEXT_SUFFIXES and looks_like_table(path)
+    return "series" if is_table else "text"
 
 
 def _holds_strokes(path):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfgen.data import readers
-from tfgen.data.array_tables import read_npz, read_parquet
+from tfgen.data.array_tables import NUMBERS_OF_A_ROW, read_npz, read_parquet
 from tfgen.data.budget import Budget
 from tfgen.data.columns import Coded, Column
 from tfgen.data.strokes import nothing_found
@@ -92,7 +92,7 @@ class Table:
         """Adds rows to the part: of each column its texts, its array of numbers or timestamps, or
         its `tfgen.data.columns.Coded`."""
         count = _length(columns[0])
-        self.budget.take(self._paths[-1], count * len(columns))
+        self.budget.take(self._paths[-1], count * (len(columns) + NUMBERS_OF_A_ROW))
         for store, cells in zip(stores, columns, strict=True):
             if store is None:
                 continue

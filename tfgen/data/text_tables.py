@@ -14,6 +14,12 @@ _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "space": layout.SPACES, "whitespace": layout.SPACES}
 
 
+def looks_like_table(path):
+    """Whether the first lines of a text are rows of mostly numbers and times."""
+    lines = readers.first_lines(path)
+    return lines is not None and layout.is_table(lines)
+
+
 def read_delimited(path, table):
     """Reads a file of lines into a `tfgen.data.tables.Table`."""
     config = table.config
