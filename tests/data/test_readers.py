@@ -9,7 +9,8 @@ import random
 import pytest
 
 from tfgen.data import readers
-from tfgen.data.readers import Report, read_column, read_plain
+from tfgen.data.readers import Report, read_plain
+from tfgen.data.text_columns import read_column
 from tfgen.errors import InputError
 
 TRICKY = "one\r\ntwo\rthree\n\r\n\n\r\rfour é ß 漢字 😀 e\u0301 \u2028 \x0c \ufeff end\r\n"

@@ -1,23 +1,20 @@
-"""Reading the documents of text files, in pieces, with what was dropped and why."""
+"""Reading text files in pieces, with what was dropped and why."""
 
 import codecs
 import contextlib
-import csv
 import dataclasses
 import gzip
-import json
 import lzma
-import re
 import zlib
 
-from tfgen.errors import InputError, unknown
+from tfgen.errors import InputError
 
 CHUNK_BYTES = 1 << 22
 # Bounds on what a file that is no table, or has an open quote, can make us hold in memory.
 MAX_LINE = 1 << 26
 MAX_FIELD = 1 << 24
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}
-TABLES = {".csv", ".tsv", ".jsonl", ".ndjson"}
+TABLES = {".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"}
 # What a text in Windows-1252 holds: ASCII, the usual blanks, and the bytes that it gives a meaning.
 _WESTERN = bytes(
     [*b"\t\n\f\r\x1a", *range(32, 127), *(set(range(128, 256)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D})]
@@ -104,7 +101,7 @@ def read_plain(path, encoding="utf-8"):
                 good = returned + error.object[: error.start].decode("utf-8")
                 raise Unreadable(
                     "not UTF-8",
-                    f"{path} is not UTF-8: line {line + _newlines(good).count(chr(10))}, "
+                    f"{path} is not UTF-8: line {line + newlines(good).count(chr(10))}, "
                     f"byte {offset - pending + error.start}: {error.reason}; "
                     "convert it first (iconv -f LATIN1 -t UTF-8)",
                 ) from error
@@ -114,7 +111,7 @@ def read_plain(path, encoding="utf-8"):
             text = returned + text
             # A "\r\n" that two pieces share must not become two newlines.
             returned = "\r" if data and text.endswith("\r") else ""
-            text = _newlines(text.removesuffix(returned))
+            text = newlines(text.removesuffix(returned))
             line += text.count("\n")
             if text:
                 yield text
@@ -122,34 +119,12 @@ def read_plain(path, encoding="utf-8"):
                 return
 
 
-def read_column(path, column, report=None):
-    """Yields the texts of one column of a CSV, TSV or JSON-lines file.
-
-    Args:
-        path: The file; its suffix tells which it is.
-        column: Name of the column, or key of the JSON objects.
-        report: Optional `Report` in which the rows are counted, those without a text by reason.
-
-    Raises:
-        InputError: If the file has no such column, or is not UTF-8.
-    """
-    report = Report() if report is None else report
-    rows = _json_rows if "json" in suffix_of(path) else _csv_rows
-    for number, value in rows(path, column, report):
-        if not isinstance(value, str):
-            report.drop(f"'{column}' is missing or no text", f"{path}:{number}")
-        elif not value or value.isspace():
-            report.drop(f"'{column}' is empty", f"{path}:{number}")
-        else:
-            report.kept += 1
-            yield _newlines(value)
-
-
 def is_table(path):
     return suffix_of(path) in TABLES
 
 
-def _newlines(text):
+def newlines(text):
+    """Returns a text whose lines end in `\\n`, however they ended."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -174,7 +149,7 @@ def numbered_lines(path, encoding="utf-8"):
 def first_lines(path, size=1 << 16):
     """Returns the whole lines among the first bytes of a text file; None if it is none."""
     try:
-        with _open(path) as file:
+        with open_binary(path) as file:
             data = file.read(size)
     except Unreadable:
         return None
@@ -182,62 +157,6 @@ def first_lines(path, size=1 << 16):
         return None
     lines = data.decode("utf-8", "replace").removeprefix(_BYTE_ORDER_MARK).splitlines()
     return lines[:-1] if len(data) == size else lines
-
-
-def _csv_rows(path, column, report):
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD))
-    ended = False
-
-    def lines():
-        nonlocal ended
-        for _, line in numbered_lines(path):
-            yield line
-        ended = True
-
-    reader = csv.reader(lines(), delimiter="\t" if suffix_of(path) == ".tsv" else ",")
-    start = 1
-    try:
-        header = next(reader, [])
-        if column not in header:
-            raise unknown(f"column of {path}", column, header)
-        index = header.index(column)
-        start = reader.line_num + 1
-        for row in reader:
-            number, start = start, reader.line_num + 1
-            if ended:
-                # The reader wanted more lines for this row than there are.
-                report.drop("a quote is left open", f"{path}:{number}")
-            elif len(row) > len(header):
-                # Most likely a delimiter in a text without quotes: the text would be cut there.
-                report.drop("the row has more fields than the header", f"{path}:{number}")
-            elif row:
-                yield number, row[index] if index < len(row) else None
-    except csv.Error as error:
-        raise InputError(f"{path}:{start} is no CSV: {error}; is a quote left open?") from error
-
-
-def _json_rows(path, column, report):
-    keys = set()
-    for number, line in numbered_lines(path):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            report.drop("the line is no JSON", f"{path}:{number}")
-            continue
-        if not isinstance(row, dict):
-            report.drop("the line is no JSON object", f"{path}:{number}")
-            continue
-        if column not in keys:
-            keys.update(row)
-        value = row.get(column)
-        if isinstance(value, str) and not value.isascii():
-            # "\ud83d" alone is valid JSON and no valid Unicode.
-            value = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", value)
-        yield number, value
-    if keys and column not in keys:
-        raise unknown(f"key of {path}", column, keys)
 
 
 def _check_binary(path, data, offset):

@@ -6,7 +6,7 @@ import fractions
 import os
 from pathlib import Path
 
-from tfgen.data import readers
+from tfgen.data import readers, text_columns
 from tfgen.data.builtin import BUILTIN
 from tfgen.errors import InputError, unknown
 from tfgen.names import normalise
@@ -22,8 +22,8 @@ def open_text(name, column=None, validation_fraction=0.1):
 
     Args:
         name: A built-in set's name or a path: of a UTF-8 text file (also `.gz` and `.xz`), of a
-            folder, whose files are joined in the order of their names, or of a `.csv`, `.tsv` or
-            `.jsonl` file of which one column is read. A built-in name wins over a file of that
+            folder, whose files are joined in the order of their names, or of a `.csv`, `.tsv`,
+            `.jsonl` or `.parquet` file of which one column is read. A built-in name wins over a file of that
             name; write `./names` for the file. Files of a folder that are no text are left out and
             counted in the report; hidden ones are not looked at.
         column: The column or key that holds the text.
@@ -73,7 +73,12 @@ def open_text(name, column=None, validation_fraction=0.1):
 
 def _open_file(name, path, column, validation_fraction):
     if readers.is_table(path) and column is None:
-        raise InputError(f"{path} is a table: name the column that holds the text (--column)")
+        names, texts = text_columns.text_columns(path)
+        likely = f"; {' or '.join(map(repr, texts[:3]))} looks like it" if texts else ""
+        raise InputError(
+            f"{path} is a table: name the column that holds the text (--column){likely}. "
+            f"Columns: {', '.join(names[:20]) or 'none'}"
+        )
     if column is not None and not readers.is_table(path):
         allowed = ", ".join(sorted(readers.TABLES))
         raise InputError(f"{path} has no columns: a column needs one of {allowed}")
@@ -163,7 +168,7 @@ class TextSource:
 
     def _documents(self, report):
         if self._column is not None:
-            for text in readers.read_column(self._paths[0], self._column, report):
+            for text in text_columns.read_column(self._paths[0], self._column, report):
                 yield [text]
             return
         for path in self._paths:

@@ -1,0 +1,194 @@
+"""`read_column`: the texts of one column of a table."""
+
+import contextlib
+import csv
+import itertools
+import json
+import re
+
+from tfgen.data import readers
+from tfgen.data.readers import Report, newlines, suffix_of
+from tfgen.errors import InputError, unknown
+
+DELIMITERS = (",", ";", "\t", "|")
+_LOOKED_AT = 100  # rows
+_PARQUET_ROWS = 1 << 10  # read at once
+
+
+def read_column(path, column, report=None):
+    """Yields the texts of one column of a CSV, TSV, JSON-lines or Parquet file.
+
+    Args:
+        path: The file; its suffix tells which it is.
+        column: Name of the column, or key of the JSON objects.
+        report: Optional `Report` in which the rows are counted, those without a text by reason.
+
+    Raises:
+        InputError: If the file has no such column, is not UTF-8 or damaged.
+    """
+    report = Report() if report is None else report
+    for number, value in _rows_of(path)(path, column, report):
+        if not isinstance(value, str):
+            report.drop(f"'{column}' is missing or no text", f"{path}:{number}")
+        elif not value or value.isspace():
+            report.drop(f"'{column}' is empty", f"{path}:{number}")
+        else:
+            report.kept += 1
+            yield newlines(value)
+
+
+def text_columns(path):
+    """Returns `(names, texts)`: the columns of a table, and those that hold texts, longest first.
+
+    A text is longer than a word; the first rows are looked at.
+    """
+    rows = []
+    with contextlib.suppress(csv.Error):  # what was read before it is enough
+        rows.extend(itertools.islice(_records(path), _LOOKED_AT))
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lengths = {}
+    for name in names:
+        cells = [row[name] for row in rows if isinstance(row.get(name), str)]
+        if cells and sum(" " in cell.strip() for cell in cells) > len(rows) / 2:
+            lengths[name] = sum(map(len, cells)) / len(cells)
+    return names, sorted(lengths, key=lengths.get, reverse=True)
+
+
+def _records(path):
+    """Yields rows as dicts."""
+    if suffix_of(path) == ".parquet":
+        for batch in _batches(path):
+            yield from batch.to_pylist()
+    elif "json" in suffix_of(path):
+        for _, line in readers.numbered_lines(path):
+            row = _object(line)
+            if row is not None:
+                yield row
+    else:
+        delimiter, header = _header(path)
+        lines = (line for _, line in readers.numbered_lines(path))
+        for row in itertools.islice(csv.reader(lines, delimiter=delimiter), 1, None):
+            yield dict(itertools.zip_longest(header, row[: len(header)]))
+
+
+def _rows_of(path):
+    """Returns what yields `(row, value)` of a column of a file."""
+    if suffix_of(path) == ".parquet":
+        return _parquet_rows
+    return _json_rows if "json" in suffix_of(path) else _csv_rows
+
+
+def _header(path, column=None):
+    """Returns `(delimiter, names)` of a table of text.
+
+    It is the delimiter that its suffix tells, unless another makes the column one of the names; if
+    none does, or none is sought, that which makes the most names.
+    """
+    own = "\t" if suffix_of(path) == ".tsv" else ","
+    found = {}
+    for delimiter in (own, *DELIMITERS):
+        lines = (line for _, line in readers.numbered_lines(path))
+        found[delimiter] = [
+            name.strip() for name in next(csv.reader(lines, delimiter=delimiter), [])
+        ]
+        if column in found[delimiter]:
+            return delimiter, found[delimiter]
+    return max(found.items(), key=lambda item: len(item[1]))
+
+
+def _csv_rows(path, column, report):
+    csv.field_size_limit(max(csv.field_size_limit(), readers.MAX_FIELD))
+    ended = False
+
+    def lines():
+        nonlocal ended
+        for _, line in readers.numbered_lines(path):
+            yield line
+        ended = True
+
+    start = 1
+    try:
+        delimiter, header = _header(path, column)
+        reader = csv.reader(lines(), delimiter=delimiter)
+        next(reader, None)
+        if column not in header:
+            raise unknown(f"column of {path}", column, header)
+        index = header.index(column)
+        start = reader.line_num + 1
+        for row in reader:
+            number, start = start, reader.line_num + 1
+            if ended:
+                # The reader wanted more lines for this row than there are.
+                report.drop("a quote is left open", f"{path}:{number}")
+            elif len(row) > len(header):
+                # Most likely a delimiter in a text without quotes: the text would be cut there.
+                report.drop("the row has more fields than the header", f"{path}:{number}")
+            elif row:
+                yield number, row[index] if index < len(row) else None
+    except csv.Error as error:
+        raise InputError(f"{path}:{start} is no CSV: {error}; is a quote left open?") from error
+
+
+def _json_rows(path, column, report):
+    keys = set()
+    for number, line in readers.numbered_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            report.drop("the line is no JSON", f"{path}:{number}")
+            continue
+        if not isinstance(row, dict):
+            report.drop("the line is no JSON object", f"{path}:{number}")
+            continue
+        if column not in keys:
+            keys.update(row)
+        value = row.get(column)
+        if isinstance(value, str) and not value.isascii():
+            # "\ud83d" alone is valid JSON and no valid Unicode.
+            value = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", value)
+        yield number, value
+    if keys and column not in keys:
+        raise unknown(f"key of {path}", column, keys)
+
+
+def _object(line):
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _parquet_rows(path, column, report):
+    number = 0
+    for batch in _batches(path, column):
+        for value in batch.column(0).to_pylist():
+            number += 1
+            yield number, value
+
+
+def _batches(path, column=None):
+    """Yields pieces of a Parquet file, of one column if one is asked for."""
+    try:
+        import pyarrow as arrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise InputError(
+            f"{path} cannot be read: Parquet files need pyarrow: pip install 'tfgen-sequences[data]'"
+        ) from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if column is not None and column not in names:
+                raise unknown(f"column of {path}", column, names)
+            columns = None if column is None else [column]
+            yield from file.iter_batches(batch_size=_PARQUET_ROWS, columns=columns)
+    except (arrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise readers.Unreadable(
+            "damaged", f"{path} cannot be read as Parquet: {reason[:200]}"
+        ) from error
