@@ -178,7 +178,7 @@ def test_a_column_without_a_name(tmp_path):
     table = read(
         write(tmp_path / "a.csv", ",a,\n2013-01-31,1,7\n"), is_time=lambda name: name == ""
     )
-    assert table.unnamed == 2 and table.names == ["a"] and list(table.columns) == ["a"]
+    assert len(table.unnamed) == 2 and table.names == ["a"] and list(table.columns) == ["a"]
     assert table.times[""].microseconds().tolist() == [seconds(2013, 1, 31) * 1e6]
 
 

@@ -60,7 +60,7 @@ def find_id(table, stamps, names):
                 key = order[0][:2] if size == 1 else ()
                 chosen.append((key, count, several))
         if chosen:
-            return list(min(chosen, key=lambda item: item[:2])[2])
+            return sorted(min(chosen, key=lambda item: item[:2])[2], key=names.index)
     return []
 
 

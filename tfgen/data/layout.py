@@ -68,11 +68,17 @@ def find_delimiter(lines):
         # A title does not count against the delimiter; what is below it does.
         first = widths.index(width)
         share = count / (len(widths) - min(first, len(widths) // 2))
-        if delimiter == SPACES and best_share:
+        if delimiter == SPACES and (best_share or share <= 0.5 or not _fits(widths, width)):
             continue
-        if width > 1 and share > best_share and (share > 0.5 or delimiter != SPACES):
+        if width > 1 and share > best_share:
             best, best_share = delimiter, share
     return best
+
+
+def _fits(widths, width):
+    """Whether the lines above those of the usual width may be names, not a text with blanks."""
+    above = widths[: widths.index(width)]
+    return not above or above[-1] == width - 1 >= 2 or len(above) > 1
 
 
 def split_fields(lines, delimiter):

@@ -41,7 +41,8 @@ def _is_apart(extreme, rest, count):
     gap = max(low - extreme, extreme - high)
     if _is_usual(extreme):
         return gap > _NEAR * spread or (extreme < 0 <= low and gap > 0.05 * spread)
-    nines = set(f"{abs(extreme):g}".replace(".", "")) == {"9"} and abs(extreme) > 90
+    digits = np.format_float_positional(np.float32(abs(extreme)), trim="-").replace(".", "")
+    nines = set(digits) == {"9"} and abs(extreme) > 90
     large = abs(extreme) >= 1e15
     return count >= _LEAST and (nines or large) and gap > _FAR * spread
 

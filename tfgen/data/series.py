@@ -13,6 +13,7 @@ from tfgen.data.builtin import BUILTIN, open_builtin
 from tfgen.data.ids import combine, find_counted_id, find_id, id_names
 from tfgen.data.sequences import Feature, Sequences
 from tfgen.data.table_features import (
+    counts_rows,
     drop,
     one_of_each,
     read_categories,
@@ -374,8 +375,12 @@ def _sorted_rows(table, time, stamps, chosen, config):
         rows = rows[np.lexsort((order[rows], groups[rows]))]
     else:
         rows = rows[np.argsort(groups[rows], kind="stable")]
-    if table.unnamed > (time == ""):
-        table.report.drop("a column has no name, so it is left out", table.where(0))
+    unnamed = [column for column in table.unnamed if time != "" or column is not table.unnamed[0]]
+    for column in unnamed:
+        if counts_rows(column):
+            table.note("a column without a name counts the rows, so it is left out")
+        else:
+            table.report.drop("a column has no name, so it is left out", table.where(0))
     return rows, groups[rows], ids
 
 

@@ -3,14 +3,14 @@
 import numpy as np
 
 from tfgen.data.columns import MAX_LEVELS
-from tfgen.data.dates import Times
+from tfgen.data.dates import NO_TIME, Times
 from tfgen.data.sequences import Feature
 from tfgen.errors import InputError
 
 # Columns that count the rows are left out if they are called so.
 _COUNTERS = {
     "id", "index", "idx", "row", "rows", "rowid", "rownum", "rownumber", "rownames", "rowname", "no",
-    "nr", "num", "number", "n", "obs", "record", "recordid", "sno", "srno", "unnamed0", "x", "",
+    "nr", "num", "number", "n", "obs", "record", "recordid", "sno", "srno", "",
 }  # fmt: skip
 _FEW = 10  # different texts that are few whatever the number of rows
 _OFTEN = 0.5  # different texts a cell, from which a text is no category
@@ -52,7 +52,7 @@ def read_features(table, names, rows, groups, config):
                     "out (data.static conditions on it)"
                 )
                 continue
-        elif several and not asked and _counts_rows(table, name):
+        elif several and not asked and _is_counter(table, name):
             table.note(f"the column '{name}' counts the rows, so it is left out")
             continue
         levels, values = read_cells(table, name, rows, config)
@@ -132,13 +132,15 @@ def drop(table, reason, rows):
 
 def _no_category(table, name, rows, groups):
     """Says why a column of texts is no category; None if it may be one."""
-    codes = table.columns[name].codes()[rows]
+    column = table.columns[name]
+    codes = column.codes()[rows]
     there = codes >= 0
     pairs, different = _distinct(groups[there], codes[there])
     if groups.max(initial=0) and pairs <= len(np.unique(groups)):
         return None  # one text for each sequence
     if different >= _FEW and pairs > _OFTEN * there.sum():
-        return f"has {different:,} different texts in {there.sum():,} rows{_like(table, name)}"
+        like = " that look like times (data.time)" if looks_like_times(column) else ""
+        return f"has {different:,} different texts in {there.sum():,} rows{like}"
     if different > MAX_LEVELS:
         return f"has more than {MAX_LEVELS:,} different texts"
     return None
@@ -154,15 +156,13 @@ def _distinct(groups, codes):
     return len(pairs), int(used.sum())
 
 
-def _like(table, name):
-    """What the texts look like, where that helps."""
-    texts = table.columns[name].texts(200)
+def looks_like_times(column):
+    """Whether most of the different texts of a column can be read as times."""
+    texts = column.texts(200)
     times = Times()
     times.add_texts(texts)
     found = times.microseconds()
-    if np.count_nonzero(found != np.iinfo(np.int64).min) > len(texts) / 2:
-        return " that look like times (data.time)"
-    return ""
+    return np.count_nonzero(found != NO_TIME) > len(texts) / 2
 
 
 def _is_constant(table, name, rows, groups):
@@ -174,15 +174,20 @@ def _is_constant(table, name, rows, groups):
     return _distinct(groups[there], codes[there])[0] <= len(np.unique(groups[there]))
 
 
-def _counts_rows(table, name):
-    """Whether a column of numbers only counts the rows, as its name says."""
-    plain = "".join(filter(str.isalnum, name.casefold()))
-    if plain not in _COUNTERS:
+def counts_rows(column):
+    """Whether the numbers of a column are those of the rows, as an index is."""
+    if column.is_text():
         return False
-    values = table.columns[name].numbers()
+    values = column.numbers()
     if len(values) < 3 or np.isnan(values).any() or len(np.unique(values)) < len(values):
         return False
-    return np.mean(np.diff(values) == 1) > 0.9
+    return bool(np.mean(np.diff(values) == 1) > 0.9)
+
+
+def _is_counter(table, name):
+    """Whether a column of numbers only counts the rows, as its name says."""
+    plain = "".join(filter(str.isalnum, name.casefold()))
+    return plain in _COUNTERS and counts_rows(table.columns[name])
 
 
 def _shown(table, name):

@@ -40,7 +40,7 @@ class Table:
         parts: Names of what the rows come from: files, or the sequences of an archive.
         rows: Number of rows.
         lost: How many rows of the files could not be read.
-        unnamed: How many columns with values have no name, and so are none of `columns`.
+        unnamed: List of the columns with values that have no name, and so are none of `columns`.
         report: `tfgen.data.readers.Report`.
     """
 
@@ -156,8 +156,9 @@ class Table:
 
     @property
     def unnamed(self):
-        """How many columns with values have no name."""
-        return sum(not self._cells[key].is_empty() for key in self._cells if _is_unnamed(key))
+        """The columns with values that have no name."""
+        columns = [column for key, column in self._cells.items() if _is_unnamed(key)]
+        return [column for column in columns if not column.is_empty()]
 
     def where(self, row):
         """Where a row is, for a person."""

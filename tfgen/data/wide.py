@@ -6,7 +6,7 @@ import numpy as np
 
 from tfgen.data.columns import Coded
 from tfgen.data.dates import NO_TIME
-from tfgen.data.table_features import drop
+from tfgen.data.table_features import drop, looks_like_times
 from tfgen.errors import InputError
 
 VALUE = "value"
@@ -127,6 +127,7 @@ def unfold_columns(table, config, used, stamps):
             rows = rows[stamps[rows] != NO_TIME]
             new_stamps.append(stamps[rows])
         long.add_part(f"column '{name}'", name, [values[rows]])
+    long.note("each column is a series (data.layout='series')")
     if left:
         shown = ", ".join(f"'{name}'" for name in left[:5])
         long.note(f"columns of texts are left out: {shown}")
@@ -156,6 +157,7 @@ def _identity(table, names):
     """The first column whose texts differ in every row, else all of those with texts if they do
     so together; empty if not even they do."""
     texts = [name for name in names if table.columns[name].is_text()]
+    texts = [name for name in texts if not looks_like_times(table.columns[name])]
     for name in texts:
         if table.columns[name].level_count() == table.rows:
             return [name]
