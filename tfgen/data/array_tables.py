@@ -19,7 +19,8 @@ def read_parquet(path, table):
         from pyarrow import parquet
     except ImportError as error:
         raise InputError(
-            f"{path} cannot be read: Parquet files need pyarrow: pip install 'tfgen-sequences[data]'"
+            f"{path} cannot be read: Parquet files need pyarrow: "
+            "pip install 'tfgen-sequences[data]'"
         ) from error
     try:
         with parquet.ParquetFile(path) as file:

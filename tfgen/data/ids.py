@@ -7,8 +7,8 @@ import numpy as np
 # Only where several columns would do.
 NAMES = (
     "uniqueid", "seriesid", "itemid", "tsid", "id", "ticker", "symbol", "series", "item", "store",
-    "shop", "product", "sku", "station", "sensor", "site", "location", "region", "country", "entity",
-    "name", "key", "code",
+    "shop", "product", "sku", "station", "sensor", "site", "location", "region", "country",
+    "entity", "name", "key", "code",
 )  # fmt: skip
 _AGAIN = 0.1  # share of rows whose time has to be there before
 _REST = 0.05  # of those, what may be so within the sequences

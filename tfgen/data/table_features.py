@@ -9,8 +9,8 @@ from tfgen.errors import InputError
 
 # Columns that count the rows are left out if they are called so.
 _COUNTERS = {
-    "id", "index", "idx", "row", "rows", "rowid", "rownum", "rownumber", "rownames", "rowname", "no",
-    "nr", "num", "number", "n", "obs", "record", "recordid", "sno", "srno", "",
+    "id", "index", "idx", "row", "rows", "rowid", "rownum", "rownumber", "rownames", "rowname",
+    "no", "nr", "obs", "record", "recordid", "sno", "srno", "",
 }  # fmt: skip
 _FEW = 10  # different texts that are few whatever the number of rows
 _OFTEN = 0.5  # different texts a cell, from which a text is no category
@@ -41,8 +41,9 @@ def read_features(table, names, rows, groups, config):
             if reason and name not in config.categories:
                 if asked or not several:
                     raise InputError(
-                        f"The column '{name}' {reason}, which is no category to model: leave it out "
-                        f"(data.columns), or name it in data.categories. Received: {_shown(table, name)}"
+                        f"The column '{name}' {reason}, which is no category to model: leave it "
+                        "out (data.columns), or name it in data.categories. "
+                        f"Received: {_shown(table, name)}"
                     )
                 drop(table, f"the column '{name}' {reason}", rows[:1])
                 continue

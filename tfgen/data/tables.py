@@ -128,7 +128,7 @@ class Table:
         return table
 
     def add_part(self, where, part, cells):
-        """Adds a part to a table made by `again`: for each column its cells, as `add` takes them."""
+        """Adds a part to a table made by `again`: for each column its cells, as for `add`."""
         self.add(self.begin(where, self._unfolded, part), cells)
 
     def settle(self):

@@ -83,7 +83,7 @@ def add_rows(path, table, rows, semicolons=False):
         table.note(note)
     begin = head[header.start][0] if header.start < len(head) else None
     skip = [] if begin is None else [row for row in first if row[0] >= begin]
-    wide, last = len(names), 0
+    wide = len(names)
     ragged = table.config.layout == "rows"
     for line, fields in itertools.chain(skip, rows):
         if fields is None:
@@ -146,7 +146,7 @@ class _Rows:
 
 
 def _names_in_comment(comment, body, delimiter):
-    """Returns the last comment as a line of names if it has as many as the first line has fields."""
+    """Returns the last comment as the line of names that it may be, in a list."""
     line = comment[1].lstrip("# ")
     fields = [len(row) for row in layout.split_fields([line, *body[:1]], delimiter)]
     if len(fields) < 2 or fields[0] != fields[1] or fields[0] < 2:
@@ -177,8 +177,8 @@ def read_excel(path, table):
         import openpyxl
     except ImportError as error:
         raise InputError(
-            f"{path} cannot be read: .xlsx files need openpyxl: pip install 'tfgen-sequences[data]', or save "
-            "it as CSV"
+            f"{path} cannot be read: .xlsx files need openpyxl: "
+            "pip install 'tfgen-sequences[data]', or save it as CSV"
         ) from error
 
     try:
