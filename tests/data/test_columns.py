@@ -173,3 +173,11 @@ def test_coded_texts_are_texts():
 def test_a_text_that_holds_what_joins_them_is_kept_apart():
     column = column_of("a\0b", "c")
     assert column.categories(np.arange(2))[0] == ("a b", "c")
+
+
+def test_a_few_numbers_among_texts_that_come_again_are_codes():
+    column = column_of(*["0"] * 20, "a", "b", "a")
+    assert column.is_coded() and not column.is_text()
+    assert not column_of(*["0"] * 20, "a").is_coded()
+    assert not column_of(*["0"] * 20, "a", "b").is_coded()
+    assert not column_of(*map(str, range(20)), "T", "T").is_coded()

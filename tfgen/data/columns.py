@@ -15,6 +15,7 @@ MAX_LEVELS = 1000
 _BETWEEN = "\0"  # no text file holds it
 _LOOKED_AT = 200  # texts of a piece, which tell that it holds no number
 _MOST_OF = 0.9
+_FEW_CODES = 10
 
 
 class Coded(NamedTuple):
@@ -102,6 +103,14 @@ class Column:
         """Whether most cells that are not missing are no numbers."""
         scan = self._scan()
         return scan.texts > scan.found
+
+    def is_coded(self):
+        """Whether it says 0, a or b: a few texts that come again beside at most three numbers."""
+        scan = self._scan()
+        if scan.texts < 2 or scan.found < scan.texts or self.level_count() > _FEW_CODES:
+            return False
+        texts = {text for _, text in scan.odd if not scan.known[text]}
+        return len(texts) < scan.texts and self.level_count() - len(texts) <= 3
 
     def is_empty(self):
         """Whether every cell is missing."""

@@ -97,7 +97,8 @@ def read_cells(table, name, rows, config):
 
 
 def is_category(table, name, config):
-    return name in config.categories or table.columns[name].is_text()
+    column = table.columns[name]
+    return name in config.categories or column.is_text() or column.is_coded()
 
 
 def read_categories(table, name, rows):
