@@ -336,7 +336,7 @@ def _shape(text):
 
 
 def _at_least(smallest, unit=1):
-    wanted = f"a whole number >= {smallest}" if unit == 1 else f"a multiple of {unit}"
+    wanted = f"an integer >= {smallest}" if unit == 1 else f"a multiple of {unit}"
 
     def whole_number(text):
         try:

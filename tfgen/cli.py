@@ -156,7 +156,7 @@ def _inspect_parser():
     parser = Parser("inspect", _inspect, "Tells what tfgen reads from data, and what it drops.")
     parser.add_argument("path", metavar="PATH", help="a file, a folder, or a built-in set's name")
     add_data_settings(parser)
-    parser.add_argument("--out", metavar="FILE.png", help="also draw sequences of numbers")
+    parser.add_argument("--out", metavar="FILE.png", help="also plot sequences of numbers")
     return parser
 
 
@@ -217,7 +217,7 @@ def _train_parser():
         choices=("auto", "one", "mirrored", "multi-worker"),
         default="auto",
         help="which devices train: one, all GPUs of this machine (mirrored), or several processes that "
-        "TF_CONFIG names (multi-worker); auto finds out",
+        "TF_CONFIG names (multi-worker); auto decides",
     )
     return parser
 
@@ -273,7 +273,7 @@ def _generate_parser():
     parser.add_argument(
         "--guidance-scale", type=float, help="with --condition: above 1 keeps closer to the class"
     )
-    parser.add_argument("--stream", action="store_true", help="print what is drawn as it comes")
+    parser.add_argument("--stream", action="store_true", help="print samples as they come")
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -305,7 +305,7 @@ def _evaluate_parser():
         choices=("train", "validation", "all"),
         help="default: validation; for text that is neither built in nor the model's own, all",
     )
-    parser.add_argument("--seed", type=int, help="chooses what is drawn at random (0)")
+    parser.add_argument("--seed", type=int, help="seed of the random numbers (0)")
     parser.add_argument(
         "--out", metavar="FILE", help="also write the results: .json; of numbers, .html as well"
     )

@@ -120,15 +120,15 @@ def check_counts(arguments, *names):
 
 def add_data_settings(parser):
     """Adds the options that tell how data is read."""
-    parser.add_argument("--kind", help="text, series, strokes or audio; found out (data.kind)")
+    parser.add_argument("--kind", help="text, series, strokes or audio; inferred (data.kind)")
     parser.add_argument(
         "--column", help="text: the column of a CSV file, the key of a JSONL file (data.column)"
     )
     parser.add_argument(
         "--columns", metavar="A,B", help="series: the columns to model; all (data.columns)"
     )
-    parser.add_argument("--time", help="series: the column of timestamps; found out (data.time)")
-    parser.add_argument("--id", help="series: the column that tells sequences apart (data.id)")
+    parser.add_argument("--time", help="series: the column of timestamps; inferred (data.time)")
+    parser.add_argument("--id", help="series: the column that identifies a sequence (data.id)")
     parser.add_argument(
         "--label", help="the column of the class; strokes, audio: folder, or name:PATTERN"
     )

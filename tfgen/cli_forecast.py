@@ -34,13 +34,13 @@ def forecast_parser():
     _add_series_options(parser)
     parser.add_argument("--horizon", type=int, required=True, help="rows to forecast")
     parser.add_argument(
-        "--num-samples", type=int, default=100, help="futures that are drawn for each series (100)"
+        "--num-samples", type=int, default=100, help="futures sampled for each series (100)"
     )
     parser.add_argument("--quantiles", default="0.1,0.5,0.9", help="default: 0.1,0.5,0.9")
     parser.add_argument(
         "--context", type=int, help=f"rows before the forecast that are read (at most {CONTEXT})"
     )
-    parser.add_argument("--temperature", type=float, help="below 1 narrows what is drawn")
+    parser.add_argument("--temperature", type=float, help="below 1 narrows the samples")
     _add_diffusion_options(parser)
     parser.add_argument(
         "--out",

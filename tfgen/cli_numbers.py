@@ -193,7 +193,9 @@ def add_evaluate_options(parser):
     group.add_argument("--horizon", type=int, help="rows of a forecast (a day, or 24)")
     group.add_argument("--context", type=int, help="rows that a forecast reads (training.window)")
     group.add_argument(
-        "--season", metavar="N,N", help="rows of a season, for the naive forecast (the best there is)"
+        "--season",
+        metavar="N,N",
+        help="rows of a season, for the naive forecast (the best there is)",
     )
     group.add_argument("--num-samples", type=int, help="futures of a forecast (100)")
     group.add_argument("--samples", type=int, help="sequences generated in a run (1000)")

@@ -47,7 +47,7 @@ def add_generate_options(parser):
         help="a string that ends the text; may be repeated ($'\\n' is a newline in bash)",
     )
     group.add_argument("--strip-prompt", action="store_true", help="leave the prompt out")
-    group.add_argument("--beams", type=int, help="look for the likeliest text: beam search")
+    group.add_argument("--beams", type=int, help="look for the most likely text: beam search")
     group.add_argument(
         "--length-penalty", type=float, help="with --beams: above 0 favours long texts (1)"
     )
@@ -57,7 +57,7 @@ def add_generate_options(parser):
         type=float,
         help="contrastive search, 0 to 1: among --top-k likely tokens (4) avoid what repeats",
     )
-    group.add_argument("--draft", metavar="NAME", help="a smaller model that guesses ahead")
+    group.add_argument("--draft", metavar="NAME", help="a smaller draft model that proposes tokens")
     group.add_argument("--draft-tokens", type=int, help="with --draft: tokens guessed at once (4)")
 
 

@@ -19,7 +19,7 @@ def tune_parser():
         "tune",
         _tune,
         "Searches for settings with a lower validation loss.\n\n"
-        "It trains one model after the other, with settings that it draws from a space, and writes\n"
+        "It trains one model after the other, with settings sampled from a space, and writes\n"
         "the best recipe to LOGDIR/best.toml, for `tfgen train`.",
     )
     parser.add_argument(

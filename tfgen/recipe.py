@@ -79,19 +79,19 @@ class DataConfig(_Section):
     )
     kind: str | None = _field(
         None,
-        "what the data is: text, series, strokes or audio; none finds out",
+        "what the data is: text, series, strokes or audio; none infers it",
         choices=("text", "series", "strokes", "audio"),
     )
     columns: tuple[str, ...] = _field((), "series: columns to model; empty takes all that are left")
     time: str | None = _field(None, "series: the column of timestamps; none finds it by its name")
     id: str | None = _field(
         None,
-        "series: the column that tells one sequence from another, or several with commas between; "
+        "series: the column that identifies a sequence, or several with commas between; "
         "none looks for it where times come again",
     )
     categories: tuple[str, ...] = _field((), "series: columns of numbers that are categories")
     known: tuple[str, ...] = _field(
-        (), "series: columns that are known beforehand, given not drawn"
+        (), "series: columns that are known beforehand, given, not modelled"
     )
     static: tuple[str, ...] = _field((), "series: columns that are one number for a whole sequence")
     label: str | None = _field(
@@ -174,7 +174,7 @@ class PreprocessingConfig(_Section):
     )
     log1p: tuple[str, ...] = _field((), "numbers: skewed columns to take the logarithm of 1 + x of")
     calendar: bool = _field(
-        True, "series: tell the model the time of day, of the week and the year"
+        True, "series: give the model the time of day, of the week and of the year"
     )
 
     def __post_init__(self):
@@ -204,7 +204,7 @@ class TrainingConfig(_Section):
         "what is done to training batches, in this order, anew at every turn. Text: dropout=0.1 "
         "hides so many of the inputs, noise=0.05 replaces so many by tokens as frequent as in the "
         "data. Series and strokes: jitter=0.03 adds noise of so many standard deviations, scale=0.1 "
-        "takes a sequence times a factor about 1, warp=0.2 tells it faster here and slower there. "
+        "takes a sequence times a factor about 1, warp=0.2 makes it faster here and slower there. "
         "Strokes: rotate=15 turns a drawing by up to so many degrees. Series: transpose=5:alto+bass "
         "moves the notes of these columns by up to so many semitones. Sound: gain=12 makes it "
         "quieter by up to so many decibels, flip=0.5 turns so many upside down, pitch=2 plays it "
@@ -314,15 +314,15 @@ class GenerationConfig(_Section):
 
     max_new_tokens: int = _field(200, "tokens to generate after the prompt", low=1)
     temperature: float = _field(
-        1.0, "divides the logits: below 1 is more careful, 0 takes the likeliest token", low=0
+        1.0, "divides the logits: below 1 is more careful, 0 takes the most likely token", low=0
     )
-    top_k: int = _field(0, "sample from the k likeliest tokens; 0 is off", low=0)
+    top_k: int = _field(0, "sample from the k most likely tokens; 0 is off", low=0)
     top_p: float = _field(
         1.0, "sample from the smallest set of tokens of this probability; 1 is off", above=0, high=1
     )
     min_p: float = _field(
         0.0,
-        "drop tokens below this share of the likeliest one's probability; 0 is off",
+        "drop tokens below this share of the most likely one's probability; 0 is off",
         low=0,
         high=1,
     )
@@ -334,7 +334,7 @@ class GenerationConfig(_Section):
         None, "numbers: positions to generate; none takes the data's own length", low=1
     )
     bias: float = _field(
-        0.0, "mixtures: above 0 draws nearer to the likeliest, e.g. neater strokes", low=0
+        0.0, "mixtures: above 0 samples nearer to the most likely value, e.g. neater strokes", low=0
     )
     num_steps: int = _field(50, "diffusion: steps from noise to a sequence", low=1, high=1000)
     solver: str = _field(
@@ -538,7 +538,7 @@ class FieldHelp(NamedTuple):
     """What a person may want to know about one field of a recipe."""
 
     key: str  # "training.steps"
-    type: str  # "whole number"
+    type: str  # "integer"
     default: object
     help: str
 

@@ -62,11 +62,11 @@ def check_plain(key, value):
 
 
 def check_integer(key, value):
-    """Returns a whole number of 64 bits; True and False are none."""
+    """Returns an integer of 64 bits; True and False are none."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise InputError(f"{key} must be a whole number. Received: {key}={value!r}")
+        raise InputError(f"{key} must be an integer. Received: {key}={value!r}")
     if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
-        raise InputError(f"{key} must be a 64-bit whole number. Received: {key}={value!r}")
+        raise InputError(f"{key} must be a 64-bit integer. Received: {key}={value!r}")
     return int(value)
 
 
@@ -124,11 +124,11 @@ def _or_none(check):
 
 
 TYPES = {
-    int: Type("whole number", check_integer),
+    int: Type("integer", check_integer),
     float: Type("number", check_number),
     bool: Type("true or false", check_boolean),
     str: Type("string", check_text),
-    int | None: Type("whole number or none", _or_none(check_integer)),
+    int | None: Type("integer or none", _or_none(check_integer)),
     str | None: Type("string or none", _or_none(check_text)),
     tuple[str, ...]: Type("list of strings", check_texts),
 }

@@ -34,7 +34,9 @@ def opened(name, **options):
 def table():
     """Returns `{set: (characters, lines, symbols, sha256)}` of the README."""
     rows = re.findall(
-        r"^\| `(\S+)` \| ([\d,]+) \| ([\d,]+) \| (\d+) \| `([0-9a-f]{64})` \|$", README, re.MULTILINE
+        r"^\| `(\S+)` \| ([\d,]+) \| ([\d,]+) \| (\d+) \| `([0-9a-f]{64})` \|$",
+        README,
+        re.MULTILINE,
     )
     return {row[0]: (*(int(n.replace(",", "")) for n in row[1:4]), row[4]) for row in rows}
 
@@ -260,7 +262,9 @@ def test_drums_are_what_their_list_says():
     assert {row["licence"] for row in rows} == {"CC0-1.0"}
     assert all(re.match(r"https?://(www\.)?freesound\.org/people/", row["source"]) for row in rows)
     assert all(row["author"] for row in rows)
-    assert set(drums.classes) == set(["kick", "snare", "hat", "cymbal", "tom", "tabla", "percussion", "blip"])
+    assert set(drums.classes) == set(
+        ["kick", "snare", "hat", "cymbal", "tom", "tabla", "percussion", "blip"]
+    )
     assert drums.sample_rate == 16000 and drums.ends
     assert max(len(values) for values in drums.values) == 16384
     peaks = [float(np.abs(values).max()) for values in drums.values]

@@ -370,7 +370,9 @@ def test_of_several_files_the_bad_ones_are_counted(tmp_path):
         "no point is drawn": 1,
         "no SVG": 1,
     }
-    with pytest.raises(InputError, match="There is no drawing in x: 1 x a <text>.*; 1 x no point is drawn"):
+    with pytest.raises(
+        InputError, match="There is no drawing in x: 1 x a <text>.*; 1 x no point is drawn"
+    ):
         open_strokes("x", [empty], CONFIG)
 
 
@@ -384,7 +386,7 @@ def test_of_several_files_the_bad_ones_are_counted(tmp_path):
         ({"points": np.zeros([3, 3])}, "'points' but no 'offsets'"),
         ({"points": np.zeros([3, 3]), "offsets": [0, 2]}, "rise from 0 to the 3 rows"),
         ({"points": np.zeros([3, 3]), "offsets": [0, 2, 1, 3]}, "rise from 0"),
-        ({"points": np.zeros([3, 3]), "offsets": [0.0, 3.0]}, "whole numbers"),
+        ({"points": np.zeros([3, 3]), "offsets": [0.0, 3.0]}, "integers"),
         ({"points": np.zeros([3, 3]), "offsets": [0, 3], "labels": [0, 1]}, "'labels' must be"),
         (
             {"points": np.zeros([3, 3]), "offsets": [0, 3], "labels": [2], "classes": ["a"]},

@@ -283,7 +283,7 @@ def test_where_a_text_begins_and_ends(folder):
         ("gpt2", {"add_cross_attention": True}, "add_cross_attention must be False"),
         ("gpt2", {"quantization_config": {"bits": 4}}, "quantization_config must be None"),
         ("gpt2", {"n_embd": "DROP"}, "config.json lacks 'n_embd'"),
-        ("gpt2", {"n_embd": "12"}, "n_embd must be a whole number >= 1. Received: n_embd='12'"),
+        ("gpt2", {"n_embd": "12"}, "n_embd must be an integer >= 1. Received: n_embd='12'"),
         ("gpt2", {"n_layer": -1}, "n_layer=-1"),
         ("gpt2", {"n_layer": True}, "n_layer=True"),
         ("gpt2", {"n_head": 5}, "n_head must be a divisor of n_embd == 12. Received: n_head=5"),

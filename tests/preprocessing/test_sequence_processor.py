@@ -254,7 +254,7 @@ def test_covariates_that_are_needed_must_be_given():
         PROCESSOR.covariates(None, np.zeros([1, 2, 2]))
     with pytest.raises(InputError, match="known beforehand: day, night"):
         PROCESSOR.covariates(np.array([[START]]))
-    with pytest.raises(ValueError, match="whole numbers. Received: times of float"):
+    with pytest.raises(ValueError, match="integers. Received: times of float"):
         PROCESSOR.covariates(np.array([[1e9]]), np.zeros([1, 1, 2]))
 
 
@@ -676,10 +676,10 @@ STD = ("config", "scaler", "config", "scalers", 1, "config", "std")
         (_edited("config", "scale", value=[1.0]), "scale must be a list of 3 numbers"),
         (_edited("config", "scale", 0, value="x"), "Received: scale with 'x'"),
         (_edited("config", "seed_values", value=[1.0]), "seed_values must be a list of 4"),
-        (_edited("config", "step", value=1.5), "step must be a whole number"),
-        (_edited("config", "step", value=True), "step must be a whole number"),
-        (_edited("config", "length", value=10**12), "length must be a whole number from 1 to"),
-        (_edited("config", "start_time", value=10**30), "start_time must be a whole number"),
+        (_edited("config", "step", value=1.5), "step must be an integer"),
+        (_edited("config", "step", value=True), "step must be an integer"),
+        (_edited("config", "length", value=10**12), "length must be an integer from 1 to"),
+        (_edited("config", "start_time", value=10**30), "start_time must be an integer"),
         (_edited("config", "calendar", value=[0]), "calendar must be"),
         (_edited("config", "calendar", value=list(range(2, 40))), "at most 16"),
         (_edited("config", "irregular", value="yes"), "irregular must be True or False"),

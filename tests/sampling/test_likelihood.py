@@ -164,7 +164,7 @@ def test_xla_in_float32(function, own):
 @pytest.mark.parametrize(
     "own, found",
     [
-        ({"probes": 0}, "probes must be a whole number from 1 up, or 'exact'. Received: probes=0"),
+        ({"probes": 0}, "probes must be an integer from 1 up, or 'exact'. Received: probes=0"),
         ({}, "Probes are random and need a key. Received: key=None"),
         ({"key": KEY, "method": "rk5"}, "Unknown method 'rk5'. Did you mean 'rk4'? Known: euler"),
     ],

@@ -106,7 +106,7 @@ def test_defaults_and_a_graph():
     [
         (("karas", 5), {}, "Unknown noise schedule 'karas'. Did you mean 'karras'?"),
         (("karras", 0), {}, "num_steps must be at least 1. Received: num_steps=0"),
-        (("karras", 2.0), {}, "num_steps must be a whole number. Received: num_steps=2.0"),
+        (("karras", 2.0), {}, "num_steps must be an integer. Received: num_steps=2.0"),
         (("karras", 2, 0.0), {}, "sigma_min must be above 0. Received: sigma_min=0.0"),
         (("karras", 2, 1.0, 1.0), {}, "sigma_max must be above sigma_min, which is 1.0. Rec"),
         (("karras", 2, 1.0, np.inf), {}, "sigma_max must be a finite number. Rec"),
@@ -119,7 +119,7 @@ def test_defaults_and_a_graph():
         (("sigmoid", 2), {"end": -4}, "end must be above start, which is -3.0. Received: end=-4"),
         (("cosine", 2), {"offset": -0.1}, "offset must not be negative. Received: offset=-0.1"),
         (("linear", 2), {"beta_max": 1.0}, "beta_max must be below 1. Received: beta_max=1.0"),
-        (("linear", 2), {"num_betas": 1.5}, "num_betas must be a whole number. Rec"),
+        (("linear", 2), {"num_betas": 1.5}, "num_betas must be an integer. Rec"),
         (("linear", 2, 0.1, 200), {}, "'linear' does not reach sigma_max. Received: sigma_max=200"),
     ],
 )

@@ -179,9 +179,9 @@ def test_golden_values():
     [
         (2**64, "seed must have at most 64 bits. Received: seed=18446744073709551616"),
         (-(2**63) - 1, "seed must have at most 64 bits. Received: seed=-9223372036854775809"),
-        (1.0, "seed must be a whole number. Received: seed=1.0"),
-        (True, "seed must be a whole number. Received: seed=True"),
-        (None, "seed must be a whole number. Received: seed=None"),
+        (1.0, "seed must be an integer. Received: seed=1.0"),
+        (True, "seed must be an integer. Received: seed=True"),
+        (None, "seed must be an integer. Received: seed=None"),
         (tf.constant(1.0), "seed must be an integer scalar. Received: seed=float32 ()"),
         (tf.constant([1, 2]), "seed must be an integer scalar. Received: seed=int32 (2,)"),
     ],

@@ -47,7 +47,7 @@ def test_values_become_plain():
     "make,found",
     [
         (lambda: BeamSearch(0), "num_beams must be at least 1. Received: num_beams=0"),
-        (lambda: BeamSearch(2.5), "num_beams must be a whole number. Received: num_beams=2.5"),
+        (lambda: BeamSearch(2.5), "num_beams must be an integer. Received: num_beams=2.5"),
         (lambda: BeamSearch(True), "num_beams=True"),
         (lambda: BeamSearch(length_penalty=float("nan")), "length_penalty=nan"),
         (lambda: BeamSearch(length_penalty="1"), "length_penalty='1'"),

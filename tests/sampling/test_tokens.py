@@ -354,16 +354,16 @@ def test_sort_is_left_out_of_the_graph_when_numbers_switch_it_off():
 @pytest.mark.parametrize(
     "name, value, allowed",
     [
-        ("max_new_tokens", 0, "a whole number from 1 to 2147483647"),
-        ("max_new_tokens", 1.0, "a whole number from 1 to 2147483647"),
-        ("max_new_tokens", 2**31, "a whole number from 1 to 2147483647"),
+        ("max_new_tokens", 0, "an integer from 1 to 2147483647"),
+        ("max_new_tokens", 1.0, "an integer from 1 to 2147483647"),
+        ("max_new_tokens", 2**31, "an integer from 1 to 2147483647"),
         ("temperature", -0.1, "a number from 0 (greedy) up"),
         ("temperature", INF, "a number from 0 (greedy) up"),
         ("temperature", float("nan"), "a number from 0 (greedy) up"),
         ("temperature", "hot", "a number from 0 (greedy) up"),
-        ("top_k", -1, "a whole number from 0 (off) to 2147483647"),
-        ("top_k", 2.5, "a whole number from 0 (off) to 2147483647"),
-        ("top_k", True, "a whole number from 0 (off) to 2147483647"),
+        ("top_k", -1, "an integer from 0 (off) to 2147483647"),
+        ("top_k", 2.5, "an integer from 0 (off) to 2147483647"),
+        ("top_k", True, "an integer from 0 (off) to 2147483647"),
         ("top_p", 0, "a number above 0 and at most 1 (off)"),
         ("top_p", 1.5, "a number above 0 and at most 1 (off)"),
         ("min_p", -0.5, "a number from 0 (off) to 1"),
@@ -371,8 +371,8 @@ def test_sort_is_left_out_of_the_graph_when_numbers_switch_it_off():
         ("repetition_penalty", 0.0, "a number above 0 (1 is off)"),
         ("repetition_penalty", -1, "a number above 0 (1 is off)"),
         ("repetition_penalty", 10**400, "a number above 0 (1 is off)"),
-        ("num_samples", 0, "a whole number from 1 to 2147483647"),
-        ("num_samples", False, "a whole number from 1 to 2147483647"),
+        ("num_samples", 0, "an integer from 1 to 2147483647"),
+        ("num_samples", False, "an integer from 1 to 2147483647"),
     ],
 )
 def test_values_that_are_refused(name, value, allowed):

@@ -136,7 +136,7 @@ def test_a_space_file(tmp_path):
         ("model.units = {low = 3, high = 3}", "needs low < high. Received: low=3, high=3"),
         ("model.units = {low = 9, high = 3}", "needs low < high. Received: low=9, high=3"),
         ("model.units = {low = 9, high = 'x'}", "model.units.high must be a number"),
-        ("model.units = {low = 1.5, high = 8}", "model.units must be a whole number"),
+        ("model.units = {low = 1.5, high = 8}", "model.units must be an integer"),
         ("model.units = {low = 1, high = 8, step = 9}", "step must lie in what high is above low"),
         ("model.units = {low = 0, high = 8, log = true}", "needs low > 0 for log = true"),
         ("model.units = {low = 1, high = 8, log = 1}", "model.units.log must be true or false"),
@@ -145,7 +145,7 @@ def test_a_space_file(tmp_path):
             "log = true or a step, not both",
         ),
         ("model.units = {choices = []}", "model.units.choices must be a list of values"),
-        ("model.units = {choices = [8, 'x']}", "model.units must be a whole number. .*'x'"),
+        ("model.units = {choices = [8, 'x']}", "model.units must be an integer. .*'x'"),
         ("model.units = {choices = [8, 8]}", "has 8 twice"),
         ("model.units = {choices = [8], low = 1}", "choices or a range, not both"),
         ("training.optimizer = {choices = ['sgd', 3]}", "training.optimizer must be a string"),
@@ -188,7 +188,7 @@ def test_what_is_drawn_is_inside_the_space_and_seeded(method):
 
 
 def test_an_end_of_a_range_is_never_passed():
-    """Keras-tuner draws 33 where whole numbers up to 32 go by their logarithm."""
+    """Keras-tuner draws 33 where integers up to 32 go by their logarithm."""
     (units,) = make_space({"model.units": {"low": 8, "high": 32, "log": True}}, Recipe("gru"))
     assert [units.legal(number) for number in (7, 8, 33)] == [8, 8, 32]
     (rate,) = make_space(RATE, Recipe("gru"))

@@ -15,7 +15,7 @@ class _Augmentation:
         prepare: Function `(amount, columns, data)` that gives one `(batch, generator) -> batch`.
         kinds: Kinds of data that it is for.
         most: Its number is above 0 and at most this.
-        whole: Whether that is a whole number.
+        whole: Whether that is an integer.
         columns: Whether it may name columns.
     """
 

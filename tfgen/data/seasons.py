@@ -154,7 +154,9 @@ def _seasonal(columns, lag, free):
         # A lag that is off by one is off by four at four times the lag.
         near = range(max(lag - lag // 8, 2), min(lag + lag // 8, most) + 1)
         times = max(min(most // near[-1], _TIMES), 1)
-        lag = max(near, key=lambda each: (correlations[each : times * each + 1 : each].mean(), -each))
+        lag = max(
+            near, key=lambda each: (correlations[each : times * each + 1 : each].mean(), -each)
+        )
     before = correlations[1:lag]
     negative = np.flatnonzero(before <= 0)
     before = before[: negative[0]] if len(negative) else before

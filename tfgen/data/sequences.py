@@ -167,9 +167,7 @@ class Sequences:
         which = "which the data itself holds out" if own else "evenly spread"
         are = "is" if len(rest) == 1 else "are"
         share = "" if own else f" ({share})"
-        sentence = (
-            f"{len(rest):,} of {len(self):,} sequences{share}, {which}, {are} for validation"
-        )
+        sentence = f"{len(rest):,} of {len(self):,} sequences{share}, {which}, {are} for validation"
         return train, rest, sentence
 
     def split_edges(self, validation_fraction, rule="auto"):

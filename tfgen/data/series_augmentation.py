@@ -112,11 +112,11 @@ def rotate(degrees, columns, sequences):
 
 
 def transpose(semitones, columns, sequences):
-    """Moves the pitches of a sequence by one whole number of semitones, for all columns the same.
+    """Moves the pitches of a sequence by one number of semitones, for all columns the same.
 
     It is drawn evenly from those up to so many either way that leave every pitch where there is
     one: between 0 and 127 and inside the bounds of a column of numbers, among the levels of a
-    category. A category that is no whole number, such as "rest", stays, as does a gap.
+    category. A category that is no integer, such as "rest", stays, as does a gap.
     """
     columns = _pitches(columns, sequences)
     _check_pitches(columns, sequences)
@@ -154,7 +154,7 @@ def _moves(feature, shifts):
     levels = {number: level for level, number in enumerate(numbers) if number is not None}
     if not levels:
         raise InputError(
-            f"training.augment: transpose needs pitches that are whole numbers, and '{feature.name}' "
+            f"training.augment: transpose needs pitches that are integers, and '{feature.name}' "
             f"has none. Received: {feature.name}={feature.levels[0]!r}"
         )
     # The last row is that of a gap.

@@ -49,7 +49,7 @@ def read_archive(path, budget, report):
             _check(path, f"'{key}'", array)
         return [Drawing(np.asarray(array, np.float32), key) for key, array in arrays.items()]
     if "offsets" not in arrays:
-        raise InputError(f"{path} has 'points' but no 'offsets' (drawings + 1 whole numbers)")
+        raise InputError(f"{path} has 'points' but no 'offsets' (drawings + 1 integers)")
     extra = sorted(set(arrays) - _KEYS)
     if extra:
         allowed = ", ".join(sorted(_KEYS))
@@ -65,7 +65,7 @@ def read_archive(path, budget, report):
         or (np.diff(offsets.astype(np.int64)) < 0).any()
     ):
         raise InputError(
-            f"{path}: 'offsets' must be whole numbers that rise from 0 to the {len(points):,} rows "
+            f"{path}: 'offsets' must be integers that rise from 0 to the {len(points):,} rows "
             f"of 'points'. Received: {_short(offsets)}"
         )
     labels = _labels(path, arrays, len(offsets) - 1)
@@ -83,7 +83,7 @@ def _labels(path, arrays, count):
     labels = arrays["labels"]
     if labels.shape != (count,) or labels.dtype.kind not in "iu" or (count and labels.min() < 0):
         raise InputError(
-            f"{path}: 'labels' must be a whole number for each of the {count:,} drawings. "
+            f"{path}: 'labels' must be an integer for each of the {count:,} drawings. "
             f"Received: {_short(labels)}"
         )
     names = arrays.get("classes")

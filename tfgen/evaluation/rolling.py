@@ -87,7 +87,9 @@ def score_forecasts(
         return _scores(drawn, truth, history, season, scale, names)
 
     tried = {season: naive_of(season, 0) for season in naive_seasons}
-    season = min(naive_seasons, key=lambda each: (np.nan_to_num(tried[each]["crps"], nan=np.inf), each))
+    season = min(
+        naive_seasons, key=lambda each: (np.nan_to_num(tried[each]["crps"], nan=np.inf), each)
+    )
     found, naive = {}, {}
     for run in range(runs):
         say(f"forecasts, run {run + 1} of {runs}")

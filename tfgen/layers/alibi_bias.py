@@ -27,7 +27,7 @@ class AlibiBias(keras.layers.Layer):
         float32 `(batch, heads, time, slots)`, 0 or negative where a key is not after its query.
 
     Raises:
-        ValueError: If `heads` is no whole number >= 1.
+        ValueError: If `heads` is no integer >= 1.
     """
 
     def __init__(self, heads, **kwargs):

@@ -26,7 +26,7 @@ class CategoricalHead(DistributionHead):
     def __init__(self, levels, kernel_initializer=None, **kwargs):
         right = isinstance(levels, (list, tuple)) and len(levels) > 0
         right = right and all(is_int(number) and number >= 1 for number in levels)
-        check(right, "levels must be a list of whole numbers >= 1", levels=levels)
+        check(right, "levels must be a list of integers >= 1", levels=levels)
         super().__init__(len(levels), kernel_initializer, **kwargs)
         self.levels = list(levels)
 

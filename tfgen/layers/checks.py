@@ -11,11 +11,11 @@ def check(condition, rule, **received):
 
 
 def check_whole(low, **received):
-    """Refuses what is no whole number from `low` up."""
+    """Refuses what is no integer from `low` up."""
     for name, value in received.items():
         check(
             is_int(value) and value >= low,
-            f"{name} must be a whole number >= {low}",
+            f"{name} must be an integer >= {low}",
             **{name: value},
         )
 
@@ -50,8 +50,8 @@ def check_choice(choices, **received):
 
 
 def check_seed(seed):
-    """Refuses what is neither None nor a whole number."""
-    check(seed is None or is_int(seed), "seed must be None or a whole number", seed=seed)
+    """Refuses what is neither None nor an integer."""
+    check(seed is None or is_int(seed), "seed must be None or an integer", seed=seed)
 
 
 def is_number(value):

@@ -31,7 +31,7 @@ class ConditionEncoder(keras.layers.Layer):
 
     Raises:
         ValueError: Unless exactly one of `num_classes` and `condition_width` is given, and for a
-            size that is no whole number >= 1.
+            size that is no integer >= 1.
     """
 
     def __init__(

@@ -128,7 +128,7 @@ class DistributionHead(keras.layers.Layer):
             normal: float32 `(rows, normals)`, standard normal.
             temperature: Scalar >= 0. Variances are multiplied by it and logits are divided by it
                 (sketch-rnn, arXiv:1704.03477, section 3.2). At 0 the noise does not matter: what is
-                drawn is the middle of the likeliest component.
+                drawn is the middle of the most likely component.
             bias: Scalar. Scales are multiplied by exp(-bias) and logits by 1 + bias (Graves,
                 arXiv:1308.0850, equations 61 and 62): the larger, the neater and the more alike.
 

@@ -37,11 +37,11 @@ def weight_seeds(seed, count):
     """Seeds of a layer's initialisers, one for each weight, all from the layer's own.
 
     Args:
-        seed: Whole number, or None for seeds that nobody chose.
+        seed: Integer, or None for seeds that nobody chose.
         count: How many.
 
     Returns:
-        List of `count` whole numbers; a longer list begins like a shorter one.
+        List of `count` integers; a longer list begins like a shorter one.
     """
     entropy = None if seed is None else seed % 2**64
     return [int(word) for word in np.random.SeedSequence(entropy).generate_state(count)]

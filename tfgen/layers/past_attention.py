@@ -16,7 +16,7 @@ class PastAttention(keras.layers.Layer):
 
     Args:
         window: Positions attended to, the present one included; at least 1.
-        seed: Integer that the initial weights are drawn from.
+        seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
     Call arguments:
@@ -29,12 +29,12 @@ class PastAttention(keras.layers.Layer):
         `(outputs, state)`, outputs `(batch, time, width)`.
 
     Raises:
-        ValueError: If `window` is no whole number >= 1.
+        ValueError: If `window` is no integer >= 1.
     """
 
     def __init__(self, window, seed=None, **kwargs):
         if not isinstance(window, int) or isinstance(window, bool) or window < 1:
-            raise ValueError(f"window must be a whole number >= 1. Received: window={window!r}")
+            raise ValueError(f"window must be an integer >= 1. Received: window={window!r}")
         super().__init__(**kwargs)
         self.window = window
         self.seed = seed

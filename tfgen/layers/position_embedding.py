@@ -24,7 +24,7 @@ class PositionEmbedding(keras.layers.Layer):
         Float `(batch, time, width)`.
 
     Raises:
-        ValueError: If a size is no whole number >= 1.
+        ValueError: If a size is no integer >= 1.
     """
 
     def __init__(self, max_length, width, embeddings_initializer="uniform", **kwargs):

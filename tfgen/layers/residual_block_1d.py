@@ -30,7 +30,7 @@ class ResidualBlock1D(keras.layers.Layer):
         kernel_size: Positions that a convolution sees.
         zero_init: Whether the second convolution begins with zeros, so that the block begins as its
             skip.
-        seed: Whole number that the weights are drawn from, or None.
+        seed: Integer that the weights are sampled from, or None.
         **kwargs: `name`, `dtype` and the like.
 
     Call arguments:

@@ -20,7 +20,7 @@ class SelfAttention1D(Attention1D):
         head_width: Features of a head.
         zero_init: Whether the product that joins the heads begins with zeros, so that the block
             begins by handing its inputs on.
-        seed: Whole number that the weights are drawn from, or None.
+        seed: Integer that the weights are sampled from, or None.
         **kwargs: `name`, `dtype` and the like.
 
     Call arguments:

@@ -33,7 +33,7 @@ class SigmaEmbedding(keras.layers.Layer):
         kind: `"sinusoidal"` or `"fourier"`.
         scale: See above. Noise levels that are numbers of steps, 0 to 1000, suit a scale of 1.
         features: Number of waves, sines and cosines; even. None takes `width`.
-        seed: Whole number that weights and frequencies are drawn from, or None.
+        seed: Integer that weights and frequencies are sampled from, or None.
         **kwargs: `name`, `dtype` and the like.
 
     Call arguments:

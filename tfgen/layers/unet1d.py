@@ -60,7 +60,7 @@ class UNet1D(keras.layers.Layer):
         sequence_width: Channels of a sequence that is put beside the inputs; 0 is none.
         self_condition: Whether an estimate of the outputs is put beside the inputs
             (arXiv:2208.04202).
-        seed: Whole number that the weights are drawn from, or None.
+        seed: Integer that the weights are sampled from, or None.
         **kwargs: `name`, `dtype` and the like.
 
     Call arguments:
@@ -352,9 +352,9 @@ def _halved(embedding, mask):
 
 
 def _whole_numbers(low, **received):
-    """A tuple of whole numbers from `low` up."""
+    """A tuple of integers from `low` up."""
     ((name, value),) = received.items()
-    rule = f"{name} must be a list of whole numbers >= {low}"
+    rule = f"{name} must be a list of integers >= {low}"
     check(isinstance(value, (list, tuple)), rule, **received)
     check(all(is_int(number) and number >= low for number in value), rule, **received)
     return tuple(value)

@@ -20,7 +20,7 @@ class Upsample1D(keras.layers.Layer):
 
     Args:
         width: Channels of the outputs.
-        seed: Whole number that the weights are drawn from, or None.
+        seed: Integer that the weights are sampled from, or None.
         **kwargs: `name`, `dtype` and the like.
 
     Call arguments:

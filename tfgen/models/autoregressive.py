@@ -248,11 +248,11 @@ class AutoregressiveGenerator(TextGenerator):
                 text number i of a list is drawn with noise of its own.
             max_new_tokens: Tokens to draw for each text at most. None here and below takes the
                 model's own default, `model.generation`.
-            temperature: Divides the logits; 0 takes the likeliest token (greedy).
-            top_k: Draw from the k likeliest tokens; 0 is off.
+            temperature: Divides the logits; 0 takes the most likely token (greedy).
+            top_k: Sample from the k most likely tokens; 0 is off.
             top_p: Draw from the smallest set of tokens whose probability reaches this
                 (arXiv:1904.09751); 1.0 is off.
-            min_p: Leave out tokens less likely than this times the likeliest (arXiv:2407.01082).
+            min_p: Leave out tokens less likely than this times the most likely (arXiv:2407.01082).
             repetition_penalty: Above 1 makes tokens of the text so far less likely
                 (arXiv:1909.05858).
             stop: A text or a list of texts that end the generation. The text returned ends before.

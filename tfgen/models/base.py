@@ -27,7 +27,7 @@ class SequenceGenerator(keras.Model):
     Args:
         generation: `GenerationConfig` or a dict of its fields: what `generate` does unless told
             otherwise.
-        seed: Integer, seeds the weights and, in `fit`, the dropout. None draws one.
+        seed: Integer, seeds the weights and, in `fit`, the dropout. None takes a random one.
         **kwargs: `name`, `dtype` and the like of `keras.Model`.
 
     Raises:

@@ -364,8 +364,7 @@ class DiffusionGenerator(DiffusionGraphs):
         lengths = for_each("lengths", time if lengths is None else lengths, count)
         if not ((lengths >= 1) & (lengths <= time) & (lengths % 1 == 0)).all():
             raise InputError(
-                f"lengths must be whole numbers from 1 to {time}. "
-                f"Received: lengths={lengths.tolist()}"
+                f"lengths must be integers from 1 to {time}. Received: lengths={lengths.tolist()}"
             )
         lengths = lengths.astype(np.int32)
         arguments = {

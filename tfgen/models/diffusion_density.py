@@ -46,7 +46,7 @@ class DiffusionDensity(NumbersGenerator):
         groups: Groups of the normalisations.
         dropout: Share that is dropped in every residual block in training.
         embedding: How the noise level is embedded: `"sinusoidal"` or `"fourier"`.
-        self_condition: Whether the network is told its own last estimate (arXiv:2208.04202).
+        self_condition: Whether the network is also given its own last estimate (arXiv:2208.04202).
         objective: What the network predicts: `"epsilon"`, `"x0"`, `"v"`, `"edm"` or `"flow"`; see
             `tfgen.sampling.denoising`.
         weighting: Of the loss by level: `"uniform"`, `"snr"`, `"min_snr"` or `"edm"`.
@@ -64,13 +64,13 @@ class DiffusionDensity(NumbersGenerator):
             what comes out alone.
         energy: Whether the network gives an energy, whose gradient is the score, instead of the
             score itself (Salimans & Ho 2021, "Should EBMs model the energy or the score?"). Then
-            `energies` tells densities up to a constant, and the solver `"mala"` has an exact accept
+            `energies` gives densities up to a constant, and the solver `"mala"` has an exact accept
             step. Training takes longer: the energy is differentiated twice.
-        infilling: Share of the training windows of which the network is told a part as it is, without
+        infilling: Share of the training windows of which a part is given as it is, without
             noise: what comes before a place, what lies around a gap, or other columns. It then
             fills gaps and forecasts by itself, in an ordinary run (CSDI, arXiv:2107.03502). 0 leaves
             that to `"repaint"` and `"guidance"`, see `DiffusionGenerator.impute`.
-        positions: Features, an even number, by which the network is told how far each position is
+        positions: Features, an even number, that show the network how far each position is
             from the beginning of a drawing or a clip, and as many for how far from its end; 0 tells
             neither. Convolutions alone do not know where they are.
         companding: Above 0, scaled numbers (or the coefficients of frames) c are told as

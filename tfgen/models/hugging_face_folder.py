@@ -60,14 +60,14 @@ class Config:
         raise InputError(f"{self.path}: {key} must be {allowed}. Received: {key}={value!r}")
 
     def whole(self, key, default=None):
-        """A whole number from 1 on."""
+        """An integer from 1 on."""
         value = self._get(key, default)
         if type(value) is not int or not 1 <= value < 1 << 31:
-            self.refuse(key, "a whole number >= 1", value)
+            self.refuse(key, "an integer >= 1", value)
         return value
 
     def quotient(self, key, divisor):
-        """One whole number divided by another, which must divide it."""
+        """One integer divided by another, which must divide it."""
         value, parts = self.whole(key), self.whole(divisor)
         if value % parts:
             self.refuse(divisor, f"a divisor of {key} == {value}", parts)

@@ -22,7 +22,7 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
 
     Args:
         frame: Samples that make one position, of data that are one number over time, such as sound.
-            The network then runs once for all of them, and reads and tells them as their discrete
+            The network then runs once for all of them, and reads and outputs them as their discrete
             cosine transform, whose coefficients depend on each other less than samples do. What
             goes in and comes out stays samples; what is left of a last frame counts as silence, and
             a frame with a missing sample as missing.

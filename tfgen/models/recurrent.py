@@ -37,7 +37,7 @@ class RecurrentGenerator(RecurrentNetwork, AutoregressiveGenerator):
             position attends to before the softmax; 0 is no attention.
         tokenizer: A `tfgen.preprocessing` tokenizer; None takes bytes.
         generation: `GenerationConfig` or a dict of its fields.
-        seed: Integer that the initial weights are drawn from.
+        seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
     Raises:

@@ -55,8 +55,8 @@ class SeriesGenerator(SeriesGraphs):
             seed: An integer. The same seed gives the same numbers, on every call and in the
                 SavedModel; None takes a new one each time.
             temperature: Widens or narrows what is drawn: logits are divided by it, and standard
-                deviations multiplied by its root; 0 takes the likeliest.
-            bias: Above 0 draws nearer to the likeliest (arXiv:1308.0850, section 5.4).
+                deviations multiplied by its root; 0 takes the most likely value.
+            bias: Above 0 samples nearer to the most likely value (arXiv:1308.0850, section 5.4).
             condition: The class of the samples: its name or number, or a list of one for each. None
                 leaves it open.
             static: Numbers of the whole sequence, `(static,)` or `(num_samples, static)`.

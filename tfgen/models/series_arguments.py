@@ -184,9 +184,9 @@ def levels_of(quantiles):
 
 
 def whole_number(name, value, least):
-    """Returns a whole number of at least `least`."""
+    """Returns an integer of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise InputError(f"{name} must be a whole number >= {least}. Received: {name}={value!r}")
+        raise InputError(f"{name} must be an integer >= {least}. Received: {name}={value!r}")
     return int(value)
 
 

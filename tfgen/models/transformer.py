@@ -29,8 +29,8 @@ class TransformerDecoder(TransformerNetwork, AutoregressiveGenerator):
             thirds of that, which has as many weights.
         norm: `"layer"` or `"rms"`.
         norm_epsilon: Added to the variance or the mean square.
-        positions: How a position is told from another: `"rotary"`, `"learned"`, `"sinusoidal"`,
-            `"alibi"` or `"none"` (the causal mask alone then tells).
+        positions: How positions are encoded: `"rotary"`, `"learned"`, `"sinusoidal"`,
+            `"alibi"` or `"none"` (the causal mask alone).
         rotary_base: The longest wavelength of rotary positions is `2 pi` times this.
         max_length: Number of learned positions; no text may be longer.
         window: Positions that each one attends to, itself included; 0 is all before it. With a
@@ -51,7 +51,7 @@ class TransformerDecoder(TransformerNetwork, AutoregressiveGenerator):
             `generate(guidance_scale=...)` has something to compare with (arXiv:2207.12598).
         tokenizer: A `tfgen.preprocessing` tokenizer; None takes bytes.
         generation: `GenerationConfig` or a dict of its fields.
-        seed: Integer that the initial weights are drawn from.
+        seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
     Raises:

@@ -45,12 +45,12 @@ class TransformerSeriesDecoder(TransformerNetwork, SeriesGenerator):
             `"straight_through"`, `"inward"`, `"squash"` or `"none"`.
         linear_skip: Let a linear map of the position before run beside the network, for series
             that drift.
-        local_scale: Above 0, a position is read and told in units of the size of the one before.
+        local_scale: Above 0, a position is scaled by the size of the one before.
         frame: Samples of one number over time that make one position, as for sound.
         condition_dropout: Share of the sequences whose class is hidden in training.
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
         generation: `GenerationConfig` or a dict of its fields.
-        seed: Integer that the initial weights are drawn from.
+        seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
     Raises:

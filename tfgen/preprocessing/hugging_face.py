@@ -56,7 +56,7 @@ class HuggingFaceTokenizer(Tokenizer):
         size = least if vocabulary_size is None else vocabulary_size
         if not (type(size) is int and 1 <= least <= size <= MAX_VOCABULARY):
             raise ValueError(
-                f"vocabulary_size must be a whole number from {least}, the tokenizer's own, up to "
+                f"vocabulary_size must be an integer from {least}, the tokenizer's own, up to "
                 f"{MAX_VOCABULARY}. Received: vocabulary_size={size!r}"
             )
         if start_id is not None and not (type(start_id) is int and 0 <= start_id < size):

@@ -90,7 +90,7 @@ class Log1pScaler(Scaler):
         **kwargs: `name` and the like of a Keras layer.
 
     Raises:
-        ValueError: If the columns are no different whole numbers from 0 on.
+        ValueError: If the columns are no different integers from 0 on.
     """
 
     def __init__(self, columns=(), **kwargs):
@@ -100,7 +100,7 @@ class Log1pScaler(Scaler):
         )
         if not whole or len(set(columns)) != len(columns):
             raise ValueError(
-                f"columns must be different whole numbers from 0 on. Received: columns={columns!r}"
+                f"columns must be different integers from 0 on. Received: columns={columns!r}"
             )
         self.columns = tuple(columns)
 

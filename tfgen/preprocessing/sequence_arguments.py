@@ -25,18 +25,18 @@ def check(processor):
     for name in ("sample_rate", "step", "length"):
         value = getattr(processor, name)
         whole = type(value) is int and 1 <= value <= _MAX_COUNT
-        must(value is None or whole, f"a whole number from 1 to {_MAX_COUNT}, or None", name)
+        must(value is None or whole, f"an integer from 1 to {_MAX_COUNT}, or None", name)
     start = processor.start_time
     whole = type(start) is int and abs(start) <= _MAX_TIME
-    must(start is None or whole, "a whole number of seconds, or None", "start_time")
+    must(start is None or whole, "an integer of seconds, or None", "start_time")
     periods = all(type(each) is int and 1 < each <= _MAX_COUNT for each in processor.calendar)
-    must(periods and len(processor.calendar) <= 16, "at most 16 whole numbers above 1", "calendar")
+    must(periods and len(processor.calendar) <= 16, "at most 16 integers above 1", "calendar")
     must(not processor.irregular or processor.step is not None, "False without step", "irregular")
     rows = [row for row in processor.lengths if isinstance(row, (list, tuple)) and row]
     counts = all(type(each) is int and 1 <= each <= _MAX_COUNT for row in rows for each in row)
     fits = len(rows) == len(processor.lengths) and len({len(row) for row in rows}) <= 1
     fits = fits and len(rows) in ((processor.num_classes + 1,) if processor.ends else (0,))
-    rule = "as many whole numbers for each class and for all, if sequences end; else none"
+    rule = "as many integers for each class and for all, if sequences end; else none"
     must(counts and (fits or not rows), rule, "lengths")
     widths = {"scale": processor.num_numbers, "seed_values": processor.num_features}
     for name, width in widths.items():

@@ -1,4 +1,4 @@
-"""What a `SequenceProcessor` finds out about training sequences."""
+"""What a `SequenceProcessor` infers from training sequences."""
 
 import numpy as np
 
@@ -112,5 +112,5 @@ def _times(times, calendar):
 
 
 def _median(values):
-    """The median of whole numbers; of an even count the lower of the two, which is among them."""
+    """The median of integers; of an even count the lower of the two, which is among them."""
     return int(np.sort(np.asarray(values))[(len(values) - 1) // 2])

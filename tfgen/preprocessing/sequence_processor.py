@@ -329,7 +329,7 @@ def _seconds(times):
     """Times as int64; of floats the seconds may be lost already."""
     times = times if tf.is_tensor(times) else np.asarray(times)
     if not tf.as_dtype(times.dtype).is_integer:
-        raise ValueError(f"times must be whole numbers. Received: times of {times.dtype}")
+        raise ValueError(f"times must be integers. Received: times of {times.dtype}")
     return tf.cast(times, tf.int64)
 
 

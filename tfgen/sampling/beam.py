@@ -1,4 +1,4 @@
-"""Beam search: the likeliest texts, followed side by side, for any model: state in, logits out."""
+"""Beam search: the most likely texts side by side, for any model: state in, logits out."""
 
 import math
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ class _Running(NamedTuple):
 
 
 def beam_search(step, state, logits, tokens, count, num_beams, length_penalty, stops, forbidden):
-    """Searches for the likeliest continuations of every row, in one loop.
+    """Searches for the most likely continuations of every row, in one loop.
 
     A hypothesis is finished when it ends with a stop sequence, or has `count` tokens. Finished
     ones compare by their log-likelihood over `length**length_penalty`, the length in tokens with

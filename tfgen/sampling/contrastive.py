@@ -48,7 +48,7 @@ def contrastive_search(
 ):
     """Continues every row by contrastive search, in one loop; nothing is random.
 
-    Of the `top_k` likeliest tokens `v` it takes the one with the largest
+    Of the `top_k` most likely tokens `v` it takes the one with the largest
 
         (1 - alpha) * p(v) - alpha * max_j cosine(h_v, h_j)
 

@@ -148,7 +148,7 @@ def advance(
         sigmas: As of `sample`, all levels of the run.
         solver: A `Solver`.
         key: As of `sample`.
-        count: Whole number or int32 scalar; None for the rest of the run.
+        count: Integer or int32 scalar; None for the rest of the run.
         threshold: As of `sample`.
         self_condition: As of `sample`.
         valid: As of `sample`.

@@ -80,7 +80,7 @@ def short_chains(energy, x, sigma, key, steps=10, step_size=0.2, valid=None):
         x: float `(batch, time, channels)`, at that level: noisy data, not clean.
         sigma: Number or scalar tensor above 0.
         key: int32 `(2,)`.
-        steps: Whole number from 0 up.
+        steps: Integer from 0 up.
         step_size: Steps are `step_size * sigma**2`.
         valid: bool, broadcast against x: which numbers are no padding. The others stay.
 

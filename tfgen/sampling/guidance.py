@@ -108,7 +108,7 @@ def reconstruction(
         covariance: One of `COVARIANCES`.
         sigma_data: Standard deviation of the data, for `"prior"`.
         noise_std: Standard deviation of the observations' errors, in the units of x.
-        solve_steps: Whole number from 1 up, for `"tweedie"`.
+        solve_steps: Integer from 1 up, for `"tweedie"`.
 
     Returns:
         A denoiser.

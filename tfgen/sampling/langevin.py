@@ -19,7 +19,7 @@ def langevin(corrector_steps=100, step_size=0.2):
     If the levels end at 0, the denoiser has the last word, as in arXiv:2009.05475.
 
     Args:
-        corrector_steps: Whole number from 1 up: steps at each level, T in the paper.
+        corrector_steps: Integer from 1 up: steps at each level, T in the paper.
         step_size: Number above 0, epsilon / sigma_L^2 in the paper.
     """
 
@@ -44,7 +44,7 @@ def predictor_corrector(corrector_steps=1, snr=0.16):
     `2 * (snr * |noise| / |score|)**2`, the norms being those of each row.
 
     Args:
-        corrector_steps: Whole number from 0 up: Langevin steps after each step.
+        corrector_steps: Integer from 0 up: Langevin steps after each step.
         snr: Number above 0, r in the paper.
     """
     block = corrector_steps + 1
@@ -91,8 +91,8 @@ def mala(energy, x, sigmas, key, corrector_steps=10, step_size=0.2, predictor=Tr
     """Metropolis-adjusted Langevin dynamics, from level to level.
 
     At each level, `corrector_steps` proposals of a Langevin step, each taken with the probability
-    that makes `exp(-energy)` the stationary law exactly, whatever the step size (Roberts & Tweedie
-    1996, "Exponential convergence of Langevin distributions"). It takes
+    that makes `exp(-energy)` exactly the stationary distribution, whatever the step size (Roberts &
+    Tweedie 1996, "Exponential convergence of Langevin distributions"). It takes
     `corrector_steps + 1` evaluations of the energy and of its gradient at each level.
 
     Args:
@@ -102,7 +102,7 @@ def mala(energy, x, sigmas, key, corrector_steps=10, step_size=0.2, predictor=Tr
         sigmas: float `(levels,)`, falling. A 0 is the end: there the chains stay at the level
             before, but for the predictor's step.
         key: int32 `(2,)`.
-        corrector_steps: Whole number from 0 up, or int32 scalar tensor: proposals at each level.
+        corrector_steps: Integer from 0 up, or int32 scalar tensor: proposals at each level.
         step_size: Number above 0, or float `(levels,)`: steps are `step_size * sigma**2`.
         predictor: Whether each level begins with a deterministic step from the one before (DDIM's,
             `x0_hat` being `x - sigma**2 * gradient`), instead of where that one ended. It costs no

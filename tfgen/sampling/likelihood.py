@@ -33,7 +33,7 @@ def log_likelihood(
         x0: float `(batch, time, channels)`.
         sigmas: float `(levels,)`, falling, as for sampling; zeros do not count.
         key: int32 `(2,)`; probe i of a row depends on it, on i, on the level and on the row alone.
-        probes: Whole number from 1 up, or `"exact"`: as many products as there are numbers in a
+        probes: Integer from 1 up, or `"exact"`: as many products as there are numbers in a
             sequence, whose shape must then be static. For tests and short sequences.
         method: `"euler"`, `"heun"` or `"rk4"`; 1, 2 or 4 evaluations a step. For as many in all,
             20 steps of the last are nearer than 40 of Heun's.
@@ -148,7 +148,7 @@ def _check_probes(probes, key):
     """Returns the number of random probes."""
     if isinstance(probes, bool) or not isinstance(probes, int) or probes < 1:
         raise InputError(
-            f"probes must be a whole number from 1 up, or 'exact'. Received: probes={probes!r}"
+            f"probes must be an integer from 1 up, or 'exact'. Received: probes={probes!r}"
         )
     if key is None:
         raise InputError("Probes are random and need a key. Received: key=None")

@@ -90,10 +90,10 @@ class NoiseSchedule:
         step leads from `sigma_max` to 0.
 
         Raises:
-            InputError: If `num_steps` is no whole number from 1 up.
+            InputError: If `num_steps` is no integer from 1 up.
         """
         if isinstance(num_steps, bool) or not isinstance(num_steps, numbers.Integral):
-            raise InputError(f"num_steps must be a whole number. Received: num_steps={num_steps!r}")
+            raise InputError(f"num_steps must be an integer. Received: num_steps={num_steps!r}")
         if num_steps < 1:
             raise InputError(f"num_steps must be at least 1. Received: num_steps={num_steps!r}")
         with tf.init_scope():  # numbers even where a graph is being traced
@@ -157,7 +157,7 @@ def schedule(name, num_steps, sigma_min=0.002, sigma_max=80.0, **own):
     They fall from `sigma_max` to `sigma_min`, and then to 0.
 
     Raises:
-        InputError: As `noise_schedule`, and if `num_steps` is no whole number from 1 up.
+        InputError: As `noise_schedule`, and if `num_steps` is no integer from 1 up.
     """
     return noise_schedule(name, sigma_min, sigma_max, **own).sigmas(num_steps)
 
@@ -165,7 +165,7 @@ def schedule(name, num_steps, sigma_min=0.002, sigma_max=80.0, **own):
 def _linear(beta_min=1e-4, beta_max=0.02, num_betas=1000):
     """`abar` is the product of `1 - beta`; between two of the betas its logarithm is linear."""
     if num_betas != int(num_betas):
-        raise InputError(f"num_betas must be a whole number. Received: num_betas={num_betas!r}")
+        raise InputError(f"num_betas must be an integer. Received: num_betas={num_betas!r}")
     if max(beta_min, beta_max) >= 1:
         raise InputError(f"beta_max must be below 1. Received: beta_max={beta_max!r}")
     betas = np.linspace(beta_min, beta_max, int(num_betas))

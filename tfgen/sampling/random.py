@@ -179,7 +179,7 @@ def seed_tensor(seed):
             )
         return tf.cast(seed, tf.int64)
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
-        raise InputError(f"seed must be a whole number. Received: seed={seed!r}")
+        raise InputError(f"seed must be an integer. Received: seed={seed!r}")
     if not -(2**63) <= seed < 2**64:
         raise InputError(f"seed must have at most 64 bits. Received: seed={seed!r}")
     seed = int(seed) % 2**64

@@ -24,9 +24,9 @@ def repaint(observed, known, resamplings=10, jump_length=1, eta=1.0):
     Args:
         observed: float, broadcast against x; anything, NaN too, where nothing was observed.
         known: bool, broadcast against x: what was observed.
-        resamplings: Whole number from 1 up (or int32 scalar): how often each step is taken, U in
+        resamplings: Integer from 1 up (or int32 scalar): how often each step is taken, U in
             the paper. Unlike there, the last step is repeated too.
-        jump_length: Whole number from 1 up (or int32 scalar): how many steps are taken and gone
+        jump_length: Integer from 1 up (or int32 scalar): how many steps are taken and gone
             back at a time, the paper's jump length j.
         eta: Share of new noise in a step, as of `tfgen.sampling.solvers.ddim`; 1 is the paper's.
     """

@@ -25,9 +25,9 @@ class Search:
 
 @dataclasses.dataclass(frozen=True)
 class BeamSearch(Search):
-    """Follows the likeliest texts side by side: `tfgen.sampling.beam`.
+    """Follows the most likely texts side by side: `tfgen.sampling.beam`.
 
-    It looks for the likeliest text and draws nothing: temperature and the filters have no effect.
+    It looks for the most likely text without sampling: temperature and filters have no effect.
 
     Args:
         num_beams: Texts followed at once, at least 1 (greedy).
@@ -51,7 +51,7 @@ class ContrastiveSearch(Search):
     It draws nothing either. Reference: Su et al., arXiv:2202.06417.
 
     Args:
-        top_k: Of so many likeliest tokens one is taken; 1 is greedy.
+        top_k: Of so many most likely tokens one is taken; 1 is greedy.
         alpha: Weight of not repeating, from 0 (greedy) to 1.
     """
 
@@ -70,7 +70,7 @@ class ContrastiveSearch(Search):
 class Speculative(Search):
     """Lets a small model guess and the large one check: `tfgen.sampling.speculative`.
 
-    The texts follow the same law as without it, only sooner. Reference: Leviathan et al.,
+    The texts follow the same distribution as without it, only sooner. Reference: Leviathan et al.,
     arXiv:2211.17192.
 
     Args:

@@ -75,13 +75,13 @@ def filter_top_p(logits, p):
 
 
 def filter_min_p(logits, min_p):
-    """Keeps the tokens at least `min_p` times as probable as the likeliest one.
+    """Keeps the tokens at least `min_p` times as probable as the most likely one.
 
     Reference: Nguyen et al., arXiv:2407.01082.
 
     Args:
         logits: float tensor `(batch, vocabulary)`.
-        min_p: Scalar in [0, 1]; 0 is off, 1 keeps the likeliest token and those that equal it.
+        min_p: Scalar in [0, 1]; 0 is off, 1 keeps the most likely token and those that equal it.
 
     Returns:
         float32 tensor `(batch, vocabulary)`.
@@ -119,7 +119,7 @@ def penalise_repetition(logits, seen, penalty):
 
 
 def filtered(logits, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
-    """Returns the logits of the law that `sample_token` draws from.
+    """Returns the logits of the distribution that `sample_token` samples from.
 
     Temperature comes first, then `top_k`, `top_p` (of what `top_k` left, made to sum to 1 again)
     and `min_p`.
@@ -132,7 +132,7 @@ def filtered(logits, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
         min_p: See `filter_min_p`.
 
     Returns:
-        float32 tensor `(batch, vocabulary)`, -inf for what is never drawn; its softmax is the law.
+        float32 tensor `(batch, vocabulary)`, -inf for what is never sampled.
     """
     logits = tf.cast(logits, tf.float32)
 
@@ -150,7 +150,7 @@ def filtered(logits, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
 def sample_token(logits, key, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     """Draws one token for each row.
 
-    The law is that of `filtered`. The draw takes the largest of its logits plus Gumbel noise.
+    The distribution is that of `filtered`, sampled as the largest of its logits plus Gumbel noise.
     Row i depends on the key, on i and on its own logits, not on the number of rows.
 
     Args:
@@ -264,7 +264,7 @@ def _check_integer(name, value, low, note=""):
         return
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not (whole and low <= value < 2**31):
-        _refuse(name, value, f"a whole number from {low}{note} to 2147483647")
+        _refuse(name, value, f"an integer from {low}{note} to 2147483647")
 
 
 def _check_number(name, value, allowed, words):

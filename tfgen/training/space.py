@@ -28,9 +28,9 @@ class Dimension:
 
     Attributes:
         key: `"section.key"` of a recipe.
-        low: The least value; an integer if only whole numbers are meant.
+        low: The least value; an integer if only integers are meant.
         high: The greatest value.
-        step: Distance of two values; None is any number, or every whole number.
+        step: Distance of two values; None is any number, or every integer.
         log: Whether as many values are drawn from 1 to 10 as from 10 to 100.
         choices: The values, if they are listed; then the rest means nothing.
     """
@@ -44,7 +44,7 @@ class Dimension:
 
     @property
     def whole(self):
-        """Whether only whole numbers are meant."""
+        """Whether only integers are meant."""
         return isinstance(self.low, int)
 
     def legal(self, drawn):
@@ -173,10 +173,10 @@ def _dimension(key, table, recipe):
         raise InputError(f"{key}: step must lie in what high is above low. Received: step={step!r}")
     for value in (low, high):
         _check_value(key, value, default, recipe)
-    # A setting that is no whole number is none because its ends were written as such.
+    # A setting that is no integer is none because its ends were written as such.
     whole = isinstance(low, int) and isinstance(high, int) and not isinstance(default, float)
     if whole and isinstance(step, float):
-        raise InputError(f"{key}.step must be a whole number. Received: step={step!r}")
+        raise InputError(f"{key}.step must be an integer. Received: step={step!r}")
     if not whole:
         low, high, step = float(low), float(high), None if step is None else float(step)
     return Dimension(key, low, high, step, log)
@@ -219,7 +219,7 @@ def _check_value(key, value, default, recipe):
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     wrong = {
         "true or false": isinstance(default, bool) and not isinstance(value, bool),
-        "a whole number": numbers and isinstance(default, int) and not isinstance(value, int),
+        "an integer": numbers and isinstance(default, int) and not isinstance(value, int),
         "a number": numbers and not is_number,
         "a string": isinstance(default, str) and not isinstance(value, str),
     }

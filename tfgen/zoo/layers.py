@@ -115,7 +115,7 @@ LAYERS = {
     ),
     "residual-block-1d": LayerRow(
         "tfgen.layers.residual_block_1d:ResidualBlock1D",
-        "Two convolutions that are told a noise level, and the way around them.",
+        "Two convolutions conditioned on a noise level, and the way around them.",
     ),
     "sigma-embedding": LayerRow(
         "tfgen.layers.sigma_embedding:SigmaEmbedding",
