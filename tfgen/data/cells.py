@@ -138,7 +138,7 @@ def to_floats(texts):
         numbers = np.array(list(map(float, texts)), np.float64)
     except ValueError:
         return None
-    if not (np.abs(numbers) <= LARGEST).all() or any("_" in text for text in texts):
+    if not (np.abs(numbers) <= LARGEST).all() or "_" in "".join(texts):
         return None
     return numbers
 

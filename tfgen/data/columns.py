@@ -4,6 +4,7 @@ Whether a column is one of numbers or of categories, and how its numbers are wri
 when its last cell has been read. So the texts of a file are kept, joined, until then.
 """
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -43,9 +44,7 @@ class Column:
 
     def __init__(self, missing=()):
         self.rows, self.faults, self.notes, self.comma = 0, {}, [], None
-        self._missing = cells.MISSING | {text.strip().casefold() for text in missing}
-        found = map(cells.to_float, missing)
-        self._missing_numbers = np.array([n for n in found if n is not None], np.float64)
+        self._missing, self._missing_numbers = _missing_of(tuple(missing))
         self._pieces = []
         self._scanned = self._encoded = self._numbers = self._pointed = None
 
@@ -377,6 +376,14 @@ class _Scan:
                 self.point += number.kind == cells.POINT
                 if number.kind == cells.EITHER and self.two_ways is None:
                     self.two_ways = text.strip()
+
+
+@functools.cache
+def _missing_of(missing):
+    """Returns what stands for missing: texts in lower case, and the numbers among those given."""
+    numbers = [number for number in map(cells.to_float, missing) if number is not None]
+    texts = cells.MISSING | {text.strip().casefold() for text in missing}
+    return texts, np.array(numbers, np.float64)
 
 
 def _texts(piece):
