@@ -135,3 +135,9 @@ def test_rows_that_cannot_be_read_count_as_dropped(tmp_path):
     path = write(tmp_path, "a,b", [(1, 2), (1, 2, 3), (1, 2, 3), (3, 4), (5,)])
     assert refused(path).startswith("3 of 5 rows would be dropped: 2 x the row has more fields")
     assert opened(path, allow_dropped=0.6).positions == 2
+
+
+def test_the_period_of_a_day_is_no_id(tmp_path):
+    rows = [(day, period, i) for i, day in enumerate(DAYS) for period in range(1, 49)]
+    message = refused(write(tmp_path, "date,settlement_period,demand", rows))
+    assert message.startswith("940 of 960 rows would be dropped")

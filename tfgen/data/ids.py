@@ -10,6 +10,18 @@ NAMES = (
     "shop", "product", "sku", "station", "sensor", "site", "location", "region", "country",
     "entity", "name", "key", "code",
 )  # fmt: skip
+# A part of the day that a date goes on with, which tells no series from another.
+_PARTS_OF_TIME = (
+    "hour",
+    "minute",
+    "second",
+    "period",
+    "interval",
+    "slot",
+    "time",
+    "quarter",
+    "week",
+)
 _AGAIN = 0.1  # share of rows whose time has to be there before
 _REST = 0.05  # of those, what may be so within the sequences
 _CANDIDATES = 8
@@ -23,7 +35,7 @@ def id_names(config):
 def find_id(table, stamps, names):
     """Finds the columns by which times that come again are those of several sequences.
 
-    A single column is looked for first, one of texts before one of integers, then two and three of
+    No part of a time is taken. A single column is looked for first, one of texts before one of integers, then two and three of
     them together.
 
     Args:
@@ -42,6 +54,8 @@ def find_id(table, stamps, names):
     most = _most_at_once(parts, stamps)
     for name in names:
         column = table.columns[name]
+        if any(part in name.casefold() for part in _PARTS_OF_TIME):
+            continue
         text = column.is_text()
         if not text and not _are_integers(column.numbers(), 2 * most):
             continue
