@@ -30,6 +30,7 @@ OTHER = {
     "data.kind": "series",
     "data.columns": ("temp", "rain, mm"),
     "data.time": "when",
+    "data.time_format": "%d.%m.%Y",
     "data.id": "site",
     "data.categories": ("wind",),
     "data.known": ("holiday", "price"),

@@ -83,7 +83,16 @@ class DataConfig(_Section):
         choices=("text", "series", "strokes", "audio"),
     )
     columns: tuple[str, ...] = _field((), "series: columns to model; empty takes all that are left")
-    time: str | None = _field(None, "series: the column of timestamps; none finds it by its name")
+    time: str | None = _field(
+        None,
+        "series: the column of times, or several that say it together, e.g. 'Date+Time' or "
+        "'year+month+day+hour'; none finds it by what columns hold and are called",
+    )
+    time_format: str | None = _field(
+        None,
+        "series: how times are written, e.g. '%d.%m.%Y %H:%M' as strptime has it; numbers: s, ms, "
+        "us or ns since 1970, or excel; none finds it",
+    )
     id: str | None = _field(
         None,
         "series: the column that identifies a sequence, or several with commas between; "

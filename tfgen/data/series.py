@@ -7,7 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tfgen.data import audio, dates, quick_draw, readers, strokes, tables, wide
+from tfgen.data import (
+    audio,
+    dates,
+    quick_draw,
+    readers,
+    strokes,
+    tables,
+    time_columns,
+    wide,
+)
 from tfgen.data.archives import SPLITS, read_headers
 from tfgen.data.builtin import BUILTIN, open_builtin
 from tfgen.data.ids import combine, find_counted_id, find_id, id_names
@@ -133,23 +142,29 @@ def open_tables(name, paths, config):
         InputError: A file cannot be read, or is not as `config` says.
     """
     roles = _roles(config)
+    asked = time_columns.asked_columns(config)
 
     def wanted(column):
-        return column != config.time and (column in roles or not config.columns)
+        return column not in asked and (column in roles or not config.columns)
 
     def times_of(column):
-        found = column not in roles and column.casefold() in dates.TIME_NAMES
-        return dates.Times() if (found if config.time is None else column == config.time) else None
+        return time_columns.open_times(column, config, needed)
 
     needed = {**{name: "data.categories" for name in config.categories}, **roles}
-    table = tables.Table(wanted, times_of, needed, config)
+    # Which of these there must be is known when the header has been read.
+    present = {name: role for name, role in needed.items() if name not in asked or len(asked) == 1}
+    table = tables.Table(wanted, times_of, present, config)
     tables.read_tables(paths, table)
     layout = wide.find_layout(table, config)
     if layout == "rows":
         table, stamps = wide.unfold_rows(table, config, _times_of_names)
-        time, used = (None if stamps is None else "the column's name"), set()
+        name_of_times = None if stamps is None else "the column's name"
+        when = time_columns.RowTimes(name_of_times, stamps=stamps)
     else:
-        time, used, stamps = _stamps(table, config)
+        when = time_columns.find_times(table, config)
+        for note in when.notes:
+            table.note(note)
+    time, stamps, used = when.name, when.stamps, when.columns
     if layout == "series":
         table, stamps = wide.unfold_columns(table, config, used, stamps)
         used = set()
@@ -292,7 +307,7 @@ def _check_bound(sequences, number, low, high, bound, where):
 def _roles(config):
     """Returns `{column: what of the recipe asks for it}`."""
     roles = {}
-    asked = [("data.time", [config.time]), ("data.id", id_names(config))]
+    asked = [("data.time", time_columns.asked_columns(config)), ("data.id", id_names(config))]
     asked.append(("data.label", [config.label]))
     asked += [(f"data.{key}", getattr(config, key)) for key in ("columns", "known", "static")]
     for key, names in asked:
@@ -304,33 +319,12 @@ def _roles(config):
     return roles
 
 
-def _stamps(table, config):
-    """Returns `(name, columns, microseconds)` of the rows' times: what they are called, None if
-    there are none, and the columns that they are read from."""
-    if config.time is not None:
-        stamps = table.times[config.time].microseconds()
-        if (stamps == dates.NO_TIME).all():
-            raise InputError(
-                f"No row has a timestamp that can be read: ISO 8601 (2013-01-31 or "
-                "2013-01-31T12:00:00Z) or seconds, milli-, micro- or nanoseconds since 1970. "
-                f"Received: data.time={config.time!r}"
-            )
-        return config.time, {config.time}, stamps
-    found = {name.casefold(): name for name in table.times}
-    for name in dates.TIME_NAMES:
-        if name in found:
-            stamps = table.times[found[name]].microseconds(plausible=True)
-            if 2 * np.count_nonzero(stamps != dates.NO_TIME) > table.rows:
-                return found[name], {found[name]}, stamps
-    return None, set(), None
-
-
 def _times_of_names(names):
     """Returns the times that names of columns are, int64 microseconds; None if they are none."""
-    times = dates.Times()
-    times.add_texts(names)
-    stamps = times.microseconds(plausible=True)
-    return None if (stamps == dates.NO_TIME).any() else stamps
+    times = dates.Times(asked=True)
+    times.add_texts([name.removeprefix("X") for name in names])  # as R has them
+    found = times.read()
+    return None if found is None or (found.stamps == dates.NO_TIME).any() else found.stamps
 
 
 def _sorted_rows(table, time, stamps, chosen, config):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfgen.data.columns import MAX_LEVELS
-from tfgen.data.dates import NO_TIME, Times
+from tfgen.data.date_texts import looks_like_time
 from tfgen.data.sequences import Feature
 from tfgen.errors import InputError
 
@@ -161,10 +161,7 @@ def _distinct(groups, codes):
 def looks_like_times(column):
     """Whether most of the different texts of a column can be read as times."""
     texts = column.texts(200)
-    times = Times()
-    times.add_texts(texts)
-    found = times.microseconds()
-    return np.count_nonzero(found != NO_TIME) > len(texts) / 2
+    return 2 * sum(map(looks_like_time, texts)) > len(texts)
 
 
 def _is_constant(table, name, rows, groups):

@@ -1,0 +1,247 @@
+"""`find_times`: when each row of a table is, of the one or several columns that say so."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tfgen.data.date_texts import DAY, NO_TIME, SECOND, Dates, days_of, read_dates
+from tfgen.data.dates import PART_NAMES, Times, formatted, part_of, time_rank
+from tfgen.errors import InputError, unknown
+
+_SIGN = "+"  # between the names of several columns in data.time
+_LENGTHS = {"hour": 3600 * SECOND, "minute": 60 * SECOND, "second": SECOND}
+
+
+class RowTimes(NamedTuple):
+    """When the rows of a table are.
+
+    Attributes:
+        name: The column, or several with a plus between them; None if the rows have no times.
+        columns: Frozen set of the columns that they were read from.
+        stamps: int64 microseconds `(rows,)` since 1970, `NO_TIME` for none; or None.
+        form: How they are written, for a person.
+        notes: What was decided, as sentences.
+    """
+
+    name: str | None = None
+    columns: frozenset = frozenset()
+    stamps: np.ndarray | None = None
+    form: str = ""
+    notes: tuple = ()
+
+
+def asked_columns(config):
+    """Returns the names that `data.time` may mean: of a column, or of the parts of a sum."""
+    if config.time is None:
+        return set()
+    return {config.time, *(name.strip() for name in config.time.split(_SIGN))}
+
+
+def open_times(name, config, roles):
+    """Returns the `Times` of a column that may say when the rows are; None if it does not.
+
+    Args:
+        name: The column.
+        config: A `tfgen.recipe.DataConfig`.
+        roles: Names of columns that something else is asked of.
+    """
+    if config.time is not None:
+        found = name in asked_columns(config)
+        return Times(name, asked=True, time_format=config.time_format) if found else None
+    return None if name in roles else Times(name, time_format=config.time_format)
+
+
+def find_times(table, config):
+    """Returns the `RowTimes` of a table.
+
+    Args:
+        table: A `tfgen.data.tables.Table` that was read.
+        config: A `tfgen.recipe.DataConfig`: `time` and `time_format`.
+
+    Raises:
+        InputError: If `data.time` names what cannot be read as times.
+    """
+    try:
+        found = _find(table, config) if config.time is None else _asked(table, config)
+    except ValueError as error:
+        if isinstance(error, InputError) or config.time_format is None:
+            raise
+        raise InputError(
+            "data.time_format must be a format of strptime, such as '%d.%m.%Y %H:%M', or s, ms, us "
+            f"or ns (since 1970) or excel: {error}. "
+            f"Received: data.time_format={config.time_format!r}"
+        ) from None
+    if found.stamps is None:
+        return found
+    steps = np.diff(found.stamps[found.stamps != NO_TIME])
+    notes = [f"'{found.name}': {note}" for note in found.notes]
+    if 2 * np.count_nonzero(steps < 0) > len(steps):
+        notes.append(f"the newest row comes first: rows are sorted by '{found.name}'")
+    return found._replace(notes=tuple(notes))
+
+
+def _asked(table, config):
+    name = config.time
+    if name in table.times:
+        dates = table.times[name].read()
+        if dates is None or (dates.stamps == NO_TIME).all():
+            raise _refused(table.times[name], config)
+        return RowTimes(name, frozenset([name]), dates.stamps, dates.form, dates.notes)
+    names = [part.strip() for part in name.split(_SIGN)]
+    for part in names:
+        if part not in table.times:
+            raise unknown("column, asked for by data.time,", part, table.names)
+    stores = [table.times[part] for part in names]
+    dates = _joined(stores, config) or Dates(np.full(table.rows, NO_TIME), "")
+    if (dates.stamps == NO_TIME).all():
+        raise InputError(
+            "data.time names columns that cannot be read together as times: a date and a time of "
+            f"day, or year, month, day, hour. Received: data.time={name!r}"
+        )
+    return RowTimes(name, frozenset(names), dates.stamps, dates.form, dates.notes)
+
+
+def _joined(stores, config):
+    """The `Dates` of columns that say when only together; None if they do not."""
+    if config.time_format is not None:
+        texts = [" ".join(cells) for cells in zip(*(each.texts() for each in stores), strict=True)]
+        return formatted(np.arange(len(texts)), texts, config.time_format)
+    first, *others = stores
+    dates = first.read()
+    parts = {part_of(each.name): each for each in stores}
+    if "year" in parts and len(parts) == len(stores) and None not in parts:
+        return _of_parts(parts)
+    if dates is not None and len(others) == 1 and (clock := others[0].clocks()) is not None:
+        return _with_clock(first.read(hourly=True), clock)
+    texts = [" ".join(cells) for cells in zip(*(each.texts() for each in stores), strict=True)]
+    return read_dates(np.arange(len(texts)), texts, named=True)
+
+
+def _refused(times, config):
+    """What is wrong with the column that a person takes for times."""
+    received = f"Received: data.time={config.time!r}"
+    if config.time_format is not None:
+        return InputError(
+            f"No cell of '{times.name}' is a time of data.time_format={config.time_format!r}. "
+            + received
+        )
+    numbers = times.part_numbers()
+    numbers = numbers[np.isfinite(numbers)]
+    if len(numbers):
+        return InputError(
+            f"'{times.name}' holds numbers from {numbers.min():g} to {numbers.max():g}, which are "
+            "no plausible times: without data.time rows keep their order, or say what they are "
+            f"(data.time_format, e.g. '%Y%m', or 's' for seconds since 1970). {received}"
+        )
+    if times.clocks() is not None:
+        return InputError(
+            f"'{times.name}' holds times of day without a date: name the column of the date as "
+            f"well, data.time='DATE{_SIGN}{times.name}'. {received}"
+        )
+    return InputError(
+        f"No row has a timestamp that can be read: a date such as 2013-01-31, 31.1.2013 12:00, "
+        "Jan 2013 or 2013Q1, or seconds, milli-, micro- or nanoseconds since 1970; others by "
+        f"data.time_format, e.g. '%d-%b-%y'. {received}"
+    )
+
+
+def _find(table, config):
+    """The column, or the columns, that say when the rows are, as their names and cells tell."""
+    found = {}
+    for name, times in table.times.items():
+        dates = times.read()
+        if dates is not None and 2 * np.count_nonzero(dates.stamps != NO_TIME) > table.rows:
+            found[name] = dates
+    ranks = {name: time_rank(name) for name in found}
+    named = [name for name in found if ranks[name] is not None]
+    names = sorted(named, key=ranks.get) if named else list(found)
+    parts = _parts(table)
+    if names and part_of(names[0]) == "year" and len(parts) > 1 and _again(found[names[0]].stamps):
+        names = []
+    if not names:
+        if len(parts) < 2:
+            return RowTimes()
+        dates = _of_parts(parts)
+        if 2 * np.count_nonzero(dates.stamps != NO_TIME) <= table.rows:
+            return RowTimes()
+        columns = [times.name for times in parts.values()]
+        return RowTimes(_SIGN.join(columns), frozenset(columns), dates.stamps, dates.form)
+    if len(names) > 1 and not named:
+        quoted = ", ".join(f"'{name}'" for name in names)
+        return RowTimes(notes=(f"{quoted} hold times: data.time says which orders the rows",))
+    name = names[0]
+    dates = found[name]
+    if dates.span == "day" and not dates.timed:
+        for other, times in table.times.items():
+            if other == name or part_of(other) != "hour":
+                continue
+            # Hours as numbers may be a feature of a day: the hour of the peak.
+            clock = times.clocks(numbers=_again(dates.stamps))
+            if clock is not None:
+                both = _with_clock(table.times[name].read(hourly=True), clock)
+                columns = frozenset([name, other])
+                label = f"{name}{_SIGN}{other}"
+                return RowTimes(label, columns, both.stamps, both.form, both.notes)
+    return RowTimes(name, frozenset([name]), dates.stamps, dates.form, dates.notes)
+
+
+def _again(stamps):
+    """Whether a time comes again."""
+    known = stamps[stamps != NO_TIME]
+    return len(np.unique(known)) < len(known)
+
+
+def _with_clock(dates, clock):
+    """The `Dates` of days and of times of day in another column."""
+    there = (dates.stamps != NO_TIME) & (clock != NO_TIME)
+    # A date may be written with a midnight of its own.
+    days = dates.stamps - dates.stamps % DAY
+    stamps = np.where(there, days + np.where(there, clock, 0), NO_TIME)
+    form = f"{dates.form.removesuffix(' with time')} and a time of day"
+    return Dates(stamps, form, timed=True, notes=dates.notes)
+
+
+def _parts(table):
+    """Returns the columns that say when together, as `{part: Times}` from the year on; empty if
+    they do not."""
+    found = {}
+    for name, times in table.times.items():
+        found.setdefault(part_of(name), times)
+    parts = {part: found[part] for part in PART_NAMES if part in found}
+    # What follows a part that is missing says nothing.
+    wanted = ["year"]
+    if "month" in parts:
+        wanted += ["month", "day"] if "day" in parts else ["month"]
+    elif "doy" in parts:
+        wanted.append("doy")
+    elif "quarter" in parts:
+        wanted.append("quarter")
+    if wanted[-1] in ("day", "doy"):
+        wanted += [p for p in ("hour", "minute", "second") if p in parts]
+    if wanted[-1] in ("minute", "second") and "hour" not in wanted:
+        wanted = [p for p in wanted if p not in _LENGTHS]
+    return {part: parts[part] for part in wanted if part in parts} if "year" in parts else {}
+
+
+def _of_parts(parts):
+    """The `Dates` of columns of year, month, day and so on."""
+    numbers = {part: times.part_numbers() for part, times in parts.items()}
+    good = np.all([np.isfinite(each) & (each % 1 == 0) for each in numbers.values()], axis=0)
+    numbers = {part: np.where(good, each, 0).astype(np.int64) for part, each in numbers.items()}
+    one = np.ones(len(good), np.int64)
+    month = numbers["quarter"] * 3 - 2 if "quarter" in numbers else numbers.get("month", one)
+    days = days_of(numbers["year"], month, numbers.get("day", one))
+    good &= days != NO_TIME
+    days = np.where(good, days, 0)
+    if "doy" in numbers:
+        good &= (numbers["doy"] >= 1) & (numbers["doy"] <= 366)
+        days += numbers["doy"] - 1
+    stamps = days * DAY
+    for part, length in _LENGTHS.items():
+        if part in numbers:
+            good &= (numbers[part] >= 0) & (numbers[part] <= (24 if part == "hour" else 59))
+            stamps = stamps + numbers[part] * length
+    last = next(p for p in ("hour", "day", "doy", "month", "quarter") if p in parts)
+    span = {"doy": "day", "hour": "day"}.get(last, last)
+    form = ", ".join({"doy": "day of the year"}.get(part, part) for part in parts)
+    return Dates(np.where(good, stamps, NO_TIME), form, span, timed="hour" in parts)
