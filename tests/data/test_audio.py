@@ -128,6 +128,82 @@ def test_labels_of_folders(tmp_path):
         open_audio("x", paths, DataConfig(name="x", label="kind"))
 
 
+def test_labels_of_the_names_of_files(tmp_path):
+    # As the clips of spoken digits are called.
+    names = ("7_jackson_32.wav", "0_theo_1.wav", "7_theo_0.wav", "readme.wav")
+    paths = [write_wave(tmp_path / name, tone()) for name in names]
+    sequences = open_audio("x", paths, DataConfig(name="x", label=r"name:^(\d)_"))
+    assert sequences.classes == ("0", "7") and sequences.labels.tolist() == [1, 0, 1]
+    reason = "the file's name does not match data.label"
+    assert sequences.report.dropped == {reason: [1, str(paths[3])]}
+    assert open_audio("x", paths, DataConfig(name="x", label="name:_([a-z]+)_")).classes == (
+        "jackson",
+        "theo",
+    )
+
+
+@pytest.mark.parametrize("extra", [True, False])
+def test_what_sounds_may_become_has_a_budget(tmp_path, request, extra):
+    if extra:
+        pytest.importorskip("soundfile")
+    else:
+        request.getfixturevalue("no_extra")
+    paths = [write_wave(tmp_path / f"{name}.wav", tone()) for name in "ab"]
+    with pytest.raises(InputError, match="a.wav would become 800 numbers.*data.max_numbers=799"):
+        open_audio("x", paths[:1], DataConfig(name="x", max_numbers=799))
+    sequences = open_audio("x", paths, DataConfig(name="x", max_numbers=800))
+    assert sequences.ids == ["a"] and sequences.report.dropped["too large"][0] == 1
+    # What is cut off is not counted; what a reader holds of two channels is.
+    assert len(open_audio("x", paths, DataConfig(name="x", max_length=9, max_numbers=2000))) == 2
+    both = write_wave(tmp_path / "c.wav", np.stack([tone(), tone()], axis=1))
+    with pytest.raises(InputError, match="would become 1,600 numbers"):
+        open_audio("x", [both], DataConfig(name="x", max_numbers=1599))
+
+
+def test_a_flac_that_claims_too_much_is_refused(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.zeros(4000, np.int16), RATE)
+    data = bytearray(path.read_bytes())
+    data[21] |= 15
+    data[22:26] = b"\xff" * 4
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="a.flac would become 68,719,476,735 numbers"):
+        open_audio("x", [path], CONFIG)
+
+
+def test_rates_that_are_far_apart_are_counted(tmp_path):
+    slow = write_wave(tmp_path / "a.wav", tone(), rate=1)
+    fast = [write_wave(tmp_path / f"b{i}.wav", tone(), rate=655_350) for i in range(2)]
+    sequences = open_audio("x", [slow, *fast], CONFIG)
+    assert sequences.sample_rate == 655_350 and sequences.ids == ["b0", "b1"]
+    [count, example] = sequences.report.dropped["too far from the sample rate"]
+    assert count == 1 and f"{slow} has 1 samples a second" in example
+    with pytest.raises(InputError, match="over 256 times more or less than the 8,000 wanted"):
+        open_audio("x", [slow], DataConfig(name="x", sample_rate=8000))
+
+
+@pytest.mark.parametrize("options", ["PCM_U8", "PCM_24", "FLOAT", "DOUBLE", "ULAW", "WAVEX PCM_16"])
+def test_the_waves_that_people_have(tmp_path, options):
+    soundfile = pytest.importorskip("soundfile")
+    *container, subtype = options.split()
+    path = tmp_path / "a.wav"
+    sound = tone()
+    soundfile.write(
+        path, np.stack([sound, sound], axis=1), RATE, subtype, format=(*container, "WAV")[0]
+    )
+    [values] = open_audio("x", [path], CONFIG).values
+    np.testing.assert_allclose(values[:, 0], sound, atol=0.02)
+    assert np.abs(values[:, 0] - sound).max() < (0.02 if subtype in ("PCM_U8", "ULAW") else 1e-4)
+
+
+def test_a_folder_whose_name_is_no_utf8(tmp_path):
+    folder = tmp_path / b"caf\xe9".decode("utf-8", "surrogateescape")
+    path = write_wave(folder / b"\xe9.wav".decode("utf-8", "surrogateescape"), tone())
+    sequences = open_audio("x", [path], DataConfig(name="x", label="folder"))
+    assert sequences.classes == ("caf\\udce9",) and sequences.ids == ["\\udce9"]
+
+
 def test_floats_beyond_full_scale_are_clipped_and_nan_is_refused(tmp_path):
     soundfile = pytest.importorskip("soundfile")
     path = tmp_path / "a.wav"
