@@ -2,7 +2,14 @@
 
 import pytest
 
-from tfgen.data.layout import SPACES, WIDE_SPACES, clean_names, find_delimiter, find_header, is_table
+from tfgen.data.layout import (
+    SPACES,
+    WIDE_SPACES,
+    clean_names,
+    find_delimiter,
+    find_header,
+    is_table,
+)
 
 
 @pytest.mark.parametrize(

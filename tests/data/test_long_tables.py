@@ -43,6 +43,7 @@ def test_texts_whose_times_come_again_are_the_id(tmp_path):
         np.testing.assert_array_equal(values[:, 0], np.arange(20))
     # What a person says holds.
     assert opened(path, id="what").report.notes == []
+    assert opened(path, columns="y").ids == ["u", "v", "w"]
 
 
 def test_an_integer_may_be_the_id_and_a_number_that_counts_rows_is_not(tmp_path):

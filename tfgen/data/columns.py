@@ -353,7 +353,11 @@ class _Scan:
     def judge(self):
         """Counts what the odd cells are."""
         units = {}
-        scaled = any(abs(number.factor) > 1 for number in self.known.values() if isinstance(number, cells.Number))
+        scaled = any(
+            abs(number.factor) > 1
+            for number in self.known.values()
+            if isinstance(number, cells.Number)
+        )
         for _, text in self.odd:
             number = self.known[text]
             if scaled and number and number.unit == "m":  # beside 850k

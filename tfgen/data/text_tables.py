@@ -52,7 +52,9 @@ def read_delimited(path, table):
     marked = sum(line.startswith("#") for _, line in head)
     rows = _Rows(path, itertools.chain(head, lines), delimiter, comments=marked <= len(body))
     if delimiter != ("\t" if readers.suffix_of(path) == ".tsv" else ","):
-        shown = {"\t": "tabs", layout.SPACES: "spaces", layout.WIDE_SPACES: "spaces"}.get(delimiter, f"'{delimiter}'")
+        shown = {"\t": "tabs", layout.SPACES: "spaces", layout.WIDE_SPACES: "spaces"}.get(
+            delimiter, f"'{delimiter}'"
+        )
         table.note(f"fields are separated by {shown}")
     add_rows(path, table, rows, semicolons=delimiter == ";")
 
