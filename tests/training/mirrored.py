@@ -2,6 +2,9 @@
 
 import json
 import sys
+import tempfile
+import warnings
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -10,57 +13,69 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
+import event_files  # noqa: E402
+
+from tests.training.combinations import expected_tags, settings, write_data  # noqa: E402
 from tfgen import models  # noqa: E402
 from tfgen.recipe import Recipe  # noqa: E402
-from tfgen.training.adapters import Adapters  # noqa: E402
+from tfgen.training import train  # noqa: E402
+from tfgen.training.checkpoints import Checkpoints  # noqa: E402
 from tfgen.training.data import open_data  # noqa: E402
 from tfgen.training.devices import open_devices  # noqa: E402
-from tfgen.training.optimizers import make_optimizer  # noqa: E402
-from tfgen.training.step import Step  # noqa: E402
 
 
-def steps(recipe, data, devices, count=3):
-    """Losses, and weights and state afterwards."""
-    with devices.scope():
-        model = models.build(recipe, data.preprocessing, recipe.training.precision)
-        optimizer = make_optimizer(recipe.training)
-        adapters = Adapters(model, recipe.training)
-        optimizer.build(adapters.variables)
-    before = [weight.numpy() for weight in model.trainable_variables]
-    step = Step(model, optimizer, recipe.training, recipe.training.batch_size, adapters, devices)
-    carry = recipe.training.carry_state
-    state = model.initial_state(recipe.training.batch_size) if carry else None
-    losses = []
-    for k in range(count):
-        batch = tf.nest.map_structure(tf.constant, data.windows["train"].batch(k))
-        loss, norms, state = step(batch, state if carry else None)
-        losses += [float(loss), *norms.numpy()]
-    after = [weight.numpy() for weight in model.trainable_variables]
-    scale = step.loss_scale
+def trained(recipe, logdir, strategy):
+    """Arrays and record of the last checkpoint."""
+    train(recipe, logdir, progress=False, strategy=strategy)
+    return Checkpoints(logdir / "checkpoints").latest()
+
+
+def apart(one, other):
+    """The largest difference of two dicts of arrays."""
+    assert one.keys() == other.keys()
+    pairs = [(one[name].astype(np.float64), other[name].astype(np.float64)) for name in one]
+    return max(float(np.abs(a - b).max()) for a, b in pairs if a.size)
+
+
+def part(arrays, *names):
+    return {k: v for k, v in arrays.items() if k.partition("/")[0] in names}
+
+
+def compare(recipe, kind, folder, compiled):
+    data = open_data(recipe)
+    model = models.build(recipe, data.preprocessing)
+    type(model).jit_compile_training = compiled
+    first = {f"model/{weight.path}": weight.numpy() for weight in model.weights}
+    (one, record), (two, other) = (
+        trained(recipe, folder / strategy, strategy) for strategy in ("one", "mirrored")
+    )
+    weights = {k: v for k, v in part(one, "model").items() if k in first}
+    logs = folder / "mirrored" / "logs"
+    tags = event_files.open_events(logs / "train").Tags()
+    tags = [*tags["tensors"], *(["graph"] if tags["graph"] else [])]
+    wanted = [*expected_tags(kind), "graph"]
     return {
-        "moved": max(float(np.abs(a - b).max()) for a, b in zip(after, before)),
-        "scale": None if scale is None else float(scale.numpy()),
-        "losses": np.array(losses),
-        "weights": after,
-        "state": [part.numpy() for part in tf.nest.flatten(state)] if carry else [],
+        "devices": open_devices("mirrored").count,
+        "moved": apart({k: first[k] for k in weights}, weights),
+        "apart": apart(part(one, "model", "best", "state"), part(two, "model", "best", "state")),
+        "losses_apart": abs(record["best"]["loss"] - other["best"]["loss"]),
+        "tags_missing": [
+            *(tag for tag in wanted if not any(each.startswith(tag) for each in tags)),
+            *(name for name in ("projector", "profile") if not any(logs.rglob(f"{name}/*"))),
+        ],
     }
 
 
 def main():
+    warnings.filterwarnings("error", message="TensorBoard goes without")
     found = {}
-    for name, (family, settings) in json.loads(sys.argv[1]).items():
-        recipe = Recipe(family).override(settings)
-        data = open_data(recipe)
-        type(models.build(recipe, data.preprocessing)).jit_compile_training = name == "compiled"
-        one, two = (steps(recipe, data, open_devices(kind)) for kind in ("one", "mirrored"))
-        pairs = zip([*one["weights"], *one["state"]], [*two["weights"], *two["state"]])
-        found[name] = {
-            "devices": open_devices("mirrored").count,
-            "moved": one["moved"],
-            "apart": max(float(np.abs(a - b).max()) for a, b in pairs if a.size),
-            "losses_apart": float(np.abs(one["losses"] - two["losses"]).max()),
-            "scales": [one["scale"], two["scale"]],
-        }
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        write_data(folder)
+        for name, (family, kind, changes) in json.loads(sys.argv[1]).items():
+            recipe = Recipe(family).override(settings(family, kind, folder, **changes))
+            found[name] = compare(recipe, kind, folder / name, compiled="compiled" in name)
+            print(name, found[name], file=sys.stderr, flush=True)
     print(json.dumps(found))
 
 

@@ -17,6 +17,7 @@ from tfgen.models.searching import PROMPT_BUCKET, Searching
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket
+from tfgen.sampling.rows import repeat_rows
 from tfgen.sampling.search import check_search
 from tfgen.sampling.tokens import check_sampling_arguments
 from tfgen.values import check_texts
@@ -562,9 +563,7 @@ class AutoregressiveGenerator(TextGenerator):
         ids, lengths = self._start_and(prompts, count)
         state, logits, seen = self._prefill(ids, lengths, condition)
         state = self._reserve(state, room, condition.get("guidance_scale"))
-        rows = tf.nest.map_structure(
-            lambda x: tf.repeat(x, num_samples, axis=0), (state, logits, seen)
-        )
+        rows = repeat_rows((state, logits, seen), num_samples)
         return decoding.start(*rows, sampling.stops)
 
     # Conditions. With guidance each text has two rows, one that knows the condition and one that

@@ -14,6 +14,7 @@ from tfgen.sampling.energies import weighted_energy
 from tfgen.sampling.guidance import classifier_free_joint, reconstruction
 from tfgen.sampling.langevin import mala
 from tfgen.sampling.repaint import repaint
+from tfgen.sampling.rows import repeat_rows
 
 # The levels of a run are so many, those beyond its steps being 0: runs of any number of steps share
 # one compiled loop.
@@ -218,15 +219,14 @@ class DiffusionGraphs(DiffusionDensity):
         batch = self._batch(arguments)
         x0, known = self._channels(batch)
         given = self._given(batch, told=None if solver in FILLERS else (x0, known))
-        repeated = tf.nest.map_structure(lambda x: tf.repeat(x, num_samples, 0), (x0, known, given))
-        observed, known, given = repeated
+        observed, known, given = repeat_rows((x0, known, given), num_samples)
         key = random.root(arguments["seed"], random.SAMPLING)
         sampling = dict(arguments)
         for name in ("condition", "static"):
             if name in arguments:
-                sampling[name] = tf.repeat(arguments[name], num_samples, axis=0)
+                sampling[name] = repeat_rows(arguments[name], num_samples)
         if "scale" in batch:
-            sampling["scale"] = tf.repeat(batch["scale"], num_samples, axis=0)
+            sampling["scale"] = repeat_rows(batch["scale"], num_samples)
         gaps = (observed, known, arguments["resamplings"]) if solver in FILLERS else None
         x = self._run(solver, told, sampling, given, tf.shape(observed), key, gaps)
         values, _ = self._values(x, sampling.get("scale"))

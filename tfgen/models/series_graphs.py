@@ -11,6 +11,7 @@ from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket
 from tfgen.sampling.particles import Observed, fill
 from tfgen.sampling.rollout import Rollout, roll
+from tfgen.sampling.rows import repeat_rows
 
 # The loops are compiled for room for so many positions, times a power of two.
 BUCKET = 32
@@ -138,7 +139,7 @@ class SeriesGraphs(SeriesDensity):
         begun = begun._replace(
             state=self.reserve(state, capacity), previous=last, first=lengths == 0, count=frames
         )
-        drawn = self._run(begun.rows(lambda x: tf.repeat(x, num_samples, axis=0)))
+        drawn = self._run(begun.rows(lambda x: repeat_rows(x, num_samples)))
         features = self.processor.num_features
         samples = self._samples(drawn.values)[:, :horizon]
         samples = tf.reshape(samples, [count, num_samples, horizon, features])

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfgen.sampling.decode import sizes, stop_length
+from tfgen.sampling.rows import repeat_rows
 
 
 class Hypotheses(NamedTuple):
@@ -131,7 +132,7 @@ def beam_search(step, state, logits, tokens, count, num_beams, length_penalty, s
         return number + 1, running, finished, done
 
     running = _Running(
-        state=tf.nest.map_structure(lambda x: tf.repeat(x, num_beams, axis=0), state),
+        state=repeat_rows(state, num_beams),
         logits=tf.repeat(tf.cast(logits, tf.float32), num_beams, axis=0),
         tokens=tf.repeat(tokens[:, None], num_beams, axis=1),
         recent=tf.fill([batch, num_beams, stop_width], -2),  # equal to no token

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfgen.sampling.decode import sizes, stop_length
+from tfgen.sampling.rows import repeat_rows
 
 
 class Continuations(NamedTuple):
@@ -86,7 +87,7 @@ def contrastive_search(
         total = tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
         probability = tf.exp(likeliest - total)
 
-        spread = tf.nest.map_structure(lambda x: tf.repeat(x, top_k, axis=0), carry.state)
+        spread = repeat_rows(carry.state, top_k)
         hidden, state = step(tf.reshape(candidates, [-1]), spread)
         directions = tf.reshape(_unit(hidden), [batch, top_k, hidden.shape[-1]])
         cosine = tf.matmul(directions, carry.history, transpose_b=True)

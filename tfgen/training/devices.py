@@ -19,6 +19,8 @@ from tfgen.training.rendezvous import meet
 STRATEGIES = ("auto", "one", "mirrored", "multi-worker")
 # Where tf.distribute finds the addresses of all workers and the number of this one.
 ADDRESSES = "TF_CONFIG"
+# What the collectives of several processes take, see CollectiveGatherV2.
+_GATHERED = (tf.float32, tf.float16, tf.float64, tf.int32, tf.int64)
 _EXAMPLE = (
     '{"cluster": {"worker": ["10.0.0.1:7000", "10.0.0.2:7000"]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -206,9 +208,11 @@ class Devices:
 def _gathered(rows, context):
     if rows is None:
         return None
-    if rows.dtype == tf.bool:  # which collectives do not know
-        return tf.cast(context.all_gather(tf.cast(rows, tf.int32), 0), tf.bool)
-    return context.all_gather(rows, 0)
+    if rows.dtype in _GATHERED:
+        return context.all_gather(rows, 0)
+    # bfloat16 and the bits of it that a cache keeps, and bool: by what holds all of their values.
+    wider = tf.float32 if rows.dtype.is_floating else tf.int32
+    return tf.cast(context.all_gather(tf.cast(rows, wider), 0), rows.dtype)
 
 
 def _reason(error):

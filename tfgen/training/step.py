@@ -192,6 +192,8 @@ class Step:
             return nest
 
         def part(rows):
+            if rows is None:  # a state before the first step, or of a model that has none
+                return None
             size = rows.shape[0] // count
             begin = [number * size, *[0] * (rows.shape.rank - 1)]
             return tf.slice(rows, begin, [size, *rows.shape[1:]])
