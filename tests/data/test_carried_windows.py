@@ -81,3 +81,41 @@ def test_more_rows_than_sequences_are_refused():
         InputError, match="at most their number, 6. Received: training.batch_size=7"
     ):
         CarriedWindows(made(), window=6, batch_size=7)
+
+
+def positions(windows):
+    """All that counts in an epoch, sorted: 100 i + position of each."""
+    batches = [windows.batch(k) for k in range(windows.steps_per_epoch)]
+    return np.sort(np.concatenate([batch["values"][batch["valid"], 0] for batch in batches]))
+
+
+def test_without_a_remainder_every_position_comes_once():
+    every = np.sort(np.concatenate([values[:, 0] for values in made().values]))
+    for size in (1, 2, 4, 6, 32):
+        windows = CarriedWindows(made(), 6, size, drop_remainder=False)
+        np.testing.assert_array_equal(positions(windows), every)
+        for group in groups(windows, windows.steps_per_epoch):
+            assert group[0]["first"][group[0]["valid"][:, 0]].all()
+            assert all(len(batch["values"]) == min(size, 6) for batch in group)
+
+
+def test_of_many_sequences_some_are_taken_that_are_spread_over_all_lengths():
+    lengths = np.random.default_rng(0).permutation(np.arange(1, 101))
+    windows = CarriedWindows(made(lengths), 10, 8, drop_remainder=False, most=20)
+    assert 14 <= windows.steps_per_epoch <= 20
+    found = positions(windows)
+    chosen = lengths[np.unique(found // 100).astype(int)]
+    assert len(found) == chosen.sum()  # as a whole, each
+    assert chosen.min() < 10 and chosen.max() > 90
+    assert abs(chosen.mean() - lengths.mean()) < 3
+
+
+def test_of_a_group_of_long_sequences_parts_are_taken_everywhere():
+    windows = CarriedWindows(made([99] * 8), 3, 8, drop_remainder=False, most=5)
+    assert windows.steps_per_epoch == 5
+    batches = [windows.batch(k) for k in range(5)]
+    begins = batches[0]["values"][:, 0, 0] % 100
+    assert begins[0] == 0 and begins.max() > 60 and (np.diff(np.sort(begins)) > 3).all()
+    assert batches[0]["first"].sum() == 1
+    for before, after in zip(batches, batches[1:]):
+        np.testing.assert_array_equal(after["previous"], before["values"][:, -1])

@@ -253,3 +253,13 @@ def test_too_little_data_is_refused():
 def test_an_argument_out_of_range_is_refused(name, value):
     with pytest.raises(InputError, match=f"Received: {name}={value}$"):
         SequenceWindows(make(9), **{"window": 7, "batch_size": 1, name: value})
+
+
+def test_of_many_windows_some_are_taken_that_are_spread_evenly():
+    data = make(40, 40, 20)
+    every = starts_of(SequenceWindows(data, 5, 2, drop_remainder=False))
+    assert len(every) == 20
+    some = SequenceWindows(data, 5, 2, drop_remainder=False, most=2)
+    assert some.steps_per_epoch == 2
+    assert starts_of(some) == [every[i] for i in (2, 7, 12, 17)] == [10, 35, 120, 205]
+    assert starts_of(SequenceWindows(data, 5, 2, drop_remainder=False, most=10)) == every

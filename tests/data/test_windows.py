@@ -134,3 +134,34 @@ def test_mapped_tokens_give_the_batches_of_an_array(tmp_path, dtype):
         batch = Windows(mapped, 7, 4).batch(k)
         assert type(batch) is np.ndarray and batch.dtype == np.int32
         np.testing.assert_array_equal(batch, Windows(tokens, 7, 4).batch(k))
+
+
+def test_of_many_windows_some_are_taken_that_are_spread_evenly():
+    every = Windows(TOKENS, 9, 4, drop_remainder=False)
+    some = Windows(TOKENS, 9, 4, drop_remainder=False, most=3)
+    assert every.steps_per_epoch == 28 and some.steps_per_epoch == 3
+    starts = np.concatenate([some.batch(k)[:, 0] for k in range(3)])
+    # 111 windows of 9 tokens; the middle of each twelfth of them.
+    assert starts.tolist() == [9 * int((i + 0.5) * 111 / 12) for i in range(12)]
+    # Fewer than the most are all of them.
+    least = Windows(TOKENS, 9, 4, drop_remainder=False, most=50)
+    for k in range(28):
+        np.testing.assert_array_equal(least.batch(k), every.batch(k))
+
+
+def test_stretches_of_a_validation_are_spread_over_the_text_and_go_on():
+    windows = Windows(TOKENS, 9, 4, carry_state=True, drop_remainder=False, most=5)
+    assert windows.carries_state and windows.steps_per_epoch == 4
+    assert [windows.starts_epoch(k) for k in range(5)] == [True, False, True, False, True]
+    begins = 9 * (np.arange(8) * 111 // 8)
+    for group in range(2):
+        batches = [windows.batch(2 * group + k)[:, :-1] for k in range(2)]
+        lanes = np.concatenate(batches, axis=1)
+        np.testing.assert_array_equal(lanes, begins[group::2, None] + np.arange(18))
+    # Without a limit they reach the next lane, but for a rest.
+    windows = Windows(TOKENS, 9, 4, carry_state=True, drop_remainder=False)
+    assert windows.steps_per_epoch == 27
+    # A text of fewer windows than lanes has one for each.
+    windows = Windows(TOKENS[:40], 9, 32, carry_state=True, drop_remainder=False)
+    assert windows.batch_size == 4 and windows.steps_per_epoch == 1
+    assert not Windows(TOKENS, 9, 4, carry_state=True).carries_state

@@ -69,7 +69,7 @@ COMMON = {"training.steps": 1, "training.batch_size": 4, "training.sample_every"
 def test_the_tokens_of_a_text_model(tmp_path):
     settings = {**COMMON, "data.name": "names", "training.window": 8, "model.units": 8}
     run = train(Recipe("lstm").override(settings), tmp_path / "run", progress=False).parent
-    vectors, rows, sprite, _ = read(run / "logs")["tokens"]
+    vectors, rows, sprite, _ = read(run / "logs" / "train")["tokens"]
     model = models.load(run / "final")
     np.testing.assert_allclose(vectors, model.token_embedding.embeddings.numpy(), rtol=1e-4)
     assert sprite is None and {"a", "\\n"} <= {*rows}

@@ -394,25 +394,27 @@ def test_tensorboard_hears_the_story(recipe, tmp_path):
     assert {
         "epoch_loss",
         "epoch_learning_rate",
-        "metrics/bits_per_token",
+        "Loss/bits_per_token",
         "gradients/global_norm",
         "gradients/clip_fraction",
         "gradients/lstm_0/lstm_cell/kernel",
         "gradient_norms/lstm_0",
         "update_ratios/head",
-        "memory/process_peak_mib",
+        "throughput/process_peak_mib",
         "throughput/tokens_per_second",
         "throughput/waiting_for_data",
         "samples/temperature_1.0",
-        "activations/lstm_0",
-        "activations/lstm_0/dead_fraction",
+        "layers/lstm_0",
+        "layers/lstm_0/dead_fraction",
     } <= tags
     assert any(node.name.startswith("lstm_0/") for node in found["train"].Graph().node)
     assert sum(tag.startswith("weights/") for tag in tags) == 6
-    assert {"epoch_loss", "metrics/bits_per_token"} == set(found["validation"].Tags()["tensors"])
+    assert {"epoch_loss", "Loss/loss", "Loss/bits_per_token"} <= set(
+        found["validation"].Tags()["tensors"]
+    )
     losses = scalars(tmp_path / "run", "train", "epoch_loss")
     assert sorted(losses) == [4, 8, 12]
-    bits = scalars(tmp_path / "run", "train", "metrics/bits_per_token")
+    bits = scalars(tmp_path / "run", "train", "Loss/bits_per_token")
     assert bits[12] == pytest.approx(losses[12] / np.log(2), rel=1e-5)
     fractions = scalars(tmp_path / "run", "train", "gradients/clip_fraction")
     assert all(0 <= fraction <= 1 for fraction in fractions.values())
@@ -443,9 +445,9 @@ def test_a_layer_that_clips_is_shown(tmp_path):
     dashboard = Dashboard(tmp_path / "logs", model)
     dashboard.histograms(1, inputs, [])
     dashboard.close()
-    assert scalars(tmp_path, "train", "activations/bounds/clip_fraction") == {1: 3 / 8}
+    assert scalars(tmp_path, "train", "layers/bounds/clip_fraction") == {1: 3 / 8}
     # The second unit never changes, and the third is clipped wherever one looks.
-    assert scalars(tmp_path, "train", "activations/bounds/dead_fraction") == {1: 0.5}
+    assert scalars(tmp_path, "train", "layers/bounds/dead_fraction") == {1: 0.5}
 
 
 def test_norms_and_updates_of_each_layer(recipe, tmp_path):
@@ -482,7 +484,9 @@ def test_the_table_of_hyperparameters_and_the_charts(recipe, tmp_path):
 
     recipe = recipe.override({"training.seed": 7, "training.histogram_every": 12})
     train(recipe, tmp_path / "run", progress=False)
-    accumulator = event_files.open_events(tmp_path / "run" / "logs")
+    logs = tmp_path / "run" / "logs"
+    assert {path.parent.name for path in logs.rglob("*tfevents*")} == {"train", "validation"}
+    accumulator = event_files.open_events(logs / "validation")
     data = {
         tag: plugin_data_pb2.HParamsPluginData.FromString(
             accumulator.SummaryMetadata(tag).plugin_data.content
@@ -496,6 +500,7 @@ def test_the_table_of_hyperparameters_and_the_charts(recipe, tmp_path):
     assert "training.beta_2" not in shown  # the default
     assert data["_hparams_/session_end_info"].session_end_info.status == 1  # succeeded
 
+    accumulator = event_files.open_events(logs / "train")
     text = accumulator.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
     tags = {
         tag

@@ -428,7 +428,7 @@ def test_trials_are_runs(recipe, tmp_path, monkeypatch):
 
     # What is searched is in every row of the HParams table, also where it is the default.
     for trial in search.trials:
-        events = open_events(search.logdir / trial.name / "logs")
+        events = open_events(search.logdir / trial.name / "logs" / "validation")
         content = events.SummaryMetadata("_hparams_/session_start_info")
         data = plugin_data_pb2.HParamsPluginData.FromString(content.plugin_data.content)
         shown = data.session_start_info.hparams

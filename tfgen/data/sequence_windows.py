@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfgen.data.windows import spread
 from tfgen.errors import InputError
 
 
@@ -22,6 +23,8 @@ class SequenceWindows:
         drop_remainder: Whether the windows of an epoch that fill no batch are left out. If not, an
             epoch's windows go in order through the sequences, from the first position of each, and
             hold every position once. The last batch is smaller then.
+        most: Without `drop_remainder`: batches in an epoch at most. Of more windows, some are taken
+            that are spread evenly over the sequences and along them.
         augment: Function `(batch, numpy.random.Generator) -> batch`, see
             `tfgen.data.augmentation`. What it draws depends on the seed and on k alone.
         split: What messages call the sequences: `"training"`, `"validation"`.
@@ -46,6 +49,7 @@ class SequenceWindows:
         drop_remainder=True,
         augment=None,
         split=None,
+        most=None,
     ):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
@@ -89,6 +93,8 @@ class SequenceWindows:
             )
         full = self._windows // batch_size
         self.steps_per_epoch = full if drop_remainder else -(-self._windows // batch_size)
+        if most is not None and not drop_remainder:
+            self.steps_per_epoch = min(self.steps_per_epoch, most)
         self._dealt = None, None, None
 
     def batch(self, k):
@@ -224,6 +230,8 @@ class SequenceWindows:
             return numbers, starts
         if not self.drop_remainder:
             numbers, starts = self._nonempty(*self._cut(None))
+            chosen = spread(len(numbers), self.steps_per_epoch * self.batch_size)
+            numbers, starts = numbers[chosen], starts[chosen]
         else:
             numbers, starts = self._nonempty(*self._cut(epoch))
             if not len(numbers):

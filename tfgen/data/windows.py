@@ -23,18 +23,21 @@ class Windows:
         drop_remainder: Whether the windows of an epoch that fill no batch are left out. If not,
             an epoch's windows go in order from the first token and predict every token after it
             once, but for a rest at the end that fills no window. The last batch is smaller then.
+            With `carry_state` there are at most as many lanes as windows, and all are full.
+        most: Without `drop_remainder`: batches in an epoch at most. Of more, windows are taken that
+            are spread evenly over the tokens; with `carry_state` stretches of a few windows are.
         augment: Function `(inputs, numpy.random.Generator) -> inputs`, see
             `tfgen.data.augmentation`: what a model is shown instead of the tokens that stand there.
             What it draws depends on the seed and on k alone. Every token is an input once an epoch,
             so with `carry_state` a lane goes on as it was shown.
         split: What messages call the tokens: `"training"`, `"validation"`.
 
+    Attributes:
+        carries_state: Whether a validation goes along these windows with its state.
+
     Raises:
         InputError: If the tokens do not fill one batch, or an argument is out of range.
     """
-
-    # Whether a validation goes along these windows with its state.
-    carries_state = False
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Windows:
         drop_remainder=True,
         augment=None,
         split=None,
+        most=None,
     ):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
@@ -72,10 +76,29 @@ class Windows:
                 f"The {which} is too short: {len(tokens):,} tokens, where {needed} windows of "
                 f"{window} need {needed * window + spare}. {remedy}"
             )
-        full = windows // batch_size
-        self.steps_per_epoch = full if drop_remainder else -(-windows // batch_size)
+        self.carries_state = carry_state and not drop_remainder
         self._windows = windows
+        if drop_remainder:
+            self.steps_per_epoch = windows // batch_size
+        else:
+            self._starts = self._in_order(most) * window
+            self.steps_per_epoch = -(-len(self._starts) // self.batch_size)
         self._order = None, None
+
+    def _in_order(self, most):
+        """The windows of an epoch, one batch after the other."""
+        most = self._windows if most is None else most
+        if not self.carry_state:
+            return spread(self._windows, most * self.batch_size)
+        self.batch_size = lanes = min(self.batch_size, self._windows)
+        groups, self._stretch = 1, self._windows // lanes
+        if self._stretch > most:
+            # Shorter stretches at more places.
+            self._stretch = max(round(most**0.5), 1)
+            groups = most // self._stretch
+        begins = np.arange(lanes * groups) * self._windows // (lanes * groups)
+        begins = begins.reshape(lanes, groups).T[:, None]  # (groups, 1, lanes)
+        return (begins + np.arange(self._stretch)[:, None]).ravel()
 
     def batch(self, k):
         """Returns batch number k.
@@ -86,8 +109,7 @@ class Windows:
         """
         epoch, step = divmod(int(k), self.steps_per_epoch)
         if not self.drop_remainder:
-            stop = min((step + 1) * self.batch_size, self._windows)
-            starts = np.arange(step * self.batch_size, stop) * self.window
+            starts = self._starts[step * self.batch_size : (step + 1) * self.batch_size]
         elif self.carry_state:
             lanes = np.arange(self.batch_size) * self.steps_per_epoch
             starts = self._offset(epoch) + (lanes + step) * self.window
@@ -101,8 +123,9 @@ class Windows:
         return self.augment(tokens[:, :-1], generator), tokens[:, 1:]
 
     def starts_epoch(self, k):
-        """Whether batch k begins an epoch, where a carried state starts from nothing again."""
-        return k % self.steps_per_epoch == 0
+        """Whether a carried state starts from nothing again at batch k: at an epoch, or a stretch."""
+        place = k % self.steps_per_epoch
+        return place % self._stretch == 0 if self.carries_state else place == 0
 
     def dataset(self, start=0):
         """Returns an endless `tf.data.Dataset` of `(k, batch k)` from k = `start` on."""
@@ -131,3 +154,9 @@ class Windows:
             order = np.random.default_rng([self.seed, epoch, 1]).permutation(self._windows)
             self._order = epoch, order
         return order
+
+
+def spread(total, most):
+    """The numbers of so many things, or of `most` of them that are spread evenly, int64."""
+    count = min(total, most)
+    return ((np.arange(count) + 0.5) * total / max(count, 1)).astype(np.int64)

@@ -20,12 +20,17 @@ from tfgen.training.projector import Cloud, write_clouds
 # Prompts and seed of the text samples are fixed, so that what changes is the model.
 SAMPLE_SEED = 0
 SAMPLE_TOKENS = 300
+# Of what has the name that Keras' callback gives it.
+KERAS = "As under Loss/, by the name that Keras' TensorBoard callback has for it; drawn over steps"
 
 
 class Dashboard:
     """Writes a run's scalars, samples and histograms under `train/` and `validation/`.
 
-    Beside them, in the folder itself, are its hyperparameters and the layout of charts.
+    TensorBoard shows groups of tags by the alphabet, capitals first: what people look for first is
+    under `Loss/`. `epoch_loss` and `epoch_learning_rate` are the same under the names that Keras'
+    own callback gives them. The hyperparameters are those of `validation/`, whose loss is what runs
+    are compared by.
 
     What is special to a kind of data, its samples and its measure of loss, is a subclass's.
 
@@ -40,9 +45,8 @@ class Dashboard:
     def __init__(self, folder, model):
         self.model, self.folder = model, folder
         self._activations = tf.function(model.activations, autograph=False)
-        self.run, self.train, self.validation = self._writers = [
-            tf.summary.create_file_writer(str(folder / name))
-            for name in ("", "train", "validation")
+        self.train, self.validation = self._writers = [
+            tf.summary.create_file_writer(str(folder / name)) for name in ("train", "validation")
         ]
 
     def begin(self, step, hyperparameters):
@@ -57,11 +61,12 @@ class Dashboard:
         """
         log = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         start = event_pb2.Event(wall_time=time.time(), step=step + 1, session_log=log)
-        for writer in (self.train, self.validation):
+        for writer in self._writers:
             # tf.summary has no function for it, and a file of its own might be read too late.
             tf.raw_ops.ImportEvent(writer=writer._resource, event=start.SerializeToString())
-        with self.run.as_default(step):
+        with self.validation.as_default(step):
             hparams_api.hparams(hyperparameters)
+        with self.train.as_default(step):
             layout = custom_scalar_summary.pb(self._layout()).SerializeToString()
             tf.summary.experimental.write_raw_pb(layout, step)
 
@@ -82,7 +87,7 @@ class Dashboard:
 
         return layout_pb2.Layout(
             category=[
-                category("Loss", loss="epoch_loss", learning_rate="epoch_learning_rate"),
+                category("Loss", loss="Loss/loss", learning_rate="Loss/learning_rate"),
                 category(
                     "Gradients",
                     norm_by_layer="gradient_norms/.*",
@@ -91,14 +96,14 @@ class Dashboard:
                 ),
                 category(
                     "Layers",
-                    dead_units=".*/dead_fraction",
-                    clipped="(activations/.*|samples)/clip_fraction",
+                    dead_units="layers/.*/dead_fraction",
+                    clipped="layers/.*/clip_fraction",
                 ),
                 category(
                     "Speed",
                     positions_per_second=f"throughput/{self.unit}_per_second",
                     waiting_for_data="throughput/waiting_for_data",
-                    memory="memory/.*",
+                    memory="throughput/.*_peak_mib",
                 ),
             ]
         )
@@ -140,9 +145,9 @@ class Dashboard:
         whole = np.linalg.norm(list(gradient_norms.values()), axis=0)
         taken = np.isfinite(whole)
         with self.train.as_default(step):
-            tf.summary.scalar("epoch_loss", loss)
-            tf.summary.scalar("epoch_learning_rate", learning_rate)
-            self.measures(loss)
+            self._loss(loss)
+            tf.summary.scalar("Loss/learning_rate", learning_rate)
+            tf.summary.scalar("epoch_learning_rate", learning_rate, description=KERAS)
             if loss_scale is not None:
                 tf.summary.scalar("gradients/loss_scale", loss_scale)
                 tf.summary.scalar("gradients/skipped_fraction", np.mean(~taken))
@@ -158,13 +163,17 @@ class Dashboard:
             tf.summary.scalar(f"throughput/{self.unit}_per_second", speed)
             tf.summary.scalar("throughput/waiting_for_data", waiting)
             for device, size in memory().items():
-                tf.summary.scalar(f"memory/{device}_peak_mib", size)
+                tf.summary.scalar(f"throughput/{device}_peak_mib", size)
 
     def validated(self, step, loss):
         """Logs a validation: mean loss in nats per position."""
         with self.validation.as_default(step):
-            tf.summary.scalar("epoch_loss", loss)
-            self.measures(loss)
+            self._loss(loss)
+
+    def _loss(self, loss):
+        tf.summary.scalar("Loss/loss", loss, description="A position's mean, drawn over steps")
+        tf.summary.scalar("epoch_loss", loss, description=KERAS)
+        self.measures(loss)
 
     def measures(self, loss):
         """Logs a loss in the field's own units."""
@@ -191,16 +200,16 @@ class Dashboard:
                 shown[f"gradients/{weight.path}"] = gradient
             for name, values in self.activations(inputs).items():
                 values = np.asarray(tf.cast(values, tf.float32))
-                shown[f"activations/{name}"] = values
+                shown[f"layers/{name}"] = values
                 dead = np.mean(np.ptp(values.reshape(-1, values.shape[-1]), axis=0) == 0)
-                tf.summary.scalar(f"activations/{name}/dead_fraction", dead)
+                tf.summary.scalar(f"layers/{name}/dead_fraction", dead)
             summary = _histograms(shown).SerializeToString()
             tf.summary.experimental.write_raw_pb(summary, step)
             for layer in self.model._flatten_layers():
                 if isinstance(layer, ClipByValue):
                     fraction = float(layer.clip_tracker.result())
                     if not np.isnan(fraction):  # of a layer that is for generating alone
-                        tf.summary.scalar(f"activations/{layer.name}/clip_fraction", fraction)
+                        tf.summary.scalar(f"layers/{layer.name}/clip_fraction", fraction)
                     layer.clip_tracker.reset_state()
 
     def activations(self, batch):
@@ -223,12 +232,12 @@ class Dashboard:
         """Writes what the Projector shows of the finished model."""
         clouds = self.clouds()
         if clouds:
-            write_clouds(self.folder, clouds)
+            write_clouds(self.folder / "train", clouds)
 
     def close(self, succeeded=False):
         """Ends the run's row in the HParams table: it succeeded, or it stopped before its end."""
         status = api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE
-        with self.run.as_default(0):
+        with self.validation.as_default(0):
             ended = hparams_summary.session_end_pb(status).SerializeToString()
             tf.summary.experimental.write_raw_pb(ended, 0)
         for writer in self._writers:
@@ -266,7 +275,7 @@ class TextDashboard(Dashboard):
     unit = "tokens"
 
     def measures(self, loss):
-        tf.summary.scalar("metrics/bits_per_token", loss / np.log(2))
+        tf.summary.scalar("Loss/bits_per_token", loss / np.log(2))
 
     def inputs(self, batch):
         if isinstance(batch, tuple):  # inputs that are not what the targets follow
@@ -283,10 +292,11 @@ class TextDashboard(Dashboard):
 
     def samples(self, step):
         """Writes texts: the model's own and, colder, what it is surest of."""
+        count = min(SAMPLE_TOKENS, self.model.max_positions or SAMPLE_TOKENS)
         with self.train.as_default(step):
             for temperature in (1.0, 0.5):
                 text = self.model.generate(
-                    "", SAMPLE_TOKENS, temperature=temperature, seed=SAMPLE_SEED, stop=[]
+                    "", count, temperature=temperature, seed=SAMPLE_SEED, stop=[]
                 )
                 # Indented by four, Markdown leaves line breaks as they are.
                 block = "\n".join(f"    {line}" for line in text.split("\n"))

@@ -17,6 +17,7 @@ from tfgen.data import (
 from tfgen.data.augmentation import check_augmentation, open_augmentation
 from tfgen.errors import InputError
 from tfgen.preprocessing import SequenceProcessor, build_tokenizer
+from tfgen.training import fingerprint
 from tfgen.training.dashboard import TextDashboard
 from tfgen.training.series_dashboard import SeriesDashboard
 
@@ -34,6 +35,7 @@ class Data:
         summary: What there is, for people.
         unit: What one position is called.
         dashboard: Function `(folder, model)` that gives the run's dashboard.
+        fingerprint: Of what was read, see `tfgen.training.fingerprint`.
     """
 
     preprocessing: Any
@@ -41,6 +43,7 @@ class Data:
     summary: str
     unit: str
     dashboard: Any
+    fingerprint: dict
 
 
 def open_data(recipe, preprocessing=None):
@@ -77,10 +80,11 @@ def _open_text(recipe, tokenizer):
             config.window,
             config.batch_size,
             seed=config.seed,
-            carry_state=config.carry_state and split == "train",
+            carry_state=config.carry_state,
             drop_remainder=split == "train",
             augment=augment if split == "train" else None,
             split=_SPLIT_NAMES[split],
+            most=config.validation_batches,
         )
         for split in tokens
     }
@@ -88,7 +92,8 @@ def _open_text(recipe, tokenizer):
         f"{len(windows['train'].tokens):,} tokens to train on, "
         f"{len(windows['validation'].tokens):,} to validate, {tokenizer.vocabulary_size} symbols"
     )
-    return Data(tokenizer, windows, summary, "tokens", TextDashboard)
+    found = fingerprint.of_text(source)
+    return Data(tokenizer, windows, summary, "tokens", TextDashboard, found)
 
 
 def _open_numbers(recipe, processor):
@@ -118,7 +123,8 @@ def _open_numbers(recipe, processor):
     def dashboard(folder, model):
         return SeriesDashboard(folder, model, parts["validation"])
 
-    return Data(processor, windows, summary, "positions", dashboard)
+    found = fingerprint.of_sequences(sequences)
+    return Data(processor, windows, summary, "positions", dashboard, found)
 
 
 def _limited(sequences, log1p):
@@ -134,18 +140,18 @@ def _limited(sequences, log1p):
 def _windows(sequences, split, config, drop_remainder=True, augment=None):
     name = _SPLIT_NAMES[split]
     if config.carry_state:
-        count = config.batch_size
-        if not drop_remainder:
-            count = max(min(config.batch_size, len(sequences)), 1)
-        return CarriedWindows(sequences, config.window, count, config.seed, augment, name)
-    # A small table does not fill a batch of the usual size: all of its windows are one, then.
-    count = SequenceWindows(sequences, config.window, 1, config.seed, split=name).steps_per_epoch
-    return SequenceWindows(
+        kind, count = CarriedWindows, config.batch_size
+    else:
+        # A small table does not fill a batch of the usual size: all of its windows are one, then.
+        windows = SequenceWindows(sequences, config.window, 1, config.seed, split=name)
+        kind, count = SequenceWindows, min(config.batch_size, windows.steps_per_epoch)
+    return kind(
         sequences,
         config.window,
-        min(config.batch_size, count),
+        count,
         config.seed,
         drop_remainder,
         augment,
         name,
+        most=config.validation_batches,
     )

@@ -41,19 +41,20 @@ class SeriesDashboard(Dashboard):
 
     def measures(self, loss):
         if self.model.loss_is_likelihood:
-            tf.summary.scalar("metrics/nats_per_value", loss / self.model.position_width)
+            tf.summary.scalar("Loss/nats_per_value", loss / self.model.position_width)
 
     def samples(self, step):
         with self.train.as_default(step):
             kind = {"strokes": self._drawings, "audio": self._sounds, "series": self._series}
             clip_fraction = kind[self.model.processor.kind](step)
             if self.model.bounds is not None:
-                tf.summary.scalar("samples/clip_fraction", clip_fraction)
+                tf.summary.scalar("layers/samples/clip_fraction", clip_fraction)
 
     def _drawn(self, count, length=None):
         """Samples, a list of arrays; the classes in turn; and the share that was clipped."""
         classes = self.model.processor.classes
         given = {}
+        length = self._room(length or self.model.generation.length or self.model.processor.length)
         if classes:
             given["condition"] = [number % len(classes) for number in range(count)]
         if self.model.processor.static_names:
@@ -62,7 +63,7 @@ class SeriesDashboard(Dashboard):
             )
         if self.model.processor.known_names:
             known = self._longest(self.held_out.known)
-            length = min(length or len(known), len(known))
+            length = min(length, len(known))
             given["known"] = known[:length]
         values, lengths, clip_fraction = self.model.draw(count, length, seed=SAMPLE_SEED, **given)
         samples = [row[:size] for row, size in zip(values, lengths)]
@@ -77,7 +78,7 @@ class SeriesDashboard(Dashboard):
     def _sounds(self, step):
         rate = self.model.processor.sample_rate or 16000
         samples, titles, clip_fraction = self._drawn(SOUNDS)
-        picture("samples/sounds", drawing.sound_figure(samples, rate, titles))
+        picture("samples/sounds", drawing.sound_figure(samples, rate, titles, quick=True))
         longest = max(len(sample) for sample in samples)
         padded = np.zeros([len(samples), longest, 1], np.float32)
         for row, sample in enumerate(samples):
@@ -87,18 +88,35 @@ class SeriesDashboard(Dashboard):
 
     def _series(self, step):
         features = self.model.processor.features
-        length = min(self.model.processor.length or MOST_POSITIONS, MOST_POSITIONS)
+        length = self._room(min(self.model.processor.length or MOST_POSITIONS, MOST_POSITIONS))
         samples, _, clip_fraction = self._drawn(SERIES, length)
         real = [values[:length] for values in self.held_out.values[:SERIES]]
-        picture("samples/series", drawing.series_figure(samples, features, real, quick=True))
+        figure = drawing.series_figure(
+            samples, features, real, self._drawn_times(samples), quick=True,
+            real_times=self._held_out_times(length),
+        )  # fmt: skip
+        picture("samples/series", figure)
         self._forecast(features, length)
         return clip_fraction
+
+    def _drawn_times(self, samples):
+        """When the positions of samples are, as far as the model knows, int64 `(time,)` of each."""
+        start = self.model.processor.start_time
+        if start is None or self.model.processor.step is None:
+            return None
+        start = tf.constant([start], tf.int64)
+        return [self.model._after(start, tf.range(len(each)))[0].numpy() for each in samples]
+
+    def _held_out_times(self, length):
+        if self.held_out.times is None:
+            return None
+        return [times[:length] for times in self.held_out.times[:SERIES]]
 
     def clouds(self):
         """Held-out sequences, or pieces of long ones, as the model encodes them."""
         pieces = []
         for row, values in enumerate(self.held_out.values):
-            size = len(values) if self.held_out.ends else PIECE
+            size = self._room(len(values) if self.held_out.ends else PIECE)
             pieces += [(row, start, start + size) for start in range(0, len(values), size)]
         # Evenly spread, and whole: the last piece of a series may be short.
         pieces = [piece for piece in pieces if piece[2] <= len(self.held_out.values[piece[0]])]
@@ -158,10 +176,16 @@ class SeriesDashboard(Dashboard):
         )
         quantiles = dict(forecast.quantiles)
         median = quantiles.pop(0.5)
+        times = None if self.held_out.times is None else self.held_out.times[row][: len(values)]
         figure = drawing.forecast_figure(
-            values[:context], median, quantiles, features, truth=values[context:], quick=True
-        )
+            values[:context], median, quantiles, features, truth=values[context:], times=times,
+            quick=True,
+        )  # fmt: skip
         picture("samples/forecast", figure)
+
+    def _room(self, length):
+        """So many positions, or as many as the model has."""
+        return min(length, self.model.max_positions or length)
 
     @staticmethod
     def _longest(arrays):

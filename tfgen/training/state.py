@@ -68,8 +68,10 @@ class RunState:
         weights = self.weights()
         self.optimizer.finalize_variable_values(self.adapters.variables)
         self.adapters.push()
-        yield
-        self.assign(weights)
+        try:
+            yield
+        finally:
+            self.assign(weights)
 
     def arrays(self):
         """What a checkpoint holds, a dict of arrays; the rest is the `record`."""

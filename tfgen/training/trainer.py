@@ -4,6 +4,7 @@ import json
 import math
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from tfgen.training.data import open_data
 from tfgen.training.devices import Devices, open_devices
 from tfgen.training.failures import first_not_finite
 from tfgen.training.finetuning import open_start
+from tfgen.training.fingerprint import difference
+from tfgen.training.guard import Guard
 from tfgen.training.hparams import hyperparameters
 from tfgen.training.interrupt import Interrupt
 from tfgen.training.optimizers import make_optimizer
@@ -149,9 +152,8 @@ class _Run:
             self.adapters,
             devices,
         )
-        self._validation = Validation(
-            model, self.windows["validation"], self.config.validation_batches, devices
-        )
+        self._guard = Guard(self._warn)
+        self._validation = Validation(model, self.windows["validation"], devices)
 
     def train(self):
         config = self.config
@@ -162,7 +164,8 @@ class _Run:
             self.dashboard = self.data.dashboard(self.logdir / "logs", self.model)
         self.dashboard.begin(self.state.step, hyperparameters(self.recipe, self.shown))
         if config.histogram_every and not self.state.step:
-            self.dashboard.graph(self._train_step.rows(self._batch(0), 0))
+            with self._guard("the graph"):
+                self.dashboard.graph(self._train_step.rows(self._batch(0), 0))
         self._say(f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}")
         bar = tqdm(
             total=config.steps,
@@ -276,19 +279,19 @@ class _Run:
     def _between_steps(self, batch):
         config = self.config
         last = self.state.step == config.steps
-        validates = self._due(config.validate_every) or last
-        samples = self._due(config.sample_every)
-        if validates or samples:
+        if self._due(config.validate_every) or last:
             with self.state.averaged():
-                if validates:
-                    self._validate()
-                if samples:
-                    self.dashboard.samples(self.state.step)
-        if self._due(config.histogram_every):
-            self._histograms(batch)
+                self._validate()
+        # Before anything that is only to be looked at: a process that dies of it loses nothing.
         if self._due(config.checkpoint_every) or last:
-            self._save()
             self.dashboard.flush()
+            self._save()
+        if self._due(config.sample_every):
+            with self.state.averaged(), self._guard("samples"):
+                self.dashboard.samples(self.state.step)
+        if self._due(config.histogram_every):
+            with self._guard("histograms"):
+                self._histograms(batch)
 
     def _histograms(self, batch):
         if self.devices.chief:
@@ -311,7 +314,8 @@ class _Run:
         if self.state.best_weights is not None:
             self.state.assign(self.state.best_weights)
         if self.config.histogram_every:
-            self.dashboard.embeddings()
+            with self._guard("the projector"):
+                self.dashboard.embeddings()
         self.dashboard.close(succeeded=True)
         final = self.logdir / "final"
         if self.devices.chief:
@@ -338,7 +342,8 @@ class _Run:
         if not self.devices.chief:
             return
         try:
-            self.checkpoints.save(self.state.step, self.state.arrays(), self.state.record())
+            record = {**self.state.record(), "data": self.data.fingerprint}
+            self.checkpoints.save(self.state.step, self.state.arrays(), record)
         except OSError as error:
             raise InputError(
                 f"{self.checkpoints.folder}: the checkpoint of step {self.state.step} could not be "
@@ -363,7 +368,11 @@ class _Run:
                 self.begin(begin)
             return
         self.state.load(*found, changes)
-        if any(key.startswith("data.") or key in MEASURED for key, _, _ in changes):
+        # A checkpoint of before there were fingerprints has none.
+        changed = difference(found[1].get("data"), self.data.fingerprint)
+        if changed:
+            self._warn(f"The data changed since step {self.state.step}: {changed}")
+        if changed or any(key.startswith("data.") or key in MEASURED for key, _, _ in changes):
             self._say("Validation is another one now: what was best so far does not count.")
             self.state.forget_best()
         if self.state.step > self.config.steps:
@@ -456,6 +465,12 @@ class _Run:
     def _say(self, text):
         if self.progress:
             tqdm.write(text, file=sys.stderr)
+
+    def _warn(self, text):
+        if self.progress:
+            self._say(f"Warning: {text}")
+        else:
+            warnings.warn(text, stacklevel=2)
 
 
 def _norm(arrays):

@@ -5,19 +5,18 @@ import tensorflow as tf
 
 
 class Validation:
-    """Measures a model on the first batches of held-out data.
+    """Measures a model on held-out data.
 
     Args:
         model: A `tfgen.models.SequenceGenerator`.
-        windows: What `tfgen.data` deals out without leaving anything out.
-        most: Batches at most.
+        windows: What `tfgen.data` deals out without leaving anything out, or evenly spread; one epoch
+            of it counts.
         devices: `tfgen.training.devices.Devices`. Workers share the batches, unless each batch goes on
             from the one before.
     """
 
-    def __init__(self, model, windows, most, devices):
+    def __init__(self, model, windows, devices):
         self.model, self.windows, self.devices = model, windows, devices
-        self.count = min(most, windows.steps_per_epoch)
         jit = model.jit_compile_training
         self._total = tf.function(self._evaluate, jit_compile=jit, autograph=False)
 
@@ -25,7 +24,7 @@ class Validation:
         """Mean loss, the same for all workers, which must all ask for it."""
         turns = 1 if self.windows.carries_state else self.devices.processes
         totals, state = np.zeros(2), None
-        for k in range(self.devices.index % turns, self.count, turns):
+        for k in range(self.devices.index % turns, self.windows.steps_per_epoch, turns):
             if self.windows.carries_state and self.windows.starts_epoch(k):
                 state = self.model.initial_state(self.windows.batch_size)
             batch = tf.nest.map_structure(tf.constant, self.windows.batch(k))
