@@ -62,7 +62,7 @@ FAMILIES = {
 # The share of kills that fall into the start of a process.
 EARLY = 0.2
 # What the clock decides.
-TIMED = ("throughput/", "memory/")
+TIMED = ("throughput/",)
 
 
 def main(argv=None):

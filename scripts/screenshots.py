@@ -194,15 +194,15 @@ class Browser:
 
 
 def time_series(page):
-    page.open("?runFilter=lstm&tagFilter=epoch_%7Cratios#timeseries", 800)
+    page.open("?runFilter=lstm&tagFilter=Loss%7Cratios#timeseries", 800)
     page.click("button", "Settings")  # closes the pane
-    page.wait_for("epoch_loss", "lstm-fast/logs/validation", "lstm-slow/logs/train")
+    page.wait_for("Loss/loss", "lstm-fast/logs/validation", "lstm-slow/logs/train")
     page.count("charts", "line-chart", 2)
 
 
 def scalars(page):
-    page.open("#scalars&regexInput=lstm&tagFilter=epoch_%7Cbits%7Cglobal_norm", 800)
-    page.wait_for("epoch_loss", "metrics/bits_per_token", "gradients/global_norm")
+    page.open("#scalars&regexInput=lstm&tagFilter=Loss%7Cglobal_norm", 800)
+    page.wait_for("Loss/loss", "Loss/bits_per_token", "gradients/global_norm")
     page.count("lines", "path", 4, "one.getBoundingClientRect().width > 100")
 
 
@@ -234,13 +234,13 @@ def audio(page):
 
 def histograms(page):
     page.open("#histograms&regexInput=lstm-fast", 800)
-    page.wait_for("activations/lstm_0", "gradients/head/kernel")
+    page.wait_for("layers/lstm_0", "gradients/head/kernel")
     page.count("curves", "path", 20, "one.getBoundingClientRect().width > 100")
 
 
 def distributions(page):
     page.open("#distributions&regexInput=lstm-fast", 800)
-    page.wait_for("activations/lstm_0", "gradients/head/kernel")
+    page.wait_for("layers/lstm_0", "gradients/head/kernel")
     page.count("bands", "path", 8, "one.getBoundingClientRect().width > 100")
 
 
@@ -261,8 +261,8 @@ def graphs(page):
 
 def hparams(page):
     page.open("#hparams", 520)
-    page.wait_for("training.learning_rate", "train.epoch_loss")
-    shown = ["data.name", "training.learning_rate", "train.epoch_loss", "validation.epoch_loss"]
+    page.wait_for("training.learning_rate", "Loss/loss")
+    shown = ["data.name", "training.learning_rate", "Loss/loss", "Loss/bits_per_token"]
     # One at a time: a click draws all anew.
     page.wait(
         "the columns to choose",
@@ -288,7 +288,7 @@ def embeddings(page):
         if (one) one.click();
         return Boolean(one)
     """
-    page.wait("the run gru-digits", choose, "^gru-digits/logs$")
+    page.wait("the run gru-digits", choose, "^gru-digits/logs/train$")
     page.wait_for("256")
     page.wait("classes to colour by", choose, "^class[^]*colors")
     time.sleep(5)  # points move to their places

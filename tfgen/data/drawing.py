@@ -17,9 +17,13 @@ from tfgen.data.strokes import to_lines
 
 BLACK, GREY, BLUE, ORANGE = "#222222", "#8a8a8a", "#0072B2", "#D55E00"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-WIDTH, DPI, QUICK_DPI = 9.0, 100, 72  # inches, pixels an inch
-QUICK_MARGINS = 0.95, 0.15, 0.55, 0.5  # inches: left, right, bottom, top
+WIDTH, DPI = 9.0, 100  # inches, pixels an inch
+# A quick figure is no larger than the card that TensorBoard shows it in, so that its labels stay as
+# large as they are: a point is a pixel.
+QUICK_WIDTH, QUICK_DPI = 5.0, 72
+QUICK_MARGINS = 0.8, 0.12, 0.55, 0.45  # inches: left, right, bottom, top
 QUICK_MARKS = 4  # along an axis
+FONTS = {False: (7, 8, 10), True: (9, 10, 11)}  # points, if quick: of marks, axes and titles
 MOST_FEATURES, MOST_LINES, MOST_SOUNDS, MOST_DRAWINGS = 12, 4, 6, 400
 # Of a cell of a sheet of drawings: its part around the drawing, and the width of a line.
 MARGIN, LINE_WIDTH = 0.12, 0.016
@@ -33,7 +37,7 @@ def new_figure(width, height, quick=False):
         width: Inches.
         height: Inches.
         quick: Whether it is laid out by fixed margins and has fewer pixels, which takes half the time,
-            where a picture is drawn again and again.
+            where a plot is made again and again, to be looked at in small.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -74,7 +78,16 @@ def to_png(figure):
     return out.getvalue()
 
 
-def series_figure(samples, features, real=None, times=None, units=None, title=None, quick=False):
+def series_figure(
+    samples,
+    features,
+    real=None,
+    times=None,
+    units=None,
+    title=None,
+    quick=False,
+    real_times=None,
+):
     """Draws series, one panel for each feature, generated ones beside real ones.
 
     Args:
@@ -85,12 +98,13 @@ def series_figure(samples, features, real=None, times=None, units=None, title=No
         units: Optional dict from a feature's name to its unit.
         title: Optional title.
         quick: See `new_figure`.
+        real_times: As `times`, of the real ones.
     """
     features = features[:MOST_FEATURES]
     sides = [("generated" if real is not None else None, samples, times, COLOURS)]
     if real is not None:
-        sides.insert(0, ("real", real, None, (BLACK, GREY, "#555555", "#b5b5b5")))
-    figure = new_figure(WIDTH, 1.0 + 1.4 * len(features), quick)
+        sides.insert(0, ("real", real, real_times, (BLACK, GREY, "#555555", "#b5b5b5")))
+    figure = new_figure(QUICK_WIDTH if quick else WIDTH, 1.0 + 1.4 * len(features), quick)
     panels = figure.subplots(len(features), len(sides), sharex="col", sharey="row", squeeze=False)
     for column, (name, group, stamps, colours) in enumerate(sides):
         for row, feature in enumerate(features):
@@ -100,8 +114,8 @@ def series_figure(samples, features, real=None, times=None, units=None, title=No
                 x = _positions(values, stamps[number] if stamps else None)
                 _line(axes, x, values[:, row], feature, colours[number % len(colours)], 1.0)
         if name:
-            panels[0, column].set_title(name, fontsize=10, color=BLACK)
-        _label_time(panels[-1, column], stamps is not None)
+            panels[0, column].set_title(name, fontsize=FONTS[quick][2], color=BLACK)
+        _label_time(panels[-1, column], stamps is not None, quick, len(sides))
     return _titled(figure, title)
 
 
@@ -131,7 +145,7 @@ def forecast_figure(
         quick: See `new_figure`.
     """
     features = features[:MOST_FEATURES]
-    figure = new_figure(WIDTH, 1.0 + 1.6 * len(features), quick)
+    figure = new_figure(QUICK_WIDTH if quick else WIDTH, 1.0 + 1.6 * len(features), quick)
     panels = figure.subplots(len(features), 1, sharex=True, squeeze=False)[:, 0]
     context, horizon = len(history), len(median)
     x = _positions(np.zeros(context + horizon), times)
@@ -157,8 +171,8 @@ def forecast_figure(
         _line(axes, future, median[:, row], feature, BLUE, 1.6, label="median")
         if context and horizon:
             axes.axvline(past[-1], color=GREY, linewidth=0.8, linestyle=":")
-    _label_time(panels[-1], times is not None)
-    _legend(figure, panels[0])
+    _label_time(panels[-1], times is not None, quick)
+    _legend(figure, panels[0], quick)
     return _titled(figure, title)
 
 
@@ -246,7 +260,7 @@ def lay_out(drawings, columns=None):
     return cells, cell, columns, rows
 
 
-def sound_figure(sounds, sample_rate, titles=None, title=None):
+def sound_figure(sounds, sample_rate, titles=None, title=None, quick=False):
     """Draws sounds, each as its waveform and, beside it, as a map of its frequencies.
 
     Args:
@@ -254,14 +268,16 @@ def sound_figure(sounds, sample_rate, titles=None, title=None):
         sample_rate: Samples a second.
         titles: Optional list of texts.
         title: Optional title.
+        quick: See `new_figure`.
     """
+    marks, axis, _ = FONTS[quick]
     sounds = [np.asarray(sound, np.float32).reshape(-1) for sound in sounds[:MOST_SOUNDS]]
-    figure = new_figure(WIDTH, 0.8 + 1.5 * len(sounds))
+    figure = new_figure(QUICK_WIDTH if quick else WIDTH, 0.8 + 1.5 * len(sounds))
     panels = figure.subplots(len(sounds), 2, sharex=True, squeeze=False)
     for number, (sound, (left, right)) in enumerate(zip(sounds, panels)):
         seconds = np.arange(len(sound)) / sample_rate
         left.plot(seconds, sound, color=BLUE, linewidth=0.5)
-        _plain(left)
+        _plain(left, quick)
         left.set(ylim=(-1.05, 1.05), ylabel="amplitude")
         if titles:
             left.set_title(titles[number], fontsize=9, loc="left", color=BLACK)
@@ -275,10 +291,10 @@ def sound_figure(sounds, sample_rate, titles=None, title=None):
             vmax=0,
             extent=(0, len(sound) / sample_rate, 0, sample_rate / 2000),
         )
-        right.set_ylabel("kHz", fontsize=8)
-        right.tick_params(labelsize=7)
+        right.set_ylabel("kHz", fontsize=axis)
+        right.tick_params(labelsize=marks)
     for axes in panels[-1]:
-        axes.set_xlabel("seconds", fontsize=8)
+        axes.set_xlabel("seconds", fontsize=axis)
     longest = max((len(sound) for sound in sounds), default=1) / sample_rate
     panels[0, 0].set_xlim(0, max(longest, 1 / sample_rate))
     return _titled(figure, title)
@@ -427,12 +443,12 @@ def _line(axes, x, values, feature, colour, width, label=None):
 
 
 def _decorate(axes, feature, units, label=True, quick=False):
-    _plain(axes)
+    _plain(axes, quick)
     if quick:  # most of the time of a small panel goes into its marks
         axes.tick_params(left=False, bottom=False)
-        axes.locator_params(nbins=QUICK_MARKS)
+        axes.locator_params("y", nbins=QUICK_MARKS)
     if label:
-        axes.set_ylabel(_named(feature, units), fontsize=8)
+        axes.set_ylabel(_named(feature, units), fontsize=FONTS[quick][1])
     if feature.is_category:
         axes.set_yticks(range(len(feature.levels)), feature.levels)
 
@@ -442,34 +458,38 @@ def _named(feature, units):
     return f"{feature.name} ({unit})" if unit else feature.name
 
 
-def _plain(axes):
+def _plain(axes, quick=False):
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(GREY)
     axes.grid(True, color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.tick_params(labelsize=7, colors="#444444")
-    axes.yaxis.label.set_size(8)
+    axes.tick_params(labelsize=FONTS[quick][0], colors="#444444")
+    axes.yaxis.label.set_size(FONTS[quick][1])
 
 
-def _label_time(axes, dated):
+def _label_time(axes, dated, quick=False, columns=1):
     if dated:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        locator = AutoDateLocator()
+        few = {"minticks": 2, "maxticks": 1 + QUICK_MARKS // columns}
+        locator = AutoDateLocator(**few if quick else {})
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        axes.set_xlabel("time (UTC)", fontsize=8)
-    else:
-        axes.set_xlabel("position", fontsize=8)
+        axes.xaxis.get_offset_text().set_size(FONTS[quick][0])
+    elif quick:
+        axes.locator_params("x", nbins=QUICK_MARKS)
+    axes.set_xlabel("time (UTC)" if dated else "position", fontsize=FONTS[quick][1])
 
 
-def _legend(figure, axes):
+def _legend(figure, axes, quick=False):
     # Above the panels, where it hides no line.
     handles, labels = axes.get_legend_handles_labels()
     place = "upper right" if figure.get_layout_engine() is None else "outside upper right"
-    figure.legend(handles, labels, loc=place, ncols=len(labels), fontsize=8, frameon=False)
+    figure.legend(handles, labels, loc=place, ncols=len(labels), fontsize=8, frameon=False,
+        handlelength=1.0 if quick else 2.0, columnspacing=0.8 if quick else 2.0,
+    )  # fmt: skip
 
 
 def _titled(figure, title):
