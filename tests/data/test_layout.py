@@ -2,7 +2,14 @@
 
 import pytest
 
-from tfgen.data.layout import SPACES, clean_names, find_delimiter, find_header, is_table
+from tfgen.data.layout import (
+    SPACES,
+    WIDE_SPACES,
+    clean_names,
+    find_delimiter,
+    find_header,
+    is_table,
+)
 
 
 @pytest.mark.parametrize(
@@ -13,6 +20,7 @@ from tfgen.data.layout import SPACES, clean_names, find_delimiter, find_header, 
         ("a\tb\n1,5\t2,5", "\t"),
         ("a|b|c\n1|2|3", "|"),
         ("a  b   c\n1 2\t3\n 4 5 6", SPACES),
+        ("a  b   c\n1  2\t3\n 4   5  6", WIDE_SPACES),
         ("a\n1\n2", ","),
         ("my value\n1\n2", ","),
         ("value\n1 000\n2 000", ","),
@@ -21,6 +29,7 @@ from tfgen.data.layout import SPACES, clean_names, find_delimiter, find_header, 
         ("a title, with a comma\n\nx;y\n1;2\n3;4\n5;6", ";"),
         ('a,"x;y;z"\n1,2\n3,"4;5;6"', ","),
         ("time,a\n2020-01-01 00:00,1\n2020-01-01 01:00,2", ","),
+        ("time              value\n2020-01-01 00:00  1.5\n2020-01-01 01:00  12", WIDE_SPACES),
         ("", ","),
     ],
 )

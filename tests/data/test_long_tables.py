@@ -43,6 +43,7 @@ def test_texts_whose_times_come_again_are_the_id(tmp_path):
         np.testing.assert_array_equal(values[:, 0], np.arange(20))
     # What a person says holds.
     assert opened(path, id="what").report.notes == []
+    assert opened(path, columns="y").ids == ["u", "v", "w"]
 
 
 def test_an_integer_may_be_the_id_and_a_number_that_counts_rows_is_not(tmp_path):
@@ -66,12 +67,25 @@ def test_a_value_that_tells_rows_apart_by_chance_is_no_id(tmp_path):
 
 
 def test_names_choose_among_columns_that_would_do(tmp_path):
-    rows = [(day, f"town {k}", f"s{k}", k) for day in DAYS for k in (1, 2)]
+    rows = [(day, f"town {k}", f"s{k}", k + n) for n, day in enumerate(DAYS) for k in (1, 2)]
     sequences = opened(write(tmp_path, "time,town,store,y", rows))
     assert sequences.ids == ["s1", "s2"] and names(sequences) == ["y"]
     assert any("'town' says one thing in all rows" in note for note in sequences.report.notes)
     sequences = opened(write(tmp_path, "time,town,store,y", rows), static="town")
     assert sequences.static_names == ("town=town 1", "town=town 2")
+
+
+def test_a_number_that_never_changes_stands_beside_a_series(tmp_path):
+    rows = [(day, f"s{k}", 40 + k, k + n) for n, day in enumerate(DAYS) for k in (1, 2)]
+    path = write(tmp_path, "time,site,latitude,y", rows)
+    sequences = opened(path)
+    assert names(sequences) == ["y"]
+    assert any("'latitude' is one number in all rows" in note for note in sequences.report.notes)
+    assert names(opened(path, columns="y,latitude".split(","))) == ["y", "latitude"]
+    assert opened(path, static="latitude").static[:, 0].tolist() == [41, 42]
+    # A series that is all there is may be constant.
+    path = write(tmp_path, "time,site,y", [row[:3] for row in rows])
+    assert names(opened(path)) == ["y"]
 
 
 def test_two_columns_together_may_be_the_id(tmp_path):

@@ -14,6 +14,7 @@ from tfgen.data import text_tables
 from tfgen.data.dates import NO_TIME, Times
 from tfgen.data.tables import Table, read_tables
 from tfgen.errors import InputError
+from tfgen.recipe import DataConfig
 
 NAN = float("nan")
 
@@ -106,6 +107,54 @@ def test_random_tables_are_read_as_csv_reads_them(tmp_path, monkeypatch):
             levels, codes = column.categories(np.arange(len(rows)))
             found = ["" if code < 0 else levels[code] for code in codes]
             assert found == [row[place] if row[place] != "nan" else "" for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "names", "first"),
+    [
+        ("a.csv", "sep=;\na;b\n1,5;2\n", ["a", "b"], [1.5, 2]),
+        ("a.csv", "# x\n# y\na,b\n1,2\n# z\n3,4\n", ["a", "b"], [1, 2]),
+        ("a.csv", "# x\n# a b\n1 2\n3 4\n", ["a", "b"], [1, 2]),
+        ("a.csv", "%a,b\n1,2\n3,4\n", ["a", "b"], [1, 2]),
+        ("a.csv", "a|b\n1|2\n3|4\n", ["a", "b"], [1, 2]),
+        ("a.csv", "a,b\n1,2,\n3,4,\n", ["a", "b"], [1, 2]),
+        ("a.csv", "A report, 2020\n\na;b\n1,5;2\n3,5;4\n", ["a", "b"], [1.5, 2]),
+        ("a.csv", '"a", "b"\n"1", "2.5"\n"3", "4"\n', ["a", "b"], [1, 2.5]),
+        ("a.csv", "b,a,b\n1,2,3\n", ["b", "a", "b.1"], [1, 2, 3]),
+        ("a.csv", "1.5,2\n3,4\n", ["x0", "x1"], [1.5, 2]),
+        ("a.dat", "  a    b\n  1.5  2\n 10    4\n", ["a", "b"], [1.5, 2]),
+        ("a.txt", '"a" "b"\n"1" 5 6\n"2" 7 8\n', ["a", "b"], [5, 6]),
+        ("a.data", "5.1,3.5,?\n4.9,3.0,1\n", ["x0", "x1", "x2"], [5.1, 3.5, NAN]),
+        ("a.tsv", "a\tb\n1,5\t2\n", ["a", "b"], [1.5, 2]),
+    ],
+)
+def test_layouts_as_other_programs_write_them(tmp_path, name, text, names, first):
+    table = read(write(tmp_path / name, text))
+    assert table.names == names and not table.report.dropped
+    np.testing.assert_array_equal([c.numbers()[0] for c in table.columns.values()], first)
+
+
+def test_the_layout_may_be_said(tmp_path):
+    path = write(tmp_path / "a.csv", "p q\na^b\n1,234^2\n")
+    config = DataConfig(delimiter="^", header="2", decimal=",")
+    assert numbers(read(path, config=config)) == {"a": [1.234], "b": [2]}
+    config = DataConfig(delimiter="^", header="2", decimal=".")
+    assert numbers(read(path, config=config))["a"] == [1234]
+    config = DataConfig(delimiter="^", header="none")
+    assert read(path, config=config).names == ["x0", "x1"]
+    assert "must be one character" in refused(path, config=DataConfig(delimiter="^^"))
+    message = refused(path, config=DataConfig(header="9"))
+    assert "'auto', 'none' or the number of a line" in message
+
+
+def test_other_columns_say_what_a_comma_is(tmp_path):
+    table = read(write(tmp_path / "a.csv", 'a,b\n"1,234","2,5"\n'))
+    assert numbers(table) == {"a": [1.234], "b": [2.5]}
+    table = read(write(tmp_path / "a.csv", 'a,b\n"1,234",2.5\n'))
+    assert numbers(table) == {"a": [1234], "b": [2.5]}
+    assert numbers(read(write(tmp_path / "a.csv", "a;b\n1,234;2\n")))["a"] == [1.234]
+    table = read(write(tmp_path / "a.csv", "a;b\n1.234;2,5\n"))
+    assert numbers(table) == {"a": [1234], "b": [2.5]}
 
 
 @pytest.mark.parametrize("content", ["", "\ufeff", "\n\n", "# a remark\n"])

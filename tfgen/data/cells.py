@@ -31,19 +31,27 @@ _MONEY = (
     r"(?:[A-Z]{0,3}[$€£¥₹₩₽₺₴₫₪฿]|USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|RUB|BRL|CAD|AUD|NZD|SEK|NOK|DKK|"
     r"PLN|CZK|HUF|TRY|KRW|ZAR|MXN|SGD|HKD|Rs\.?|kr\.?|zł|Fr\.)"
 )
+_WORDS = r"(?i:thousand|tsd\.?|million|mln|mio\.?|mn|billion|bln|bn|mrd\.?|trillion|tn)"
 _NUMBER = re.compile(
     rf"""(?P<open>\()?\s*(?P<sign>[+-])?\s*{_MONEY}?\s*(?P<inner>[+-])?
-    (?P<digits>\d[\d.,' ]*|[.,]\d+)(?P<exponent>[eE][+-]?\d+)?\s*
-    (?P<scale>(?:[kKMBT]|bn|Mio\.?|Mrd\.?)(?![^\W\d]))?\s*{_MONEY}?(?P<percent>%)?(?P<unit>[^\d\s.,()%+-][^\d,()]*?)?
+    (?P<digits>\d[\d.,' ]*|[.,]\d+)(?P<exponent>[eE][+-]?\d+|[dD][+-]\d+)?\s*
+    (?P<scale>(?:[kKMBT]|{_WORDS})(?![^\W\d]))?\s*{_MONEY}?(?P<percent>%)?(?P<unit>\[\w+\]|[^\d\s.,()%+-][^\d,()]*?)?
     \s*(?P<after>-)?\s*(?P<close>\))?""",
     re.VERBOSE,
 )
-_SCALES = {"k": 1e3, "K": 1e3, "M": 1e6, "Mio": 1e6, "B": 1e9, "bn": 1e9, "Mrd": 1e9, "T": 1e12}
+_SCALES = {
+    **dict.fromkeys(("k", "thousand", "tsd"), 1e3),
+    **dict.fromkeys(("m", "million", "mln", "mio", "mn"), 1e6),
+    **dict.fromkeys(("b", "billion", "bln", "bn", "mrd", "milliard"), 1e9),
+    **dict.fromkeys(("t", "trillion", "tn"), 1e12),
+}
+MILLION = _SCALES["m"]
 _SPACED = re.compile(r"\d{1,3}(?:[ ']\d{3})+(?:[.,]\d*)?")
 _COMMAS = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}")
 _POINTS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 TWO_WAYS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
-FLAG = re.compile(r" [a-z]{1,2}")  # as statistical offices mark estimates and breaks
+# As statistical offices mark what is estimated or explained below.
+FLAG = re.compile(r" ?[a-z]{1,2}|[*†‡#]+| ?\[\w+\]")
 
 # How the digits of a number are to be read.
 PLAIN, POINT, COMMA, EITHER = "plain", "point", "comma", "either"
@@ -96,13 +104,14 @@ def read_number(cell):
         kind = _kind_of(digits)
     if kind is None:
         return None
-    factor = _SCALES.get((match["scale"] or "").rstrip("."), 1)
+    factor = _SCALES.get((match["scale"] or "").rstrip(".").lower(), 1)
     if signs == ["-"] or match["open"]:
         factor = -factor
     unit = "%" if match["percent"] else (match["unit"] or "").strip()
     if match["unit"] and match.string[: match.start("unit")].endswith(" "):
         unit = f" {unit}"
-    return Number(digits, kind, match["exponent"] or "", factor, unit)
+    exponent = (match["exponent"] or "").replace("D", "e").replace("d", "e")
+    return Number(digits, kind, exponent, factor, unit)
 
 
 def _kind_of(digits):

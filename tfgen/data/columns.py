@@ -281,6 +281,8 @@ class Column:
                 self._fault("is no number", row, text.strip())
         if scan.unit:
             self.notes.append(f"'{scan.unit}' behind a number is left out")
+        elif scan.flagged:
+            self.notes.append(f"marks behind {scan.flagged:,} numbers are left out")
         wrong = np.flatnonzero(np.isinf(numbers) | (np.abs(numbers) > cells.LARGEST))
         for row in wrong:
             self._fault("is not finite", row, str(numbers[row]))
@@ -314,12 +316,13 @@ class _Scan:
         comma, point: How many odd ones are sure to have a decimal comma or point.
         two_ways: An odd one that can be read in two ways.
         unit: What stands behind the numbers.
+        flagged: How many have a mark behind them.
     """
 
     def __init__(self, missing):
         self.numbers, self.odd, self.known, self.rows = [], [], {}, 0
         self.found = self.texts = self.comma = self.point = 0
-        self.two_ways, self.unit = None, ""
+        self.two_ways, self.unit, self.flagged = None, "", 0
         self._missing = missing
 
     def add_numbers(self, numbers):
@@ -350,7 +353,15 @@ class _Scan:
     def judge(self):
         """Counts what the odd cells are."""
         units = {}
+        scaled = any(
+            abs(number.factor) > 1
+            for number in self.known.values()
+            if isinstance(number, cells.Number)
+        )
         for _, text in self.odd:
+            number = self.known[text]
+            if scaled and number and number.unit == "m":  # beside 850k
+                number.factor, number.unit = number.factor * cells.MILLION, ""
             if self.known[text]:
                 unit = self.known[text].unit
                 units[unit] = units.get(unit, 0) + 1
@@ -364,6 +375,7 @@ class _Scan:
             flags = set()
         allowed = {"", "%", most, *flags}
         self.unit = most.strip() or ("%" if "%" in units else "")
+        self.flagged = 0 if most else sum(named[flag] for flag in flags)
         for text, number in self.known.items():
             if number and number is not True and number.unit not in allowed:
                 self.known[text] = False

@@ -11,7 +11,9 @@ from tfgen.data import cells
 # Of several that fit alike the first is it: a comma also stands in numbers and in texts.
 DELIMITERS = ("\t", ";", "|", ",")
 SPACES = " "  # runs of spaces and tabs
+WIDE_SPACES = "  "  # at least two spaces or a tab: names and times may hold a single one
 HEAD = 200  # lines that are looked at
+_WIDE = re.compile(r"[ \t]{2,}|\t")
 _DATE = re.compile(
     r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([ T]+\d.*)?|\d{1,2}[:.]\d{2}([:.]\d{2}.*)?( ?[aApP][mM])?"
     r"|\d{4}[- ]?[QqM]\d{1,2}|\d{1,4}[- ][A-Za-z]{3,9}[- ]?\d{0,4}|[A-Za-z]{3,9}[- .]\d{1,2}.*\d{2}"
@@ -60,7 +62,7 @@ def find_delimiter(lines):
     """
     lines = [line for line in lines[:HEAD] if line.strip()]
     best, best_share = ",", 0.0
-    for delimiter in (*DELIMITERS, SPACES):
+    for delimiter in (*DELIMITERS, WIDE_SPACES, SPACES):
         widths = [len(fields) for fields in split_fields(lines, delimiter)]
         if not widths:
             continue
@@ -68,8 +70,9 @@ def find_delimiter(lines):
         # A title does not count against the delimiter; what is below it does.
         first = widths.index(width)
         share = count / (len(widths) - min(first, len(widths) // 2))
-        if delimiter == SPACES and (best_share or share <= 0.5 or not _fits(widths, width)):
-            continue
+        if delimiter in (SPACES, WIDE_SPACES):
+            if best in DELIMITERS and best_share or share <= 0.5 or not _fits(widths, width):
+                continue
         if width > 1 and share > best_share:
             best, best_share = delimiter, share
     return best
@@ -83,10 +86,12 @@ def _fits(widths, width):
 
 def split_fields(lines, delimiter):
     """Returns the fields of lines, a list for each row; a quoted field may run over lines."""
+    if delimiter == WIDE_SPACES:
+        return [_WIDE.split(line.strip()) for line in lines]
     if delimiter == SPACES:
-        return [line.split() for line in lines]
+        lines = [" ".join(line.split()) for line in lines]
     try:
-        return list(csv.reader(lines, delimiter=delimiter))
+        return list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
     except csv.Error:
         return [line.split(delimiter) for line in lines]
 
@@ -98,13 +103,14 @@ def is_table(lines):
     delimiter = find_delimiter(lines)
     rows = split_fields(lines, delimiter)
     width, count = collections.Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
-    least = 10 if delimiter == SPACES else 3
+    spaces = delimiter in (SPACES, WIDE_SPACES)
+    least = 10 if spaces else 3
     if width < 2 or count < max(least, 0.9 * len(rows)):
         return False
     rows = [row for row in rows[1:] if len(row) == width]
     columns = [[_kind(row[column]) for row in rows] for column in range(width)]
     good = sum(_TEXT not in column and any(k != _NOTHING for k in column) for column in columns)
-    return good == width if delimiter == SPACES else good >= 2 and good > width / 2
+    return good == width if spaces else good >= 2 and good > width / 2
 
 
 def find_header(rows, header="auto"):

@@ -153,9 +153,10 @@ def first_lines(path, size=1 << 16):
             data = file.read(size)
     except Unreadable:
         return None
-    if b"\0" in data:
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in data and not wide:
         return None
-    lines = data.decode("utf-8", "replace").removeprefix(_BYTE_ORDER_MARK).splitlines()
+    lines = data.decode("utf-16" if wide else "utf-8", "replace").removeprefix(_BYTE_ORDER_MARK).splitlines()
     return lines[:-1] if len(data) == size else lines
 
 

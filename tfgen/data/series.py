@@ -19,16 +19,16 @@ from tfgen.data import (
 )
 from tfgen.data.archives import SPLITS, read_headers
 from tfgen.data.builtin import BUILTIN, open_builtin
-from tfgen.data.ids import combine, find_counted_id, find_id, id_names
+from tfgen.data.ids import id_names
 from tfgen.data.sequences import Feature, Sequences
 from tfgen.data.table_features import (
-    counts_rows,
     drop,
     one_of_each,
     read_categories,
     read_covariates,
     read_features,
 )
+from tfgen.data.table_rows import check_dropped, sort_rows
 from tfgen.data.text import open_text
 from tfgen.data.text_tables import looks_like_table
 from tfgen.errors import InputError, unknown
@@ -145,7 +145,7 @@ def open_tables(name, paths, config):
     asked = time_columns.asked_columns(config)
 
     def wanted(column):
-        return column not in asked and (column in roles or not config.columns)
+        return column not in asked
 
     def times_of(column):
         return time_columns.open_times(column, config, needed)
@@ -168,12 +168,13 @@ def open_tables(name, paths, config):
     if layout == "series":
         table, stamps = wide.unfold_columns(table, config, used, stamps)
         used = set()
-    if layout in ("rows", "series"):
+    unfolded = layout in ("rows", "series")
+    others = [n for n in table.names[unfolded:] if n not in roles and n not in used]
+    rows, groups, ids, taken = sort_rows(table, time, stamps, others, config)
+    if unfolded:
         chosen = table.names[:1]  # of the values
     else:
-        chosen = [n for n in table.names if n not in roles and n not in used]
-        chosen = list(config.columns) or chosen
-    rows, groups, ids = _sorted_rows(table, time, stamps, chosen, config)
+        chosen = config.columns or [name for name in others if name not in taken]
     if config.label is not None:
         classes, classes_of_rows = read_categories(table, config.label, rows)
         labels = one_of_each(table, config.label, rows, groups, classes_of_rows, -1)
@@ -181,7 +182,7 @@ def open_tables(name, paths, config):
         rows, groups = rows[labels[groups] >= 0], groups[labels[groups] >= 0]
     if not len(rows):
         raise strokes.nothing_found("row", name, table.report)
-    _check_dropped(table, len(rows), config)
+    check_dropped(table, len(rows), config)
     features, values = read_features(table, chosen, rows, groups, config)
     if not features:
         raise strokes.nothing_found("column of values", name, table.report)
@@ -325,87 +326,6 @@ def _times_of_names(names):
     times.add_texts([name.removeprefix("X") for name in names])  # as R has them
     found = times.read()
     return None if found is None or (found.stamps == dates.NO_TIME).any() else found.stamps
-
-
-def _sorted_rows(table, time, stamps, chosen, config):
-    """Returns `(rows, groups, ids)`: the rows that are kept, in the order of their sequences and
-    of time; for each the number of its sequence; and what the sequences are called.
-
-    Args:
-        chosen: List of the columns of features; those found to be the id are taken from it.
-    """
-    rows = np.arange(table.rows)
-    ids, groups = table.parts, table.part_numbers()
-    names, order = id_names(config), stamps
-    if not names and time is not None:
-        names = find_id(table, stamps, [n for n in chosen if n in table.columns])
-        if names:
-            shown = ", ".join(names)
-            table.note(f"times come again for each '{shown}', which is taken for the id (data.id)")
-    elif not names and len(table.parts) == 1:
-        found = find_counted_id(table, chosen)
-        if found is not None:
-            names, order = found[:1], table.columns[found[1]].numbers()
-            chosen.remove(found[1])
-            table.note(
-                f"'{found[1]}' counts the rows of each '{found[0]}', which is taken for the id "
-                "(data.id)"
-            )
-    if names:
-        ids, groups = _groups_of(table, names)
-        drop(table, f"the row has no '{', '.join(names)}'", rows[groups < 0])
-        rows = rows[groups >= 0]
-        chosen[:] = [name for name in chosen if name not in names]
-    if time is not None:
-        known = stamps[rows] != dates.NO_TIME
-        drop(table, f"'{time}' is no timestamp", rows[~known])
-        rows = rows[known]
-        rows = rows[np.lexsort((stamps[rows], groups[rows]))]
-        again = (np.diff(stamps[rows]) == 0) & (np.diff(groups[rows]) == 0)
-        hint = "" if names else " (data.id tells several sequences apart)"
-        drop(table, f"'{time}' was there before{hint}", rows[1:][again])
-        rows = np.concatenate([rows[:1], rows[1:][~again]])
-    elif order is not None:
-        rows = rows[np.lexsort((order[rows], groups[rows]))]
-    else:
-        rows = rows[np.argsort(groups[rows], kind="stable")]
-    unnamed = [column for column in table.unnamed if time != "" or column is not table.unnamed[0]]
-    for column in unnamed:
-        if counts_rows(column):
-            table.note("a column without a name counts the rows, so it is left out")
-        else:
-            table.report.drop("a column has no name, so it is left out", table.where(0))
-    return rows, groups[rows], ids
-
-
-def _groups_of(table, names):
-    """Returns `(ids, groups)` of the rows: what the sequences are called, and each row's number."""
-    rows = np.arange(table.rows)
-    found = [table.columns[name].categories(rows) for name in names]
-    if len(found) == 1:
-        return found[0]
-    groups = combine([codes for _, codes in found])
-    ids = [""] * (groups.max(initial=-1) + 1)
-    _, first = np.unique(groups, return_index=True)
-    for row in first[groups[first] >= 0]:
-        ids[groups[row]] = "/".join(levels[codes[row]] for levels, codes in found)
-    return ids, groups
-
-
-def _check_dropped(table, kept, config):
-    """Raises the error of a table of which more rows are dropped than `config` allows."""
-    total = table.rows + table.lost
-    if not total or (total - kept) / total <= config.allow_dropped:
-        return
-    reasons = "; ".join(
-        f"{number:,} x {reason} (first: {example})"
-        for reason, (number, example) in table.report.dropped.items()
-    )
-    raise InputError(
-        f"{total - kept:,} of {total:,} rows would be dropped: {reasons}. Say what the columns are "
-        "(data.time, data.id, data.header, data.delimiter), or allow it. "
-        f"Received: data.allow_dropped={config.allow_dropped:g}"
-    )
 
 
 def _find(name):

@@ -32,30 +32,30 @@ def read_features(table, names, rows, groups, config):
     Raises:
         InputError: A column that was asked for can be no feature.
     """
-    features, columns = [], []
-    several = len(names) > 1
+    beside = {}
     for name in names:
         asked = name in config.columns or name in config.categories
-        if is_category(table, name, config):
+        reason = None if asked else _is_beside(table, name, rows, groups, config)
+        if reason:
+            beside[name] = reason
+    if len(beside) == len(names):
+        beside = {}  # better than nothing
+    features, columns = [], []
+    for name in names:
+        if name in beside:
+            table.note(f"the column '{name}' {beside[name]}")
+            continue
+        if is_category(table, name, config) and name not in config.categories:
             reason = _no_category(table, name, rows, groups)
-            if reason and name not in config.categories:
-                if asked or not several:
-                    raise InputError(
-                        f"The column '{name}' {reason}, which is no category to model: leave it "
-                        "out (data.columns), or name it in data.categories. "
-                        f"Received: {_shown(table, name)}"
-                    )
+            if reason and (name in config.columns or len(names) == 1):
+                raise InputError(
+                    f"The column '{name}' {reason}, which is no category to model: leave it "
+                    "out (data.columns), or name it in data.categories. "
+                    f"Received: {_shown(table, name)}"
+                )
+            if reason:
                 drop(table, f"the column '{name}' {reason}", rows[:1])
                 continue
-            if reason is None and not asked and _is_constant(table, name, rows, groups):
-                table.note(
-                    f"the column '{name}' says one thing in all rows of a sequence, so it is left "
-                    "out (data.static conditions on it)"
-                )
-                continue
-        elif several and not asked and _is_counter(table, name):
-            table.note(f"the column '{name}' counts the rows, so it is left out")
-            continue
         levels, values = read_cells(table, name, rows, config)
         if np.isnan(values).all():
             drop(table, f"the column '{name}' has no values", rows[:1])
@@ -64,6 +64,18 @@ def read_features(table, names, rows, groups, config):
         columns.append(values)
     values = np.stack(columns, axis=1) if columns else np.zeros([len(rows), 0], np.float32)
     return tuple(features), values
+
+
+def _is_beside(table, name, rows, groups, config):
+    """Says why a column only stands beside the series; None if it may be one."""
+    static = "in all rows of a sequence, so it is left out (data.static conditions on it)"
+    if is_category(table, name, config):
+        alike = _is_constant(table, name, rows, groups)
+        return f"says one thing {static}" if alike else None
+    if _is_counter(table, name):
+        return "counts the rows, so it is left out"
+    alike = _is_static(table.columns[name].numbers()[rows], groups)
+    return f"is one number {static}" if alike else None
 
 
 def read_covariates(table, names, rows, config):
@@ -171,6 +183,15 @@ def _is_constant(table, name, rows, groups):
     codes = table.columns[name].codes()[rows]
     there = codes >= 0
     return _distinct(groups[there], codes[there])[0] <= len(np.unique(groups[there]))
+
+
+def _is_static(values, groups):
+    """Whether the numbers of several long sequences differ between them and never within."""
+    inside = np.diff(groups) == 0
+    starts = np.flatnonzero(np.concatenate([[True], ~inside]))
+    if len(starts) < 2 or len(values) < 3 * len(starts) or np.isnan(values).any():
+        return False
+    return not np.diff(values)[inside].any() and len(np.unique(values[starts])) > 1
 
 
 def counts_rows(column):

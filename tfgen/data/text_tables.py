@@ -10,6 +10,7 @@ from tfgen.data import layout, readers
 from tfgen.errors import InputError, unknown
 
 ROWS = 1 << 14  # read at once
+_REMARKS = ("#", "%", "!", "//")  # above a table; below its names only the first
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "space": layout.SPACES, "whitespace": layout.SPACES}
 
@@ -38,7 +39,7 @@ def read_delimited(path, table):
     if found:
         delimiter, head = delimiter or found[1], head[1:]
     comment = None
-    while head and (head[0][1].startswith("#") or not head[0][1].strip()):
+    while head and (head[0][1].startswith(_REMARKS) or not head[0][1].strip()):
         if head[0][1].strip():
             comment = head[0]
         head = head[1:]
@@ -48,10 +49,12 @@ def read_delimited(path, table):
         delimiter = "\t" if tabs else layout.find_delimiter(body)
     if comment is not None:
         head = _names_in_comment(comment, body, delimiter) + head
-    marked = len(head) - len(body)
+    marked = sum(line.startswith("#") for _, line in head)
     rows = _Rows(path, itertools.chain(head, lines), delimiter, comments=marked <= len(body))
     if delimiter != ("\t" if readers.suffix_of(path) == ".tsv" else ","):
-        shown = {"\t": "tabs", layout.SPACES: "spaces"}.get(delimiter, f"'{delimiter}'")
+        shown = {"\t": "tabs", layout.SPACES: "spaces", layout.WIDE_SPACES: "spaces"}.get(
+            delimiter, f"'{delimiter}'"
+        )
         table.note(f"fields are separated by {shown}")
     add_rows(path, table, rows, semicolons=delimiter == ";")
 
@@ -129,10 +132,13 @@ class _Rows:
                 begun.append(number)
                 if self._delimiter == layout.SPACES:
                     line = " ".join(line.split()) + "\n"
+                elif self._delimiter == layout.WIDE_SPACES:
+                    line = "\t".join(layout.split_fields([line], self._delimiter)[0]) + "\n"
                 yield line
             ended = True
 
-        reader = csv.reader(source(), delimiter=self._delimiter)
+        delimiter = "\t" if self._delimiter == layout.WIDE_SPACES else self._delimiter
+        reader = csv.reader(source(), delimiter=delimiter, skipinitialspace=True)
         try:
             for fields in reader:
                 start = begun[0]
@@ -147,7 +153,7 @@ class _Rows:
 
 def _names_in_comment(comment, body, delimiter):
     """Returns the last comment as the line of names that it may be, in a list."""
-    line = comment[1].lstrip("# ")
+    line = comment[1].lstrip("#%!/ ")
     fields = [len(row) for row in layout.split_fields([line, *body[:1]], delimiter)]
     if len(fields) < 2 or fields[0] != fields[1] or fields[0] < 2:
         return []

@@ -11,7 +11,7 @@ from tfgen.errors import InputError
 
 VALUE = "value"
 _LEAST = 10  # columns of values that a row must have to be taken for a series
-_RUN = re.compile(r"(\D*?)0*(\d{1,9})\D*")
+_RUN = re.compile(r"(\D*?)0*(\d{1,9})(?:\D.*)?")
 _DATE = re.compile(r"[Xx]?\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?")
 
 
@@ -141,7 +141,7 @@ def _run(table):
         if table.columns[name].is_text():
             run, before = [], None
             continue
-        match = _RUN.fullmatch(name)
+        match = None if _DATE.match(name) else _RUN.fullmatch(name)
         key = (match[1], int(match[2])) if match else bool(_DATE.match(name))
         counts = match and isinstance(before, tuple) and key == (before[0], before[1] + 1)
         if counts or (key is True and before is True):
