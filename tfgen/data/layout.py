@@ -61,7 +61,7 @@ def find_delimiter(lines):
         The delimiter; `","` where there is none, as in a table of one column.
     """
     lines = [line for line in lines[:HEAD] if line.strip()]
-    best, best_share = ",", 0.0
+    best, best_share, best_width = ",", 0.0, 1
     for delimiter in (*DELIMITERS, WIDE_SPACES, SPACES):
         widths = [len(fields) for fields in split_fields(lines, delimiter)]
         if not widths:
@@ -71,10 +71,14 @@ def find_delimiter(lines):
         first = widths.index(width)
         share = count / (len(widths) - min(first, len(widths) // 2))
         if delimiter in (SPACES, WIDE_SPACES):
-            if best in DELIMITERS and best_share or share <= 0.5 or not _fits(widths, width):
+            if best not in ("\t", WIDE_SPACES) and best_share:
                 continue
-        if width > 1 and share > best_share:
-            best, best_share = delimiter, share
+            if share <= 0.5 or not _fits(widths, width):
+                continue
+        # Runs of spaces may have a tab among them.
+        finer = delimiter == WIDE_SPACES and share == best_share and width > best_width
+        if width > 1 and (share > best_share or finer):
+            best, best_share, best_width = delimiter, share, width
     return best
 
 

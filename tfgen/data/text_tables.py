@@ -153,12 +153,15 @@ class _Rows:
 
 def _names_in_comment(comment, body, delimiter):
     """Returns the last comment as the line of names that it may be, in a list."""
-    line = comment[1].lstrip("#%!/ ")
-    fields = [len(row) for row in layout.split_fields([line, *body[:1]], delimiter)]
-    if len(fields) < 2 or fields[0] != fields[1] or fields[0] < 2:
+    rows = [row for row in layout.split_fields(body, delimiter) if row]
+    spaced = delimiter in (layout.SPACES, layout.WIDE_SPACES)
+    line = comment[1].lstrip("#%!/ ").rstrip("\n")
+    names = layout.split_fields([line], layout.SPACES if spaced else delimiter)[0]
+    if not rows or len(names) < 2 or len(names) != len(rows[0]):
         return []
-    first = layout.find_header([(0, row) for row in layout.split_fields(body, delimiter) if row])
-    return [(comment[0], line)] if first.names == [f"x{n}" for n in range(fields[1])] else []
+    nameless = layout.find_header([(0, row) for row in rows]).start == 0
+    line = ("\t" if spaced else delimiter).join(names)
+    return [(comment[0], line + "\n")] if nameless else []
 
 
 def _lines(path, table):
