@@ -106,7 +106,7 @@ def forecast(arguments):
             )
         context = min(context or CONTEXT, room)
     contexts = [
-        read_context(sequences, number, context or CONTEXT, horizon, model.processor.step)
+        read_context(sequences, number, context or CONTEXT, horizon, model.processor)
         for number in range(len(sequences))
     ]
     found = forecast_series(

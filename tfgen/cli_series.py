@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from tfgen.cli_tables import times_from
 from tfgen.data import open_sequences
 from tfgen.errors import InputError, unknown
 
@@ -57,7 +56,7 @@ def open_series(model, name, identity=None):
     return sequences.select([sequences.ids.index(identity)])
 
 
-def read_context(sequences, number, length, horizon, step=None):
+def read_context(sequences, number, length, horizon, processor=None):
     """Returns the `Context` at the end of a series.
 
     The end is the last row with a value. Rows after it tell what is known beforehand.
@@ -67,7 +66,7 @@ def read_context(sequences, number, length, horizon, step=None):
         number: Which of them.
         length: The most rows to take.
         horizon: Rows to forecast.
-        step: Seconds between two rows; None gives the forecast no times.
+        processor: `SequenceProcessor` that knows the times to come; None gives the forecast none.
 
     Raises:
         InputError: The series has no value, or what is known beforehand ends too early.
@@ -81,8 +80,9 @@ def read_context(sequences, number, length, horizon, step=None):
     context = Context(identity, values[begin:end])
     if sequences.times is not None:
         context.times = sequences.times[number][begin:end]
-        if step is not None:
-            context.future = times_from(context.times[-1], step, horizon + 1)[1:]
+        if processor is not None and processor.step is not None:
+            steps = np.arange(1, horizon + 1)
+            context.future = processor.times_after(context.times[-1], steps)
     if sequences.known is not None:
         context.known = sequences.known[number][begin : end + horizon]
         there = len(sequences.known[number]) - end

@@ -8,11 +8,6 @@ import numpy as np
 from tfgen.errors import InputError
 
 
-def times_from(start, step, count):
-    """Times int64 `(count,)`, so many seconds apart, from `start` on."""
-    return start + np.rint(np.arange(count) * step).astype(np.int64)
-
-
 def parse_time(text):
     """Returns seconds since 1970 of an ISO 8601 text, or of more digits than a year has."""
     if re.fullmatch(r"-?\d{5,18}", text):

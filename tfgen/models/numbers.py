@@ -264,8 +264,7 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
 
     def _after(self, start, steps):
         """Times int64 `(batch, steps)` so many steps after `start` `(batch,)`."""
-        seconds = tf.cast(steps, tf.float64) * self.processor.step
-        return start[:, None] + tf.cast(tf.round(seconds), tf.int64)[None]
+        return self.processor.times_after(start[:, None], tf.cast(steps, tf.int64)[None])
 
     def _covariates(self, batch, rows=None, count=None):
         if not self.processor.covariate_width:

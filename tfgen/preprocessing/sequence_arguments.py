@@ -32,6 +32,8 @@ def check(processor):
     periods = all(type(each) is int and 1 < each <= _MAX_COUNT for each in processor.calendar)
     must(periods and len(processor.calendar) <= 16, "at most 16 integers above 1", "calendar")
     must(not processor.irregular or processor.step is not None, "False without step", "irregular")
+    fits = processor.calendar_step is None or processor.step is not None
+    must(fits, "None without step", "calendar_step")
     rows = [row for row in processor.lengths if isinstance(row, (list, tuple)) and row]
     counts = all(type(each) is int and 1 <= each <= _MAX_COUNT for row in rows for each in row)
     fits = len(rows) == len(processor.lengths) and len({len(row) for row in rows}) <= 1

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfgen.data.calendar_steps import find_step
 from tfgen.errors import InputError, unknown
 from tfgen.preprocessing.scaler import TINY
 from tfgen.preprocessing.scalers import SCALERS, Chain, Log1pScaler, NoScaler, StandardScaler
@@ -102,12 +103,22 @@ def _times(times, calendar):
     step = _median(steps) if len(steps) else None
     if step is None or step < 1:
         return {"start_time": first}
-    periods = [each for each in CALENDAR if _LEAST_STEPS * step <= each <= last - first]
+    found = find_step(times)
+    if found is None:
+        irregular = (steps != step).any()
+        shown = [each for each in CALENDAR if _LEAST_STEPS * step <= each]
+    else:
+        irregular = any((found.between(each[:-1], each[1:]) != 1).any() for each in times)
+        # Four quarters are a year, though four of the longest are not.
+        shown = [YEAR] if found.year and found.year >= _LEAST_STEPS else []
+        shown = [WEEK, YEAR] if found.unit == "business day" else shown
+    periods = [each for each in shown if each <= last - first]
     return {
         "start_time": first,
         "step": step,
+        "calendar_step": None if found is None else str(found),
         "calendar": periods if calendar else [],
-        "irregular": bool((steps != step).any()),
+        "irregular": bool(irregular),
     }
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.data.calendar_steps import CalendarStep
 from tfgen.data.sequences import Feature
 from tfgen.errors import InputError
 from tfgen.preprocessing import sequence_arguments, sequence_fitting, sequence_inputs
@@ -36,6 +37,8 @@ class SequenceProcessor(keras.layers.Layer):
         ends: Whether the end of a sequence means something.
         sample_rate: Of audio, positions a second.
         step: Median seconds between two positions; None without times.
+        calendar_step: Where positions are months or business days apart, `str` of their
+            `tfgen.data.calendar_steps.CalendarStep`; else None.
         start_time: When the training data begin, in seconds since 1970.
         calendar: Periods in seconds, of which the network is told the phase.
         irregular: Whether the seconds between positions vary, so that the network is told them.
@@ -80,6 +83,7 @@ class SequenceProcessor(keras.layers.Layer):
         has_missing=False,
         scale=None,
         seed_values=None,
+        calendar_step=None,
         **kwargs,
     ):
         super().__init__(dtype="float32", trainable=False, **kwargs)
@@ -94,6 +98,8 @@ class SequenceProcessor(keras.layers.Layer):
         self.ends = ends
         self.sample_rate = sample_rate
         self.step = step
+        self.calendar_step = calendar_step
+        self._step = None if calendar_step is None else CalendarStep.parse(calendar_step)
         self.start_time = start_time
         self.calendar = sequence_arguments.listed("calendar", calendar)
         self.irregular = irregular
@@ -273,8 +279,8 @@ class SequenceProcessor(keras.layers.Layer):
 
         Returns:
             Float32 `(batch, time, covariate_width)`: sine and cosine of the phase in each period of
-            the calendar, `log(1 + seconds / step)` since the position before if they vary, and the
-            scaled known covariates. None if the width is 0.
+            the calendar, `log(1 + steps)` since the position before if they vary, and the scaled
+            known covariates. None if the width is 0.
 
         Raises:
             InputError: If times or known covariates are needed and there are none.
@@ -290,10 +296,7 @@ class SequenceProcessor(keras.layers.Layer):
             phase = tf.cast(tf.math.floormod(times, period), tf.float32) * (2 * math.pi / period)
             parts += [tf.sin(phase), tf.cos(phase)]  # (batch, time)
         if self.irregular:
-            before = times[:, :1] - self.step if previous is None else _seconds(previous)[:, None]
-            before = tf.concat([before, times[:, :-1]], axis=1)
-            passed = tf.cast(tf.maximum(times - before, 0), tf.float32)
-            parts.append(tf.math.log1p(passed / self.step))
+            parts.append(tf.math.log1p(self._passed(times, previous)))
         joined = [tf.stack(parts, axis=-1)] if parts else []
         if self.known_names:
             if known is None:
@@ -301,6 +304,33 @@ class SequenceProcessor(keras.layers.Layer):
                 raise InputError(f"The model needs covariates that are known beforehand: {names}")
             joined.append(_mean_for_missing(self.known_scaler.call(known)))
         return tf.concat(joined, axis=-1) if joined else None
+
+    def _passed(self, times, previous):
+        """Steps since the position before, float32 `(batch, time)`, 1 where there is none."""
+        before = times[:, :1] if previous is None else _seconds(previous)[:, None]
+        before = tf.concat([before, times[:, :-1]], axis=1)
+        if self._step is None:
+            passed = tf.cast(tf.maximum(times - before, 0), tf.float32) / self.step
+        else:
+            passed = self._step.between(before, times)
+            passed = tf.maximum(tf.cast(passed, tf.float32), 0.0)
+        if previous is not None:
+            return passed
+        return tf.concat([tf.ones_like(passed[:, :1]), passed[:, 1:]], axis=1)
+
+    def times_after(self, times, steps):
+        """Returns the times so many steps after others.
+
+        Args:
+            times: int64 array or tensor, seconds since 1970.
+            steps: The like, at least 0.
+
+        Returns:
+            The like, int64.
+        """
+        if self._step is None:
+            return times + steps * self.step
+        return self._step.after(times, steps)
 
     @property
     def needs_times(self):
