@@ -90,8 +90,8 @@ class DataConfig(_Section):
     )
     time_format: str | None = _field(
         None,
-        "series: how times are written, e.g. '%d.%m.%Y %H:%M' as strptime has it; numbers: s, ms, "
-        "us or ns since 1970, or excel; none finds it",
+        "series: how times are written: as strptime has it, e.g. '%d.%m.%Y %H:%M', or day-first, "
+        "month-first or year-first; numbers: s, ms, us or ns since 1970, or excel; none finds it",
     )
     id: str | None = _field(
         None,

@@ -104,6 +104,7 @@ FORMS = {
     "2020-07-05 15:04 Europe/Berlin": "2020-07-05 13:04",
     "2020-07-05T15:04+02:00[Europe/Berlin]": "2020-07-05 13:04",
     "2020-03-05 15:04 UTC+2": "2020-03-05 13:04",
+    "05.03.2020 14:00 - 05.03.2020 15:00": "2020-03-05 14:00",
     "1990Q1": "1990-01-01",
     "1990-Q2": "1990-04-01",
     "1990 Q3": "1990-07-01",
@@ -164,7 +165,7 @@ def test_where_both_orders_fit_the_one_that_is_taken_is_said():
     assert spelled(dates.stamps[1]) == "2020-02-02" and dates.form == "month/day/year"
     assert dates.notes == (
         "dates are read as month/day/year; day/month/year would fit as well "
-        "(data.time_format='%d/%m/%Y' reads that)",
+        "(data.time_format='day-first' reads that)",
     )
     assert read(["01.02.2020", "02.02.2020"]).form == "day.month.year"
     # Months of two years have even steps in one order alone.
@@ -311,10 +312,29 @@ def test_a_clock_or_a_month_beside_whole_dates_is_no_part_of_them(tmp_path):
     assert opened(path, known=("hour",)).known_names == ("hour",)
 
 
+def test_years_that_come_again_for_nothing_are_numbers(tmp_path):
+    rows = [f"{year},{number},{'uv'[number]}\n" for year in range(1990, 1999) for number in (0, 1)]
+    cars = written(tmp_path, "year,a\n" + "".join(row[:-3] + "\n" for row in rows * 3), "cars.csv")
+    assert [feature.name for feature in opened(cars).features] == ["year", "a"]
+    # Here each of two has one a year.
+    sequences = opened(written(tmp_path, "year,a,who\n" + "".join(rows)))
+    assert sequences.ids == ["u", "v"] and times(sequences)[0] == "1990-01-01"
+
+
+def test_the_hour_that_comes_twice_is_said(tmp_path):
+    hours = ["2022-10-30 01:00", "2022-10-30 02:00", "2022-10-30 02:00", "2022-10-30 03:00"]
+    rows = "".join(f"{hour},{number}\n" for number, hour in enumerate(hours))
+    sequences = opened(written(tmp_path, f"time,a\n{rows}"))
+    assert sequences.values[0][:, 0].tolist() == [0, 1, 3]
+    [note] = sequences.report.notes
+    assert note.startswith("an hour comes twice on 2022-10-30, as at the end of summer time")
+
+
 def test_a_format_that_a_person_gives(tmp_path):
     path = written(tmp_path, "date,a\n01/02/2020,1\n02/03/2020,2\n")
     assert times(opened(path)) == ["2020-01-02", "2020-02-03"]
-    assert times(opened(path, time_format="%d/%m/%Y")) == ["2020-02-01", "2020-03-02"]
+    for form in ("%d/%m/%Y", "day-first"):
+        assert times(opened(path, time_format=form)) == ["2020-02-01", "2020-03-02"]
     path = written(tmp_path, "d,h,a\n01022020,0100,1\n01022020,0230,2\n")
     sequences = opened(path, time="d+h", time_format="%d%m%Y %H%M")
     assert times(sequences) == ["2020-02-01 01:00", "2020-02-01 02:30"]

@@ -30,17 +30,18 @@ def test_a_table(tmp_path):
         f"dropped: 1 x 'time' is no timestamp (first: {path}:16)",
         "split: the last 25% of the sequence in time are for validation",
         "lengths: 14 positions",
+        "time column: 'time', read as year-month-day with time",
         "times: 2013-01-01 to 2013-01-01 15:00:00, step 1 h",
         "gaps: 1 of 13 steps (7.7%) are of another length; the largest is 3 h, after "
         "2013-01-01 09:00:00",
         "known: c",
         "a: 0 to 3, mean 1.231, standard deviation 1.049; 7.1% missing; bounds 0:",
-        lines[9],
+        lines[10],
         "    ▁▃▆ ▁▃▆█▁▃▁▃▆█",
         "b: 2 levels: x 7, y 6; 7.1% missing",
         "    ▁█▁ ▁█▁█▁█▁█▁█",
     ]
-    assert lines[9].startswith("    autocorrelation: ") and "lag 5" in lines[9]
+    assert lines[10].startswith("    autocorrelation: ") and "lag 5" in lines[10]
 
 
 def test_a_table_without_faults(tmp_path):
@@ -65,7 +66,27 @@ def test_the_split_is_the_recipe_s(tmp_path):
 
 def test_regular_times_have_no_gaps(tmp_path):
     lines = inspected(tmp_path / "a.csv", "time,a\n2013-01-01,1\n2013-01-08,2\n2013-01-15,4\n")
+    assert "time column: 'time', read as year-month-day" in lines
     assert "times: 2013-01-01 to 2013-01-15, step 7 d" in lines
+    assert "gaps: none, every step is of this length" in lines
+
+
+@pytest.mark.parametrize(
+    ("cells", "form", "step"),
+    [
+        (["1990-01", "1990-02", "1990-03"], "year-month", "1 month (start)"),
+        (["31.01.2013", "28.02.2013", "31.03.2013"], "day.month.year", "1 month (end)"),
+        (["Q1 2013", "Q2 2013", "Q3 2013"], "quarter and year", "1 quarter (start)"),
+        (["1990", "1991", "1992"], "year", "1 year (start)"),
+        (["2022-01-06", "2022-01-07", "2022-01-10"], "year-month-day", "business days"),
+        (["1/1/2013 1:00", "1/1/2013 2:00", "1/1/2013 3:00"], "month/day/year with time", "1 h"),
+    ],
+)
+def test_the_step_is_told_by_its_name(tmp_path, cells, form, step):
+    rows = "".join(f"{cell},{number}\n" for number, cell in enumerate(cells))
+    lines = inspected(tmp_path / "a.csv", f"date,a\n{rows}")
+    assert f"time column: 'date', read as {form}" in lines
+    assert any(line.startswith("times: ") and line.endswith(f", step {step}") for line in lines)
     assert "gaps: none, every step is of this length" in lines
 
 

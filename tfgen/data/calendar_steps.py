@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_DAY = 86_400  # seconds
+_DAY, _WEEK, _YEAR = 86_400, 604_800, 31_556_952  # seconds
 _MONTHS = {3: "1 quarter", 6: "half a year", 12: "1 year"}
 _SHARE = 0.5  # of the steps that must be of the usual length
 _WEEKDAYS = 0.99  # of business days that must be none of a weekend
@@ -61,6 +61,11 @@ class CalendarStep(NamedTuple):
         """Steps to a year, where they are a whole number; else None."""
         fits = self.unit == "month" and 12 % self.count == 0
         return 12 // self.count if fits else None
+
+    @property
+    def seconds(self):
+        """The mean length of a step."""
+        return _WEEK / 5 * self.count if self.unit == "business day" else _YEAR / 12 * self.count
 
     def after(self, times, steps):
         """Returns the times so many steps later.

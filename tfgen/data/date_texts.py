@@ -91,6 +91,13 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", 
 _CLOCK_ALONE = re.compile(_CLOCK)
 
 
+ORDERS = {
+    "day-first": ("day", "month", "year"),
+    "month-first": ("month", "day", "year"),
+    "year-first": ("year", "month", "day"),
+}
+
+
 class Dates(NamedTuple):
     """The times of a column.
 
@@ -100,6 +107,7 @@ class Dates(NamedTuple):
         span: `"day"`, `"week"`, `"month"`, `"quarter"`, `"half"` or `"year"`: what a cell names.
         timed: Whether a time of day is said, other than midnight.
         notes: What was decided, as sentences.
+        numbers: Whether they were numbers, which may be something else.
     """
 
     stamps: np.ndarray
@@ -107,9 +115,10 @@ class Dates(NamedTuple):
     span: str = "day"
     timed: bool = False
     notes: tuple = ()
+    numbers: bool = False
 
 
-def read_dates(codes, texts, named=False, hourly=False):
+def read_dates(codes, texts, named=False, hourly=False, order=None):
     """Reads a column of texts, all in one form and order of day and month.
 
     Args:
@@ -117,6 +126,7 @@ def read_dates(codes, texts, named=False, hourly=False):
         texts: List of different texts.
         named: Whether the column's name says that it is one of dates, so that `1-01` is one.
         hourly: Whether there are several rows a day, whose days then follow each other.
+        order: One of `ORDERS`, where a person says it; None finds it.
 
     Returns:
         `Dates`; None if no text is a date.
@@ -139,7 +149,7 @@ def read_dates(codes, texts, named=False, hourly=False):
     found = [part if part is not None and _SPANS[part.kind] == span else None for part in found]
     there = np.array([part is not None for part in found])
     parts = [part for part in found if part is not None]
-    days, form, notes = _days(parts, weights[there], hourly)
+    days, form, notes = _days(parts, weights[there], hourly, order)
     clocks = np.array([part.clock or 0 for part in parts], np.int64)
     walls = np.full(len(texts), NO_TIME)
     walls[there] = np.where(days == NO_TIME, NO_TIME, days * DAY + clocks)
@@ -224,6 +234,9 @@ _SPANS = dict(d="day", c="day", x="day", m="month", y="month", q="quarter", h="h
 def _parse(text, named):
     text = " ".join(text.strip("\"' ").lower().split())
     text = re.sub("[年月](?=.)", "-", text).rstrip("年月日").replace("日", "")
+    begin, dash, _ = text.partition(" - ")
+    if dash:  # from one time to another
+        text = begin
     if (clock := _CTIME.fullmatch(text)) is not None:
         month, day, time, zone, year = clock.groups()
         text = f"{day} {month} {year} {time}{zone or ''}"
@@ -298,7 +311,7 @@ def _zone(text):
     return (-seconds if sign == "-" else seconds) if seconds < 86400 else None
 
 
-def _days(parts, weights, hourly):
+def _days(parts, weights, hourly, asked):
     """Returns `(days since 1970, form, notes)` of the parts of different texts."""
     year = np.array([part.year for part in parts])
     first = np.array([part.month for part in parts])
@@ -316,7 +329,9 @@ def _days(parts, weights, hourly):
         return _weeks(year, first, second), form, notes
     elif (kind == "x").any():
         chosen = kind == "x"
-        order, note = _order(parts, chosen, year, first, second, weights, hourly)
+        order, note = ORDERS.get(asked), None
+        if order is None:
+            order, note = _order(parts, chosen, year, first, second, weights, hourly)
         sign = parts[np.flatnonzero(chosen)[np.argmax(weights[chosen])]].sign
         if note:
             notes.append(note)
@@ -369,8 +384,7 @@ def _order(parts, chosen, year, first, second, weights, hourly):
     if even and usual not in even and steps[usual] > 0.5:
         usual = even[0]
     others = [sign.join(order) for order in best if order != usual]
-    codes = {"day": "%d", "month": "%m", "year": "%y" if short.any() else "%Y"}
-    other = sign.join(codes[word] for word in next(o for o in best if o != usual))
+    other = next(name for name, order in ORDERS.items() if order in best and order != usual)
     return usual, (
         f"dates are read as {sign.join(usual)}; {' and '.join(others)} would fit as well "
         f"(data.time_format='{other}' reads that)"

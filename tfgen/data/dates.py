@@ -7,6 +7,7 @@ import numpy as np
 from tfgen.data.date_texts import (
     DAY,
     NO_TIME,
+    ORDERS,
     SECOND,
     Dates,
     days_of,
@@ -50,7 +51,8 @@ class Times:
     Args:
         name: The column's name, which has to say so where its cells are numbers.
         asked: Whether a person says that it holds times.
-        time_format: Optional format of `strptime`, or a unit of `UNITS` since 1970, or `"excel"`.
+        time_format: Optional format of `strptime`, one of `ORDERS`, a unit of `UNITS` since 1970,
+            or `"excel"`.
     """
 
     def __init__(self, name="", asked=False, time_format=None):
@@ -104,13 +106,14 @@ class Times:
         stamps, numbers, codes, texts = self._cells()
         if (stamps != NO_TIME).any():
             return Dates(stamps, "timestamps", timed=bool((stamps % DAY).any()))
-        if self.time_format is not None:
-            return self._formatted(numbers, codes, texts)
+        if self.time_format not in (None, *ORDERS):
+            return self._formatted(numbers)
         named = time_rank(self.name) is not None or self.asked
         found = np.isfinite(numbers)
         if 2 * np.count_nonzero(found) > np.count_nonzero(found | (codes >= 0)):
-            return _of_numbers(numbers, found, self.name, self.asked) if named else None
-        return read_dates(codes, texts, named, hourly)
+            dates = _of_numbers(numbers, found, self.name, self.asked) if named else None
+            return None if dates is None else dates._replace(numbers=True)
+        return read_dates(codes, texts, named, hourly, self.time_format)
 
     def clocks(self, numbers=True):
         """Returns the times of day int64 `(rows,)` in microseconds; None if most are none.
@@ -194,7 +197,7 @@ class Times:
             codes = np.where(np.isnan(values[codes]), codes, -1)
         return np.concatenate(stamps), numbers, codes, texts
 
-    def _formatted(self, numbers, codes, texts):
+    def _formatted(self, numbers):
         """The `Dates` of the format that a person gave."""
         form = self.time_format
         if form in UNITS or form == "excel":

@@ -4,6 +4,7 @@ import datetime
 
 import numpy as np
 
+from tfgen.data.calendar_steps import find_step
 from tfgen.data.seasons import autocorrelation, seasons
 from tfgen.data.sentinels import find_sentinels
 from tfgen.data.series import open_sequences
@@ -115,12 +116,20 @@ def _times(sequences):
     first = min(times[0] for times in sequences.times)
     last = max(times[-1] for times in sequences.times)
     lines = [f"times: {_date(first)} to {_date(last)}"]
+    if sequences.time_form:
+        lines.insert(0, f"time column: {sequences.time_form}")
     steps = np.concatenate([np.diff(times) for times in sequences.times])
     if not len(steps):
         return lines
-    usual = int(np.median(steps))
-    irregular = np.count_nonzero(steps != usual)
-    lines[0] += f", step {_duration(usual)}"
+    calendar = find_step(sequences.times)
+    if calendar is None:
+        usual = int(np.median(steps))
+        irregular = np.count_nonzero(steps != usual)
+        lines[-1] += f", step {_duration(usual)}"
+    else:
+        parts = [calendar.between(times[:-1], times[1:]) for times in sequences.times]
+        irregular = np.count_nonzero(np.concatenate(parts) != 1)
+        lines[-1] += f", step {calendar.name}"
     if not irregular:
         lines.append("gaps: none, every step is of this length")
         return lines
@@ -140,6 +149,9 @@ def _times(sequences):
 def _usual_step(sequences):
     """Seconds from position to position, as a rule; None without times."""
     steps = [np.diff(times) for times in sequences.times or () if len(times) > 1]
+    calendar = find_step(sequences.times or ())
+    if calendar is not None:
+        return calendar.seconds
     return max(int(np.median(np.concatenate(steps))), 1) if steps else None
 
 

@@ -59,6 +59,7 @@ class Sequences:
         held_out: bool array `(sequences,)`: those that the data itself keeps for validation; None
             where it does not say.
         report: `tfgen.data.readers.Report` of what was kept and dropped.
+        time_form: Of which column times were read, and how they are written there, for a person.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Sequences:
     ends: bool = False
     held_out: np.ndarray | None = None
     report: Report = dataclasses.field(default_factory=Report)
+    time_form: str | None = None
 
     def __post_init__(self):
         if self.kind not in KINDS:

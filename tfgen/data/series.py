@@ -217,6 +217,7 @@ def open_tables(name, paths, config):
             drop(table, "times within one second, which order the rows only", rows[1:][same])
         else:
             sequences.times = np.split(seconds, edges)
+            sequences.time_form = when.label
     edges = np.array([0, *edges])
     return set_bounds(sequences, config, lambda i, position: table.where(rows[edges[i] + position]))
 

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfgen.data.date_texts import DAY, NO_TIME, SECOND, Dates, days_of, read_dates
+from tfgen.data.date_texts import DAY, NO_TIME, ORDERS, SECOND, Dates, days_of, read_dates
 from tfgen.data.dates import PART_NAMES, Times, formatted, part_of, time_rank
+from tfgen.data.ids import find_id
 from tfgen.errors import InputError, unknown
 
 _SIGN = "+"  # between the names of several columns in data.time
@@ -28,6 +29,12 @@ class RowTimes(NamedTuple):
     stamps: np.ndarray | None = None
     form: str = ""
     notes: tuple = ()
+
+    @property
+    def label(self):
+        """Where times were read and how they are written there, for a person."""
+        name = f"'{self.name}'" if self.name else "the column without a name"
+        return f"{name}, read as {self.form}" if self.form else name
 
 
 def asked_columns(config):
@@ -67,8 +74,8 @@ def find_times(table, config):
         if isinstance(error, InputError) or config.time_format is None:
             raise
         raise InputError(
-            "data.time_format must be a format of strptime, such as '%d.%m.%Y %H:%M', or s, ms, us "
-            f"or ns (since 1970) or excel: {error}. "
+            "data.time_format must be a format of strptime, such as '%d.%m.%Y %H:%M', or "
+            f"day-first, month-first, year-first, s, ms, us or ns (since 1970) or excel: {error}. "
             f"Received: data.time_format={config.time_format!r}"
         ) from None
     if found.stamps is None:
@@ -77,7 +84,31 @@ def find_times(table, config):
     notes = [f"'{found.name}': {note}" for note in found.notes]
     if 2 * np.count_nonzero(steps < 0) > len(steps):
         notes.append(f"the newest row comes first: rows are sorted by '{found.name}'")
+    twice = _hours_twice(found)
+    if twice:
+        notes.append(
+            f"an hour comes twice on {twice}, as at the end of summer time: of two rows the first "
+            "is kept (times with their offset from UTC tell them apart)"
+        )
     return found._replace(notes=tuple(notes))
+
+
+def _hours_twice(found):
+    """The first day of which times come again, if all such times are of nights to Sunday in spring
+    or autumn; else None."""
+    if "UTC" in found.form:
+        return None
+    stamps = found.stamps[found.stamps != NO_TIME]
+    times, counts = np.unique(stamps, return_counts=True)
+    again = times[counts > 1]
+    if not len(again) or (counts > 2).any():
+        return None
+    days = again // DAY
+    months = days.astype("M8[D]").astype("M8[M]").astype(np.int64) % 12 + 1
+    nights = (again % DAY < 4 * 3600 * SECOND) & ((days + 3) % 7 == 6)
+    if not (nights & np.isin(months, (3, 4, 10, 11))).all():
+        return None
+    return str(days[0].astype("M8[D]"))
 
 
 def _asked(table, config):
@@ -103,7 +134,7 @@ def _asked(table, config):
 
 def _joined(stores, config):
     """The `Dates` of columns that say when only together; None if they do not."""
-    if config.time_format is not None:
+    if config.time_format not in (None, *ORDERS):
         texts = [" ".join(cells) for cells in zip(*(each.texts() for each in stores), strict=True)]
         return formatted(np.arange(len(texts)), texts, config.time_format)
     first, *others = stores
@@ -114,7 +145,7 @@ def _joined(stores, config):
     if dates is not None and len(others) == 1 and (clock := others[0].clocks()) is not None:
         return _with_clock(first.read(hourly=True), clock)
     texts = [" ".join(cells) for cells in zip(*(each.texts() for each in stores), strict=True)]
-    return read_dates(np.arange(len(texts)), texts, named=True)
+    return read_dates(np.arange(len(texts)), texts, named=True, order=config.time_format)
 
 
 def _refused(times, config):
@@ -150,6 +181,9 @@ def _find(table, config):
     found = {}
     for name, times in table.times.items():
         dates = times.read()
+        if dates is not None and dates.numbers and dates.span == "year":
+            if _is_feature(table, name, dates.stamps, config):
+                continue
         if dates is not None and 2 * np.count_nonzero(dates.stamps != NO_TIME) > table.rows:
             found[name] = dates
     ranks = {name: time_rank(name) for name in found}
@@ -189,6 +223,17 @@ def _again(stamps):
     """Whether a time comes again."""
     known = stamps[stamps != NO_TIME]
     return len(np.unique(known)) < len(known)
+
+
+def _is_feature(table, name, stamps, config):
+    """Whether numbers that may be years come again for nothing that the table says."""
+    if config.id is not None or part_of(name) == "year" and len(_parts(table)) > 1:
+        return False
+    parts = table.part_numbers()
+    different = len(np.unique(np.stack([parts, stamps]), axis=1)[0])
+    if different > len(stamps) / 2:
+        return False
+    return not find_id(table, stamps, [each for each in table.columns if each != name])
 
 
 def _with_clock(dates, clock):

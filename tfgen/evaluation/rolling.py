@@ -36,7 +36,7 @@ def seasons_of(processor, known):
     columns = [i for i, feature in enumerate(known.features) if not feature.is_category]
     chosen = known.values[:: -(-len(known) // _MAX_SEQUENCES) or 1]
     for number in columns[:_MAX_FEATURES]:
-        lags = seasons([values[:, number] for values in chosen], processor.step)
+        lags = seasons([values[:, number] for values in chosen], processor.mean_step)
         for place, lag in enumerate(lags):
             found[lag] = found.get(lag, 0) + 1 / (1 + place)
     found = sorted(found, key=lambda lag: (-found[lag], lag))[:_MAX_SEASONS]

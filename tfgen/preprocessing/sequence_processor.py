@@ -318,6 +318,11 @@ class SequenceProcessor(keras.layers.Layer):
             return passed
         return tf.concat([tf.ones_like(passed[:, :1]), passed[:, 1:]], axis=1)
 
+    @property
+    def mean_step(self):
+        """Mean seconds between two positions, which months and weekends do not change; or None."""
+        return self.step if self._step is None else self._step.seconds
+
     def times_after(self, times, steps):
         """Returns the times so many steps after others.
 

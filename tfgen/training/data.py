@@ -119,6 +119,12 @@ def _open_numbers(recipe, processor):
         f"{train.positions:,} positions of {processor.num_features} features in {len(train):,} "
         f"sequences to train on, {validation.positions:,} in {len(validation):,} to validate: {how}"
     )
+    report = sequences.report
+    dropped = (
+        f"dropped: {number:,} x {reason} (first: {example})"
+        for reason, (number, example) in report.dropped.items()
+    )
+    summary = "\n".join([summary, *dropped, *(f"note: {note}" for note in report.notes)])
 
     def dashboard(folder, model):
         return SeriesDashboard(folder, model, parts["validation"])
