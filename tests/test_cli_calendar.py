@@ -7,8 +7,8 @@ import pandas
 import pytest
 import tensorflow as tf
 
-import tfgen
 from tfgen.cli import main
+from tfgen.zoo import get
 
 SETTINGS = (
     "training.steps=2", "training.window=12", "training.batch_size=2", "model.units=4",
@@ -83,7 +83,7 @@ def test_training_says_what_was_decided(tmp_path, capsys, business):
 
 
 def test_the_network_is_told_the_phases_of_the_months_to_come(monkeypatch, monthly, tmp_path):
-    model = tfgen.get(str(monthly[1]))
+    model = get(str(monthly[1]))
     times = spaced("MS", 150).to_numpy()
     values = np.arange(120, dtype=np.float32)[:, None] % 12
     told = []

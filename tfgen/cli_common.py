@@ -127,7 +127,9 @@ def add_data_settings(parser):
     parser.add_argument(
         "--columns", metavar="A,B", help="series: the columns to model; all (data.columns)"
     )
-    parser.add_argument("--time", help="series: the column of timestamps; inferred (data.time)")
+    parser.add_argument(
+        "--time", help="series: the column of times, or Date+Time; inferred (data.time)"
+    )
     parser.add_argument("--id", help="series: the column that identifies a sequence (data.id)")
     parser.add_argument(
         "--label", help="the column of the class; strokes, audio: folder, or name:PATTERN"
