@@ -1,5 +1,6 @@
 """`read_dates`: texts of dates as instants, in whichever common form they are written."""
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -88,6 +89,7 @@ _CTIME = re.compile(
     rf"{_WEEKDAY}([a-z]{{3}})\s+(\d{{1,2}})\s+(\d{{1,2}}:\d\d:\d\d)(\s+[a-z]{{1,5}})?\s+(\d{{4}})"
 )
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII)
+_DAY_AND_CLOCK = re.compile(r"([\d/.-]{8,10})[ T](\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?)", re.ASCII)
 _CLOCK_ALONE = re.compile(_CLOCK)
 
 
@@ -232,6 +234,15 @@ _SPANS = dict(d="day", c="day", x="day", m="month", y="month", q="quarter", h="h
 
 
 def _parse(text, named):
+    # Most texts are of few days and few times of day, each of which is parsed once.
+    found = _DAY_AND_CLOCK.fullmatch(text)
+    if found is None:
+        return _parse_whole(text, named)
+    part, clock = _parse_day(found[1], named), _clock_alone(found[2])
+    return None if part is None or clock == NO_TIME else part._replace(clock=clock)
+
+
+def _parse_whole(text, named):
     text = " ".join(text.strip("\"' ").lower().split())
     text = re.sub("[年月](?=.)", "-", text).rstrip("年月日").replace("日", "")
     begin, dash, _ = text.partition(" - ")
@@ -287,6 +298,10 @@ def _clock(hour, minute, second, fraction, half):
     return ((hour * 60 + minute) * 60 + second) * SECOND + int((fraction or "").ljust(6, "0")[:6])
 
 
+_parse_day = functools.lru_cache(maxsize=1 << 16)(_parse_whole)
+
+
+@functools.lru_cache(maxsize=1 << 17)
 def _clock_alone(text):
     found = _CLOCK_ALONE.fullmatch(text.strip("\"' ").lower())
     if found is None or not (found["M"] or found["p"]):

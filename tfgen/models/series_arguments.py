@@ -206,14 +206,14 @@ def finite_numbers(name, value):
 def seconds(name, value):
     """Seconds since 1970, int64, of one time or an array of times."""
     array = np.asarray(value)
-    if array.dtype.kind in "US":
+    if array.dtype.kind in "USO":  # texts, or objects of datetime and pandas
         try:
             array = array.astype("datetime64[s]")
-        except ValueError:
+        except (ValueError, TypeError):
             raise InputError(
                 f"{name} must be ISO 8601, e.g. 2013-07-01T12:00. Received: {name}={value!r}"
             ) from None
-    if array.dtype.kind == "M":
+    if array.dtype.kind == "M" and not np.isnat(array).any():
         array = array.astype("datetime64[s]").astype(np.int64)
     if array.dtype.kind not in "iu":
         raise InputError(
