@@ -31,6 +31,9 @@ STEPS = {
     "YS": ("12 months on day 1", "1 year (start)"),
     "YE": ("12 months on day 31", "1 year (end)"),
     "2YS": ("24 months on day 1", "2 years (start)"),
+    "BME": ("1 month on day 32", "1 month (last business day)"),
+    "BMS": ("1 month on day 0", "1 month (first business day)"),
+    "BQE": ("3 months on day 32", "1 quarter (last business day)"),
     "B": ("1 business day", "business days"),
 }
 
@@ -71,6 +74,14 @@ def test_a_few_holidays_and_a_saturday_are_no_hindrance():
     assert find_step([times]) == CalendarStep("business day")
 
 
+def test_a_holiday_at_the_end_of_a_month_is_no_hindrance():
+    times = spaced("BME", 40, "2020-01-01")
+    times[16] = seconds("2021-05-28")[0]  # Memorial Day was the last Monday of May
+    step = find_step([times])
+    assert step == CalendarStep("month", 1, 32)
+    assert spelled(step.after(times[16], np.arange(1, 3))) == ["2021-06-30", "2021-07-30"]
+
+
 def test_hand_made_calendars():
     end = CalendarStep("month", 1, 31)
     assert spelled(end.after(seconds("2010-01-31"), np.arange(1, 4))) == [
@@ -106,7 +117,7 @@ def test_every_day_of_a_thousand_years():
     np.testing.assert_array_equal(found, expected * 86_400)
 
 
-@pytest.mark.parametrize("text", ["", "1 month", "0 months on day 1", "1 month on day 32", "1 day"])
+@pytest.mark.parametrize("text", ["", "1 month", "0 months on day 1", "1 month on day 33", "1 day"])
 def test_a_text_that_is_no_step(text):
     with pytest.raises(ValueError, match="must be like"):
         CalendarStep.parse(text)

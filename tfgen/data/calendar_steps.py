@@ -7,6 +7,15 @@ import numpy as np
 
 _DAY, _WEEK, _YEAR = 86_400, 604_800, 31_556_952  # seconds
 _MONTHS = {3: "1 quarter", 6: "half a year", 12: "1 year"}
+# Of months, what the day may be beside 1 to 31, which is the last day of each.
+_FIRST_BUSINESS, _LAST_BUSINESS = 0, 32
+_DAYS = {
+    1: "start",
+    31: "end",
+    _FIRST_BUSINESS: "first business day",
+    _LAST_BUSINESS: "last business day",
+}
+_ON_DAY = 0.9  # of dates on such a business day: of holidays nothing is known
 _SHARE = 0.5  # of the steps that must be of the usual length
 _WEEKDAYS = 0.99  # of business days that must be none of a weekend
 
@@ -20,7 +29,8 @@ class CalendarStep(NamedTuple):
     Attributes:
         unit: `"month"` or `"business day"`.
         count: How many of them.
-        day: Of months, the day that times are on: 31 is the last of each month.
+        day: Of months, the day that times are on: 31 is the last of each month, 0 its first
+            business day and 32 its last.
     """
 
     unit: str
@@ -35,7 +45,7 @@ class CalendarStep(NamedTuple):
             ValueError: If it is none.
         """
         found = re.fullmatch(r"(\d{1,4}) months? on day (\d{1,2})", text)
-        if found and 1 <= int(found[1]) and 1 <= int(found[2]) <= 31:
+        if found and 1 <= int(found[1]) and _FIRST_BUSINESS <= int(found[2]) <= _LAST_BUSINESS:
             return cls("month", int(found[1]), int(found[2]))
         found = re.fullmatch(r"(\d{1,4}) business days?", text)
         if found and 1 <= int(found[1]):
@@ -54,7 +64,7 @@ class CalendarStep(NamedTuple):
         name = _MONTHS.get(self.count) or f"{self.count} month{'s' * (self.count > 1)}"
         if self.count > 12 and self.count % 12 == 0:
             name = f"{self.count // 12} years"
-        return f"{name} ({ {1: 'start', 31: 'end'}.get(self.day, f'day {self.day}') })"
+        return f"{name} ({_DAYS.get(self.day, f'day {self.day}')})"
 
     @property
     def year(self):
@@ -107,21 +117,25 @@ class CalendarStep(NamedTuple):
             monday = days + 3  # 1970-01-01 was a Thursday
             number = monday // 7 * 5 + _minimum(monday % 7, 4)
         else:
-            year, month, day = _civil(days)
+            year, month, _ = _civil(days)
             number = year * 12 + month - 1
-            # A month whose day is still to come has not begun.
-            number = number + (day - self._day_of(number)) // 64
+            # A month whose day is still to come has not begun, but for a holiday at its end.
+            early = 4 if self.day == _LAST_BUSINESS else 0
+            number = number + (days - self._days(number) + early) // 64
         return number, days - self._days(number)
 
     def _days(self, number):
         """Days since 1970 of a month or business day by its number."""
         if self.unit == "business day":
             return number // 5 * 7 + number % 5 - 3
-        return _first(number) + self._day_of(number) - 1
-
-    def _day_of(self, number):
-        """The day of a month that times are on; months may be shorter than it."""
-        return _minimum(_first(number + 1) - _first(number), self.day)
+        first, last = _first(number), _first(number + 1) - 1
+        if self.day == _FIRST_BUSINESS:
+            # 1 of Saturdays, 2 of Sundays, from which Monday is 2 days and 1 away.
+            over = _excess((first + 3) % 7, 4)
+            return first + 3 * _minimum(over, 1) - over
+        if self.day == _LAST_BUSINESS:
+            return last - _excess((last + 3) % 7, 4)
+        return _minimum(last, first + self.day - 1)
 
 
 def find_step(times):
@@ -144,21 +158,25 @@ def find_step(times):
 
 def _months(times, days):
     months = days.astype("M8[D]").astype("M8[M]")
-    day = (days.astype("M8[D]") - months.astype("M8[D]")).astype(np.int64) + 1
-    last = ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(np.int64)
-    usual = 31 if (day == last).all() else int(day.max())
-    if (day != np.minimum(last, usual)).any():
+    day = int((days.astype("M8[D]") - months.astype("M8[D]")).astype(np.int64).max()) + 1
+    numbers = months.astype(np.int64) + 1970 * 12
+    step = None
+    for usual in (31, day, _LAST_BUSINESS, _FIRST_BUSINESS):
+        step = CalendarStep("month", 1, usual)
+        share = np.mean(step._days(numbers) == days)
+        if share == 1 or (share >= _ON_DAY and usual in (_LAST_BUSINESS, _FIRST_BUSINESS)):
+            break
+    else:
         return None
-    numbers = [each // _DAY for each in times]
-    gaps = [np.diff(each.astype("M8[D]").astype("M8[M]").astype(np.int64)) for each in numbers]
-    gaps = np.concatenate(gaps)
+    edges = np.cumsum([len(each) for each in times])[:-1]
+    gaps = np.concatenate([np.diff(each) for each in np.split(numbers, edges)])
     if (gaps < 1).any():
         return None
     count = int(np.median(gaps))
     # All that happens on one day of a month has months between; a step has one number of them.
     if np.mean(gaps == count) < _SHARE or (gaps % count).any():
         return None
-    return CalendarStep("month", count, usual)
+    return step._replace(count=count)
 
 
 def _business_days(times, days):
@@ -179,6 +197,11 @@ def _minimum(numbers, most):
     over = numbers - most
     # -1 where it is below, 0 elsewhere: no array is so large.
     return most - over * (over // (1 << 40))
+
+
+def _excess(numbers, most):
+    """How much integers are more than `most`, 0 where they are not."""
+    return numbers - _minimum(numbers, most)
 
 
 def _first(month):
