@@ -288,6 +288,8 @@ def test_several_columns_of_times_without_a_name_are_left_to_the_person(tmp_path
         ("Year,Month,Day", ["2010,1,1", "2010,1,31"], "Year+Month+Day", 2592000),
         ("Year,Month", ["2010,Jan", "2010,Feb"], "Year+Month", 2678400),
         ("Year,Quarter", ["2010,1", "2010,2"], "Year+Quarter", 7776000),
+        ("YEAR,WEEK", ["2010,1", "2010,53"], "YEAR+WEEK", 52 * 604800),
+        ("year,month,day,time", ["2010,1,1,05:30", "2010,1,1,6:00"], "year+month+day+time", 1800),
         ("Year,DOY", ["2010,1", "2010,365"], "Year+DOY", 31449600),
     ],
 )

@@ -341,7 +341,7 @@ def _days(parts, weights, hourly, asked):
         size = 3 if usual.kind == "q" else 6
         month = np.where((kind == "q") | (kind == "h"), (first - 1) * size + 1, first)
     elif usual.kind == "w":
-        return _weeks(year, first, second), form, notes
+        return days_of_weeks(year, first, second), form, notes
     elif (kind == "x").any():
         chosen = kind == "x"
         order, note = ORDERS.get(asked), None
@@ -406,8 +406,8 @@ def _order(parts, chosen, year, first, second, weights, hourly):
     )
 
 
-def _weeks(year, week, day):
-    """Days since 1970 of ISO weeks, of their Monday where no day is said."""
+def days_of_weeks(year, week, day):
+    """Days since 1970 of years, ISO weeks and days of the week, of which 1 is Monday."""
     january = days_of(year, np.ones_like(year), np.full_like(year, 4))
     good = (january != NO_TIME) & (week >= 1) & (week <= 53)
     monday = january - (january + 3) % 7  # 1970-01-01 was a Thursday

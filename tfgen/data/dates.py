@@ -29,6 +29,7 @@ PART_NAMES = {
     "quarter": ("quarter", "qtr", "q"),
     "month": ("month", "mon", "mnth", "mo", "mm"),
     "day": ("day", "dd", "dom", "dayofmonth", "mday"),
+    "week": ("week", "wk", "weekno", "weeknumber", "weekofyear", "isoweek"),
     "doy": ("dayofyear", "doy", "yday", "julianday"),
     "hour": ("hour", "hr", "hh", "hours", "hourofday", "time", "timeofday"),
     "minute": ("minute", "min", "mi", "minutes"),

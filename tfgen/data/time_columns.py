@@ -4,13 +4,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfgen.data.date_texts import DAY, NO_TIME, ORDERS, SECOND, Dates, days_of, read_dates
+from tfgen.data.date_texts import (
+    DAY,
+    NO_TIME,
+    ORDERS,
+    SECOND,
+    Dates,
+    days_of,
+    days_of_weeks,
+    read_dates,
+)
 from tfgen.data.dates import PART_NAMES, Times, formatted, part_of, time_rank
 from tfgen.data.ids import find_id
 from tfgen.errors import InputError, unknown
 
 _SIGN = "+"  # between the names of several columns in data.time
-_LENGTHS = {"hour": 3600 * SECOND, "minute": 60 * SECOND, "second": SECOND}
+_LENGTHS = {"minute": 60 * SECOND, "second": SECOND}
 
 
 class RowTimes(NamedTuple):
@@ -259,34 +268,41 @@ def _parts(table):
         wanted += ["month", "day"] if "day" in parts else ["month"]
     elif "doy" in parts:
         wanted.append("doy")
-    elif "quarter" in parts:
-        wanted.append("quarter")
+    else:
+        wanted += [part for part in ("quarter", "week") if part in parts][:1]
     if wanted[-1] in ("day", "doy"):
         wanted += [p for p in ("hour", "minute", "second") if p in parts]
     if wanted[-1] in ("minute", "second") and "hour" not in wanted:
-        wanted = [p for p in wanted if p not in _LENGTHS]
+        wanted = [part for part in wanted if part not in _LENGTHS]
     return {part: parts[part] for part in wanted if part in parts} if "year" in parts else {}
 
 
 def _of_parts(parts):
     """The `Dates` of columns of year, month, day and so on."""
-    numbers = {part: times.part_numbers() for part, times in parts.items()}
+    clock = parts["hour"].clocks() if "hour" in parts else None
+    numbers = {part: times.part_numbers() for part, times in parts.items() if part != "hour"}
     good = np.all([np.isfinite(each) & (each % 1 == 0) for each in numbers.values()], axis=0)
     numbers = {part: np.where(good, each, 0).astype(np.int64) for part, each in numbers.items()}
     one = np.ones(len(good), np.int64)
     month = numbers["quarter"] * 3 - 2 if "quarter" in numbers else numbers.get("month", one)
     days = days_of(numbers["year"], month, numbers.get("day", one))
+    if "week" in numbers:
+        days = days_of_weeks(numbers["year"], numbers["week"], one)
     good &= days != NO_TIME
     days = np.where(good, days, 0)
     if "doy" in numbers:
         good &= (numbers["doy"] >= 1) & (numbers["doy"] <= 366)
         days += numbers["doy"] - 1
     stamps = days * DAY
+    if "hour" in parts:
+        clock = np.full(len(good), NO_TIME) if clock is None else clock
+        good &= clock != NO_TIME
+        stamps += np.where(good, clock, 0)
     for part, length in _LENGTHS.items():
         if part in numbers:
-            good &= (numbers[part] >= 0) & (numbers[part] <= (24 if part == "hour" else 59))
-            stamps = stamps + numbers[part] * length
-    last = next(p for p in ("hour", "day", "doy", "month", "quarter") if p in parts)
+            good &= (numbers[part] >= 0) & (numbers[part] <= 59)
+            stamps += numbers[part] * length
+    last = next(p for p in ("hour", "day", "doy", "month", "quarter", "week") if p in parts)
     span = {"doy": "day", "hour": "day"}.get(last, last)
     form = ", ".join({"doy": "day of the year"}.get(part, part) for part in parts)
     return Dates(np.where(good, stamps, NO_TIME), form, span, timed="hour" in parts)
