@@ -37,7 +37,8 @@ class Oracle:
     def __init__(self, needs_times=False, known=(), classes=0, static=0, fault=None):
         self.processor = SimpleNamespace(
             needs_times=needs_times, known_names=known, num_classes=classes, static_width=static,
-            step=3600 if needs_times else None, check=lambda sequences: sequences,
+            step=3600 if needs_times else None, mean_step=3600 if needs_times else None,
+            check=lambda sequences: sequences,
         )  # fmt: skip
         self.fault = fault
         self.calls = []
