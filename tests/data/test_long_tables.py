@@ -111,6 +111,18 @@ def test_a_few_times_that_come_again_make_no_id(tmp_path):
     assert "was there before" in reason and count == 1
 
 
+def test_texts_with_which_times_begin_again_are_the_id(tmp_path):
+    # Events at times of their own: none comes again.
+    rows = [(f"2020-01-{day:02d} 0{k}:00", f"u{k}", day) for k in (1, 2, 3) for day in range(1, 15)]
+    sequences = opened(write(tmp_path, "time,user,y", rows))
+    assert sequences.ids == ["u1", "u2", "u3"] and names(sequences) == ["y"]
+    sequences = opened(write(tmp_path, "time,user,y", rows[::-1]))
+    assert sequences.ids == ["u1", "u2", "u3"]
+    # In the order of time they may be a category.
+    sequences = opened(write(tmp_path, "time,user,y", sorted(rows)))
+    assert len(sequences) == 1 and names(sequences) == ["user", "y"]
+
+
 def test_a_counter_orders_series_without_times(tmp_path):
     rows = [(f"H{k}", step, k * step) for k in (1, 2, 3) for step in range(30, 0, -1)]
     sequences = opened(write(tmp_path, "unique_id,ds,y", rows))

@@ -153,6 +153,11 @@ def test_other_columns_say_what_a_comma_is(tmp_path):
     table = read(write(tmp_path / "a.csv", 'a,b\n"1,234",2.5\n'))
     assert numbers(table) == {"a": [1234], "b": [2.5]}
     assert numbers(read(write(tmp_path / "a.csv", "a;b\n1,234;2\n")))["a"] == [1.234]
+    table = read(write(tmp_path / "a.csv", "a;b\n900;1\n1.005;2\n"))
+    assert numbers(table)["a"] == [900, 1005]
+    table = read(write(tmp_path / "a.csv", "a;b\n1.234;1\n2.345;2\n"))
+    assert numbers(table)["a"] == [1.234, 2.345]
+    assert table.columns["a"].notes == ["1.234 is read with '.' for decimals (data.decimal)"]
     table = read(write(tmp_path / "a.csv", "a;b\n1.234;2,5\n"))
     assert numbers(table) == {"a": [1234], "b": [2.5]}
 

@@ -81,6 +81,16 @@ def test_several_texts_may_name_a_row_together(tmp_path):
     assert opened(write(tmp_path, header, *rows)).ids == ["Chad", "u/China", "v/China"]
 
 
+def test_an_id_may_be_a_number_beside_names_that_count(tmp_path):
+    rows = [[k, *range(k, k + 12)] for k in (7, 3)]
+    sequences = opened(write(tmp_path, ["meter_id", *range(1, 13)], *rows))
+    assert len(sequences.features) == 13  # not called an id
+    sequences = opened(write(tmp_path, ["series_id", *range(1, 13)], *rows))
+    assert series(sequences) == {"7": list(range(7, 19)), "3": list(range(3, 15))}
+    named = ["id", *(f"x{number}" for number in range(12))]
+    assert len(opened(write(tmp_path, named, *rows)).features) == 13
+
+
 def test_sensors_whose_names_count_are_features(tmp_path):
     header = ["time", *(f"s{number}" for number in range(20))]
     rows = [[f"2020-01-0{day}", *range(day, day + 20)] for day in range(1, 8)]

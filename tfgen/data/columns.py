@@ -273,6 +273,8 @@ class Column:
         if comma and self._points()[1]:
             self._read_points_as_thousands(numbers)
             self.notes.append("1.234 is read with '.' for thousands (data.decimal)")
+        elif self.comma is False and not scan.two_ways and self.is_ambiguous():
+            self.notes.append("1.234 is read with '.' for decimals (data.decimal)")
         for row, text in scan.odd:
             number = scan.known[text]
             if number:

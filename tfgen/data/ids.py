@@ -36,7 +36,8 @@ def find_id(table, stamps, names):
     """Finds the columns by which times that come again are those of several sequences.
 
     No part of a time is taken. A single column is looked for first, one of texts before one of integers, then two and three of
-    them together.
+    them together. Where few times come again, it is a column of texts whose rows stand together,
+    if times begin again with each of them.
 
     Args:
         table: A `tfgen.data.tables.Table`.
@@ -49,7 +50,7 @@ def find_id(table, stamps, names):
     parts = table.part_numbers()
     base = _again(parts, stamps)
     if base < max(_AGAIN * len(stamps), 1):
-        return []
+        return _find_blocks(table, stamps, names) if len(table.parts) == 1 else []
     candidates = {}
     most = _most_at_once(parts, stamps)
     for name in names:
@@ -75,6 +76,24 @@ def find_id(table, stamps, names):
                 chosen.append((key, count, several))
         if chosen:
             return sorted(min(chosen, key=lambda item: item[:2])[2], key=names.index)
+    return []
+
+
+def _find_blocks(table, stamps, names):
+    """Finds a column of texts whose rows stand together, and with each text times begin again."""
+    steps = np.diff(stamps)
+    if (steps >= 0).all() or (steps <= 0).all():
+        return []
+    for name in sorted(names, key=rank):
+        column = table.columns[name]
+        if not column.is_text() or not 2 <= column.level_count() <= len(stamps) / 3:
+            continue
+        inside = np.diff(column.codes()) == 0
+        back = steps[~inside]
+        ordered = (steps[inside] >= 0).all() and (back < 0).sum() > len(back) / 2
+        newest_first = (steps[inside] <= 0).all() and (back > 0).sum() > len(back) / 2
+        if len(back) == column.level_count() - 1 and (ordered or newest_first):
+            return [name]
     return []
 
 

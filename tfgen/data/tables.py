@@ -138,7 +138,7 @@ class Table:
                 column.comma = self.config.decimal == ","
             return
         written = [c for c in self.columns.values() if c.is_written()]
-        if not any(column.has_commas() for column in written):
+        if not self._semicolons and not any(column.has_commas() for column in written):
             return
         commas, points = np.sum([c.decimals() for c in written if not c.is_text()], axis=0)
         for column in written:
@@ -146,11 +146,11 @@ class Table:
                 size = column.whole_size()
                 if commas != points:
                     column.comma = bool(commas > points)
-                elif size is not None and column.has_commas():
+                elif size is not None:
                     # 900 and 1,005 are near each other if the comma is one of thousands.
-                    column.comma = size < 100
+                    column.comma = (size < 100) == column.has_commas()
                 else:
-                    column.comma = self._semicolons
+                    column.comma = self._semicolons and column.has_commas()
 
     # Asking
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from tfgen.data.columns import Coded
 from tfgen.data.dates import NO_TIME
+from tfgen.data.ids import NAMES, rank
 from tfgen.data.table_features import drop, looks_like_times
 from tfgen.errors import InputError
 
@@ -30,7 +31,7 @@ def find_layout(table, config):
         return "columns"
     run = _run(table)
     others = [name for name in table.names if name not in set(run)]
-    named = config.id in others or _identity(table, others)
+    named = config.id in others or _identity(table, others, run)
     if len(run) >= _LEAST and len(run) > len(others) and named:
         return "rows"
     return "columns"
@@ -57,7 +58,7 @@ def unfold_rows(table, config, times_of_names):
             "A series in each row needs columns of numbers. Received: data.layout='rows'"
         )
     others = [name for name in table.names if name not in set(run)]
-    identity = [config.id] if config.id else _identity(table, others)
+    identity = [config.id] if config.id else _identity(table, others, run)
     values = np.stack([table.columns[name].numbers() for name in run], axis=1)
     stamps = times_of_names(run)
     kept = [name for name in others if name in roles and name not in identity]
@@ -153,9 +154,10 @@ def _run(table):
     return best
 
 
-def _identity(table, names):
+def _identity(table, names, run):
     """The first column whose texts differ in every row, else all of those with texts if they do
-    so together; empty if not even they do."""
+    so together, else numbers that are called an id beside columns called 1, 2, ... or by days;
+    empty if there are none."""
     texts = [name for name in names if table.columns[name].is_text()]
     texts = [name for name in texts if not looks_like_times(table.columns[name])]
     for name in texts:
@@ -165,6 +167,10 @@ def _identity(table, names):
         codes = np.stack([table.columns[name].codes() for name in texts], axis=1)
         if len(np.unique(codes, axis=0)) == table.rows:
             return texts
+    if run and (run[0].isdecimal() or _DATE.match(run[0])):
+        for name in names:
+            if rank(name) < len(NAMES) and table.columns[name].level_count() == table.rows:
+                return [name]
     return []
 
 
