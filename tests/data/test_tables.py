@@ -25,7 +25,10 @@ def write(path, content):
 
 
 def read(*paths, is_time=lambda name: name == "time", **arguments):
-    table = Table(lambda name: True, lambda name: Times(name, True) if is_time(name) else None, **arguments)
+    def times_of(name):
+        return Times(name, True) if is_time(name) else None
+
+    table = Table(lambda name: True, times_of, **arguments)
     read_tables(paths, table)
     return table
 

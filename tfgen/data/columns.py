@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tfgen.data import cells
+from tfgen.data.column_scan import Scan
 
 MAX_LEVELS = 1000
 _BETWEEN = "\0"  # no text file holds it
 _LOOKED_AT = 200  # texts of a piece, which tell that it holds no number
-_MOST_OF = 0.9
 _FEW_CODES = 10
 
 
@@ -219,7 +219,7 @@ class Column:
 
     def _scan(self):
         if self._scanned is None:
-            self._scanned = _Scan(self._missing)
+            self._scanned = Scan(self._missing)
             row = 0
             pieces = [piece for piece in self._pieces if not isinstance(piece, np.ndarray)]
             if pieces and len(pieces) == len(self._pieces) and self._holds_no_number(pieces):
@@ -305,91 +305,6 @@ class Column:
 
     def _fault(self, what, row, text, count=1):
         self.faults.setdefault(what, [0, int(row), text])[0] += count
-
-
-class _Scan:
-    """What the cells of a column are, before it is known how `1,234` is to be read.
-
-    Attributes:
-        numbers: List of float64 arrays; NaN where a cell is missing or odd.
-        odd: List of `(row, text)`: cells that are neither plain numbers nor missing.
-        known: Dict from odd text to `tfgen.data.cells.Number`, False if it is none.
-        found, texts: How many cells are numbers, and how many neither numbers nor missing.
-        comma, point: How many odd ones are sure to have a decimal comma or point.
-        two_ways: An odd one that can be read in two ways.
-        unit: What stands behind the numbers.
-        flagged: How many have a mark behind them.
-    """
-
-    def __init__(self, missing):
-        self.numbers, self.odd, self.known, self.rows = [], [], {}, 0
-        self.found = self.texts = self.comma = self.point = 0
-        self.two_ways, self.unit, self.flagged = None, "", 0
-        self._missing = missing
-
-    def add_numbers(self, numbers):
-        self.numbers.append(numbers)
-        self.found += int((~np.isnan(numbers)).sum())
-        self.rows += len(numbers)
-
-    def add_texts(self, texts):
-        numbers = cells.to_floats(texts)
-        if numbers is None:
-            numbers = np.array([self._read(row, text) for row, text in enumerate(texts)], float)
-        self.numbers.append(numbers)
-        self.found += int((~np.isnan(numbers)).sum())
-        self.rows += len(texts)
-
-    def _read(self, row, text):
-        known = self.known.get(text)
-        if known is None:
-            number = cells.to_float(text)
-            if number is not None and not np.isnan(number):
-                return number
-            missing = text.strip().casefold() in self._missing
-            known = self.known[text] = missing or cells.read_number(text) or False
-        if known is not True:
-            self.odd.append((self.rows + row, text))
-        return np.nan
-
-    def judge(self):
-        """Counts what the odd cells are."""
-        units = {}
-        scaled = any(
-            abs(number.factor) > 1
-            for number in self.known.values()
-            if isinstance(number, cells.Number)
-        )
-        for _, text in self.odd:
-            number = self.known[text]
-            if scaled and number and number.unit == "m":  # beside 850k
-                number.factor, number.unit = number.factor * cells.MILLION, ""
-            if self.known[text]:
-                unit = self.known[text].unit
-                units[unit] = units.get(unit, 0) + 1
-        # 5 kg, 7 kg have a unit, 5 b and 7 are 5 with a flag and 7; 5a, 5b are texts.
-        named = {unit: count for unit, count in units.items() if unit not in ("", "%")}
-        most = max(named, key=named.get, default="")
-        if named and named[most] < _MOST_OF * len(self.odd):
-            most = ""
-        flags = set(filter(cells.FLAG.fullmatch, named))
-        if sum(named[flag] for flag in flags) > self.found + units.get("", 0):
-            flags = set()
-        allowed = {"", "%", most, *flags}
-        self.unit = most.strip() or ("%" if "%" in units else "")
-        self.flagged = 0 if most else sum(named[flag] for flag in flags)
-        for text, number in self.known.items():
-            if number and number is not True and number.unit not in allowed:
-                self.known[text] = False
-        for _, text in self.odd:
-            number = self.known[text]
-            self.texts += not number
-            if number:
-                self.found += 1
-                self.comma += number.kind == cells.COMMA
-                self.point += number.kind == cells.POINT
-                if number.kind == cells.EITHER and self.two_ways is None:
-                    self.two_ways = text.strip()
 
 
 @functools.cache
