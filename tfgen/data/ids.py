@@ -36,8 +36,8 @@ def find_id(table, stamps, names):
     """Finds the columns by which times that come again are those of several sequences.
 
     No part of a time is taken. A single column is looked for first, one of texts before one of
-    integers, then two and three of them together. Where few times come again, it is a column of texts whose rows stand together,
-    if times begin again with each of them.
+    integers, then two and three of them together. Where few times come again, it is a column of
+    texts whose rows stand together, if times begin again with each of them.
 
     Args:
         table: A `tfgen.data.tables.Table`.
