@@ -61,7 +61,11 @@ def test_a_column_of_parquet(tmp_path):
     assert open_text(path, "text").characters["all"] == len("one\ntwo\né")
     with pytest.raises(InputError, match="'txt'. Did you mean 'text'"):
         texts(path, "txt")
-    path.write_bytes(path.read_bytes()[:-30])
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(InputError, match="cannot be read as Parquet: 'utf-8' codec can't decode"):
+        texts(path)
+    path.write_bytes(whole[:-30])
     with pytest.raises(InputError, match="cannot be read as Parquet") as error:
         texts(path)
     assert "\n" not in str(error.value)

@@ -74,25 +74,29 @@ def _lines(drawing):
     """Returns `(lines, fault)` of the value of `drawing`."""
     if not isinstance(drawing, list):
         return None, "the line has no 'drawing'"
-    lines = []
+    x, y, edges = [], [], [0]
     for part in drawing:
-        if not isinstance(part, list) or len(part) not in (2, 3):
+        listed = isinstance(part, list) and len(part) in (2, 3)
+        if not listed or not all(isinstance(numbers, list) for numbers in part[:2]):
             return None, "a line of a drawing is not [[x, ...], [y, ...]]"
-        try:
-            x, y = np.asarray(part[0]), np.asarray(part[1])
-        except ValueError:  # lists of several lengths
-            return None, "a line of a drawing is not [[x, ...], [y, ...]]"
-        if x.shape != y.shape or x.ndim != 1:
+        if len(part[0]) != len(part[1]):
             return None, "a line of a drawing has not as many x as y"
-        if not len(x):
-            continue
-        if x.dtype.kind not in "iuf" or y.dtype.kind not in "iuf":
-            return None, "a drawing holds what is no number"
-        points = np.stack([x, y], axis=1).astype(np.float64)
-        if not (np.abs(points) <= _LARGEST).all():
-            return None, "a drawing holds a number that is too large or not finite"
-        lines.append(points)
-    return lines, None
+        x += part[0]
+        y += part[1]
+        edges.append(len(x))
+    if not x:
+        return [], None
+    # One array of all lines: a drawing has many short ones.
+    try:
+        points = np.array([x, y])
+    except ValueError:  # lists among the numbers
+        points = np.array([], object)
+    if points.ndim != 2 or points.dtype.kind not in "iuf":
+        return None, "a drawing holds what is no number"
+    points = points.T.astype(np.float64)
+    if not (np.abs(points) <= _LARGEST).all():
+        return None, "a drawing holds a number that is too large or not finite"
+    return [points[start:stop] for start, stop in zip(edges[:-1], edges[1:]) if stop > start], None
 
 
 def _json_rows(path, report):

@@ -57,8 +57,7 @@ def text_columns(path):
 def _records(path):
     """Yields rows as dicts."""
     if suffix_of(path) == ".parquet":
-        for batch in _batches(path):
-            yield from batch.to_pylist()
+        yield from _parquet(path)
     elif "json" in suffix_of(path):
         for _, line in readers.numbered_lines(path):
             row = _object(line)
@@ -162,15 +161,12 @@ def _object(line):
 
 
 def _parquet_rows(path, column, report):
-    number = 0
-    for batch in _batches(path, column):
-        for value in batch.column(0).to_pylist():
-            number += 1
-            yield number, value
+    for number, row in enumerate(_parquet(path, column), 1):
+        yield number, row[column]
 
 
-def _batches(path, column=None):
-    """Yields pieces of a Parquet file, of one column if one is asked for."""
+def _parquet(path, column=None):
+    """Yields the rows of a Parquet file as dicts, with one column if one is asked for."""
     try:
         import pyarrow as arrow
         from pyarrow import parquet
@@ -184,7 +180,8 @@ def _batches(path, column=None):
             if column is not None and column not in names:
                 raise unknown(f"column of {path}", column, names)
             columns = None if column is None else [column]
-            yield from file.iter_batches(batch_size=_PARQUET_ROWS, columns=columns)
+            for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=columns):
+                yield from batch.to_pylist()
     except (arrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         if isinstance(error, InputError):
             raise
