@@ -9,7 +9,6 @@ import importlib
 import json
 import os
 import sys
-import textwrap
 from pathlib import Path
 
 import tfgen
@@ -25,11 +24,12 @@ from tfgen.cli_common import (
     open_model,
     text_hint,
 )
+from tfgen.cli_usage import command_for, served_calls
 from tfgen.errors import InputError, unknown
 from tfgen.names import normalise
 from tfgen.recipe import GenerationConfig, fields_help
 from tfgen.startup import import_tensorflow
-from tfgen.zoo.folders import as_argument, data_kind_of
+from tfgen.zoo.registry import unknown_name
 
 # Exit codes: a person's mistake as in argparse; Ctrl-C and a closed pipe as shells count signals.
 MISTAKE = 2
@@ -127,17 +127,23 @@ def _list_parser():
 
 
 def _list(arguments):
+    shown = arguments.kind is None and arguments.pattern == "*"
     names = zoo.list_models(
         arguments.pattern, kind=arguments.kind, pretrained=arguments.pretrained or None
     )
     if not names and set(arguments.pattern) & set("*?["):
         raise InputError(f"No name matches '{arguments.pattern}'; tfgen list shows all")
     if not names:
-        raise unknown("name", arguments.pattern, zoo.list_models())
-    items = [zoo.find(name) for name in names]
-    width = max(len(name) for name in names)
-    for item in items:
+        raise unknown_name(arguments.pattern)
+    # What can be used first; layers are for those who build models, and ask for them.
+    items = sorted((zoo.find(name) for name in names), key=lambda item: zoo.KINDS.index(item.kind))
+    listed = [item for item in items if item.kind != "layer"] if shown else items
+    width = max(len(item.name) for item in listed)
+    for item in listed:
         print(f"{item.name:<{width}}  {item.kind:<6}  {item.summary}".rstrip())
+    if len(listed) < len(items):
+        hidden = len(items) - len(listed)
+        print(f"{hidden} layers: tfgen list --kind layer", file=sys.stderr)
 
 
 def _info_parser():
@@ -249,9 +255,7 @@ def _train(arguments):
             start=start,
             strategy=arguments.strategy,
         )
-    kind = data_kind_of(final)
-    usage = "PROMPT" if kind == "text" else f"--out sample{cli_numbers.USUAL_SUFFIX[kind]}"
-    print(f"The model is in {final}. To use it: tfgen generate {as_argument(logdir)} {usage}")
+    print(f"The model is in {final}. To use it: {command_for(recipe, logdir)}")
 
 
 # generate, evaluate, export
@@ -338,13 +342,10 @@ def _export(arguments):
     folder = Path(arguments.folder) / "1"
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder}: there is something already; choose another folder")
-    kind = find_model(arguments.name).data_kind
     model = open_model(arguments.name)
     model.export(folder)
-    call = cli_text.CALL if kind == "text" else cli_numbers.call(model)
-    print(
-        f"Wrote {folder}. To call it:\n\n{textwrap.indent(call, '    ')}".format(folder=str(folder))
-    )
+    # Not indented, so that it can be pasted.
+    print(f"Wrote {folder}. To call it:\n\n{served_calls(folder, model)}")
 
 
 def _readable_default(default):

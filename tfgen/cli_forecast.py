@@ -40,6 +40,11 @@ def forecast_parser():
     parser.add_argument(
         "--context", type=int, help=f"rows before the forecast that are read (at most {CONTEXT})"
     )
+    parser.add_argument(
+        "--backtest",
+        action="store_true",
+        help="forecast the last --horizon rows of the data, whose values are then not read",
+    )
     parser.add_argument("--temperature", type=float, help="below 1 narrows the samples")
     _add_diffusion_options(parser)
     parser.add_argument(
@@ -106,7 +111,9 @@ def forecast(arguments):
             )
         context = min(context or CONTEXT, room)
     contexts = [
-        read_context(sequences, number, context or CONTEXT, horizon, model.processor)
+        read_context(
+            sequences, number, context or CONTEXT, horizon, model.processor, arguments.backtest
+        )
         for number in range(len(sequences))
     ]
     found = forecast_series(

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -16,12 +17,11 @@ from tfgen.cli_common import (
     taken,
     with_progress,
 )
+from tfgen.cli_usage import USUAL_SUFFIX
 from tfgen.errors import InputError
 from tfgen.files import atomic_file
 from tfgen.recipe import GenerationConfig
 
-# What a person wants most of the samples of each kind.
-USUAL_SUFFIX = {"series": ".csv", "strokes": ".svg", "audio": ".wav"}
 # Options that only a model of numbers takes.
 GENERATE_OPTIONS = (
     "length", "bias", "start_time", "static", "num_steps", "solver",
@@ -85,7 +85,8 @@ def generate(arguments, kind):
     if processor.known_names:
         raise InputError(
             f"{arguments.name} is told {', '.join(processor.known_names)} beforehand, which this "
-            "command cannot: use tfgen forecast, or model.generate(known=...) in Python"
+            f"command cannot: use tfgen forecast {shlex.quote(arguments.name)} --data FILE "
+            "--horizon ROWS, or model.generate(known=...) in Python"
         )
     options = {
         "length": arguments.length,
@@ -290,32 +291,6 @@ def _with_spread(mean, spread):
     if mean is None:
         return "none"
     return f"{mean:.4g}" + ("" if spread is None else f" ± {spread:.2g}")
-
-
-def call(model):
-    """Returns Python that calls the SavedModel of a model of numbers in `{folder}`."""
-    processor = model.processor
-    given = ["num_samples=tf.constant(2)"]
-    if processor.num_classes:
-        given.append("condition=tf.constant([0])")
-    if processor.static_width:
-        given.append(f"static=tf.constant({[[0.0] * processor.static_width]})")
-    if processor.known_names:
-        length = model.generation.length or processor.length
-        given.append(f"known=tf.zeros([1, {length}, {len(processor.known_names)}])")
-    if processor.needs_times:
-        given.append(f"start_time=tf.constant([{processor.start_time}], tf.int64)")
-    return _CALL.replace("ARGUMENTS", ",\n    ".join(given))
-
-
-_CALL = """\
-import tensorflow as tf
-
-served = tf.saved_model.load({folder!r})
-outputs = served.signatures["serving_default"](
-    ARGUMENTS,
-)
-print(outputs["values"].numpy(), outputs["lengths"].numpy())"""
 
 
 # Files

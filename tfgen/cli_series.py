@@ -56,7 +56,7 @@ def open_series(model, name, identity=None):
     return sequences.select([sequences.ids.index(identity)])
 
 
-def read_context(sequences, number, length, horizon, processor=None):
+def read_context(sequences, number, length, horizon, processor=None, backtest=False):
     """Returns the `Context` at the end of a series.
 
     The end is the last row with a value. Rows after it tell what is known beforehand.
@@ -67,6 +67,7 @@ def read_context(sequences, number, length, horizon, processor=None):
         length: The most rows to take.
         horizon: Rows to forecast.
         processor: `SequenceProcessor` that knows the times to come; None gives the forecast none.
+        backtest: Whether the last `horizon` rows with values count as rows to come.
 
     Raises:
         InputError: The series has no value, or what is known beforehand ends too early.
@@ -76,6 +77,13 @@ def read_context(sequences, number, length, horizon, processor=None):
     if not len(observed):
         raise InputError(f"The series '{identity}' of {sequences.name} has no value")
     end = int(observed[-1]) + 1
+    if backtest:
+        end -= horizon
+        if end < 1:
+            raise InputError(
+                f"The series '{identity}' of {sequences.name} has {end + horizon} rows: with "
+                f"--backtest, --horizon must be less. Received: --horizon {horizon}"
+            )
     begin = max(0, end - length)
     context = Context(identity, values[begin:end])
     if sequences.times is not None:
@@ -90,7 +98,8 @@ def read_context(sequences, number, length, horizon, processor=None):
             raise InputError(
                 f"The series '{identity}' of {sequences.name} has {there} rows after its last "
                 f"value: to tell {', '.join(sequences.known_names)} of the time to come it needs "
-                f"as many as --horizon. Received: --horizon {horizon}"
+                "as many as --horizon, with these columns filled and no values (--backtest "
+                f"forecasts its last rows instead). Received: --horizon {horizon}"
             )
     if sequences.labels is not None:
         context.label = int(sequences.labels[number])

@@ -215,11 +215,3 @@ def _built_in_kind(name):
 
     row = BUILTIN.get(normalise(name))
     return "text" if row is None else row.kind
-
-
-CALL = """\
-import tensorflow as tf
-
-served = tf.saved_model.load({folder!r})
-outputs = served.signatures["serving_default"](prompts=tf.constant(["Once"]))
-print(outputs["texts"][0].numpy().decode())"""

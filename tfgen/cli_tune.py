@@ -1,14 +1,16 @@
 """The verb `tune`."""
 
 import importlib.util
+import shlex
 import sys
 from pathlib import Path
 
 from tfgen.arguments import Parser
 from tfgen.cli_common import add_data_settings, data_changes, text_hint
+from tfgen.cli_usage import command_for
 from tfgen.errors import InputError
+from tfgen.recipe import Recipe
 from tfgen.startup import import_tensorflow
-from tfgen.zoo.folders import as_argument, data_kind_of
 
 # Rows of the table of trials.
 SHOWN = 10
@@ -91,9 +93,10 @@ def _tune(arguments):
     minutes = sum(trial.seconds for trial in search.trials) / 60
     print(f"\n{len(search.trials)} trials, {failed} of them failed; {minutes:.1f} minutes")
     folder = search.logdir / search.best.name
-    usage = "PROMPT" if data_kind_of(folder / "final") == "text" else "--out FILE"
-    print(f"The best model is in {folder}. To use it: tfgen generate {as_argument(folder)} {usage}")
-    print(f"To train it again, or for longer: tfgen train {search.best_recipe}")
+    best = Recipe.from_file(search.best_recipe)
+    print(f"The best model is in {folder}. To use it: {command_for(best, folder)}")
+    again = shlex.quote(str(search.best_recipe))
+    print(f"To train it again, or for longer: tfgen train {again}")
 
 
 def _table(search):

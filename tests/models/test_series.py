@@ -618,6 +618,10 @@ def test_learned_positions_come_to_an_end():
     assert "max_length" in message(model.generate, length=21)
     assert "length=23" in message(model.forecast, series[:20], 3)
     assert "length=40" in message(model.score, series)
+    assert "context can have at most 17" in message(model.forecast, series[:20], 3)
+    assert "horizon can be at most 19" in message(model.forecast, series[:5], 20)
+    # A default is no more than there is room for: of the data's 40 positions.
+    assert model.generate(seed=1).shape == (1, 20, 2)
 
 
 CHANGES = {

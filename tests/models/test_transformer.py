@@ -472,7 +472,8 @@ def test_a_text_longer_than_the_learned_positions_is_refused(learned):
     assert len(text) == 20
     assert too_long(learned.generate, text[:16], 5) == 21
     assert too_long(learned.generate, ["", text[:16], "a"], 5, num_samples=2) == 21
-    assert too_long(learned.generate, "") == 200  # the default of max_new_tokens
+    assert too_long(learned.generate, text) == 21  # no room for a single token
+    assert too_long(learned.stream, text) == 21
     assert too_long(learned.stream, text[:16], 5) == 21
     assert too_long(learned.score, ["a", text + "a"]) == 21
     assert too_long(learned.encode, text) == 21  # the line break before it has a position as well
@@ -485,11 +486,39 @@ def test_a_text_longer_than_the_learned_positions_is_refused(learned):
     assert "".join(pieces) == generated
 
 
+def test_the_message_says_what_to_change(learned):
+    with pytest.raises(InputError, match="longest prompt has 8 tokens, so max_new_tokens can be at"):
+        learned.generate("abcdefgh", 200)
+    with pytest.raises(InputError, match="at most 19 tokens here, and the longest has 30: shorten"):
+        learned.generate("a" * 30)
+
+
+def test_a_default_is_no_more_than_there_is_room_for(learned):
+    # Each text as far as its own prompt lets it, as it would be alone.
+    prompts = ["", "abcdefgh", "a b c d e f g h i j"]
+    texts = learned.generate(prompts, temperature=0)
+    assert [len(text) for text in texts] == [20, 20, 20]
+    assert texts == [learned.generate(prompt, temperature=0) for prompt in prompts]
+    assert texts[1] == learned.generate(prompts[1], 12, temperature=0)
+    assert "".join(learned.stream(prompts[1], temperature=0)) == texts[1]
+    drawn, stop = texts[1][8:], texts[1][9]
+    stopped = learned.generate(prompts, temperature=0, stop=[stop])
+    assert stopped[1] == prompts[1] + drawn.partition(stop)[0]
+
+
+def test_a_served_default_is_no_more_than_there_is_room_for(learned, tmp_path):
+    learned.export(tmp_path / "served")
+    served = tf.saved_model.load(str(tmp_path / "served")).signatures
+    texts = served["serving_default"](prompts=tf.constant(["", "abcdefgh"]))["texts"]
+    assert [len(text.decode()) for text in texts.numpy()] == [20, 20]
+
+
 def test_searches_refuse_it_as_well(learned):
     from tfgen.sampling.search import BeamSearch, ContrastiveSearch
 
     for search in (BeamSearch(num_beams=2), ContrastiveSearch(top_k=2)):
         assert too_long(learned.generate, "abcdefgh", 15, search=search) == 23
+        assert [len(t) for t in learned.generate(["abcdefgh", "a"], search=search)] == [20, 13]
 
 
 def test_a_window_longer_than_the_learned_positions_is_refused(learned):

@@ -126,7 +126,8 @@ class AutoregressiveGenerator(TextGenerator):
     @functools.cached_property
     def _generate_graph(self):
         specs = {**_ARGUMENTS, **self._condition_specs()}
-        return tf.function(self._generate_texts, input_signature=[specs], autograph=False)
+        specs = [specs, tf.TensorSpec([], tf.bool)]
+        return tf.function(self._generate_texts, input_signature=specs, autograph=False)
 
     @functools.cached_property
     def _score_graph(self):
@@ -248,7 +249,8 @@ class AutoregressiveGenerator(TextGenerator):
             prompts: A text or a list of texts. Each gives the same as it would alone, except that
                 text number i of a list is drawn with noise of its own.
             max_new_tokens: Tokens to draw for each text at most. None here and below takes the
-                model's own default, `model.generation`.
+                model's own default, `model.generation`; of a model whose positions end, this one
+                is no more than its prompt leaves room for.
             temperature: Divides the logits; 0 takes the most likely token (greedy).
             top_k: Sample from the k most likely tokens; 0 is off.
             top_p: Draw from the smallest set of tokens whose probability reaches this
@@ -287,6 +289,8 @@ class AutoregressiveGenerator(TextGenerator):
         if not texts:
             return []
         if check_search(search) is not None:
+            with _as_input_error():
+                options["max_new_tokens"] = self._fitting(texts, max_new_tokens)
             arrays = self._search(search, texts, options, num_samples, seed, condition)
             prefixes = [""] * len(texts) if strip_prompt else texts
             samples = [[p + text for text in row] for p, row in zip(prefixes, arrays)]
@@ -301,7 +305,8 @@ class AutoregressiveGenerator(TextGenerator):
                     seed=_seed(seed),
                     strip_prompt=strip_prompt,
                     **condition,
-                )
+                ),
+                tf.constant(max_new_tokens is None),
             )
         samples = [[text.decode("utf-8") for text in row] for row in arrays.numpy()]
         results = samples if num_samples > 1 else [row[0] for row in samples]
@@ -332,11 +337,11 @@ class AutoregressiveGenerator(TextGenerator):
             }
             # The state and the hidden states of the prompt where there are no samples to draw.
             # Tensors, because a graph is traced anew for every other Python number.
-            numbers = [tf.constant(number) for number in (count, room)]
+            slots = tf.constant(room)
             if num_samples is None:
-                return model._history_graph(prompts, *numbers, known), sampling, None
+                return model._history_graph(prompts, slots, known), sampling, None
             carry = model._search_graph(
-                prompts, sampling, tf.constant(num_samples), *numbers, known
+                prompts, sampling, tf.constant(num_samples), tf.constant(count), slots, known
             )
             return carry, sampling, known.get("guidance_scale")
 
@@ -382,7 +387,7 @@ class AutoregressiveGenerator(TextGenerator):
         (prompt,) = _texts("prompt", [prompt])
         condition = self._condition(condition, 1, guidance_scale)
         with _as_input_error():  # now, not when the first piece is asked for
-            self._start_and(tf.constant([prompt]), options["max_new_tokens"])
+            options["max_new_tokens"] = self._fitting([prompt], max_new_tokens)
         return self._pieces(prompt, options, condition, _seed(seed), strip_prompt)
 
     def _pieces(self, prompt, options, condition, seed, strip_prompt):
@@ -527,18 +532,21 @@ class AutoregressiveGenerator(TextGenerator):
             "seed": random.serving_seed(),
             "strip_prompt": False,
         }
-        texts = self._generate_texts(_tensors(**defaults, **rest, **arguments))
+        texts = self._generate_texts(_tensors(**defaults, **rest, **arguments), True)
         return {"texts": texts[:, 0]}
 
-    def _generate_texts(self, arguments):
-        """`generate` as a graph; returns strings `(batch, num_samples)`."""
+    def _generate_texts(self, arguments, fit=False):
+        """`generate` as a graph; returns strings `(batch, num_samples)`.
+
+        With `fit` no text is longer than its prompt leaves room for; without, that is refused.
+        """
         prompts, count = arguments["prompts"], arguments["max_new_tokens"]
         num_samples, scale = arguments["num_samples"], arguments.get("guidance_scale")
         names = decoding.Sampling._fields[:-1]
         sampling = self._sampling(*(arguments[name] for name in names), arguments["stop"])
         capacity = bucket(count, TOKENS_BUCKET)
         condition = {name: arguments[name] for name in self._condition_specs()}
-        carry = self._begin(prompts, sampling, num_samples, count, capacity, condition)
+        carry = self._begin(prompts, sampling, num_samples, count, capacity, condition, fit)
         buffer = tf.zeros([tf.shape(carry.logits)[0], capacity], tf.int32)
         key = random.root(arguments["seed"], random.SAMPLING)
 
@@ -555,16 +563,17 @@ class AutoregressiveGenerator(TextGenerator):
         prefix = tf.where(arguments["strip_prompt"], tf.zeros_like(prompts), prompts)
         return tf.strings.join([tf.repeat(prefix[:, None], num_samples, axis=1), texts])
 
-    def _begin(self, prompts, sampling, num_samples, count, room, condition):
+    def _begin(self, prompts, sampling, num_samples, count, room, condition, fit=False):
         """Reads the prompts; returns the `Carry` of `num_samples` rows for each.
 
-        The state has room for `room` tokens, of which `count` are to be drawn.
+        The state has room for `room` tokens, of which `count` are to be drawn; see `_limits`.
         """
-        ids, lengths = self._start_and(prompts, count)
+        ids, lengths = self._start_and(prompts, 1)
+        limits = self._limits(lengths, count, fit)
         state, logits, seen = self._prefill(ids, lengths, condition)
         state = self._reserve(state, room, condition.get("guidance_scale"))
-        rows = repeat_rows((state, logits, seen), num_samples)
-        return decoding.start(*rows, sampling.stops)
+        *rows, limits = repeat_rows((state, logits, seen, limits), num_samples)
+        return decoding.start(*rows, sampling.stops, limits)
 
     # Conditions. With guidance each text has two rows, one that knows the condition and one that
     # does not. They stand in a second axis of the state: whoever selects or repeats texts takes
@@ -628,25 +637,53 @@ class AutoregressiveGenerator(TextGenerator):
         given, free = logits[0::2], logits[1::2]
         return free + scale * (given - free)
 
-    def _start_and(self, texts, count=0):
+    def _start_and(self, texts, further=0):
         """Tokens int32 `(batch, time)` of each text behind a line break, and their lengths.
 
-        Refuses texts that have no positions for themselves and `count` more tokens. The last token
+        Refuses texts that have no positions for themselves and `further` tokens. The last token
         needs none, because nothing is predicted from it.
         """
         ids, lengths = self.tokenizer.tokenize(texts)
         if self.max_positions is not None:
-            longest = (
-                tf.reduce_max(tf.concat([lengths, [0]], axis=0)) + count
-            )  # no text is no length
+            longest = _longest(lengths)
+            most = self.max_positions - further
             found = tf.strings.format(
-                f"Too long: this model has {self.max_positions} positions (max_length) for the "
-                "tokens of a text, those to come included. Received: tokens={}",
-                [longest],
+                f"Too long: this model has {self.max_positions} positions (max_length), so a text "
+                f"can have at most {most} tokens here, and the longest has {{}}: shorten it. "
+                "Received: tokens={}",
+                [longest, longest + further],
             )
-            tf.debugging.Assert(longest <= self.max_positions, [found])
+            tf.debugging.Assert(longest <= most, [found])
         ids = tf.pad(ids, [[0, 0], [1, 0]], constant_values=self.tokenizer.start_id)
         return ids, lengths + 1
+
+    def _limits(self, lengths, count, fit):
+        """Tokens int32 `(batch,)` to draw at most after prompts of these lengths.
+
+        Args:
+            lengths: As of `_start_and`.
+            count: The most that was asked for, int32 scalar.
+            fit: Whether what has no positions is left out; else it is refused.
+        """
+        if self.max_positions is None:
+            return tf.fill(tf.shape(lengths), count)
+        room = self.max_positions - (lengths - 1)
+        longest = _longest(lengths - 1)
+        found = tf.strings.format(
+            f"Too long: this model has {self.max_positions} positions (max_length) and the longest "
+            "prompt has {} tokens, so max_new_tokens can be at most {}, not {}. Received: tokens={}",
+            [longest, self.max_positions - longest, count, longest + count],
+        )
+        tf.debugging.Assert(fit | (count <= self.max_positions - longest), [found])
+        return tf.minimum(room, count)
+
+    def _fitting(self, prompts, max_new_tokens):
+        """How many tokens a search or a stream draws: the default as far as all prompts let it."""
+        count = tf.constant(
+            self.generation.max_new_tokens if max_new_tokens is None else max_new_tokens
+        )
+        _, lengths = self._start_and(tf.constant(prompts), 1)
+        return int(tf.reduce_min(self._limits(lengths, count, max_new_tokens is None)))
 
     def _sampling(self, temperature, top_k, top_p, min_p, repetition_penalty, stop):
         stops = decoding.align_stops(*self.tokenizer.tokenize_inside(stop))
@@ -726,12 +763,12 @@ class AutoregressiveGenerator(TextGenerator):
         seen = counts > 0
         return (state if scale is None else _paired(state)), logits, seen
 
-    def _history(self, prompts, count, room, condition):
+    def _history(self, prompts, room, condition):
         """The state after prompts, with room for `room` tokens, their hidden states, and which.
 
         These are padded to a multiple of a bucket.
         """
-        ids, lengths = self._start_and(prompts, count)
+        ids, lengths = self._start_and(prompts, 1)
         time = tf.shape(ids)[1]
         ids = tf.pad(ids, [[0, 0], [0, -time % PROMPT_BUCKET]])
         valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]  # (batch, time)
@@ -801,6 +838,10 @@ class AutoregressiveGenerator(TextGenerator):
         return options
 
 
+def _longest(lengths):
+    return tf.reduce_max(tf.concat([lengths, [0]], axis=0))  # no text is no length
+
+
 def _one_row(nest):
     """A nest of tensors with one row, told so."""
     # Not `ensure_shape`, which is also run where there are several rows.
@@ -835,7 +876,7 @@ def _as_input_error():
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(r"Too long: .*? Received: tokens=\d+", str(error))
+        found = re.search(r"Too long: .*? Received: tokens=-?\d+", str(error))
         if not found:
             raise
         raise InputError(found.group()) from error

@@ -23,6 +23,7 @@ from tfgen.models.series_arguments import (
     scores_of,
     whole_number,
 )
+from tfgen.models.serving import constant, with_defaults
 from tfgen.sampling import random
 from tfgen.sampling.diffusion import SOLVERS
 
@@ -412,7 +413,10 @@ class DiffusionGenerator(DiffusionGraphs):
         - `impute`: as `forecast` without a horizon and quantiles -> `samples`;
         - `score`: `values`, `lengths`, `seed`, `num_steps` -> what `score` returns;
         - `encode`: `values`, `lengths`, `num_steps` -> `latents`; `decode` takes `latents`;
-        - `denoise`: `values`, `lengths`, `sigma` `(batch,)` -> `values`.
+        - `denoise`: `values`, `lengths`, `sigma` `(batch,)` -> `values`;
+        - `generate_default`, `forecast_default` and so on: the same without the inputs that
+          `generate`, `forecast` and so on have defaults for, so that a forecast takes `values` and
+          `horizon`, and what the model cannot do without.
 
         A model that was trained with timestamps, with covariates, classes or static numbers takes
         `times` (int64 seconds; `start_time` where it draws), `known`, `condition` (int32, -1 for
@@ -422,30 +426,33 @@ class DiffusionGenerator(DiffusionGraphs):
             filepath: Folder to write; servers expect the name `<model>/<number>`.
         """
         solver, filler = self._solver(None), self._filler(None)
-        generate = self._generate_specs()
-        drawn = {*self.sampling_specs, "length"}
-        simple = {name: spec for name, spec in generate.items() if name not in drawn}
-        endpoints = {
-            "serving_default": (lambda **arguments: self._serve(solver, arguments), simple),
-            "generate": (lambda **arguments: self._generate(solver, False, arguments), generate),
+        choices = {
+            "generate": (solver, False),
+            "forecast": (filler, False),
+            "impute": (filler, False),
+            "score": (SCORES[0],),
+            "encode": (),
+            "decode": (),
+            "denoise": (),
         }
-        for name in ("forecast", "impute"):
-            function = getattr(self, f"_{name}")
-            endpoints[name] = (
-                lambda function=function, **arguments: function(filler, False, arguments),
-                getattr(self, f"_{name}_specs")(),
-            )
-        endpoints["score"] = (
-            lambda **arguments: self._score(SCORES[0], arguments),
-            self._score_specs(),
-        )
-        for name in ("encode", "decode", "denoise"):
-            function = getattr(self, f"_{name}")
-            endpoints[name] = (
-                lambda function=function, **arguments: function(arguments),
-                getattr(self, f"_{name}_specs")(),
-            )
-        write_saved_model(filepath, endpoints, **kwargs)
+        endpoints = {
+            name: (self._graph(name, *own), getattr(self, f"_{name}_specs")())
+            for name, own in choices.items()
+        }
+        steps = self.generation.num_steps
+        defaults = {
+            **self._serving_defaults(),
+            "guidance_scale": constant(float(self.generation.guidance_scale)),
+            "num_steps": constant(steps),
+            # What follows the ODE needs two levels.
+            **{f"{each}.num_steps": constant(max(2, steps)) for each in ("score", "encode", "decode")},
+            "resamplings": constant(self.generation.resamplings),
+        }
+        drawn = {*self.sampling_specs, "length"}
+        specs = endpoints["generate"][1]
+        simple = {name: spec for name, spec in specs.items() if name not in drawn}
+        serving = {"serving_default": (lambda **arguments: self._serve(solver, arguments), simple)}
+        write_saved_model(filepath, serving | with_defaults(endpoints, defaults), **kwargs)
 
     # What a person gave, as tensors
 
@@ -513,12 +520,9 @@ class DiffusionGenerator(DiffusionGraphs):
         return self._solver(None)
 
     def _serve(self, solver, arguments):
-        defaults = self._sampling(0, None, None)
-        length = tf.constant(self._length(None))
-        return self._generate(
-            solver,
-            False,
-            {**defaults, **arguments, "seed": random.serving_seed(), "length": length},
+        defaults = self._sampling(random.serving_seed(), None, None)
+        return self._graph("generate", solver, False)(
+            {**defaults, **arguments, "length": self._serving_length(arguments)}
         )
 
 

@@ -10,6 +10,7 @@ from tfgen.export import write_saved_model
 from tfgen.models.series_arguments import QUANTILES, Forecast, scores_of, whole_number
 from tfgen.models.series_density import SeriesDensity
 from tfgen.models.series_graphs import BUCKET, SAMPLING, SeriesGraphs
+from tfgen.models.serving import constant, with_defaults
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket
 
@@ -308,7 +309,10 @@ class SeriesGenerator(SeriesGraphs):
         - `forecast`: `values` `(batch, time, features)` right-padded, `lengths` `(batch,)`,
           `horizon`, `num_samples`, `quantiles`, `seed`, `temperature`, `bias` -> `mean`,
           `quantiles` `(batch, quantiles, horizon, features)` and `samples`;
-        - `score` and `encode`: `values`, `lengths` -> what `score` returns; `mean` and `last`.
+        - `score` and `encode`: `values`, `lengths` -> what `score` returns; `mean` and `last`;
+        - `generate_default`, `forecast_default`, `score_default` and `encode_default`: the same
+          without the inputs that `generate`, `forecast`, `score` and `encode` have defaults for,
+          so that a forecast takes `values` and `horizon`, and what the model cannot do without.
 
         A model that was trained with timestamps, with covariates, classes or static numbers takes
         `times` (int64 seconds), `known`, `condition` (int32, -1 for none) and `static` as well.
@@ -316,25 +320,23 @@ class SeriesGenerator(SeriesGraphs):
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
         """
-        generate = self._generate_specs()
+        generate, series = self._generate_specs(), self._series_specs()
         simple = {
             name: spec for name, spec in generate.items() if name not in {*SAMPLING, "length"}
         }
-        series = self._series_specs()
-        write_saved_model(
-            filepath,
-            {
-                "serving_default": (lambda **arguments: self._serve(arguments), simple),
-                "generate": (lambda **arguments: self._generate(arguments), generate),
-                "forecast": (
-                    lambda **arguments: self._forecast(arguments),
-                    self._forecast_specs(),
-                ),
-                "score": (lambda **arguments: self._score(arguments), series),
-                "encode": (lambda **arguments: self._encode(arguments), series),
-            },
-            **kwargs,
-        )
+        endpoints = {
+            "generate": (self._generate_graph, generate),
+            "forecast": (self._forecast_graph, self._forecast_specs()),
+            "score": (self._score_graph, series),
+            "encode": (self._encode_graph, series),
+        }
+        defaults = {
+            **self._serving_defaults(),
+            "temperature": constant(float(self.generation.temperature)),
+            "bias": constant(float(self.generation.bias)),
+        }
+        serving = {"serving_default": (lambda **arguments: self._serve(arguments), simple)}
+        write_saved_model(filepath, serving | with_defaults(endpoints, defaults), **kwargs)
 
     def _sampling(self, seed, temperature, bias):
         given = {"temperature": temperature, "bias": bias}
@@ -351,8 +353,7 @@ class SeriesGenerator(SeriesGraphs):
         return {"seed": self._seed(seed), **numbers_given}
 
     def _serve(self, arguments):
-        defaults = self._sampling(0, None, None)
-        length = tf.constant(self._length(None))
-        return self._generate(
-            {**defaults, **arguments, "seed": random.serving_seed(), "length": length}
+        defaults = self._sampling(random.serving_seed(), None, None)
+        return self._generate_graph(
+            {**defaults, **arguments, "length": self._serving_length(arguments)}
         )

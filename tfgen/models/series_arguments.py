@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.models.conditions import NO_CLASS
+from tfgen.models.serving import constant, no_class, whole
 from tfgen.sampling import random
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -49,18 +50,60 @@ class SeriesArguments:
     """Mixin of a model of numbers: what a person gave, checked and as tensors."""
 
     def _length(self, length):
-        default = self.generation.length or self.processor.length
-        length = whole_number("length", default if length is None else length, 1)
-        self._check_positions(length)
+        most = self.max_positions
+        if length is None:  # the default is no more than there is room for
+            length = self.generation.length or self.processor.length
+            return length if most is None else min(length, most)
+        length = whole_number("length", length, 1)
+        if most is not None and length > most:
+            raise InputError(
+                f"This model has {most} positions (max_length), so length can be at most {most}. "
+                f"Received: length={length}"
+            )
         return length
 
-    def _check_positions(self, count):
-        """Refuses sequences, those to come included, that have no positions in the model."""
-        if self.max_positions is not None and count > self.max_positions:
+    def _check_positions(self, time, horizon):
+        """Refuses series, those to come included, that have no positions in the model."""
+        most = self.max_positions
+        if most is None or time + horizon <= most:
+            return
+        if not horizon:
             raise InputError(
-                f"This model has {self.max_positions} positions (max_length) for a sequence. "
-                f"Received: length={count}"
+                f"This model has {most} positions (max_length), so a series can have at most {most}"
+                f": give the last ones alone. Received: length={time}"
             )
+        if horizon >= most:
+            raise InputError(
+                f"This model has {most} positions (max_length), so horizon can be at most "
+                f"{most - 1}. Received: horizon={horizon}"
+            )
+        raise InputError(
+            f"This model has {most} positions (max_length), so with horizon={horizon} the context "
+            f"can have at most {most - horizon}: give its last ones alone. "
+            f"Received: length={time + horizon}"
+        )
+
+    def _serving_length(self, arguments):
+        """Positions that a served model draws: as many as it is told of, or its default."""
+        if "known" in arguments:
+            return tf.shape(arguments["known"])[1]
+        return tf.constant(self._length(None))
+
+    def _serving_defaults(self):
+        """Of `tfgen.models.serving.with_defaults`: what all models of numbers have defaults for."""
+        return {
+            "lengths": whole(self.frame),
+            "condition": no_class,
+            "generate.condition": constant([NO_CLASS]),
+            "start_time": constant([self.processor.start_time or 0], tf.int64),
+            "seed": lambda arguments: random.serving_seed(),
+            "score.seed": constant(0, tf.int64),
+            "length": self._serving_length,
+            "num_samples": constant(100),
+            "generate.num_samples": constant(1),
+            "impute.num_samples": constant(10),
+            "quantiles": constant(QUANTILES),
+        }
 
     def _seed(self, seed):
         return random.seed_tensor(random.new_seed() if seed is None else seed)
@@ -115,7 +158,7 @@ class SeriesArguments:
 
     def _series_given(self, count, time, lengths, times, known, condition, static, horizon):
         """The further tensors of a function of series."""
-        self._check_positions(time + horizon)
+        self._check_positions(time, horizon)
         given = self._whole_given(count, condition, static)
         if self.processor.needs_times:
             if times is None:

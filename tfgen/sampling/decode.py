@@ -41,6 +41,7 @@ class Carry(NamedTuple):
         finished: bool `(batch,)`.
         drawn: int32 `(batch,)`, tokens drawn so far, a stop sequence included.
         trim: int32 `(batch,)`, length of the stop sequence that ended the row, 0 if none did.
+        limit: int32 `(batch,)`, tokens after which a row has finished.
     """
 
     state: Any
@@ -50,10 +51,11 @@ class Carry(NamedTuple):
     finished: Any
     drawn: Any
     trim: Any
+    limit: Any
 
 
-def start(state, logits, seen, stops):
-    """Returns the `Carry` before the first token is drawn."""
+def start(state, logits, seen, stops, limit=None):
+    """Returns the `Carry` before the first token is drawn; without a limit rows have none."""
     batch = tf.shape(logits)[0]
     return Carry(
         state=state,
@@ -63,6 +65,7 @@ def start(state, logits, seen, stops):
         finished=tf.zeros([batch], tf.bool),
         drawn=tf.zeros([batch], tf.int32),
         trim=tf.zeros([batch], tf.int32),
+        limit=tf.fill([batch], tf.int32.max) if limit is None else limit,
     )
 
 
@@ -105,6 +108,7 @@ def decode(step, carry, tokens, first, count, key, sampling, forbidden):
         recent = tf.concat([carry.recent[:, 1:], token[:, None]], axis=1)
         trim = tf.where(carry.finished, carry.trim, stop_length(recent, sampling.stops))
         next_logits, state = step(token, carry.state)
+        drawn = carry.drawn + tf.cast(~carry.finished, tf.int32)
         return (
             count_drawn + 1,
             tokens,
@@ -113,9 +117,10 @@ def decode(step, carry, tokens, first, count, key, sampling, forbidden):
                 logits=tf.cast(next_logits, tf.float32),
                 seen=carry.seen | (tf.range(vocabulary)[None] == token[:, None]),
                 recent=recent,
-                finished=carry.finished | (trim > 0),
-                drawn=carry.drawn + tf.cast(~carry.finished, tf.int32),
+                finished=carry.finished | (trim > 0) | (drawn >= carry.limit),
+                drawn=drawn,
                 trim=trim,
+                limit=carry.limit,
             ),
         )
 

@@ -1,7 +1,9 @@
 """Folders that hold a model: entries of the zoo, and the runs of `tfgen train`."""
 
+import difflib
 import json
 import os
+import shlex
 from pathlib import Path
 
 from tfgen.errors import InputError
@@ -56,8 +58,9 @@ def model_folder(path):
     """
     path = Path(path).expanduser()
     if not path.is_dir():
-        problem = "is a file, not a folder" if path.exists() else "does not exist"
-        raise InputError(f"{path}: no model: the folder {problem}")
+        if path.exists():
+            raise InputError(f"{path}: no model: the folder is a file, not a folder")
+        raise InputError(f"{path}: no model: the folder does not exist.{_beside(path)}".rstrip("."))
     if (path / "final" / RECIPE).is_file():
         return path / "final"
     if not (path / RECIPE).is_file():
@@ -65,9 +68,19 @@ def model_folder(path):
     if is_run(path):
         raise InputError(
             f"{path}: this training run is not finished. "
-            f"Continue it: tfgen train --resume --logdir {path}"
+            f"Continue it: tfgen train --resume --logdir {shlex.quote(str(path))}"
         )
     return path
+
+
+def _beside(path):
+    """What a folder that does not exist may have been meant to be, as the end of a message."""
+    try:
+        there = [each.name for each in path.parent.iterdir() if each.is_dir()]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, there, n=2, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(str(path.parent / each)) for each in near)}?" * bool(near)
 
 
 def is_run(path):

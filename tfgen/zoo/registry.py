@@ -1,6 +1,7 @@
 """One flat list of names for entries, families and layers, and `get`, which gives each."""
 
 import dataclasses
+import difflib
 import fnmatch
 import re
 from pathlib import Path
@@ -91,10 +92,33 @@ def find(name):
     known = items()
     if normalise(name) in known:
         return known[normalise(name)]
-    error = unknown("name", name, known)
-    if name and Path(name).exists():
-        raise InputError(f"{error}. To open the folder of that name, write './{name}'")
-    raise error
+    raise unknown_name(name, known)
+
+
+def unknown_name(name, known=None):
+    """Returns the `InputError` for a name of nothing, its likely cause first.
+
+    Args:
+        name: As it was given.
+        known: `items()`.
+    """
+    known = items() if known is None else known
+    models = [each.name for each in known.values() if each.kind != "layer"]
+    start = f"Unknown name '{name}'."
+    for folder in (Path(name), Path("runs", name)) if name else ():
+        if folder.exists():
+            path = folder if is_path(str(folder)) else f"./{name}"
+            return InputError(f"{start} To open the folder of that name, write '{path}'")
+    layers = known.keys() - models
+    for kind, names, cutoff in (("", models, 0.5), ("the layer ", layers, 0.6)):
+        if near := difflib.get_close_matches(normalise(name), names, n=3, cutoff=cutoff):
+            hint = " or ".join(repr(each) for each in near)
+            return InputError(f"{start} Did you mean {kind}{hint}? tfgen list shows all names")
+    return InputError(
+        f"{start} There is no such entry, family or layer, and no folder of that name here or in "
+        "runs/; --zoo PATH adds your own entries, --import MODULE your own families. "
+        f"Known: {', '.join(models)}"
+    )
 
 
 def list_models(pattern="*", kind=None, pretrained=None):
