@@ -119,15 +119,22 @@ def test_help_names_every_verb_and_every_field(run):
 
 
 def test_list_filters(run, fails, model):
-    code, out, _ = run("list")
+    code, out, err = run("list")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == zoo.list_models()
+    # What can be used; layers are for those who ask.
+    names = zoo.list_models(kind="entry") + zoo.list_models(kind="family")
+    assert [line.split()[0] for line in out.splitlines()] == names
+    assert err == f"{len(zoo.list_models(kind='layer'))} layers: tfgen list --kind layer\n"
+    _, out, err = run("list", "*1d*")
+    kinds = [line.split()[1] for line in out.splitlines()]
+    assert kinds == sorted(kinds, key=zoo.KINDS.index) and len(set(kinds)) == 3 and not err
     assert run("list", "VER*")[1].split()[:2] == ["verse", "entry"]
     names = [line.split()[0] for line in run("list", "--kind", "layer")[1].splitlines()]
     assert names == zoo.list_models(kind="layer")
     names = [line.split()[0] for line in run("list", "--pretrained")[1].splitlines()]
     assert names == zoo.list_models(pretrained=True)
     assert "Did you mean 'lstm'" in fails("list", "lstmm")
+    assert "Did you mean the layer 'clip-by-value'" in fails("list", "clip-by-valu")
     assert "No name matches 'x*'" in fails("list", "x*")
     assert "Did you mean 'layer'" in fails("list", "--kind", "layers")
 

@@ -391,6 +391,14 @@ def test_forecast_is_told_what_is_known_of_the_future(run, fails, fakes, tmp_pat
     assert call["static"].tolist() == [[7]]
     refused = fails(*forecast, "3")
     assert "has 2 rows after its last value: to tell price of the time to come" in refused
+    assert "--backtest" in refused
+    # The last rows with values as rows to come.
+    path.write_text("x,price,size\n1,10,7\n2,20,7\n3,30,7\n4,40,7\n")
+    out = run(*forecast, "3", "--backtest", "--num-samples", "1")[1]
+    assert fake.calls[-1]["context"][0].tolist() == [[1]]
+    assert fake.calls[-1]["known"][..., 0].tolist() == [[10, 20, 30, 40]]
+    assert [row["step"] for row in rows_of(out)] == ["1", "2", "3"]
+    assert "has 4 rows: with --backtest, --horizon must be less" in fails(*forecast, "4", "--backtest")
 
 
 def test_forecast_refuses_mistakes(fails, fakes, weather, table, tmp_path):

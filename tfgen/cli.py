@@ -23,13 +23,14 @@ from tfgen.cli_common import (
     find_model,
     open_model,
     text_hint,
+    waiting,
 )
-from tfgen.cli_usage import command_for, served_calls
 from tfgen.errors import InputError, unknown
 from tfgen.names import normalise
 from tfgen.recipe import GenerationConfig, fields_help
 from tfgen.startup import import_tensorflow
 from tfgen.zoo.registry import unknown_name
+from tfgen.zoo.usage import command_for, served_calls
 
 # Exit codes: a person's mistake as in argparse; Ctrl-C and a closed pipe as shells count signals.
 MISTAKE = 2
@@ -177,7 +178,9 @@ def _inspect(arguments):
         return
     if arguments.out is not None:
         raise InputError(f"--out draws sequences of numbers, and {arguments.path} is text")
-    print(inspect_text(config.name, config.column, config.validation_fraction))
+    with waiting(f"reading {arguments.path}"):
+        told = inspect_text(config.name, config.column, config.validation_fraction)
+    print(told)
 
 
 # train
@@ -343,7 +346,8 @@ def _export(arguments):
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder}: there is something already; choose another folder")
     model = open_model(arguments.name)
-    model.export(folder)
+    with waiting(f"writing {folder}"):
+        model.export(folder)
     # Not indented, so that it can be pasted.
     print(f"Wrote {folder}. To call it:\n\n{served_calls(folder, model)}")
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import threading
 
 from tfgen import zoo
 from tfgen.errors import InputError
@@ -79,10 +80,11 @@ def with_progress(options, model):
 
     The bar is for a person at a terminal: elsewhere nothing is drawn.
     """
-    return {**options, "progress": _draw_bar()} if model.tells_progress else options
+    return {**options, "progress": progress_bar("evaluation")} if model.tells_progress else options
 
 
-def _draw_bar():
+def progress_bar(unit):
+    """Returns a function `(done, total)` that draws a bar on a terminal until all is done."""
     from tqdm import tqdm
 
     bar = None
@@ -90,13 +92,35 @@ def _draw_bar():
     def progress(done, total):
         nonlocal bar
         if bar is None:
-            bar = tqdm(total=total, unit="evaluation", leave=False, disable=None)
+            bar = tqdm(total=total, unit=unit, leave=False, disable=None)
         bar.update(done - bar.n)
         if done == total:
             bar.close()
             bar = None
 
     return progress
+
+
+@contextlib.contextmanager
+def waiting(what):
+    """Shows on a terminal how long something has taken of which nobody knows how long it takes."""
+    from tqdm import tqdm
+
+    bar = tqdm(desc=what, bar_format="{desc}: {elapsed}", leave=False, disable=None, delay=1)
+    over = threading.Event()
+
+    def show():
+        while not over.wait(0.5):
+            bar.update(0)
+            bar.refresh()
+
+    if not bar.disable:
+        threading.Thread(target=show, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        bar.close()
 
 
 def refuse(arguments, names, reason):

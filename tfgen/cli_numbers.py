@@ -15,12 +15,13 @@ from tfgen.cli_common import (
     open_model,
     refuse,
     taken,
+    waiting,
     with_progress,
 )
-from tfgen.cli_usage import USUAL_SUFFIX
 from tfgen.errors import InputError
 from tfgen.files import atomic_file
 from tfgen.recipe import GenerationConfig
+from tfgen.zoo.usage import USUAL_SUFFIX
 
 # Options that only a model of numbers takes.
 GENERATE_OPTIONS = (
@@ -30,7 +31,10 @@ GENERATE_OPTIONS = (
 _SAMPLING = ("temperature", "bias", "num_steps", "solver", "guidance_scale")
 EVALUATE_OPTIONS = (
     "runs", "horizon", "context", "season", "num_samples", "samples", "length", "metrics",
+    "max_sequences", "unscaled",
 )  # fmt: skip
+# Sequences by diffusion that are drawn before XLA would have compiled the loop.
+_FEW = 32
 # Sequences in the picture of `inspect`.
 _DRAWN = {"series": 4, "strokes": 100, "audio": 6}
 # The files of a report, by the suffix of --out.
@@ -105,6 +109,8 @@ def generate(arguments, kind):
             raise InputError(f"--stream is not for {arguments.name}, which draws all rows at once")
         _stream(processor, model.stream(**options), start)
         return
+    if hasattr(model, "without_xla") and arguments.num_samples <= _FEW:
+        model.without_xla()
     options = with_progress(options, model)
     arrays = list(model.generate(num_samples=arguments.num_samples, **options))
     times = None
@@ -169,7 +175,9 @@ def inspect(config, kind, out=None):
         if Path(out).suffix.lower() != ".png":
             raise InputError(f"inspect draws a .png. Received: --out {out}")
         check_file(out, kind)
-    print(inspect_sequences(config))
+    with waiting(f"reading {config.name}"):
+        told = inspect_sequences(config)
+    print(told)
     if out is None:
         return
     import numpy as np
@@ -201,6 +209,14 @@ def add_evaluate_options(parser):
     group.add_argument("--num-samples", type=int, help="futures of a forecast (100)")
     group.add_argument("--samples", type=int, help="sequences generated in a run (1000)")
     group.add_argument("--length", type=int, help="positions of each (24; of drawings the median)")
+    group.add_argument(
+        "--max-sequences", type=int, help="predict no more of the split's, evenly spread"
+    )
+    group.add_argument(
+        "--unscaled",
+        action="store_true",
+        help="compare generated windows in the data's units; else the real ones lie in [0, 1]",
+    )
     group.add_argument("--metrics", metavar="A,B", help="only these, e.g. likelihood,forecast")
 
 
@@ -213,7 +229,8 @@ def refuse_evaluate_options(arguments):
 
 def evaluate(arguments):
     """Prints the report on a model of numbers, and writes it as JSON or as a page."""
-    check_counts(arguments, "runs", "horizon", "context", "num_samples", "samples", "length")
+    counts = [name for name in EVALUATE_OPTIONS if name not in ("metrics", "unscaled")]
+    check_counts(arguments, *counts)
     out = None if arguments.out is None else Path(arguments.out)
     if out is not None and out.suffix.lower() not in _REPORTS:
         raise InputError(f"--out must end in .json or .html. Received: --out {out}")
@@ -234,7 +251,9 @@ def evaluate(arguments):
         "num_samples": arguments.num_samples,
         "windows": arguments.samples,
         "length": arguments.length,
+        "max_sequences": arguments.max_sequences,
         "metrics": metrics,
+        "unscaled": arguments.unscaled or None,
         "seed": arguments.seed,
     }
     options = {name: value for name, value in options.items() if value is not None}

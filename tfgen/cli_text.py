@@ -10,6 +10,7 @@ from tfgen.cli_common import (
     check_counts,
     find_model,
     open_model,
+    progress_bar,
     refuse,
     to_unicode,
 )
@@ -201,6 +202,8 @@ def evaluate(arguments):
 
     options = {name: getattr(arguments, name) for name in (*EVALUATE_OPTIONS, "split", "seed")}
     options = {name: value for name, value in options.items() if value is not None}
+    if sys.stderr.isatty():
+        options["progress"] = progress_bar("token")
     results = evaluate(model, arguments.data, **options)
     width = max(len(key) for key in results)
     for key, value in results.items():

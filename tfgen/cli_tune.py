@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tfgen.arguments import Parser
 from tfgen.cli_common import add_data_settings, data_changes, text_hint
-from tfgen.cli_usage import command_for
 from tfgen.errors import InputError
 from tfgen.recipe import Recipe
 from tfgen.startup import import_tensorflow
+from tfgen.zoo.usage import command_for
 
 # Rows of the table of trials.
 SHOWN = 10

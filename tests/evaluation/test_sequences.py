@@ -216,6 +216,9 @@ def test_every_argument_changes_what_is_done():
     told = []
     run(say=told.append, runs=2)
     assert "run 2 of 2" in told[-2]
+    own = run(unscaled=True)[0]["generation"]
+    assert own["scale"] == "the data's own"
+    assert own["scores"] != first["generation"]["scores"]
     with pytest.raises(InputError, match="metric"):
         run(metrics=("fid",))
     with pytest.raises(InputError, match="runs=0"):
@@ -272,6 +275,20 @@ def test_the_naive_forecast_takes_the_best_of_the_seasons_of_the_training_data()
     assert day["season"] == 24 and list(day["crps of the naive forecast by season"]) == ["24"]
     assert day["scores"]["crps"]["baseline"] > best["scores"]["crps"]["baseline"]
     assert forecast(season=[24, 168])["season"] == 168
+
+
+def test_few_sequences_of_a_split_are_predicted():
+    settings = {"runs": 1, "horizon": 4, "num_samples": 5, "origins": 50, "context": 6}
+    settings |= {"metrics": ("likelihood", "forecast"), "split": "all"}
+    sequences = data(number=10, length=40)
+    results = evaluate_sequences(Oracle(), sequences, max_sequences=3, **settings)
+    assert results["sequences"] == "3 of 10, evenly spread"
+    chosen = evaluate_sequences(Oracle(), sequences.select(np.array([0, 3, 6])), **settings)
+    assert results["likelihood"]["values"] == chosen["likelihood"]["values"] < 10 * 40 * 2
+    whole = evaluate_sequences(Oracle(), sequences, max_sequences=10, **settings)
+    assert "sequences" not in whole
+    with pytest.raises(InputError, match="max_sequences=0"):
+        evaluate_sequences(Oracle(), sequences, max_sequences=0, **settings)
 
 
 def test_all_that_can_be_had_is_computed_by_default(quick):

@@ -8,7 +8,8 @@ from scipy import stats
 from tfgen.data import Feature, Sequences
 from tfgen.errors import InputError
 from tfgen.models.diffusion import ROWS, DiffusionGenerator
-from tfgen.models.diffusion_graphs import METROPOLIS, MOST_STEPS
+from tfgen.models import first_calls
+from tfgen.models.diffusion_graphs import METROPOLIS, MOST_STEPS, batch_size
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import GenerationConfig, PreprocessingConfig, Recipe
 from tfgen.sampling import denoising, random
@@ -1178,3 +1179,41 @@ def test_a_model_without_them_takes_no_conditions(process):
     assert "times" in message(process.forecast, walk(1, 5, 0), 3, times=np.arange(5))
     with pytest.raises(ValueError, match="frame must be 1, except.*Received: frame=4"):
         known(everything(), {"frame": 4})
+
+
+@pytest.mark.parametrize("solver", ["dpmpp_2m", "ddpm"])
+def test_a_sample_does_not_depend_on_how_many_there_are(solver):
+    """One alone, eight at a time, or sixty-four at once: row i has the noise of row i."""
+    model = small(numbers(), seed=2, attention_at=(), linear_attention=False)
+    options = {"length": 4, "seed": 3, "num_steps": 3, "solver": solver}
+    many = model.generate(40, **options)
+    for count in (1, 2, 12):
+        np.testing.assert_allclose(model.generate(count, **options), many[:count], rtol=1e-4)
+    assert len(np.unique(many)) == many.size
+
+
+def test_few_sizes_are_compiled_for():
+    sizes = [int(batch_size(tf.constant(rows))) for rows in (1, 2, 4, 8, 9, 32, 33, 65, 500)]
+    assert sizes == [1, 8, 8, 8, 8, 8, 64, 128, 256]
+
+
+def test_progress_goes_on_over_batches():
+    model = small(numbers(), attention_at=(), linear_attention=False)
+    told = []
+    model.generate(20, length=4, seed=1, num_steps=2, progress=lambda *each: told.append(each))
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (6, 6) and {total for _, total in told} == {6}  # three batches of two
+
+
+def test_a_first_call_that_takes_long_says_that_it_compiles(monkeypatch, capsys):
+    monkeypatch.setattr(first_calls, "SECONDS", 0.0)
+    model = small(numbers(), attention_at=(), linear_attention=False)
+    options = {"length": 4, "seed": 1, "num_steps": 2}
+    model.generate(2, **options)
+    output = capsys.readouterr()
+    assert output.err == "tfgen: compiling, the first call only\n" and not output.out
+    model.generate(3, **options)  # goes through what is compiled already
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(first_calls, "SECONDS", 100.0)
+    model.generate(1, **options)
+    assert not capsys.readouterr().err

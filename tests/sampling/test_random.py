@@ -190,3 +190,22 @@ def test_seeds_that_are_refused(seed, words):
     with pytest.raises(InputError) as caught:
         random.root(seed, random.SAMPLING)
     assert str(caught.value) == words
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (6,)])
+@pytest.mark.parametrize("begin", [1, 2**29])
+def test_rows_from_somewhere_are_those_of_the_whole(shape, begin):
+    key = random.fold(random.root(1, random.SAMPLING), 3)
+
+    def later(begin):
+        with random.rows_from(begin):
+            return random.bits(key, shape)
+
+    found = [
+        tf.function(later, jit_compile=jit)(tf.constant(begin)).numpy() for jit in (False, True)
+    ]
+    np.testing.assert_array_equal(*found)
+    if begin < 100:
+        whole = random.bits(key, (begin + shape[0], *shape[1:])).numpy()
+        np.testing.assert_array_equal(found[0], whole[begin:])
+    assert getattr(random._local, "begin", None) is None

@@ -113,6 +113,14 @@ def test_an_unknown_name_has_near_matches_and_is_never_a_path(tmp_path, monkeypa
     assert "Unknown name 'lsmt'. Did you mean 'lstm'" in message(zoo.get, "lsmt")
     monkeypatch.chdir(entry(tmp_path / "mine").parent)
     assert message(zoo.get, "mine").endswith("To open the folder of that name, write './mine'")
+    entry(tmp_path / "runs" / "yours")
+    assert message(zoo.get, "yours").endswith("write 'runs/yours'")
+    assert "Did you mean 'runs/yours'?" in message(zoo.get, "runs/your")
+    assert message(zoo.get, "runs/other").endswith("does not exist")
+    assert "the layer 'clip-by-value'" in message(zoo.get, "clip-by-valu")
+    nothing = message(zoo.get, "qqqq")
+    assert "--zoo PATH" in nothing and "--import MODULE" in nothing
+    assert "clip-by-value" not in nothing.partition("Known:")[2]
     # A name of the zoo stays one, whatever lies in the current folder.
     entry(tmp_path / "gru")
     assert zoo.find("gru").kind == "family"

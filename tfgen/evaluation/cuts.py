@@ -26,6 +26,15 @@ class Parts(NamedTuple):
     edges: list
     split: str
 
+    def few(self, most):
+        """The parts with so many sequences to predict, evenly spread."""
+        held, whole = (np.arange(most) * len(each) // most for each in (self.held, self.whole))
+        return self._replace(
+            held=self.held.select(held),
+            whole=self.whole.select(whole),
+            edges=[self.edges[number] for number in whole],
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Cuts:

@@ -27,7 +27,7 @@ _WINDOWS, _NOISE = 2, 3  # purposes of random numbers
 
 
 def score_generation(
-    model, parts, against, wanted, runs, length, windows, seed, say
+    model, parts, against, wanted, runs, length, windows, seed, say, unscaled=False
 ):  # fmt: skip
     """The scores of generated windows beside real ones; see `evaluate_sequences`.
 
@@ -36,7 +36,7 @@ def score_generation(
         parts: `tfgen.evaluation.cuts.Parts` of the data.
         against: The `Sequences` whose windows generated ones are compared with.
         wanted: Names of the scores, out of `DISTANCES`.
-        runs, length, windows, seed, say: As for `evaluate_sequences`.
+        runs, length, windows, seed, say, unscaled: As for `evaluate_sequences`.
 
     Returns:
         `(section, picture)`: the section of the report, and what is to be drawn.
@@ -53,7 +53,7 @@ def score_generation(
         if run == 0:
             picture = {"kind": "generation", "real": real.values[:200], "samples": generated[:200]}
         arrays = [as_numbers(x, features) for x in (real.values, other.values, generated, noise)]
-        scaled = fidelity.scale_by_real(*arrays)
+        scaled = arrays if unscaled else fidelity.scale_by_real(*arrays)
         rest = [name for name in wanted if name not in ("memorisation", "class_accuracy")]
         for name, values in _distances(rest, *scaled, one_seed([seed, run]), say).items():
             scores.setdefault(name, []).append(values)
@@ -68,6 +68,8 @@ def score_generation(
             values = _class_accuracy(parts, length, windows, features, arrays, real.labels, rng)
             scores.setdefault("class_accuracy", []).append(values)
     section = {"windows": len(real), "length": length, "scores": {}}
+    if unscaled:
+        section["scale"] = "the data's own"
     if missing:
         section["not computed"] = missing
     complete = share_complete(against, length)

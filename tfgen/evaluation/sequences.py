@@ -34,6 +34,8 @@ def evaluate_sequences(
     context=None,
     season=None,
     reference=None,
+    max_sequences=None,
+    unscaled=False,
     report=None,
     name=None,
     say=lambda text: None,
@@ -71,6 +73,11 @@ def evaluate_sequences(
             cut in time, the last part has another season or level, and not to have it is no fault.
             Copies of the training data are seen by the memorisation, which is always that of the
             held-out part.
+        max_sequences: Sequences of the split to predict at most, evenly spread over it; None takes
+            all.
+        unscaled: Whether generated windows are compared with real ones in the data's own units;
+            else both are scaled so that the real ones lie in [0, 1]. It tells for published
+            figures that were taken so.
         name: What the report calls the model; None takes Keras' name.
         report: A folder to write `report.json` and `report.html` into, or None.
         say: Called with a line of text before each long part.
@@ -87,8 +94,11 @@ def evaluate_sequences(
     for metric in wanted:
         if metric not in METRICS:
             raise unknown("metric", metric, METRICS)
-    for key, value in (("runs", runs), ("windows", windows), ("origins", origins)):
-        if value < 1:
+    counts = {
+        "runs": runs, "windows": windows, "origins": origins, "max_sequences": max_sequences,
+    }  # fmt: skip
+    for key, value in counts.items():
+        if value is not None and value < 1:
             raise InputError(f"{key} must be at least 1. Received: {key}={value}")
     for key, value in (("split", split), ("reference", reference)):
         if value is not None and value not in SPLITS:
@@ -105,6 +115,9 @@ def evaluate_sequences(
         "runs": runs,
         "seed": seed,
     }
+    if max_sequences is not None and max_sequences < len(parts.held):
+        results["sequences"] = f"{max_sequences:,} of {len(parts.held):,}, evenly spread"
+        parts = parts.few(max_sequences)
     notes, pictures, refused = [], [], []
 
     def computed(name, score):
@@ -141,11 +154,16 @@ def evaluate_sequences(
         distances.remove("memorisation")
         notes.append("no memorisation: that needs a split that was not trained on")
     if distances:
+<<<<<<< HEAD
         found = computed(
             "comparison with generated windows",
             lambda: score_generation(
                 model, parts, against, distances, runs, length, windows, seed, say
             ),
+=======
+        section, picture = score_generation(
+            model, parts, against, distances, runs, length, windows, seed, say, unscaled
+>>>>>>> df269b0 (A diffusion model is compiled for few batch sizes, its network traced once; first calls say that they compile)
         )
         if found is not None:
             results["generation"] = {"against": reference, **found[0]}

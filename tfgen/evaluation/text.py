@@ -16,7 +16,10 @@ _CHUNK = 256
 _CROP_BATCH = 64
 
 
-def evaluate(model, data, column=None, split=None, window=256, crops=1024, seed=0):
+def evaluate(
+    model, data, column=None, split=None, window=256, crops=1024, seed=0,
+    progress=lambda done, total: None,
+):  # fmt: skip
     """Measures how well a text model predicts data.
 
     Two figures are given, because the field uses both. `nats_per_character` scores the whole
@@ -34,6 +37,7 @@ def evaluate(model, data, column=None, split=None, window=256, crops=1024, seed=
         window: Tokens in a crop.
         crops: Number of crops.
         seed: Integer that chooses the crops.
+        progress: Function `(done, total)` of tokens, called after each batch.
 
     Returns:
         A dict that JSON can hold.
@@ -59,11 +63,18 @@ def evaluate(model, data, column=None, split=None, window=256, crops=1024, seed=
         )
     characters = source.characters[split]
     ids = np.concatenate([[model.tokenizer.start_id], tokens])
+    total = len(ids) - 1 + crops * window
+
+    def scored(tokens):
+        progress(min(tokens, total), total)
+
     if model.state_is_constant:
-        nats = _whole(model, ids)
+        nats = _whole(model, ids, scored)
     else:
-        nats = _sliding(model, ids, window)
-    crop_means = _crops(model, tokens, window, crops, seed)
+        nats = _sliding(model, ids, window, scored)
+    crop_means = _crops(
+        model, tokens, window, crops, seed, lambda done: scored(len(ids) - 1 + done)
+    )
     unknown_id = model.tokenizer.unknown_id
     return {
         "data": source.name,
@@ -80,7 +91,7 @@ def evaluate(model, data, column=None, split=None, window=256, crops=1024, seed=
     }
 
 
-def _whole(model, ids):
+def _whole(model, ids, scored):
     """Total nats of `ids[1:]`, each given all before it."""
     targets = len(ids) - 1
     lanes = _LANES if targets >= _LANES_FROM else 1
@@ -98,13 +109,14 @@ def _whole(model, ids):
         rows = padded[starts[:, None] + first + np.arange(_CHUNK + 1)]
         nats, state = model.token_nats(tf.constant(rows), tf.fill([lanes], _CHUNK), state)
         position = first + np.arange(_CHUNK)
-        scored = (position < length) & (starts[:, None] + position < targets)
-        scored[1:] &= position >= _CONTEXT
-        total += float(np.sum(nats.numpy().astype(np.float64)[scored]))
+        counted = (position < length) & (starts[:, None] + position < targets)
+        counted[1:] &= position >= _CONTEXT
+        total += float(np.sum(nats.numpy().astype(np.float64)[counted]))
+        scored(targets * (chunk + 1) // chunks)
     return total
 
 
-def _sliding(model, ids, window):
+def _sliding(model, ids, window, scored):
     """The same for a model that is not to read further back than a window of tokens.
 
     The window moves on by half of its tokens at a time, and the latter half is scored.
@@ -120,9 +132,10 @@ def _sliding(model, ids, window):
         batch = starts[first : first + _CROP_BATCH]
         nats = _nats(model, padded, batch, window).astype(np.float64)
         position = np.arange(window)
-        scored = batch[:, None] + position < targets
-        scored &= (position >= context) | (batch == 0)[:, None]
-        total += float(np.sum(nats[scored]))
+        counted = batch[:, None] + position < targets
+        counted &= (position >= context) | (batch == 0)[:, None]
+        total += float(np.sum(nats[counted]))
+        scored(targets * (first + len(batch)) // len(starts))
     return total
 
 
@@ -136,11 +149,12 @@ def _nats(model, ids, starts, window):
     return nats.numpy()[: len(starts)]
 
 
-def _crops(model, tokens, window, crops, seed):
+def _crops(model, tokens, window, crops, seed, scored):
     """Mean nats per token of each random crop."""
     starts = np.random.default_rng(seed).integers(len(tokens) - window, size=crops)
     means = []
     for first in range(0, crops, _CROP_BATCH):
         batch = starts[first : first + _CROP_BATCH]
         means.append(_nats(model, tokens, batch, window).mean(axis=1))
+        scored((first + len(batch)) * window)
     return np.concatenate(means).astype(np.float64)

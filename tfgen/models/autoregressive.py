@@ -13,10 +13,11 @@ from tfgen.export import write_saved_model
 from tfgen.layers.checks import check_rate
 from tfgen.models.base import TextGenerator
 from tfgen.models.conditions import condition_specs, condition_tensors
+from tfgen.models.first_calls import FirstCalls
 from tfgen.models.searching import PROMPT_BUCKET, Searching
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
-from tfgen.sampling.buckets import bucket
+from tfgen.sampling.buckets import bucket, row_bucket
 from tfgen.sampling.rows import repeat_rows
 from tfgen.sampling.search import check_search
 from tfgen.sampling.tokens import check_sampling_arguments
@@ -92,6 +93,8 @@ class AutoregressiveGenerator(TextGenerator):
         # A single row, whose number XLA code can only go by if it is known when it is traced.
         self._decode_single = tf.function(self._decode_core, jit_compile=True, autograph=False)
         self.token_nats = tf.function(self._nats_core, jit_compile=True, autograph=False)
+
+        self.__dict__["_first_call"] = FirstCalls()  # not a layer: Keras is not to look into it
 
         for name in (
             "_begin_graph",
@@ -243,7 +246,8 @@ class AutoregressiveGenerator(TextGenerator):
         """Continues texts.
 
         The whole generation is one compiled loop. A first call compiles it; later ones with the
-        same number of prompts, and lengths that round up to the same power of two, do not.
+        about the same number of texts (2, 4, 8, 16, 32, then every 16), and lengths that round up to
+        the same power of two, do not.
 
         Args:
             prompts: A text or a list of texts. Each gives the same as it would alone, except that
@@ -288,15 +292,18 @@ class AutoregressiveGenerator(TextGenerator):
         condition = self._condition(condition, len(texts), guidance_scale)
         if not texts:
             return []
+        rows = int(row_bucket(tf.constant(len(texts) * num_samples)))
+        sizes = rows, int(bucket(options["max_new_tokens"], TOKENS_BUCKET))
         if check_search(search) is not None:
             with _as_input_error():
                 options["max_new_tokens"] = self._fitting(texts, max_new_tokens)
-            arrays = self._search(search, texts, options, num_samples, seed, condition)
+            with self._first_call("search", search.kind, *sizes):
+                arrays = self._search(search, texts, options, num_samples, seed, condition)
             prefixes = [""] * len(texts) if strip_prompt else texts
             samples = [[p + text for text in row] for p, row in zip(prefixes, arrays)]
             results = samples if num_samples > 1 else [row[0] for row in samples]
             return results[0] if single else results
-        with _as_input_error():
+        with _as_input_error(), self._first_call("generate", *sizes):
             arrays = self._generate_graph(
                 _tensors(
                     prompts=texts,
@@ -416,7 +423,10 @@ class AutoregressiveGenerator(TextGenerator):
             first, count = tf.constant(len(drawn)), tf.constant(count)
             if len(drawn) and len(drawn) % room == 0:
                 carry = carry._replace(state=self._reserve(carry.state, room, scale))
-            tokens, carry = self._decode_single(carry, buffer, first, count, key, sampling, scale)
+            with self._first_call("stream", int(room)):
+                tokens, carry = self._decode_single(
+                    carry, buffer, first, count, key, sampling, scale
+                )
             new = tokens.numpy()[0, : int(carry.drawn[0]) - len(drawn)]
             drawn = np.concatenate([drawn, new])
             # What may yet be cut off as part of a stop text is held back.
@@ -555,7 +565,15 @@ class AutoregressiveGenerator(TextGenerator):
             return self._decode_single(row, tokens, tf.constant(0), count, key, sampling, scale)
 
         def several():
-            return self._decode(carry, buffer, tf.constant(0), count, key, sampling, scale)
+            # Filled up by rows that have finished, for a loop is compiled for a number of rows.
+            rows = tf.shape(buffer)[0]
+            index = tf.range(row_bucket(rows))
+            full, tokens = tf.nest.map_structure(
+                lambda x: tf.gather(x, tf.minimum(index, rows - 1)), (carry, buffer)
+            )
+            full = full._replace(finished=index >= rows)
+            drawn = self._decode(full, tokens, tf.constant(0), count, key, sampling, scale)
+            return tf.nest.map_structure(lambda x: x[:rows], drawn)
 
         tokens, carry = tf.cond(tf.shape(buffer)[0] == 1, single, several)
         texts = self.tokenizer.detokenize(tokens, carry.drawn - carry.trim)

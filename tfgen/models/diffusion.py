@@ -1,5 +1,6 @@
 """`DiffusionGenerator`: one denoiser that draws, fills gaps, forecasts, scores and encodes."""
 
+import contextlib
 import numbers
 
 import keras
@@ -12,9 +13,11 @@ from tfgen.models.diffusion_density import DiffusionDensity
 from tfgen.models.diffusion_graphs import (
     FILLERS,
     METROPOLIS,
+    MOST_ROWS,
     MOST_STEPS,
     SCORES,
     DiffusionGraphs,
+    batch_size,
 )
 from tfgen.models.series_arguments import (
     QUANTILES,
@@ -28,7 +31,7 @@ from tfgen.sampling import random
 from tfgen.sampling.diffusion import SOLVERS
 
 # Sequences that are drawn at once: what more there are is drawn in turn.
-ROWS = 256
+ROWS = MOST_ROWS
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -64,7 +67,9 @@ class DiffusionGenerator(DiffusionGraphs):
         """Draws sequences from noise, all positions at once.
 
         The whole run is one compiled loop over the noise levels. The first call compiles it, and so
-        does another number of samples or another length; another number of steps does not.
+        does another length; another number of steps does not, nor another number of samples: one is
+        drawn alone, more go through the loop 8 at a time, and more than 32 as the next of 64, 128
+        and 256.
 
         Args:
             num_samples: How many.
@@ -132,11 +137,11 @@ class DiffusionGenerator(DiffusionGraphs):
         length = self._length(length)
         sampling = self._sampling(seed, num_steps, guidance_scale)
         given = self._given_to_generate(num_samples, length, condition, static, start_time, known)
-        graph = self._graph("generate", self._solver(solver), progress is not None)
+        solver, guided = self._solver(solver), float(sampling["guidance_scale"]) != 1
+        graph = self._graph("generate", solver, progress is not None)
         parts = []
         begins = range(0, num_samples, ROWS)
         for part, begin in enumerate(begins):
-            self._tell_to(progress, part, len(begins))
             count = min(ROWS, num_samples - begin)
             own = {
                 name: value[begin : begin + count] if value.shape[0] == num_samples else value
@@ -144,7 +149,9 @@ class DiffusionGenerator(DiffusionGraphs):
             }
             seed = sampling["seed"] + begin * 2**40  # another part, other noise
             arguments = {**sampling, **own, "seed": seed, "num_samples": tf.constant(count)}
-            parts.append((count, graph({**arguments, "length": tf.constant(length)})))
+            with self._compiling(progress, "generate", solver, count, length, guided) as tell:
+                self._tell_to(tell, part, len(begins))
+                parts.append((count, graph({**arguments, "length": tf.constant(length)})))
         values, lengths = (
             np.concatenate([part[name].numpy() for _, part in parts])
             for name in ("values", "lengths")
@@ -201,8 +208,11 @@ class DiffusionGenerator(DiffusionGraphs):
             context, horizon, num_samples, quantiles, times, known, condition, static
         )
         arguments |= self._filling(seed, num_steps, resamplings)
-        self._tell_to(progress)
-        result = self._graph("forecast", self._filler(method), progress is not None)(arguments)
+        rows = len(arguments["lengths"]) * num_samples
+        graph = self._graph("forecast", self._filler(method), progress is not None)
+        with self._compiling(progress, "fill", self._filler(method), rows, horizon) as tell:
+            self._tell_to(tell)
+            result = graph(arguments)
         return Forecast.of(result, quantiles, single)
 
     def impute(
@@ -255,8 +265,10 @@ class DiffusionGenerator(DiffusionGraphs):
             **self._filling(seed, num_steps, resamplings),
             **self._series_given(1, time, lengths, times, known, condition, static, 0),
         }
-        self._tell_to(progress)
-        result = self._graph("impute", self._filler(method), progress is not None)(arguments)
+        graph = self._graph("impute", self._filler(method), progress is not None)
+        with self._compiling(progress, "fill", self._filler(method), num_samples, time) as tell:
+            self._tell_to(tell)
+            result = graph(arguments)
         return result["samples"].numpy()[0]
 
     def score(
@@ -496,6 +508,18 @@ class DiffusionGenerator(DiffusionGraphs):
                 f"Received: solver='{solver}'"
             )
         return solver
+
+    @contextlib.contextmanager
+    def _compiling(self, progress, name, how, rows, *sizes):
+        """Surrounds a call; yields its `progress`, whose first word ends the compiling."""
+        told = progress is not None
+        with self._first_call(name, how, told, int(batch_size(rows)), *sizes) as over:
+
+            def tell(done, total):
+                over()
+                progress(done, total)
+
+            yield tell if told else None
 
     def _tell_to(self, progress, part=0, parts=1):
         """Has the run that comes next tell its progress, as one of several equal parts."""

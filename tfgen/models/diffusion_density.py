@@ -273,12 +273,13 @@ class DiffusionDensity(NumbersGenerator):
         Args:
             given: Dict with `valid` bool `(batch, time)` or None, `whole` `(batch, width)`,
                 `covariates` `(batch, time, width)` and, if something is told as it is, `told`, see
-                `_with_told`.
+                `_with_told`. With `unet` another function takes the network's place.
         """
         whole, covariates = given["whole"], given["covariates"]
+        unet = given.get("unet", self.unet)
 
         def network(inputs, c_noise, estimate=None):
-            return self.unet(
+            return unet(
                 inputs,
                 c_noise,
                 mask=given["valid"],

@@ -6,9 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.models.diffusion_density import DiffusionDensity
+from tfgen.models.first_calls import FirstCalls
 from tfgen.models.numbers import likelihoods_of, summary_of
 from tfgen.models.series_arguments import NO_CLASS
 from tfgen.sampling import inversion, likelihood, random, thresholding
+from tfgen.sampling.buckets import bucket
 from tfgen.sampling.diffusion import advance, evaluations, make_solver, start
 from tfgen.sampling.energies import weighted_energy
 from tfgen.sampling.guidance import classifier_free_joint, reconstruction
@@ -24,7 +26,17 @@ FILLERS = ("repaint", "guidance")
 SCORES = ("ode", "elbo")
 METROPOLIS = "mala"  # the solver of an energy
 PIECES = 20  # of a run that tells its progress
+_WIDE = ("x", "condition", "sequence", "self_condition")  # tensors whose last axis is of features
 _NOISE, _LENGTHS, _RUN = 0, 1, 2  # purposes of the draws of one call
+# Rows go through a compiled loop in batches, because each size is compiled for: one alone, few in
+# small batches, one after the other, and many in one that is filled up, or in several of the most.
+SMALL_BATCH, LARGE_BATCH, MOST_ROWS = 8, 64, 256
+
+
+def batch_size(rows):
+    """Rows of the batches in which so many are drawn, an int32 scalar tensor."""
+    large = tf.minimum(bucket(rows, LARGE_BATCH), MOST_ROWS)
+    return tf.where(rows == 1, 1, tf.where(rows <= 4 * SMALL_BATCH, SMALL_BATCH, large))
 
 
 class DiffusionGraphs(DiffusionDensity):
@@ -39,11 +51,22 @@ class DiffusionGraphs(DiffusionDensity):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
+        self._xla = True
+        self.reset_graphs()
+
+    def without_xla(self):
+        """Has the loops run as graphs, for a few calls that are done before XLA has compiled them.
+
+        The samples are the same but for rounding.
+        """
+        self._xla = False
         self.reset_graphs()
 
     def reset_graphs(self):
         """Forgets what was compiled, after a change of what the functions read besides weights."""
-        self.__dict__["_compiled"] = {}  # not a layer: Keras is not to look into it
+        # Not layers: Keras is not to look into them.
+        self.__dict__["_compiled"] = {}
+        self.__dict__["_first_call"] = FirstCalls()
 
     def _graph(self, name, *choices):
         """The function of tensors of this name, for choices that are made before it is compiled."""
@@ -58,7 +81,7 @@ class DiffusionGraphs(DiffusionDensity):
         return self._kept(
             (function.__name__, *choices),
             lambda: tf.function(
-                functools.partial(function, *choices), jit_compile=True, autograph=False
+                functools.partial(function, *choices), jit_compile=self._xla, autograph=False
             ),
         )
 
@@ -150,18 +173,15 @@ class DiffusionGraphs(DiffusionDensity):
         n = tf.maximum(1.0 - tf.cast(steps, tf.float32) / last, 0.0)
         return tf.where(steps < num_steps, self.noise_schedule.sigma(n), 0.0)
 
-    def _guided(self, arguments, given, core, choices, operands):
+    def _guided(self, scale, given, core, choices, operands):
         """Calls a compiled core with or without classifier-free guidance."""
         if not self.processor.num_classes:
             return self._jitted(core, False, *choices)(given, *operands, 1.0)
-        rows = tf.shape(given["whole"])[0]
-        hidden = {**arguments, "condition": tf.fill([rows], NO_CLASS)}
-        both = {**given, "whole_without": self._rows_of(rows, hidden)[0]}
-        scale = arguments["guidance_scale"]
+        alone = {name: given[name] for name in given if name != "whole_without"}
         return tf.cond(
             scale == 1,
-            lambda: self._jitted(core, False, *choices)(given, *operands, 1.0),
-            lambda: self._jitted(core, True, *choices)(both, *operands, scale),
+            lambda: self._jitted(core, False, *choices)(alone, *operands, 1.0),
+            lambda: self._jitted(core, True, *choices)(given, *operands, scale),
         )
 
     def _run(self, solver, told, arguments, given, shape, key, gaps=None):
@@ -176,18 +196,49 @@ class DiffusionGraphs(DiffusionDensity):
             key: int32 `(2,)`.
             gaps: `(observed, known, resamplings)`, as of `tfgen.sampling.repaint.repaint`.
         """
-        sigmas = self._levels(arguments["num_steps"])
+        sigmas, scale = self._levels(arguments["num_steps"]), arguments["guidance_scale"]
         x = random.normal(random.fold(key, _NOISE), shape) * sigmas[0]
-        key = random.fold(key, _RUN)
+        key, rows = random.fold(key, _RUN), shape[0]
+        if self.processor.num_classes:
+            hidden = {**arguments, "condition": tf.fill([rows], NO_CLASS)}
+            given = {**given, "whole_without": self._rows_of(rows, hidden)[0]}
+        observed, resamplings = (None, None) if gaps is None else (gaps[:2], gaps[2])
+        size = batch_size(rows)
+        batches = -(-rows // size)
+
+        def run(batch):
+            """The channels of the rows of one batch; what is missing in the last is its last row."""
+            index = tf.minimum(batch * size + tf.range(size), rows - 1)
+            of_batch = tf.nest.map_structure(
+                lambda each: None if each is None else tf.gather(each, index), (x, given, observed)
+            )
+            own = of_batch[2] if gaps is None else (*of_batch[2], resamplings)
+            place = batch, batches, batch * size
+            return self._run_batch(solver, told, scale, *of_batch[:2], sigmas, key, own, place)
+
+        parts = tf.TensorArray(
+            x.dtype, batches, infer_shape=False, element_shape=[None, None, self.channels]
+        )
+        _, parts = tf.while_loop(
+            lambda batch, _: batch < batches,
+            lambda batch, parts: (batch + 1, parts.write(batch, run(batch))),
+            (tf.constant(0), parts),
+            parallel_iterations=1,
+        )
+        return parts.concat()[:rows]
+
+    def _run_batch(self, solver, told, scale, x, given, sigmas, key, gaps, place):
+        """`_run` of one batch: `place` is its number, how many there are, and its first row."""
+        batch, batches, begin = place
         if solver == METROPOLIS:
-            x = self._guided(arguments, given, self._chain, [], [x, sigmas, key])
-            return self._after_telling(x, 1, 1) if told else x
+            x = self._guided(scale, given, self._chain, [], [x, sigmas, key, begin])
+            return self._after_telling(x, batch + 1, batches) if told else x
         steps = self._solver_of(solver, gaps)
         run, total = start(x, steps), evaluations(sigmas, steps)
 
         def piece(run, count):
-            operands = [run, sigmas, key, gaps, count]
-            return self._guided(arguments, given, self._advance, [solver], operands)
+            operands = [run, sigmas, key, gaps, count, begin]
+            return self._guided(scale, given, self._advance, [solver], operands)
 
         if not told:
             return piece(run, total).x
@@ -195,7 +246,7 @@ class DiffusionGraphs(DiffusionDensity):
 
         def body(run):
             run = piece(run, count)
-            return (self._after_telling(run, run.index, total),)
+            return (self._after_telling(run, batch * total + run.index, batches * total),)
 
         return tf.while_loop(lambda run: run.index < total, body, (run,))[0].x
 
@@ -329,7 +380,7 @@ class DiffusionGraphs(DiffusionDensity):
     def _denoise(self, arguments):
         batch = self._batch(arguments)
         x, _ = self._channels(batch)
-        x0_hat = self.denoiser(self._given(batch))(x, arguments["sigma"])
+        x0_hat = self.denoiser(self._once(self._given(batch)))(x, arguments["sigma"])
         values, _ = self._values(x0_hat, batch.get("scale"))
         values = self._samples(values)[:, : tf.shape(arguments["values"])[1]]
         valid = tf.sequence_mask(arguments["lengths"], tf.shape(values)[1])
@@ -337,14 +388,40 @@ class DiffusionGraphs(DiffusionDensity):
 
     # The compiled loops
 
+    def _once(self, given):
+        """What is `given`, with a network that is traced once for all that is compiled.
+
+        Tracing it takes seconds, and each loop, with guidance and without, would do so anew.
+        """
+
+        def unet(x, c_noise, drop, record, **optional):
+            tensors = {name: tensor for name, tensor in optional.items() if tensor is not None}
+            tensors = {"x": x, "c_noise": c_noise, **tensors}
+            specs = {
+                name: tf.TensorSpec(
+                    [None] * (tensor.shape.rank - 1) + [tensor.shape[-1] if name in _WIDE else None],
+                    tensor.dtype,
+                )
+                for name, tensor in tensors.items()
+            }
+            function = self._kept(
+                ("unet", *specs.items()),
+                lambda: tf.function(
+                    lambda given: self.unet(**given), input_signature=[specs], autograph=False
+                ),
+            )
+            return function(tensors)
+
+        return {**given, "unet": unet}
+
     def _denoiser_of(self, guided, given, guidance_scale):
         if not guided:
-            return self.denoiser(given)
+            return self.denoiser(self._once(given))
         given = dict(given)
         without = given.pop("whole_without")
         twice = {name: None if x is None else tf.concat([x, x], 0) for name, x in given.items()}
         twice["whole"] = tf.concat([given["whole"], without], axis=0)
-        return classifier_free_joint(self.denoiser(twice), guidance_scale)
+        return classifier_free_joint(self.denoiser(self._once(twice)), guidance_scale)
 
     def _energy_of(self, guided, given, guidance_scale):
         if not guided:
@@ -369,39 +446,42 @@ class DiffusionGraphs(DiffusionDensity):
             return repaint(*gaps)
         return make_solver("ddpm" if name == "guidance" else name)
 
-    def _advance(self, guided, solver, given, run, sigmas, key, gaps, count, guidance_scale):
+    def _advance(self, guided, solver, given, run, sigmas, key, gaps, count, begin, guidance_scale):
         denoiser = self._denoiser_of(guided, given, guidance_scale)
         if solver == "guidance":
             denoiser = reconstruction(denoiser, *gaps[:2], sigma_data=self.sigma_data)
         valid = given["valid"]
-        return advance(
-            denoiser,
-            run,
-            sigmas,
-            self._solver_of(solver, gaps),
-            key,
-            count,
-            self._limits(valid),
-            self.self_condition,
-            None if valid is None else valid[..., None],
-        )
+        with random.rows_from(begin):
+            return advance(
+                denoiser,
+                run,
+                sigmas,
+                self._solver_of(solver, gaps),
+                key,
+                count,
+                self._limits(valid),
+                self.self_condition,
+                None if valid is None else valid[..., None],
+            )
 
-    def _chain(self, guided, given, x, sigmas, key, guidance_scale):
+    def _chain(self, guided, given, x, sigmas, key, begin, guidance_scale):
         energy, valid = self._energy_of(guided, given, guidance_scale), given["valid"]
         valid = None if valid is None else valid[..., None]
-        return mala(energy, x, sigmas, key, valid=valid).x
+        with random.rows_from(begin):
+            return mala(energy, x, sigmas, key, valid=valid).x
 
     def _density(self, method, given, x0, observed, sigmas, key):
         prior = tf.sqrt(tf.square(sigmas[0]) + self.sigma_data**2)
         operands = {"prior_std": prior, "valid": observed}
+        denoiser = self.denoiser(self._once(given))
         if method == "elbo":
             return likelihood.elbo(
-                self.denoiser(given), x0, sigmas, key, continuous=True, **operands
+                denoiser, x0, sigmas, key, continuous=True, **operands
             )
-        return likelihood.log_likelihood(self.denoiser(given), x0, sigmas, key, **operands)
+        return likelihood.log_likelihood(denoiser, x0, sigmas, key, **operands)
 
     def _upward(self, given, x0, sigmas):
-        return inversion.encode(self.denoiser(given), x0, sigmas)
+        return inversion.encode(self.denoiser(self._once(given)), x0, sigmas)
 
     def _downward(self, given, latents, sigmas):
-        return inversion.decode(self.denoiser(given), latents, sigmas)
+        return inversion.decode(self.denoiser(self._once(given)), latents, sigmas)

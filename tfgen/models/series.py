@@ -108,7 +108,8 @@ class SeriesGenerator(SeriesGraphs):
             **self._sampling(seed, temperature, bias),
             **self._given_to_generate(num_samples, length, condition, static, start_time, known),
         }
-        result = self._generate_graph(arguments)
+        with self._first_call("generate", num_samples, self._capacity(length)):
+            result = self._generate_graph(arguments)
         return (
             result["values"].numpy(),
             result["lengths"].numpy(),
@@ -156,7 +157,10 @@ class SeriesGenerator(SeriesGraphs):
             context, horizon, num_samples, quantiles, times, known, condition, static
         )
         arguments |= self._sampling(seed, temperature, None)
-        return Forecast.of(self._forecast_graph(arguments), quantiles, single)
+        rows = len(arguments["lengths"]) * num_samples
+        with self._first_call("forecast", rows, self._capacity(horizon)):
+            result = self._forecast_graph(arguments)
+        return Forecast.of(result, quantiles, single)
 
     def impute(
         self,
@@ -207,7 +211,8 @@ class SeriesGenerator(SeriesGraphs):
         sampling = self._sampling(seed, 1.0, 0.0)
         rollout = self._begin(particles, batch, sampling, covariates, capacity)
         rollout = rollout._replace(count=tf.constant(frames))
-        filled = self._samples(self._fill(rollout, padded, tf.zeros([num_samples])))
+        with self._first_call("impute", particles, num_samples, capacity):
+            filled = self._samples(self._fill(rollout, padded, tf.zeros([num_samples])))
         filled = filled[:, :time].numpy()
         return np.where(np.isnan(values), filled, values)
 
@@ -288,7 +293,8 @@ class SeriesGenerator(SeriesGraphs):
                 room = 0 if self.state_is_constant else int(bucket(most, BUCKET))
                 rollout = self._begin(1, given, sampling, covariates, room)
             rollout = rollout._replace(covariates=covariates, count=tf.constant(count))
-            drawn = self._roll_single(rollout)
+            with self._first_call("stream"):
+                drawn = self._roll_single(rollout)
             rollout = drawn.rollout
             drawn_now = int(drawn.lengths[0])
             samples = self._samples(drawn.values)[0, : drawn_now * self.frame]
@@ -337,6 +343,10 @@ class SeriesGenerator(SeriesGraphs):
         }
         serving = {"serving_default": (lambda **arguments: self._serve(arguments), simple)}
         write_saved_model(filepath, serving | with_defaults(endpoints, defaults), **kwargs)
+
+    def _capacity(self, length):
+        """What a loop over so many samples is compiled for."""
+        return int(bucket(self._frames(length), BUCKET))
 
     def _sampling(self, seed, temperature, bias):
         given = {"temperature": temperature, "bias": bias}

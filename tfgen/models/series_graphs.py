@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from tfgen.models.first_calls import FirstCalls
 from tfgen.models.numbers import likelihoods_of, summary_of
 from tfgen.models.series_density import SeriesDensity
 from tfgen.sampling import random
@@ -41,6 +42,7 @@ class SeriesGraphs(SeriesDensity):
         # Rows known to be one, by which products with a vector go.
         self._roll_single = tf.function(self._roll_core, jit_compile=True, autograph=False)
         self._fill = tf.function(self._fill_core, jit_compile=True, autograph=False)
+        self.__dict__["_first_call"] = FirstCalls()  # not a layer: Keras is not to look into it
         for name in ("_generate_graph", "_forecast_graph", "_score_graph", "_encode_graph"):
             self.__dict__.pop(name, None)
 

@@ -4,6 +4,19 @@ import numpy as np
 import tensorflow as tf
 
 
+# Rows up to so many are rounded up to a power of two, more to a multiple of half of it.
+_ROWS = 32
+
+
+def row_bucket(rows):
+    """The number of rows that so many are filled up to, an int32 scalar tensor.
+
+    What is compiled for it serves all numbers of rows that are filled up to the same.
+    """
+    many = -(-rows // (_ROWS // 2)) * (_ROWS // 2)
+    return tf.where(rows < 2, rows, tf.where(rows <= _ROWS, bucket(rows, 1), many))
+
+
 def bucket(count, smallest):
     """The least `smallest * 2**n` that is at least `count`, as an int32 scalar tensor.
 

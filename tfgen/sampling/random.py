@@ -35,6 +35,7 @@ EVALUATION = 5
 
 # "auto_select" would choose another generator on other devices.
 _ALGORITHM = "philox"
+_PHILOX = 1  # the same to a raw operation
 # Each thread's own, because the replicas of a mirrored strategy are traced in threads.
 _local = threading.local()
 
@@ -71,6 +72,9 @@ def fold(key, data):
 def bits(key, shape):
     """Returns an int32 tensor of `shape` whose 32 bits are all random."""
     part = current_part()
+    begin = getattr(_local, "begin", None)
+    if begin is not None:
+        return _bits_from(begin, key, shape)
     if part is None:
         return _bits(key, shape)
     index, count = part
@@ -83,6 +87,34 @@ def _bits(key, shape):
     return tf.random.stateless_uniform(
         shape, seed=key, minval=None, maxval=None, dtype=tf.int32, alg=_ALGORITHM
     )
+
+
+def _bits_from(begin, key, shape):
+    """The rows of `shape` that come after `begin` rows of the draw of a key."""
+    shape = tf.convert_to_tensor(shape, tf.int32)
+    count = tf.reduce_prod(shape)
+    skipped = tf.cast(begin, tf.int64) * tf.cast(tf.reduce_prod(shape[1:]), tf.int64)
+    # Philox makes four words of each number of its counter.
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=key)
+    counter += tf.stack([tf.cast(skipped // 4, tf.uint64), tf.constant(0, tf.uint64)])
+    words = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=[count + 3], key=key, counter=counter, alg=_PHILOX, dtype=tf.int32
+    )
+    return tf.reshape(tf.slice(words, [tf.cast(skipped % 4, tf.int32)], [count]), shape)
+
+
+@contextlib.contextmanager
+def rows_from(begin):
+    """Within it, draws of `(rows, ...)` are those that a larger batch has from row `begin` on.
+
+    Args:
+        begin: int32 scalar tensor.
+    """
+    _local.begin = begin
+    try:
+        yield
+    finally:
+        _local.begin = None
 
 
 @contextlib.contextmanager

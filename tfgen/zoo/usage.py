@@ -78,16 +78,20 @@ def served_calls(folder, model):
     import tensorflow as tf
     from tensorflow.core.protobuf import saved_model_pb2
 
-    saved = saved_model_pb2.SavedModel.FromString((Path(folder) / "saved_model.pb").read_bytes())
-    signatures = saved.meta_graphs[0].signature_def
-    names = sorted(name for name in signatures if not name.startswith("__"))
-    examples = _text_examples(model) if hasattr(model, "tokenizer") else _number_examples(model)
     lines = [
         "import tensorflow as tf",
         "",
         f"served = tf.saved_model.load({str(folder)!r}).signatures",
     ]
+    path = Path(folder, "saved_model.pb")
+    if not path.is_file():  # a person's own family may write something else
+        return "\n".join(lines)
+    signatures = saved_model_pb2.SavedModel.FromString(path.read_bytes()).meta_graphs[0]
+    signatures = signatures.signature_def
+    names = sorted(name for name in signatures if not name.startswith("__"))
+    examples = _text_examples(model) if hasattr(model, "tokenizer") else _number_examples(model)
     for name in sorted(names, key=lambda name: (name != "serving_default", name)):
+        result = "outputs" if name == "serving_default" else name
         inputs = signatures[name].inputs
         arguments = []
         for key in sorted(inputs):
@@ -96,7 +100,7 @@ def served_calls(folder, model):
             made = f"tf.zeros({shape}, tf.{dtype.name})"
             value = examples.get(f"{name}.{key}", examples.get(key, made))
             arguments.append(f"    {key}={value.replace('DTYPE', f'tf.{dtype.name}')},")
-        lines += [f'outputs = served["{name}"](', *arguments, ")"]
+        lines += [f'{result} = served["{name}"](', *arguments, ")"]
         if name == "serving_default":
             lines.append("print(outputs)")
     return "\n".join(lines)
