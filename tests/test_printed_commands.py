@@ -95,10 +95,8 @@ CASES = {
         "generate ./run --out sample.wav",
     ),
 }  # fmt: skip
-SHORT = ("series in few positions", "known in few positions")
-@pytest.mark.parametrize(
-    "case", [name if name in SHORT else pytest.param(name, marks=pytest.mark.long) for name in CASES]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("case", CASES)
 def test_what_is_printed_runs(case, tmp_path, monkeypatch, capsys):
     family, make, settings, expected = CASES[case]
     monkeypatch.chdir(tmp_path)

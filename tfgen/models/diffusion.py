@@ -68,7 +68,7 @@ class DiffusionGenerator(DiffusionGraphs):
 
         The whole run is one compiled loop over the noise levels. The first call compiles it, and so
         does another length; another number of steps does not, nor another number of samples: one is
-        drawn alone, more go through the loop 8 at a time, and more than 32 as the next of 64, 128
+        drawn alone, more go through the loop 4 at a time, and more than 32 as the next of 64, 128
         and 256.
 
         Args:

@@ -30,13 +30,13 @@ _WIDE = ("x", "condition", "sequence", "self_condition")  # tensors whose last a
 _NOISE, _LENGTHS, _RUN = 0, 1, 2  # purposes of the draws of one call
 # Rows go through a compiled loop in batches, because each size is compiled for: one alone, few in
 # small batches, one after the other, and many in one that is filled up, or in several of the most.
-SMALL_BATCH, LARGE_BATCH, MOST_ROWS = 8, 64, 256
+SMALL_BATCH, LARGE_BATCH, MOST_ROWS = 4, 64, 256
 
 
 def batch_size(rows):
     """Rows of the batches in which so many are drawn, an int32 scalar tensor."""
     large = tf.minimum(bucket(rows, LARGE_BATCH), MOST_ROWS)
-    return tf.where(rows == 1, 1, tf.where(rows <= 4 * SMALL_BATCH, SMALL_BATCH, large))
+    return tf.where(rows == 1, 1, tf.where(rows <= 8 * SMALL_BATCH, SMALL_BATCH, large))
 
 
 class DiffusionGraphs(DiffusionDensity):
