@@ -31,7 +31,9 @@ def table(folder, to_come=0, known=True, static=False, series=1):
         for row in range(80 + to_come):
             time = np.datetime64("2024-01-01T00:00") + row * HOUR
             load = f"{rng.normal():.3f}" if row < 80 else ""
-            lines.append(f"{number},{time},{load},{rng.random():.3f},{number + 1},{'ab'[number % 2]}")
+            lines.append(
+                f"{number},{time},{load},{rng.random():.3f},{number + 1},{'ab'[number % 2]}"
+            )
     (folder / "t.csv").write_text("\n".join(lines) + "\n")
     return "t.csv"
 
@@ -95,6 +97,8 @@ CASES = {
         "generate ./run --out sample.wav",
     ),
 }  # fmt: skip
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_printed_runs(case, tmp_path, monkeypatch, capsys):
@@ -118,9 +122,10 @@ def test_what_is_printed_runs(case, tmp_path, monkeypatch, capsys):
     outputs = names["outputs"]
     for name, function in names["served"].items():
         assert f'served["{name}"](' in printed
-        assert function.structured_outputs.keys() == (
-            outputs if name == "serving_default" else names[name]
-        ).keys()
+        assert (
+            function.structured_outputs.keys()
+            == (outputs if name == "serving_default" else names[name]).keys()
+        )
 
 
 def test_paths_with_spaces_are_quoted(tmp_path, monkeypatch):

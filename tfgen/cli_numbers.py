@@ -229,7 +229,8 @@ def refuse_evaluate_options(arguments):
 
 def evaluate(arguments):
     """Prints the report on a model of numbers, and writes it as JSON or as a page."""
-    counts = [name for name in EVALUATE_OPTIONS if name not in ("metrics", "unscaled")]
+    others = "season", "metrics", "unscaled"
+    counts = [name for name in EVALUATE_OPTIONS if name not in others]
     check_counts(arguments, *counts)
     out = None if arguments.out is None else Path(arguments.out)
     if out is not None and out.suffix.lower() not in _REPORTS:

@@ -154,16 +154,11 @@ def evaluate_sequences(
         distances.remove("memorisation")
         notes.append("no memorisation: that needs a split that was not trained on")
     if distances:
-<<<<<<< HEAD
         found = computed(
             "comparison with generated windows",
             lambda: score_generation(
-                model, parts, against, distances, runs, length, windows, seed, say
+                model, parts, against, distances, runs, length, windows, seed, say, unscaled
             ),
-=======
-        section, picture = score_generation(
-            model, parts, against, distances, runs, length, windows, seed, say, unscaled
->>>>>>> df269b0 (A diffusion model is compiled for few batch sizes, its network traced once; first calls say that they compile)
         )
         if found is not None:
             results["generation"] = {"against": reference, **found[0]}

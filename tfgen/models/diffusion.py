@@ -457,7 +457,10 @@ class DiffusionGenerator(DiffusionGraphs):
             "guidance_scale": constant(float(self.generation.guidance_scale)),
             "num_steps": constant(steps),
             # What follows the ODE needs two levels.
-            **{f"{each}.num_steps": constant(max(2, steps)) for each in ("score", "encode", "decode")},
+            **{
+                f"{each}.num_steps": constant(max(2, steps))
+                for each in ("score", "encode", "decode")
+            },
             "resamplings": constant(self.generation.resamplings),
         }
         drawn = {*self.sampling_specs, "length"}

@@ -399,7 +399,8 @@ class DiffusionGraphs(DiffusionDensity):
             tensors = {"x": x, "c_noise": c_noise, **tensors}
             specs = {
                 name: tf.TensorSpec(
-                    [None] * (tensor.shape.rank - 1) + [tensor.shape[-1] if name in _WIDE else None],
+                    [None] * (tensor.shape.rank - 1)
+                    + [tensor.shape[-1] if name in _WIDE else None],
                     tensor.dtype,
                 )
                 for name, tensor in tensors.items()
@@ -475,9 +476,7 @@ class DiffusionGraphs(DiffusionDensity):
         operands = {"prior_std": prior, "valid": observed}
         denoiser = self.denoiser(self._once(given))
         if method == "elbo":
-            return likelihood.elbo(
-                denoiser, x0, sigmas, key, continuous=True, **operands
-            )
+            return likelihood.elbo(denoiser, x0, sigmas, key, continuous=True, **operands)
         return likelihood.log_likelihood(denoiser, x0, sigmas, key, **operands)
 
     def _upward(self, given, x0, sigmas):

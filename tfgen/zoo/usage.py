@@ -39,9 +39,8 @@ def command_for(recipe, folder):
     if not config.get("known_names") and not config.get("static_names"):
         return f"tfgen generate {name} --out sample{USUAL_SUFFIX[kind]}"
     horizon, to_come = _horizon(recipe, bool(config.get("known_names")))
-    return (
-        f"tfgen forecast {name} --data {shlex.quote(recipe.data.name)} --horizon {horizon}"
-        + ("" if to_come else " --backtest")
+    return f"tfgen forecast {name} --data {shlex.quote(recipe.data.name)} --horizon {horizon}" + (
+        "" if to_come else " --backtest"
     )
 
 
