@@ -18,7 +18,7 @@ from tfgen.cli_common import (
     waiting,
     with_progress,
 )
-from tfgen.errors import InputError
+from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_file
 from tfgen.recipe import GenerationConfig
 from tfgen.zoo.usage import USUAL_SUFFIX
@@ -31,12 +31,13 @@ GENERATE_OPTIONS = (
 _SAMPLING = ("temperature", "bias", "num_steps", "solver", "guidance_scale")
 EVALUATE_OPTIONS = (
     "runs", "horizon", "context", "season", "num_samples", "samples", "length", "metrics",
-    "max_sequences", "unscaled",
+    "max_sequences", "scale",
 )  # fmt: skip
 # Sequences by diffusion that are drawn before XLA would have compiled the loop.
 _FEW = 32
 # Sequences in the picture of `inspect`.
 _DRAWN = {"series": 4, "strokes": 100, "audio": 6}
+_SCALES = ("unit", "data")
 # The files of a report, by the suffix of --out.
 _REPORTS = {".json": "report.json", ".html": "report.html"}
 
@@ -213,9 +214,9 @@ def add_evaluate_options(parser):
         "--max-sequences", type=int, help="predict no more of the split's, evenly spread"
     )
     group.add_argument(
-        "--unscaled",
-        action="store_true",
-        help="compare generated windows in the data's units; else the real ones lie in [0, 1]",
+        "--scale",
+        metavar="|".join(_SCALES),
+        help="compare windows with real ones in [0, 1] (unit), or in the data's own units (data)",
     )
     group.add_argument("--metrics", metavar="A,B", help="only these, e.g. likelihood,forecast")
 
@@ -229,9 +230,11 @@ def refuse_evaluate_options(arguments):
 
 def evaluate(arguments):
     """Prints the report on a model of numbers, and writes it as JSON or as a page."""
-    others = "season", "metrics", "unscaled"
+    others = "season", "metrics", "scale"
     counts = [name for name in EVALUATE_OPTIONS if name not in others]
     check_counts(arguments, *counts)
+    if arguments.scale not in (None, *_SCALES):
+        raise unknown("--scale", arguments.scale, _SCALES)
     out = None if arguments.out is None else Path(arguments.out)
     if out is not None and out.suffix.lower() not in _REPORTS:
         raise InputError(f"--out must end in .json or .html. Received: --out {out}")
@@ -254,7 +257,7 @@ def evaluate(arguments):
         "length": arguments.length,
         "max_sequences": arguments.max_sequences,
         "metrics": metrics,
-        "unscaled": arguments.unscaled or None,
+        "unscaled": True if arguments.scale == "data" else None,
         "seed": arguments.seed,
     }
     options = {name: value for name, value in options.items() if value is not None}
