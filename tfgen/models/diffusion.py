@@ -526,10 +526,16 @@ class DiffusionGenerator(DiffusionGraphs):
 
     def _tell_to(self, progress, part=0, parts=1):
         """Has the run that comes next tell its progress, as one of several equal parts."""
+        last = 0
+
+        def tell(done, total):
+            nonlocal last
+            if done > last:  # several batches share the evaluations of one
+                last = done
+                progress(part * total + done, parts * total)
+
         if progress is not None:
-            self.__dict__["_progress"] = lambda done, total: progress(
-                part * total + done, parts * total
-            )
+            self.__dict__["_progress"] = tell
 
     def _filler(self, method):
         """What `_impute` is to do by a method: one of `FILLERS`, or the network's own solver."""

@@ -232,7 +232,7 @@ class DiffusionGraphs(DiffusionDensity):
         batch, batches, begin = place
         if solver == METROPOLIS:
             x = self._guided(scale, given, self._chain, [], [x, sigmas, key, begin])
-            return self._after_telling(x, batch + 1, batches) if told else x
+            return self._after_telling(x, (batch + 1) // batches, 1) if told else x
         steps = self._solver_of(solver, gaps)
         run, total = start(x, steps), evaluations(sigmas, steps)
 
@@ -242,11 +242,12 @@ class DiffusionGraphs(DiffusionDensity):
 
         if not told:
             return piece(run, total).x
-        count = tf.maximum(total // PIECES, 1)
+        count = tf.maximum(batches * total // PIECES, 1)
 
         def body(run):
             run = piece(run, count)
-            return (self._after_telling(run, batch * total + run.index, batches * total),)
+            done = (batch * total + run.index) // batches
+            return (self._after_telling(run, done, total),)
 
         return tf.while_loop(lambda run: run.index < total, body, (run,))[0].x
 
