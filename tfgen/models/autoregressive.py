@@ -560,9 +560,12 @@ class AutoregressiveGenerator(TextGenerator):
         buffer = tf.zeros([tf.shape(carry.logits)[0], capacity], tf.int32)
         key = random.root(arguments["seed"], random.SAMPLING)
 
+        def found(decode, carry, tokens, rows):
+            tokens, carry = decode(carry, tokens, tf.constant(0), count, key, sampling, scale)
+            return tokens[:rows], (carry.drawn - carry.trim)[:rows]
+
         def single():
-            row, tokens = _one_row((carry, buffer))
-            return self._decode_single(row, tokens, tf.constant(0), count, key, sampling, scale)
+            return found(self._decode_single, *_one_row((carry, buffer)), 1)
 
         def several():
             # Filled up by rows that have finished, for a loop is compiled for a number of rows.
@@ -572,11 +575,10 @@ class AutoregressiveGenerator(TextGenerator):
                 lambda x: tf.gather(x, tf.minimum(index, rows - 1)), (carry, buffer)
             )
             full = full._replace(finished=index >= rows)
-            drawn = self._decode(full, tokens, tf.constant(0), count, key, sampling, scale)
-            return tf.nest.map_structure(lambda x: x[:rows], drawn)
+            return found(self._decode, full, tokens, rows)
 
-        tokens, carry = tf.cond(tf.shape(buffer)[0] == 1, single, several)
-        texts = self.tokenizer.detokenize(tokens, carry.drawn - carry.trim)
+        tokens, lengths = tf.cond(tf.shape(buffer)[0] == 1, single, several)
+        texts = self.tokenizer.detokenize(tokens, lengths)
         texts = tf.reshape(texts, [-1, num_samples])
         prefix = tf.where(arguments["strip_prompt"], tf.zeros_like(prompts), prompts)
         return tf.strings.join([tf.repeat(prefix[:, None], num_samples, axis=1), texts])
