@@ -62,8 +62,9 @@ def new_figure(width, height, quick=False):
 def to_rgb(figure):
     """Returns a figure's pixels, uint8 `(height, width, 3)`, as TensorBoard takes them."""
     with warnings.catch_warnings():
-        # A font without the character of a title draws a box for it.
-        warnings.filterwarnings("ignore", message="Glyph")
+        # A font without the character of a title draws a box for it; and of some stretches of time
+        # there are a few marks more than asked for.
+        warnings.filterwarnings("ignore", message="Glyph|AutoDateLocator was unable")
         figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
@@ -473,7 +474,7 @@ def _label_time(axes, dated, quick=False, columns=1):
     if dated:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        few = {"minticks": 2, "maxticks": 1 + QUICK_MARKS // columns}
+        few = {"minticks": 2, "maxticks": QUICK_MARKS + 2 - columns}
         locator = AutoDateLocator(**few if quick else {})
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
