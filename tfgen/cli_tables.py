@@ -117,8 +117,8 @@ def _cells(column, feature):
 
 
 def _texts(column):
-    # The fewest digits that are the same float32 again.
-    column = np.asarray(column, np.float32)
+    # The fewest digits that are the same number again, of float32 unless it is float64.
+    column = np.asarray(column)
     return np.where(np.isnan(column), "", column.astype(str)).tolist()
 
 

@@ -1,6 +1,7 @@
 """`inspect_sequences`: what is in sequences of numbers before anybody trains on them."""
 
 import datetime
+import math
 
 import numpy as np
 
@@ -160,8 +161,13 @@ def _number(feature, columns, step):
     observed = values[~np.isnan(values)].astype(np.float64)
     text = f"{feature.name}: "
     if len(observed):
-        text += f"{observed.min():g} to {observed.max():g}, mean {observed.mean():.4g}"
-        text += f", standard deviation {observed.std():.4g}"
+        # As many digits more as all values have in common.
+        size, spread = np.abs(observed).max(), observed.std()
+        more = math.ceil(math.log10(size / spread)) if 0 < 100 * spread < size else 0
+        digits = [min(usual + more, 17) for usual in (6, 4)]
+        low, high = (f"{value:.{digits[0]}g}" for value in (observed.min(), observed.max()))
+        text += f"{low} to {high}, mean {observed.mean():.{digits[1]}g}"
+        text += f", standard deviation {spread:.4g}"
     text += _missing(values)
     if feature.low is not None or feature.high is not None:
         low = "" if feature.low is None else f"{feature.low:g}"

@@ -186,7 +186,10 @@ def _without_trend(values):
     place = np.arange(len(values)) - observed.mean()
     seen = values[observed]
     slope = np.sum(place[observed] * (seen - seen.mean())) / np.sum(place[observed] ** 2)
-    return values - seen.mean() - slope * place
+    rest = values - seen.mean() - slope * place
+    # Rounding errors of a straight line are no values.
+    tiny = np.nanmax(np.abs(rest)) <= 1e-12 * np.abs(seen).max()
+    return np.where(~np.isnan(values), 0.0, np.nan) if tiny else rest
 
 
 def _without_slow(values, lag):
@@ -232,7 +235,7 @@ def _products(columns, max_lag):
         pairs[:lags] += np.rint(_correlate(observed.astype(np.float64), lags))
     # Rounding errors of a constant are no deviations.
     largest = max((float(np.nanmax(np.abs(v), initial=0)) for v in columns), default=0)
-    tiny = 1e-12 * pairs[0] * largest**2
+    tiny = 1e-26 * pairs[0] * largest**2
     return products, pairs, products[0] if products[0] > tiny else 0.0
 
 

@@ -65,9 +65,12 @@ class SequenceWindows:
         self._lengths = np.array([len(values) for values in sequences.values], np.int64)
         self._full = drop_remainder and bool((self._lengths >= window).all())
         self._bases = np.cumsum(self._lengths) - self._lengths
-        self._values = _joined(sequences.values, np.float32)
+        exact = any(values.dtype == np.float64 for values in sequences.values)
+        self._values = _joined(sequences.values, np.float64 if exact else np.float32)
+        self._missing = np.nan if exact else np.float32(np.nan)
         self._times = _joined(sequences.times, np.int64)
-        self._known = _joined(sequences.known, np.float32)
+        exact = any(known.dtype == np.float64 for known in sequences.known or ())
+        self._known = _joined(sequences.known, np.float64 if exact else np.float32)
         if self.positions:
             self._scales = np.stack([_scale(v, sequences.features) for v in sequences.values])
             observed = ~np.isnan(self._values).all(axis=1)
@@ -101,7 +104,8 @@ class SequenceWindows:
         """Returns batch number k.
 
         Returns:
-            Dict of arrays: `"values"` float32 `(batch, window, features)`, NaN where missing or
+            Dict of arrays: `"values"` `(batch, window, features)`, of the type of the sequences' own,
+            NaN where missing or
             padding; `"valid"` bool `(batch, window)`, False on the padding, which is left out where
             there is none in any batch; `"scale"` float32 `(batch, features)`, the mean absolute
             value of the whole sequence (1 if that is 0 or unknown, and for a category); `"last"`
@@ -133,7 +137,7 @@ class SequenceWindows:
         rows = self._bases[numbers][:, None] + np.minimum(positions, ends)
         valid = positions <= ends
         batch = {
-            "values": np.where(valid[:, :, None], self._values[rows], np.float32(np.nan)),
+            "values": np.where(valid[:, :, None], self._values[rows], self._missing),
             "valid": valid,
             "scale": self._scales[numbers],
             "last": (positions == ends) & self.sequences.ends,
@@ -141,14 +145,14 @@ class SequenceWindows:
         if self.sequences.ends:
             batch["first"] = starts == 0
             before = self._values[self._bases[numbers] + np.maximum(starts - 1, 0)]
-            batch["previous"] = np.where(starts[:, None] > 0, before, np.float32(np.nan))
+            batch["previous"] = np.where(starts[:, None] > 0, before, self._missing)
         if self._times is not None:
             beyond = np.maximum(positions - ends, 0)
             batch["times"] = self._times[rows] + beyond * self._steps[numbers][:, None]
         if self._known is not None:
             batch["known"] = self._known[rows]
         if self.sequences.static is not None:
-            batch["static"] = self.sequences.static[numbers].astype(np.float32)
+            batch["static"] = self.sequences.static[numbers]
         if self.sequences.labels is not None:
             batch["label"] = self.sequences.labels[numbers].astype(np.int32)
         return batch

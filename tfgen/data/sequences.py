@@ -42,8 +42,9 @@ class Sequences:
         name: As the data was asked for.
         kind: `"series"`, `"strokes"` or `"audio"`.
         features: Tuple of `Feature`, one for each column of the values.
-        values: List of float32 arrays `(time, features)`. NaN is missing; a category is the number
-            of its level.
+        values: List of float32 arrays `(time, features)`, of float64 where float32 would lose what
+            changes in a column, see `needs_float64`. NaN is missing; a category is the number of
+            its level.
         ids: List of texts: the value of the id column, or the file's name.
         times: List of int64 arrays `(time,)`, seconds since 1970 without a time zone; None where
             there is no timestamp.
@@ -222,6 +223,28 @@ class Sequences:
             if not aside.any():
                 aside[np.flatnonzero(~alone)[-1] if not alone.all() else -1] = True
         return aside
+
+
+def needs_float64(column):
+    """Whether float32 loses what changes in a column of numbers, such as a counter's last digits.
+
+    That is so where the distance of two float32 of its size is more than a hundredth of the usual
+    change from row to row.
+
+    Args:
+        column: Float array `(time,)`; NaN is missing.
+    """
+    seen = np.asarray(column, np.float64)
+    seen = seen[np.isfinite(seen)]
+    with np.errstate(over="ignore"):
+        if np.array_equal(seen.astype(np.float32), seen):
+            return False
+    changes = np.abs(np.diff(seen))
+    changes = changes[changes > 0]
+    if not len(changes):
+        return False
+    size = min(float(np.median(np.abs(seen))), float(np.finfo(np.float32).max))
+    return bool(np.spacing(np.float32(size)) > np.median(changes) / 100)
 
 
 def _observed(values):

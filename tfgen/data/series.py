@@ -207,7 +207,7 @@ def open_tables(name, paths, config):
             one_of_each(table, column, rows, groups, values, np.nan)
             for column, values in zip(static_names, static.T, strict=True)
         ]
-        sequences.static = np.stack(columns, axis=1)[used].astype(np.float32)
+        sequences.static = np.stack(columns, axis=1)[used]
     if config.label is not None:
         sequences.labels, sequences.classes = labels[used].astype(np.int32), classes
     if time is not None:
@@ -289,8 +289,9 @@ def _bound(text):
 
 def _check_bound(sequences, number, low, high, bound, where):
     # As the values are: 0.1 is a little more in float32.
-    low = np.float32(-np.inf if low is None else low)
-    high = np.float32(np.inf if high is None else high)
+    kind = sequences.values[0].dtype.type if len(sequences) else np.float32
+    low = kind(-np.inf if low is None else low)
+    high = kind(np.inf if high is None else high)
     count, first = 0, None
     for i, values in enumerate(sequences.values):
         outside = np.flatnonzero((values[:, number] < low) | (values[:, number] > high))

@@ -233,21 +233,26 @@ def _with(batch, sequences, columns, values, previous=None, scales=None):
     """The batch with some columns replaced, held inside their bounds."""
     low, high = _bounds([sequences.features[column] for column in columns])
     changed = {**batch, "values": batch["values"].copy()}
-    changed["values"][..., columns] = np.clip(values, low, high)
+    changed["values"][..., columns] = _held(values, low, high)
     if previous is not None:
         changed["previous"] = batch["previous"].copy()
-        changed["previous"][:, columns] = np.clip(previous, low, high)
+        changed["previous"][:, columns] = _held(previous, low, high)
     if scales is not None:
         changed["scale"] = batch["scale"].copy()
         changed["scale"][:, columns] = scales
     return changed
 
 
+def _held(values, low, high):
+    # In the type of the values: a bound of theirs stays what it is.
+    return np.clip(values, low.astype(values.dtype), high.astype(values.dtype))
+
+
 def _bounds(features):
     """`(low, high)` of some features, infinite where open."""
     low = [-np.inf if feature.low is None else feature.low for feature in features]
     high = [np.inf if feature.high is None else feature.high for feature in features]
-    return np.array(low, np.float32), np.array(high, np.float32)
+    return np.array(low), np.array(high)
 
 
 def _plain(sequences, columns):

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfgen.data.columns import MAX_LEVELS
 from tfgen.data.date_texts import looks_like_time
-from tfgen.data.sequences import Feature
+from tfgen.data.sequences import Feature, needs_float64
 from tfgen.errors import InputError
 
 # Columns that count the rows are left out if they are called so.
@@ -17,7 +17,8 @@ _OFTEN = 0.5  # different texts a cell, from which a text is no category
 
 
 def read_features(table, names, rows, groups, config):
-    """Returns `(features, values)`: float32 `(rows, features)` of those columns that hold some.
+    """Returns `(features, values)`: `(rows, features)` of those columns that hold some, float32
+    unless that loses what changes in one of them.
 
     Left out, and counted or noted, are columns without values, counters of the rows, texts that
     differ in nearly every row, and texts that say the same in all rows of a sequence.
@@ -62,8 +63,9 @@ def read_features(table, names, rows, groups, config):
             continue
         features.append(Feature(name, levels))
         columns.append(values)
-    values = np.stack(columns, axis=1) if columns else np.zeros([len(rows), 0], np.float32)
-    return tuple(features), values
+    exact = any(map(needs_float64, columns))
+    values = np.stack(columns, axis=1) if columns else np.zeros([len(rows), 0])
+    return tuple(features), values if exact else values.astype(np.float32)
 
 
 def _is_beside(table, name, rows, groups, config):
@@ -79,7 +81,10 @@ def _is_beside(table, name, rows, groups, config):
 
 
 def read_covariates(table, names, rows, config):
-    """Returns `(names, values)`: float32 `(rows, covariates)`, a category as 0 and 1."""
+    """Returns `(names, values)`: `(rows, covariates)`, a category as 0 and 1.
+
+    They are float32 unless that loses what changes in one of them.
+    """
     new_names, columns = [], []
     for name in names:
         levels, values = read_cells(table, name, rows, config)
@@ -90,16 +95,20 @@ def read_covariates(table, names, rows, config):
             new_names.append(f"{name}={level}")
             chosen = (values == number).astype(np.float32)
             columns.append(np.where(np.isnan(values), values, chosen))
-    return tuple(new_names), np.stack(columns, axis=1) if columns else None
+    if not columns:
+        return (), None
+    exact = any(map(needs_float64, columns))
+    values = np.stack(columns, axis=1)
+    return tuple(new_names), values if exact else values.astype(np.float32)
 
 
 def read_cells(table, name, rows, config):
-    """Returns `(levels, values)` of a column, float32 with NaN where a cell is missing."""
+    """Returns `(levels, values)` of a column, float64 with NaN where a cell is missing."""
     if is_category(table, name, config):
         levels, codes = read_categories(table, name, rows)
-        return levels, np.where(codes < 0, np.nan, codes).astype(np.float32)
+        return levels, np.where(codes < 0, np.nan, codes)
     column = table.columns[name]
-    values = column.numbers()[rows].astype(np.float32)
+    values = column.numbers()[rows]
     for what, (count, row, text) in column.faults.items():
         reason = f"a cell of '{name}' {what}, so it is missing"
         table.report.dropped[reason] = [count, f"{text[:40]!r} at {table.where(row)}"]

@@ -100,7 +100,7 @@ def write_sequences(
         InputError: The suffix is unknown or does not fit the kind, or the file cannot be written.
     """
     suffix, path = check_output(path, kind), Path(path)
-    arrays = [np.asarray(values, np.float32) for values in arrays]
+    arrays = [_floats(values) for values in arrays]
     if not arrays:
         raise ValueError("arrays must hold at least one sequence. Received: arrays=[]")
     for values in arrays:
@@ -170,7 +170,7 @@ def _columns(arrays, features, times, ids, quantiles, text=True):
         columns[_free("time", names)] = np.datetime_as_string(stamps) if text else stamps
     groups = [("", np.concatenate(arrays))]
     for level in sorted(quantiles or ()):
-        values = [np.asarray(part, np.float32) for part in quantiles[level]]
+        values = [_floats(part) for part in quantiles[level]]
         groups.append((f"_q{level:g}", np.concatenate(values)))
     for number, feature in enumerate(features):
         for ending, values in groups:
@@ -179,10 +179,16 @@ def _columns(arrays, features, times, ids, quantiles, text=True):
                 levels = np.array([*feature.levels, ""])
                 column = levels[np.where(np.isnan(column), -1, column).astype(np.int64)]
             elif text:
-                # The fewest digits that are the same float32 again.
+                # The fewest digits that are the same number again.
                 column = np.where(np.isnan(column), "", column.astype(str))
             columns[feature.name + ending] = column
     return columns
+
+
+def _floats(values):
+    """float32, but for float64, whose digits are kept."""
+    values = np.asarray(values)
+    return values if values.dtype == np.float64 else values.astype(np.float32)
 
 
 def _free(name, taken):

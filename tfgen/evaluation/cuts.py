@@ -41,7 +41,7 @@ class Cuts:
     """Pieces of one length that were cut from sequences, with all that belongs to them.
 
     Attributes:
-        values: float32 `(number, time, features)`.
+        values: `(number, time, features)`, float32 or as the sequences' own.
         times: int64 `(number, time)`, or None.
         known: float32 `(number, time, known)`, or None.
         static: float32 `(number, static)`, or None.
@@ -185,7 +185,7 @@ def as_numbers(values, features):
 def pad_to(samples, length):
     """Generated sequences as `(number, length, features)`, with zeros after the end of each."""
     padded = [np.pad(s[:length], [(0, max(length - len(s), 0)), (0, 0)]) for s in samples]
-    return np.nan_to_num(np.stack(padded).astype(np.float32), posinf=np.nan, neginf=np.nan)
+    return np.nan_to_num(np.stack(padded), posinf=np.nan, neginf=np.nan)
 
 
 def given(model, numbers, sequences):

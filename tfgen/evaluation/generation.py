@@ -134,7 +134,7 @@ def _noise(real, features, rng):
     for number, feature in enumerate(features):
         if feature.is_category:
             noise[..., number] = rng.choice(real[..., number].ravel(), real.shape[:2])
-    return noise.astype(np.float32)
+    return noise.astype(real.dtype)
 
 
 def _distances(names, real, other, generated, noise, seed, say):

@@ -23,14 +23,15 @@ def usual_season(processor):
 
 
 def seasons_of(processor, known):
-    """The seasons that a naive forecast may have: none (1), a day, and what the data show.
+    """The seasons that a naive forecast may have, and that of the data.
 
     Args:
         processor: The model's.
         known: The `Sequences` that a naive model learns from.
 
     Returns:
-        Ascending list of integers.
+        `(naive_seasons, season)`: ascending integers, of which 1 repeats the last value; and a day
+        if the data have several positions in one, else the strongest season found, else 1.
     """
     found = {}
     columns = [i for i, feature in enumerate(known.features) if not feature.is_category]
@@ -40,16 +41,19 @@ def seasons_of(processor, known):
         for place, lag in enumerate(lags):
             found[lag] = found.get(lag, 0) + 1 / (1 + place)
     found = sorted(found, key=lambda lag: (-found[lag], lag))[:_MAX_SEASONS]
-    return sorted({1, usual_season(processor), *found})
+    day = usual_season(processor)
+    return sorted({1, day, *found}), day if day > 1 else [*found, 1][0]
 
 
 def score_forecasts(
-    model, parts, runs, horizon, num_samples, origins, context, naive_seasons, seed, say
+    model, parts, runs, horizon, num_samples, origins, context, naive_seasons, scale_season, seed,
+    say,
 ):  # fmt: skip
     """The scores of rolling forecasts of the held-out data; see `evaluate_sequences`.
 
     Args:
         naive_seasons: List of integers, of which the naive forecast takes that which serves it best.
+        scale_season: The season whose naive errors MASE is scaled by; None takes that one.
 
     Returns:
         `(section, picture)`: the section of the report, and what is to be drawn.
@@ -84,7 +88,7 @@ def score_forecasts(
             [seed, run, _NAIVE],
         )  # fmt: skip
         drawn = np.nan_to_num(drawn)  # a feature that was never observed before
-        return _scores(drawn, truth, history, season, scale, names)
+        return _scores(drawn, truth, history, scale_season or season, scale, names)
 
     tried = {season: naive_of(season, 0) for season in naive_seasons}
     season = min(
@@ -95,7 +99,9 @@ def score_forecasts(
         say(f"forecasts, run {run + 1} of {runs}")
         samples = _samples(model, cuts, past, context, horizon, num_samples, [seed, run])
         base = naive_of(season, run) if run else tried[season]
-        of_model = _scores(samples[..., columns], truth, history, season, scale, names)
+        of_model = _scores(
+            samples[..., columns], truth, history, scale_season or season, scale, names
+        )
         for values, scores in ((of_model, found), (base, naive)):
             for name, value in values.items():
                 scores.setdefault(name, []).append(value)
@@ -109,7 +115,8 @@ def score_forecasts(
         score = Score.of(values, baseline=naive[name], **target).to_dict()
         (single if name.startswith("crps of") else scores)[name] = score
     section = {
-        "horizon": horizon, "context": context, "season": season, "forecasts": len(cuts),
+        "horizon": horizon, "context": context, "season": season,
+        "season of mase": scale_season or season, "forecasts": len(cuts),
         "samples": num_samples, "scores": scores, "crps in units of the data": single,
         "crps of the naive forecast by season": {
             str(each): float(tried[each]["crps"]) for each in naive_seasons

@@ -65,9 +65,10 @@ def evaluate_sequences(
         origins: Forecasts made in a run.
         context: Positions that a forecast sees; None takes the training window.
         season: Positions of a season, for the naive forecast, or a list of them, of which that
-            with the least CRPS is taken; None takes the best of no season, a day if the data have
-            several positions in one, and those that `tfgen.data.seasons` finds in the training
-            data.
+            with the least CRPS is taken; None takes the best of 1 (the last value), a day if the
+            data have several positions in one, and those that `tfgen.data.seasons` finds in the
+            training data. MASE is scaled by the season given, else by the day, else by the strongest
+            that was found.
         reference: The split whose windows generated ones are compared with. None takes validation
             where at least 100 whole sequences were held out, and all elsewhere: of series that were
             cut in time, the last part has another season or level, and not to have it is no fault.
@@ -138,10 +139,12 @@ def evaluate_sequences(
     def forecasts():
         if against.ends or against.kind != "series":
             raise InputError(f"{against.kind} are not forecast: they are generated whole")
-        naive_seasons = given_seasons or seasons_of(model.processor, parts.known)
+        naive_seasons, scale_season = given_seasons, None
+        if not given_seasons:
+            naive_seasons, scale_season = seasons_of(model.processor, parts.known)
         return score_forecasts(
             model, parts, runs, horizon or _horizon(model, parts), num_samples, origins, context,
-            naive_seasons, seed, say,
+            naive_seasons, scale_season, seed, say,
         )  # fmt: skip
 
     if "forecast" in wanted:

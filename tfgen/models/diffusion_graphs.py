@@ -141,13 +141,13 @@ class DiffusionGraphs(DiffusionDensity):
         shape = [rows, frames, self.channels]
         x = self._run(solver, told, arguments, given, shape, key)
         values, clipped = self._values(x, scale)
-        values = self._samples(values)[:, :length]
+        values = self._restored(values)[:, :length]
         valid = tf.sequence_mask(lengths, length)
         if self.processor.ends:
             clipped = tf.where(given["valid"], clipped, 0.0)
         total = tf.cast(tf.reduce_sum(self._frames(lengths)), tf.float32)
         return {
-            "values": tf.where(valid[..., None], values, np.float32(np.nan)),
+            "values": tf.where(valid[..., None], values, self._missing()),
             "lengths": lengths,
             "clip_fraction": tf.math.divide_no_nan(tf.reduce_sum(clipped), total),
         }
@@ -282,13 +282,13 @@ class DiffusionGraphs(DiffusionDensity):
         gaps = (observed, known, arguments["resamplings"]) if solver in FILLERS else None
         x = self._run(solver, told, sampling, given, tf.shape(observed), key, gaps)
         values, _ = self._values(x, sampling.get("scale"))
-        values = self._samples(values)[:, : tf.shape(arguments["values"])[1]]
+        values = self._restored(values)[:, : tf.shape(arguments["values"])[1]]
         values = tf.reshape(values, [-1, num_samples, *tf.unstack(tf.shape(values)[1:])])
         # What was observed is as it was, to the last bit.
         before = arguments["values"][:, None]
         values = tf.where(tf.math.is_nan(before), values, before)
         valid = tf.sequence_mask(arguments["lengths"], tf.shape(before)[2])
-        return {"samples": tf.where(valid[:, None, :, None], values, np.float32(np.nan))}
+        return {"samples": tf.where(valid[:, None, :, None], values, self._missing())}
 
     def _forecast(self, solver, told, arguments):
         horizon, lengths = arguments["horizon"], arguments["lengths"]
@@ -307,7 +307,7 @@ class DiffusionGraphs(DiffusionDensity):
         ahead = position >= kept[:, None]
         series = {
             **arguments,
-            "values": tf.where(ahead[..., None], np.float32(np.nan), past),
+            "values": tf.where(ahead[..., None], self._missing(), past),
             "lengths": kept + horizon,
         }
         if "times" in arguments:
@@ -374,18 +374,18 @@ class DiffusionGraphs(DiffusionDensity):
         scale = None
         if self.processor.scaler.needs_scale:
             scale = tf.constant(self.processor.scale, tf.float32)[None]
-        values = self._samples(self._values(x, scale)[0])
+        values = self._restored(self._values(x, scale)[0])
         valid = tf.sequence_mask(arguments["lengths"], time)
-        return {"values": tf.where(valid[..., None], values, np.float32(np.nan))}
+        return {"values": tf.where(valid[..., None], values, self._missing())}
 
     def _denoise(self, arguments):
         batch = self._batch(arguments)
         x, _ = self._channels(batch)
         x0_hat = self.denoiser(self._once(self._given(batch)))(x, arguments["sigma"])
         values, _ = self._values(x0_hat, batch.get("scale"))
-        values = self._samples(values)[:, : tf.shape(arguments["values"])[1]]
+        values = self._restored(values)[:, : tf.shape(arguments["values"])[1]]
         valid = tf.sequence_mask(arguments["lengths"], tf.shape(values)[1])
-        return {"values": tf.where(valid[..., None], values, np.float32(np.nan))}
+        return {"values": tf.where(valid[..., None], values, self._missing())}
 
     # The compiled loops
 

@@ -108,7 +108,9 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         if targets is not None or weights is not None:
             raise ValueError("A model of numbers takes sequences alone, no targets or weights")
         batch = dict(inputs) if isinstance(inputs, dict) else {"values": inputs}
-        batch["values"] = tf.cast(batch["values"], tf.float32)
+        batch["values"] = self.processor.counted(batch["values"])
+        if "previous" in batch:
+            batch["previous"] = self.processor.counted(batch["previous"])
         if "valid" not in batch:
             batch["valid"] = tf.ones(tf.shape(batch["values"])[:2], tf.bool)
         if self.processor.ends and "last" not in batch:
@@ -212,6 +214,14 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         rows, time, _ = sizes(values)
         return tf.reshape(values, [rows, time * self.frame, 1])
 
+    def _restored(self, values):
+        """Samples `(rows, time, features)` in the data's units, of values of the network's."""
+        return self.processor.restored(self._samples(values))
+
+    def _missing(self):
+        """A missing value, of the type of values in the data's units."""
+        return tf.constant(np.nan, self.processor.value_type)
+
     # Graphs of series, here and in the SavedModel
 
     def _whole_specs(self):
@@ -219,12 +229,16 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         if self.processor.num_classes:
             specs["condition"] = tf.TensorSpec([None], tf.int32)
         if self.processor.static_width:
-            specs["static"] = tf.TensorSpec([None, self.processor.static_width], tf.float32)
+            specs["static"] = tf.TensorSpec(
+                [None, self.processor.static_width], self.processor.static_type
+            )
         return specs
 
     def _known_specs(self):
         count = len(self.processor.known_names)
-        return {"known": tf.TensorSpec([None, None, count], tf.float32)} if count else {}
+        if not count:
+            return {}
+        return {"known": tf.TensorSpec([None, None, count], self.processor.known_type)}
 
     def _generate_specs(self):
         specs = {
@@ -240,7 +254,9 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
 
     def _series_specs(self):
         specs = {
-            "values": tf.TensorSpec([None, None, self.processor.num_features], tf.float32),
+            "values": tf.TensorSpec(
+                [None, None, self.processor.num_features], self.processor.value_type
+            ),
             "lengths": tf.TensorSpec([None], tf.int32),
             **self._whole_specs(),
             **self._known_specs(),
@@ -278,7 +294,7 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         batch = {
             name: arguments[name] for name in ("times", "known", "static") if name in arguments
         }
-        values, lengths = tf.convert_to_tensor(arguments["values"]), arguments["lengths"]
+        values, lengths = self.processor.counted(arguments["values"]), arguments["lengths"]
         time = tf.shape(values)[1]
         valid = tf.range(time)[None] < lengths[:, None]
         batch |= {"values": tf.where(valid[..., None], values, np.nan), "valid": valid}
@@ -318,8 +334,11 @@ def likelihoods_of(total, values, positions):
 
 def summary_of(samples, levels):
     """What `forecast` tells of samples `(batch, samples, horizon, features)`."""
+    # Differences in float64: the mean of large numbers that are nearly equal lies among them.
+    first = tf.cast(samples[:, :1], tf.float64)
+    mean = first[:, 0] + tf.reduce_mean(tf.cast(samples, tf.float64) - first, axis=1)
     return {
-        "mean": tf.reduce_mean(samples, axis=1),
+        "mean": tf.cast(mean, samples.dtype),
         "quantiles": _quantiles(samples, levels),
         "samples": samples,
     }
@@ -334,7 +353,7 @@ def _quantiles(samples, levels):
     count = tf.shape(samples)[1]
     place = levels * tf.cast(count - 1, tf.float32)
     below = tf.cast(tf.math.floor(place), tf.int32)
-    share = (place - tf.cast(below, tf.float32))[None, :, None, None]
+    share = tf.cast(place - tf.cast(below, tf.float32), samples.dtype)[None, :, None, None]
     lower = tf.gather(ordered, below, axis=1)
     upper = tf.gather(ordered, tf.minimum(below + 1, count - 1), axis=1)
     # Not a weighted sum, which of two equal numbers makes another one.

@@ -212,7 +212,7 @@ class SeriesGenerator(SeriesGraphs):
         rollout = self._begin(particles, batch, sampling, covariates, capacity)
         rollout = rollout._replace(count=tf.constant(frames))
         with self._first_call("impute", particles, num_samples, capacity):
-            filled = self._samples(self._fill(rollout, padded, tf.zeros([num_samples])))
+            filled = self._restored(self._fill(rollout, padded, tf.zeros([num_samples])))
         filled = filled[:, :time].numpy()
         return np.where(np.isnan(values), filled, values)
 
@@ -297,7 +297,7 @@ class SeriesGenerator(SeriesGraphs):
                 drawn = self._roll_single(rollout)
             rollout = drawn.rollout
             drawn_now = int(drawn.lengths[0])
-            samples = self._samples(drawn.values)[0, : drawn_now * self.frame]
+            samples = self._restored(drawn.values)[0, : drawn_now * self.frame]
             yield samples[: length - done * self.frame].numpy()
             done += drawn_now
             if drawn_now < count or (self.processor.ends and bool(drawn.ended[0])):

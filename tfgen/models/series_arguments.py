@@ -184,7 +184,7 @@ class SeriesArguments:
             names = ", ".join(processor.static_names)
             if static is None:
                 raise InputError(f"static is needed: one number each for {names}")
-            array = finite_numbers("static", static)
+            array = finite_numbers("static", static, processor.static_type)
             if array.shape not in ((width,), (count, width)):
                 raise InputError(
                     f"static must have {width} numbers ({names}) for all or for each of {count}. "
@@ -206,7 +206,7 @@ class SeriesArguments:
         rule = f"known must have {length} positions of {len(names)} numbers ({', '.join(names)})"
         if known is None:
             raise InputError(f"{rule}. Received: known=None")
-        array = finite_numbers("known", known)
+        array = finite_numbers("known", known, self.processor.known_type)
         if array.shape not in ((length, len(names)), (count, length, len(names))):
             raise InputError(f"{rule}. Received: an array of shape {array.shape}")
         return {"known": tf.constant(np.broadcast_to(array, [count, length, len(names)]))}
@@ -233,10 +233,10 @@ def whole_number(name, value, least):
     return int(value)
 
 
-def finite_numbers(name, value):
-    """Returns an array of finite numbers, float32."""
+def finite_numbers(name, value, kind=np.float32):
+    """Returns an array of finite numbers of a type."""
     try:
-        array = np.asarray(value, np.float32)
+        array = np.asarray(value, kind)
     except (TypeError, ValueError):
         raise InputError(
             f"{name} must be an array of numbers. Received: {name}={value!r}"

@@ -87,7 +87,7 @@ class SeriesGraphs(SeriesDensity):
         rollout = self._begin(rows, given, arguments, covariates, capacity)
         drawn = self._run(rollout._replace(count=count))
         return {
-            "values": self._samples(drawn.values)[:, :length],
+            "values": self._restored(drawn.values)[:, :length],
             "lengths": tf.minimum(drawn.lengths * self.frame, length),
             "clip_fraction": drawn.clipped,
         }
@@ -143,7 +143,7 @@ class SeriesGraphs(SeriesDensity):
         )
         drawn = self._run(begun.rows(lambda x: repeat_rows(x, num_samples)))
         features = self.processor.num_features
-        samples = self._samples(drawn.values)[:, :horizon]
+        samples = self._restored(drawn.values)[:, :horizon]
         samples = tf.reshape(samples, [count, num_samples, horizon, features])
         return summary_of(samples, arguments["quantiles"])
 

@@ -68,6 +68,11 @@ class AffineScaler(Scaler):
 
     def call(self, values, scale=None):
         center, width = self._pair()
+        values = tf.convert_to_tensor(values)
+        if values.dtype == tf.float64:
+            # What float32 would lose is gone from large values once they are centred.
+            exact = [np.array(getattr(self, name), np.float64) for name in self.arguments]
+            return as_float((values - exact[0]) / exact[1])
         return (as_float(values) - center) / width
 
     def inverse(self, scaled, scale=None):

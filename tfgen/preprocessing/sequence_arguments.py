@@ -40,7 +40,11 @@ def check(processor):
     fits = fits and len(rows) in ((processor.num_classes + 1,) if processor.ends else (0,))
     rule = "as many integers for each class and for all, if sequences end; else none"
     must(counts and (fits or not rows), rule, "lengths")
-    widths = {"scale": processor.num_numbers, "seed_values": processor.num_features}
+    widths = {
+        "scale": processor.num_numbers,
+        "seed_values": processor.num_features,
+        "origin": processor.num_numbers,
+    }
     for name, width in widths.items():
         value = getattr(processor, name)
         must(value is None or len(value) == width, f"a list of {width} numbers", name)

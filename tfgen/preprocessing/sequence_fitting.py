@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfgen.data.calendar_steps import find_step
+from tfgen.data.sequences import needs_float64
 from tfgen.errors import InputError, unknown
 from tfgen.preprocessing.scaler import TINY
 from tfgen.preprocessing.scalers import SCALERS, Chain, Log1pScaler, NoScaler, StandardScaler
@@ -13,6 +14,8 @@ CALENDAR = (DAY, WEEK, YEAR)
 # Fewer positions to a period do not show it.
 _LEAST_STEPS = 4
 _SHARES = 64
+# Scalers of series that subtract something ("auto" is one of them).
+_SHIFTING = ("auto", "standard", "min_max", "robust", "whiten")
 
 
 def arguments(sequences, config):
@@ -30,12 +33,16 @@ def arguments(sequences, config):
     numbers = [i for i, feature in enumerate(sequences.features) if not feature.is_category]
     names = [sequences.features[i].name for i in numbers]
     series = [values[:, numbers] for values in sequences.values]  # (time, numbers) each
+    joined = np.concatenate(series)
+    origin = _origin(joined, names, config)
+    if origin is not None:
+        series, joined = [values - origin for values in series], joined - origin
     known_names, static_names = tuple(sequences.known_names), tuple(sequences.static_names)
     lengths = [len(values) for values in sequences.values]
     return {
         "kind": sequences.kind,
         "features": list(sequences.features),
-        "scaler": _scaler(sequences, config, names).adapt(np.concatenate(series), names),
+        "scaler": _scaler(sequences, config, names).adapt(joined, names),
         "known_names": known_names,
         "known_scaler": _standard(known_names, sequences.known and np.concatenate(sequences.known)),
         "static_names": static_names,
@@ -48,6 +55,7 @@ def arguments(sequences, config):
         "lengths": _lengths(sequences) if sequences.ends else (),
         "has_missing": any(bool(np.isnan(values).any()) for values in sequences.values),
         "scale": np.median([_series_scale(values) for values in series], axis=0).tolist(),
+        "origin": origin,
         **_times(sequences.times, config.calendar),
     }
 
@@ -60,6 +68,21 @@ def _lengths(sequences):
     shares = (np.arange(_SHARES) + 0.5) / _SHARES
     rows = [row if len(row) else lengths for row in [*rows, lengths]]
     return [np.quantile(row, shares, method="nearest").tolist() for row in rows]
+
+
+def _origin(values, names, config):
+    """From where columns `(positions, numbers)` are counted; None if float32 holds them as they are.
+
+    A scaler that shifts does not mind where it is; for the others 0 is a place of its own.
+    """
+    if values.dtype != np.float64 or config.scaler not in _SHIFTING:
+        return None
+    moved = [
+        name not in config.log1p and needs_float64(column) for name, column in zip(names, values.T)
+    ]
+    if not any(moved):
+        return None
+    return [float(np.nanmedian(column)) if m else 0.0 for m, column in zip(moved, values.T)]
 
 
 def _scaler(sequences, config, names):

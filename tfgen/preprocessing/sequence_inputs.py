@@ -17,7 +17,7 @@ def check(processor, sequences):
         {reason: list(entry) for reason, entry in sequences.report.dropped.items()},
         list(sequences.report.notes),
     )
-    values = [each[:, order].astype(np.float32) for each in sequences.values]
+    values = [each[:, order].astype(processor.value_type) for each in sequences.values]
     for column, feature in enumerate(processor.features):
         theirs = sequences.features[order[column]]
         _check_sort(feature, theirs, values, column)
@@ -44,9 +44,11 @@ def check(processor, sequences):
         sequences,
         features=processor.features,
         values=values,
-        known=[each[:, known] for each in sequences.known] if known else None,
+        known=[each[:, known].astype(processor.known_type) for each in sequences.known]
+        if known
+        else None,
         known_names=processor.known_names,
-        static=sequences.static[:, static] if static else None,
+        static=sequences.static[:, static].astype(processor.static_type) if static else None,
         static_names=processor.static_names,
         labels=_labels(processor, sequences),
         classes=processor.classes,
@@ -118,7 +120,9 @@ def check_values(processor, values, where):
     for column, feature in enumerate(processor.features):
         observed = values[:, column]
         observed = observed[~np.isnan(observed)]
-        if not np.isfinite(observed).all():
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(observed.astype(np.float32)).all()
+        if not finite:
             raise InputError(
                 f"Values must be finite in float32, or NaN where missing. Received: {where}, "
                 f"column '{feature.name}', with an infinite value"
@@ -150,7 +154,8 @@ def as_values(processor, rows):
         check_values(processor, sequence, where)
         sequences.append(sequence)
     lengths = np.array([len(each) for each in sequences], np.int32)
-    padded = np.full([len(parts), lengths.max(), processor.num_features], np.nan, np.float32)
+    shape = [len(parts), lengths.max(), processor.num_features]
+    padded = np.full(shape, np.nan, processor.value_type)
     for row, sequence in zip(padded, sequences):
         row[: len(sequence)] = sequence
     return padded, lengths, single
@@ -190,10 +195,8 @@ def _nested(value):
 
 
 def _sequence(processor, part, where):
-    """Returns one sequence as float32 `(time, features)`."""
-    if _is_frame(part):
-        return _of_frame(processor, part, where)
-    part = _array(part, where)
+    """Returns one sequence `(time, features)`, of the type of the processor's values."""
+    part = _of_frame(processor, part, where) if _is_frame(part) else _array(part, where)
     if part.ndim == 1 and processor.num_features == 1:
         part = part[:, None]
     if part.ndim != 2 or part.shape[1] != processor.num_features:
@@ -202,7 +205,8 @@ def _sequence(processor, part, where):
             f"{processor.num_features}), with the columns {_columns(processor)}. "
             f"Received: {where} of shape {part.shape}"
         )
-    return part
+    with np.errstate(over="ignore"):  # what is too large is infinite then, and refused
+        return part.astype(processor.value_type)
 
 
 def _columns(processor):
@@ -211,7 +215,7 @@ def _columns(processor):
 
 
 def _array(values, where):
-    """Returns an array of any shape as float32; text and the like are refused."""
+    """Returns an array of any shape as floats; text and the like are refused."""
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.float64), np.nan)
     values = np.asarray(values)
@@ -226,8 +230,7 @@ def _array(values, where):
             raise InputError(f"Values must be numbers. Received: {where} of objects") from None
     if values.dtype.kind not in "fiub":
         raise InputError(f"Values must be numbers. Received: {where} of {values.dtype.name}")
-    with np.errstate(over="ignore"):  # what is too large is infinite then, and refused
-        return values.astype(np.float32)
+    return values if values.dtype == np.float32 else values.astype(np.float64)
 
 
 def _is_frame(value):
@@ -243,11 +246,11 @@ def _of_frame(processor, frame, where):
             f"{', '.join(map(repr, missing))}"
         )
     columns = [_of_column(each, frame[each.name], where) for each in processor.features]
-    return np.stack(columns, axis=1).astype(np.float32)
+    return np.stack(columns, axis=1)
 
 
 def _of_column(feature, column, where):
-    """Returns a column of a table as float32 `(time,)`."""
+    """Returns a column of a table as floats `(time,)`."""
     where = f"{where}, column '{feature.name}'"
     gone = column.isna().to_numpy(bool)
     filled = column.to_numpy(object)

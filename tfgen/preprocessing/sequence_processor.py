@@ -11,6 +11,7 @@ from tfgen.data.calendar_steps import CalendarStep
 from tfgen.data.sequences import Feature
 from tfgen.errors import InputError
 from tfgen.preprocessing import sequence_arguments, sequence_fitting, sequence_inputs
+from tfgen.preprocessing.affine_scalers import StandardScaler
 from tfgen.preprocessing.scaler import TINY, as_float, finite_numbers
 from tfgen.preprocessing.scalers import NoScaler, build_scaler, scaler_record
 from tfgen.preprocessing.signature import argument_names
@@ -50,6 +51,9 @@ class SequenceProcessor(keras.layers.Layer):
         scale: The typical scale of a series, a number for each column of numbers: what a scaler of
             each series takes where there is no series yet.
         seed_values: Values that a sequence starts from, a number for each feature, or None.
+        origin: A number for each column of numbers, from which its values are counted in float32;
+            what comes and goes in the data's units is float64 then. None, for values that float32
+            holds, counts from 0, and all is float32.
         **kwargs: `name` and the like of a Keras layer.
 
     Attributes:
@@ -84,6 +88,7 @@ class SequenceProcessor(keras.layers.Layer):
         scale=None,
         seed_values=None,
         calendar_step=None,
+        origin=None,
         **kwargs,
     ):
         super().__init__(dtype="float32", trainable=False, **kwargs)
@@ -107,6 +112,7 @@ class SequenceProcessor(keras.layers.Layer):
         self.lengths = tuple(sequence_arguments.listed("lengths", lengths))
         self.has_missing = has_missing
         self.seed_values = finite_numbers("seed_values", seed_values)
+        self.origin = finite_numbers("origin", origin)
         self.feature_names = sequence_arguments.names(
             "features", [feature.name for feature in self.features]
         )
@@ -181,16 +187,51 @@ class SequenceProcessor(keras.layers.Layer):
                 in a DataFrame also the level itself. NaN is missing.
 
         Returns:
-            `(values, lengths, single)`: float32 `(batch, time, features)`, NaN after the end of a
-            sequence; int32 `(batch,)`; whether `rows` was one sequence and no batch of them.
+            `(values, lengths, single)`: `(batch, time, features)` of type `value_type`, NaN after the
+            end of a sequence; int32 `(batch,)`; whether `rows` was one sequence and no batch of them.
 
         Raises:
             InputError: If the features are not as many, or a value is none the model can take.
         """
         return sequence_inputs.as_values(self, rows)
 
+    @property
+    def value_type(self):
+        """NumPy's type of values in the data's units: float32, or float64 where that is needed."""
+        return np.float32 if self.origin is None else np.float64
+
+    @property
+    def known_type(self):
+        """NumPy's type of covariates that are known beforehand, likewise."""
+        return _type_of(self.known_scaler)
+
+    @property
+    def static_type(self):
+        """NumPy's type of numbers that belong to a whole sequence, likewise."""
+        return _type_of(self.static_scaler)
+
+    def counted(self, values):
+        """Values float32 `(..., features)` counted from the origins, of values in the data's units.
+
+        All other methods take and give numbers that are so counted.
+        """
+        if self.origin is None:
+            return as_float(values)
+        return as_float(tf.cast(values, tf.float64) - self._origins())
+
+    def restored(self, values):
+        """Values in the data's units, of type `value_type`: the opposite of `counted`."""
+        if self.origin is None:
+            return values
+        return tf.cast(values, tf.float64) + self._origins()
+
+    def _origins(self):
+        origins = np.zeros([self.num_features])
+        origins[list(self.number_columns)] = self.origin
+        return origins  # float64 (features,)
+
     def call(self, values, scale=None):
-        return self.scale_numbers(self.numbers(values), scale)
+        return self.scale_numbers(self.numbers(self.counted(values)), scale)
 
     def numbers(self, values):
         """The columns of numbers `(..., numbers)` of values `(..., features)`."""
@@ -254,11 +295,18 @@ class SequenceProcessor(keras.layers.Layer):
 
     @property
     def bounds(self):
-        """`(low, high)`, float32 arrays `(numbers,)` in the data's units; infinite where open."""
+        """`(low, high)`, float32 arrays `(numbers,)`, counted from the origin; infinite where open."""
         features = [self.features[column] for column in self.number_columns]
         low = [-math.inf if feature.low is None else feature.low for feature in features]
         high = [math.inf if feature.high is None else feature.high for feature in features]
-        return np.array(low, np.float32), np.array(high, np.float32)
+        if self.origin is None:
+            return np.array(low, np.float32), np.array(high, np.float32)
+        exact = [np.array(side, np.float64) - self.origin for side in (low, high)]
+        low, high = (side.astype(np.float32) for side in exact)
+        # Rounded inwards, so that none is passed once the origin is added again.
+        low = np.where(low < exact[0], np.nextafter(low, np.float32(np.inf)), low)
+        high = np.where(high > exact[1], np.nextafter(high, np.float32(-np.inf)), high)
+        return low, high
 
     def scaled_bounds(self):
         """As `bounds`, of scaled numbers; None where they cannot be told in these."""
@@ -358,6 +406,14 @@ class SequenceProcessor(keras.layers.Layer):
         for name in ("scaler", "known_scaler", "static_scaler"):
             config[name] = scaler_record(getattr(self, name))
         return config
+
+
+def _type_of(scaler):
+    """float64 if float32 cannot tell a thousandth of a column's standard deviation."""
+    if not isinstance(scaler, StandardScaler):
+        return np.float32
+    steps = np.spacing(np.abs(np.array(scaler.mean, np.float32)))
+    return np.float64 if (steps > np.array(scaler.std) / 1000).any() else np.float32
 
 
 def _seconds(times):
