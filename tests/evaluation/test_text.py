@@ -79,9 +79,15 @@ def test_unknown_characters_are_counted(tmp_path):
 
 
 def test_too_short_data_is_refused(model, tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("a" * 20)
     with pytest.raises(InputError, match="too short: 20 tokens"):
-        (tmp_path / "x.txt").write_text("a" * 20)
-        evaluate(model, str(tmp_path / "x.txt"))
+        evaluate(model, str(path), window=20)
+    # Unless somebody asks for more, a crop is as long as the data have room for.
+    assert evaluate(model, str(path), crops=2)["crop_window"] == 19
+    path.write_text("a")
+    with pytest.raises(InputError, match="too short: 1 tokens"):
+        evaluate(model, str(path))
 
 
 def test_copied_share_counts_what_stands_in_the_training_text():

@@ -14,10 +14,11 @@ _CONTEXT = 1024
 _LANES_FROM = 16 * _CONTEXT  # a shorter text is read in one go
 _CHUNK = 256
 _CROP_BATCH = 64
+_WINDOW = 256
 
 
 def evaluate(
-    model, data, column=None, split=None, window=256, crops=1024, seed=0,
+    model, data, column=None, split=None, window=None, crops=1024, seed=0,
     progress=lambda done, total: None,
 ):  # fmt: skip
     """Measures how well a text model predicts data.
@@ -34,7 +35,7 @@ def evaluate(
         column: The column of a table.
         split: `"train"`, `"validation"` or `"all"`; None takes the validation split of a built-in
             set and of the data that the model was trained on, and all of anything else.
-        window: Tokens in a crop.
+        window: Tokens in a crop; None takes 256, or as many as the data and the model have room for.
         crops: Number of crops.
         seed: Integer that chooses the crops.
         progress: Function `(done, total)` of tokens, called after each batch.
@@ -51,6 +52,8 @@ def evaluate(
         own = trained_on and (trained_on.name, trained_on.column) == (str(data), column)
         split = "validation" if own or normalise(data) in BUILTIN else "all"
     tokens = encode(source, model.tokenizer, split)
+    if window is None:
+        window = max(min(_WINDOW, len(tokens) - 1, model.max_positions or _WINDOW), 1)
     if len(tokens) <= window:
         raise InputError(
             f"The data is too short: {len(tokens)} tokens in the split '{split}' of {source.name}, "
