@@ -85,6 +85,11 @@ def test_one_of_few_clips_is_set_aside(count):
     assert sentence == f"1 of {count} sequences (10%), evenly spread, is for validation"
 
 
+def test_a_sequence_without_values_is_not_set_aside():
+    train, rest, _ = made([3] * 5, ends=True, missing_after=[3, 3, 3, 3, 0]).split(0.1)
+    assert numbers(rest) == [[9, 10, 11]] and len(train) == 4
+
+
 def test_a_single_clip_is_cut_in_time_and_has_no_end_to_learn():
     train, rest, sentence = made([20], ends=True).split(0.1)
     assert numbers(rest) == [[18, 19]] and not train.ends and not rest.ends

@@ -14,6 +14,7 @@ _STANDS_OUT = 0.05
 # A multiple of a season is taken for one of its own where its correlation is so much higher.
 _ABOVE_FUNDAMENTAL = 0.05
 _LOOKED_AT = 10  # lags, besides those of the calendar
+_POSITIONS = 1 << 18  # the last ones, more of which would tell no more of lags so short
 _MOST = 3  # seasons that are told
 # The moving average of what is slower goes over at least so many positions: over two, it would
 # make every other position alike.
@@ -53,8 +54,9 @@ def seasons(columns, step=None):
     Returns:
         List of integers, empty if there is none.
     """
-    columns = [np.asarray(values, np.float64) for values in columns]
-    columns = [_without_trend(values) for values in columns if len(values) >= 4]
+    columns = [values for values in columns if len(values) >= 4]
+    most = max(_POSITIONS // max(len(columns), 1), 4 * MAX_LAG)
+    columns = [_without_trend(np.asarray(values[-most:], np.float64)) for values in columns]
     longest = max(map(len, columns), default=0)
     max_lag = min(longest // 2, MAX_LAG)
     if max_lag < 2 or not _products(columns, 0)[2] > 0:

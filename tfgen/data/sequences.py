@@ -210,11 +210,13 @@ class Sequences:
 
     def _set_aside(self, fraction):
         """bool `(sequences,)`: which whole ones are for validation."""
+        aside = np.zeros(len(self), bool)
+        seen = np.flatnonzero([_observed(values).any() for values in self.values])
         # Number i is set aside where the count of those set aside has to grow.
-        wanted = np.floor(np.arange(len(self) + 1) * fraction + 1e-9)
-        aside = np.diff(wanted) > 0
-        if fraction and len(self) > 1 and not aside.any():
-            aside[-1] = True
+        wanted = np.floor(np.arange(len(seen) + 1) * fraction + 1e-9)
+        aside[seen] = np.diff(wanted) > 0
+        if fraction and len(seen) > 1 and not aside.any():
+            aside[seen[-1]] = True
         if self.labels is not None and aside.any():
             # A class of which nothing was left could not be learned.
             classes, members = np.unique(self.labels, return_counts=True)
