@@ -14,7 +14,7 @@ _STANDS_OUT = 0.05
 # A multiple of a season is taken for one of its own where its correlation is so much higher.
 _ABOVE_FUNDAMENTAL = 0.05
 _LOOKED_AT = 10  # lags, besides those of the calendar
-_POSITIONS = 1 << 18  # the last ones, more of which would tell no more of lags so short
+_POSITIONS = 1 << 16  # the last ones, more of which would tell no more of lags so short
 _MOST = 3  # seasons that are told
 # The moving average of what is slower goes over at least so many positions: over two, it would
 # make every other position alike.
