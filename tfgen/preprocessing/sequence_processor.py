@@ -91,7 +91,8 @@ class SequenceProcessor(keras.layers.Layer):
         origin=None,
         **kwargs,
     ):
-        super().__init__(dtype="float32", trainable=False, **kwargs)
+        # Values of float64 are not to be cast before they are counted from the origin.
+        super().__init__(dtype="float32", trainable=False, autocast=False, **kwargs)
         self.kind = kind
         self.features = tuple(
             sequence_arguments.feature(feature)
