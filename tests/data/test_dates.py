@@ -1,6 +1,7 @@
 """Times of tables: how they may be written, and which columns hold them."""
 
 import datetime
+import random
 
 import numpy as np
 import pytest
@@ -361,6 +362,26 @@ def test_what_is_asked_to_be_times_and_is_none_is_refused(tmp_path, cells, messa
     path = written(tmp_path, "".join(["t,a\n", *(f"{cell},1\n" for cell in cells)]))
     found = refused(path, time="t")
     assert message in found and found.endswith("Received: data.time='t'")
+
+
+def test_whatever_cells_hold_they_are_times_or_none():
+    characters = "0123456789-/.: TZqQwWamp+,\u00e9\u5e74\u0967\u00b2"
+    draw = random.Random(0)
+    for trial in range(500):
+        cells = [draw.choice([*FORMS, "", "-5", "1e400", "inf", "99999999999999999999"])]
+        text = list(draw.choice(list(FORMS)))
+        for _ in range(draw.randint(1, 3)):
+            text[draw.randrange(len(text))] = draw.choice(characters)
+        cells += ["".join(text), cells[0]]
+        for form in (None, "day-first", "s", "excel", "%d/%m/%Y"):
+            name = draw.choice(["Time", "year", "month", "Open time", "price"])
+            times = Times(name, asked=trial % 2 == 0, time_format=form)
+            times.add_texts(cells)
+            times.add_numbers(np.array([2020.5, np.inf, -1e300]))
+            for found in (times.read(), times.clocks()):
+                stamps = getattr(found, "stamps", found)
+                assert stamps is None or stamps.shape == (6,)
+            assert times.part_numbers().shape == (6,)
 
 
 def test_a_part_that_is_no_column_is_named(tmp_path):

@@ -310,12 +310,16 @@ def _clock_alone(text):
     return NO_TIME if clock is None else clock
 
 
+@functools.cache
+def _zone_names():
+    import zoneinfo  # which looks through folders
+
+    return {name.lower(): name for name in zoneinfo.available_timezones()}
+
+
 def _zone(text):
     if "/" in text:
-        import zoneinfo
-
-        name = {each.lower(): each for each in zoneinfo.available_timezones()}.get(text)
-        return name
+        return _zone_names().get(text)
     if text in _HOURS:
         return round(_HOURS[text] * 3600)
     found = re.fullmatch(r"(?:utc|gmt)?([+-])(\d{1,2}):?(\d\d)?:?(\d\d)?", text)

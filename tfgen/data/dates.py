@@ -88,7 +88,8 @@ class Times:
         if self._kept is False:
             self._pieces = []
             return
-        self._pieces.append(values.astype(np.float64))
+        values = values.astype(np.float64)
+        self._pieces.append(np.where(np.isfinite(values), values, np.nan))
 
     def add_stamps(self, stamps):
         """Adds times: int64 microseconds since 1970, `NO_TIME` for none."""
@@ -178,7 +179,7 @@ class Times:
             elif piece.dtype.kind == "f" and not as_texts:
                 numbers[-1] = piece
             elif piece.dtype.kind == "f":
-                cells = [f"{int(v)}" if v % 1 == 0 else "" if v != v else f"{v}" for v in piece]
+                cells = ["" if np.isnan(v) else _spell(v) for v in piece.tolist()]
                 codes[-1] = np.array([table.setdefault(c, len(table)) if c else -1 for c in cells])
             elif as_texts or (plain := _floats(piece)) is None:
                 cells = [cell.decode() for cell in piece.tolist()]
@@ -239,13 +240,14 @@ _LEAST, _GREATEST = (np.datetime64(f"{y}", "us").astype(np.int64) for y in (1000
 
 def _of_numbers(values, found, name, asked):
     """The `Dates` of numbers, of the first meaning that (nearly) all of them have plausibly."""
+    found = found & (np.abs(values) < 1e20)
     values = np.where(found, values, 0.0)
     whole = found & (values % 1 == 0)
     rank = time_rank(name)
     plain = TIME_NAMES[rank] if rank is not None and rank < len(TIME_NAMES) else None
     # Names that may as well be of a count or of a measured time.
     loose = plain in ("time", "timestamp", "") and not asked
-    integers = np.where(whole & (values < 1e15), values, 0)
+    integers = np.where(whole & (np.abs(values) < 1e15), values, 0)
     for digits, form in ((0, ""), (2, "hh"), (4, "hhmm"), (6, "hhmmss")):
         day, clock = integers // 10**digits, integers % 10**digits * 10 ** (6 - digits)
         days = _of_digits(day)
@@ -305,6 +307,10 @@ def _scaled(numbers, scale, origin):
         exact = np.rint(exact / SECOND) * SECOND if origin else exact
         good = (np.abs(exact) < 2.0**62) & (exact + origin >= _LEAST) & (exact + origin < _GREATEST)
     return np.where(good, np.where(good, exact, 0).astype(np.int64) + origin, NO_TIME)
+
+
+def _spell(number):
+    return f"{number:.0f}" if number % 1 == 0 else f"{number}"
 
 
 def _floats(cells):

@@ -14,7 +14,7 @@ from tfgen.data.date_texts import (
     days_of_weeks,
     read_dates,
 )
-from tfgen.data.dates import PART_NAMES, Times, formatted, part_of, time_rank
+from tfgen.data.dates import Times, formatted, part_of, time_rank
 from tfgen.data.ids import find_id
 from tfgen.errors import InputError, unknown
 
@@ -149,8 +149,8 @@ def _joined(stores, config):
     first, *others = stores
     dates = first.read()
     parts = {part_of(each.name): each for each in stores}
-    if "year" in parts and len(parts) == len(stores) and None not in parts:
-        return _of_parts(parts)
+    if len(stores) > 1 and len(_chain(parts)) == len(stores):
+        return _of_parts(_chain(parts))
     if dates is not None and len(others) == 1 and (clock := others[0].clocks()) is not None:
         return _with_clock(first.read(hourly=True), clock)
     texts = [" ".join(cells) for cells in zip(*(each.texts() for each in stores), strict=True)]
@@ -261,27 +261,29 @@ def _parts(table):
     found = {}
     for name, times in table.times.items():
         found.setdefault(part_of(name), times)
-    parts = {part: found[part] for part in PART_NAMES if part in found}
+    return _chain(found)
+
+
+def _chain(parts):
+    """Returns those of `{part: Times}` that say when together, from the year on."""
     # What follows a part that is missing says nothing.
     wanted = ["year"]
     if "month" in parts:
         wanted += ["month", "day"] if "day" in parts else ["month"]
-    elif "doy" in parts:
-        wanted.append("doy")
     else:
-        wanted += [part for part in ("quarter", "week") if part in parts][:1]
-    if wanted[-1] in ("day", "doy"):
-        wanted += [p for p in ("hour", "minute", "second") if p in parts]
-    if wanted[-1] in ("minute", "second") and "hour" not in wanted:
-        wanted = [part for part in wanted if part not in _LENGTHS]
-    return {part: parts[part] for part in wanted if part in parts} if "year" in parts else {}
+        wanted += [part for part in ("doy", "quarter", "week") if part in parts][:1]
+    if wanted[-1] in ("day", "doy") and "hour" in parts:
+        wanted.append("hour")
+        wanted += ["minute", "second"] if {"minute", "second"} <= set(parts) else []
+        wanted += ["minute"] if "minute" in parts and wanted[-1] == "hour" else []
+    return {part: parts[part] for part in wanted} if "year" in parts else {}
 
 
 def _of_parts(parts):
     """The `Dates` of columns of year, month, day and so on."""
     clock = parts["hour"].clocks() if "hour" in parts else None
     numbers = {part: times.part_numbers() for part, times in parts.items() if part != "hour"}
-    good = np.all([np.isfinite(each) & (each % 1 == 0) for each in numbers.values()], axis=0)
+    good = np.all([(np.abs(each) < 1e9) & (each % 1 == 0) for each in numbers.values()], axis=0)
     numbers = {part: np.where(good, each, 0).astype(np.int64) for part, each in numbers.items()}
     one = np.ones(len(good), np.int64)
     month = numbers["quarter"] * 3 - 2 if "quarter" in numbers else numbers.get("month", one)
