@@ -48,7 +48,7 @@ def read_features(table, names, rows, groups, config):
             continue
         if is_category(table, name, config) and name not in config.categories:
             reason = _no_category(table, name, rows, groups)
-            if reason and (name in config.columns or len(names) == 1):
+            if reason and name in config.columns:
                 raise InputError(
                     f"The column '{name}' {reason}, which is no category to model: leave it "
                     "out (data.columns), or name it in data.categories. "
