@@ -144,7 +144,7 @@ def find_header(rows, header="auto"):
     kinds = _kinds([rows[number][1] for number in filled[1:]], width)
     first = next((n for n in candidates if _is_data(rows[n][1], kinds)), None)
     if first == candidates[0] and not _is_sequence(rows[first][1], rows, first, filled):
-        return _without_names(rows, first, width, [rows[first][1][0].strip()])
+        return _without_names(rows, first, width, [rows[first][1][0].strip()[:40]])
     above = list(
         itertools.takewhile(
             lambda number: number != first,
