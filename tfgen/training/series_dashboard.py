@@ -101,11 +101,11 @@ class SeriesDashboard(Dashboard):
 
     def _drawn_times(self, samples):
         """When the positions of samples are, as far as the model knows, int64 `(time,)` of each."""
-        start = self.model.processor.start_time
-        if start is None or self.model.processor.step is None:
+        processor = self.model.processor
+        if processor.start_time is None or processor.step is None:
             return None
-        start = tf.constant([start], tf.int64)
-        return [self.model._after(start, tf.range(len(each)))[0].numpy() for each in samples]
+        start = np.int64(processor.start_time)
+        return [np.asarray(processor.times_after(start, np.arange(len(each)))) for each in samples]
 
     def _held_out_times(self, length):
         if self.held_out.times is None:
