@@ -202,7 +202,7 @@ def time_series(page):
 
 def scalars(page):
     page.open("#scalars&regexInput=lstm&tagFilter=Loss%7Cglobal_norm", 800)
-    page.wait_for("Loss/loss", "Loss/bits_per_token", "gradients/global_norm")
+    page.wait_for("Loss/loss", "Loss/loss_in_bits_per_token", "gradients/global_norm")
     page.count("lines", "path", 4, "one.getBoundingClientRect().width > 100")
 
 
@@ -262,7 +262,7 @@ def graphs(page):
 def hparams(page):
     page.open("#hparams", 520)
     page.wait_for("training.learning_rate", "Loss/loss")
-    shown = ["data.name", "training.learning_rate", "Loss/loss", "Loss/bits_per_token"]
+    shown = ["data.name", "training.learning_rate", "Loss/loss", "Loss/loss_in_bits_per_token"]
     # One at a time: a click draws all anew.
     page.wait(
         "the columns to choose",

@@ -146,12 +146,12 @@ def test_tensorboard_shows_losses_and_what_is_clipped(recipe, tmp_path):
     found = events(tmp_path / "run", "train")
     tags = set(found.Tags()["tensors"])
     assert {
-        "epoch_loss", "Loss/nats_per_value", "throughput/positions_per_second",
+        "epoch_loss", "Loss/loss_in_nats_per_value", "throughput/positions_per_second",
         "samples/series", "samples/forecast", "layers/samples/clip_fraction",
         "layers/clip/clip_fraction", "layers/gru_0",
     } <= tags  # fmt: skip
     numbers = scalars(tmp_path / "run" / "logs" / "train")
-    (_, loss), (_, nats) = numbers["epoch_loss"][0], numbers["Loss/nats_per_value"][0]
+    (_, loss), (_, nats) = numbers["epoch_loss"][0], numbers["Loss/loss_in_nats_per_value"][0]
     assert nats == pytest.approx(loss / 2)
     _, _, png = tf.make_ndarray(found.Tensors("samples/forecast")[-1].tensor_proto)
     picture = tf.io.decode_png(png).numpy()

@@ -394,7 +394,7 @@ def test_tensorboard_hears_the_story(recipe, tmp_path):
     assert {
         "epoch_loss",
         "epoch_learning_rate",
-        "Loss/bits_per_token",
+        "Loss/loss_in_bits_per_token",
         "gradients/global_norm",
         "gradients/clip_fraction",
         "gradients/lstm_0/lstm_cell/kernel",
@@ -409,12 +409,12 @@ def test_tensorboard_hears_the_story(recipe, tmp_path):
     } <= tags
     assert any(node.name.startswith("lstm_0/") for node in found["train"].Graph().node)
     assert sum(tag.startswith("weights/") for tag in tags) == 6
-    assert {"epoch_loss", "Loss/loss", "Loss/bits_per_token"} <= set(
+    assert {"epoch_loss", "Loss/loss", "Loss/loss_in_bits_per_token"} <= set(
         found["validation"].Tags()["tensors"]
     )
     losses = scalars(tmp_path / "run", "train", "epoch_loss")
     assert sorted(losses) == [4, 8, 12]
-    bits = scalars(tmp_path / "run", "train", "Loss/bits_per_token")
+    bits = scalars(tmp_path / "run", "train", "Loss/loss_in_bits_per_token")
     assert bits[12] == pytest.approx(losses[12] / np.log(2), rel=1e-5)
     fractions = scalars(tmp_path / "run", "train", "gradients/clip_fraction")
     assert all(0 <= fraction <= 1 for fraction in fractions.values())

@@ -21,15 +21,15 @@ from tfgen.training.projector import Cloud, write_clouds
 SAMPLE_SEED = 0
 SAMPLE_TOKENS = 300
 # Of what has the name that Keras' callback gives it.
-KERAS = "As under Loss/, by the name that Keras' TensorBoard callback has for it; drawn over steps"
+KERAS = "By the name that Keras' TensorBoard callback has for it, but drawn over steps"
 
 
 class Dashboard:
     """Writes a run's scalars, samples and histograms under `train/` and `validation/`.
 
     TensorBoard shows groups of tags by the alphabet, capitals first: what people look for first is
-    under `Loss/`. `epoch_loss` and `epoch_learning_rate` are the same under the names that Keras'
-    own callback gives them. The hyperparameters are those of `validation/`, whose loss is what runs
+    under `Loss/`. `epoch_loss`, which is the same, and `epoch_learning_rate` have the names that
+    Keras' own callback gives them. The hyperparameters are those of `validation/`, whose loss is what runs
     are compared by.
 
     What is special to a kind of data, its samples and its measure of loss, is a subclass's.
@@ -87,7 +87,7 @@ class Dashboard:
 
         return layout_pb2.Layout(
             category=[
-                category("Loss", loss="Loss/loss", learning_rate="Loss/learning_rate"),
+                category("Loss", loss="Loss/loss", learning_rate="epoch_learning_rate"),
                 category(
                     "Gradients",
                     norm_by_layer="gradient_norms/.*",
@@ -146,7 +146,6 @@ class Dashboard:
         taken = np.isfinite(whole)
         with self.train.as_default(step):
             self._loss(loss)
-            tf.summary.scalar("Loss/learning_rate", learning_rate)
             tf.summary.scalar("epoch_learning_rate", learning_rate, description=KERAS)
             if loss_scale is not None:
                 tf.summary.scalar("gradients/loss_scale", loss_scale)
@@ -275,7 +274,7 @@ class TextDashboard(Dashboard):
     unit = "tokens"
 
     def measures(self, loss):
-        tf.summary.scalar("Loss/bits_per_token", loss / np.log(2))
+        tf.summary.scalar("Loss/loss_in_bits_per_token", loss / np.log(2))
 
     def inputs(self, batch):
         if isinstance(batch, tuple):  # inputs that are not what the targets follow

@@ -41,7 +41,7 @@ class SeriesDashboard(Dashboard):
 
     def measures(self, loss):
         if self.model.loss_is_likelihood:
-            tf.summary.scalar("Loss/nats_per_value", loss / self.model.position_width)
+            tf.summary.scalar("Loss/loss_in_nats_per_value", loss / self.model.position_width)
 
     def samples(self, step):
         with self.train.as_default(step):
