@@ -51,6 +51,8 @@ SHAPES = {"path", "polyline", "polygon", "line", "rect", "circle", "ellipse"}
 NOT_READ = {"image", "text", "foreignObject"}
 # What is inside is drawn elsewhere or not at all.
 NOT_DRAWN = {"defs", "clipPath", "mask", "pattern", "symbol", "marker", "glyph", "style"}
+_STYLED = {"style", *PROPERTIES}
+_PLAIN = (IDENTITY, False, None)  # an element that says nothing of the sort
 HIDDEN = "a hidden line (display, visibility or opacity), left out"
 
 
@@ -199,12 +201,13 @@ class _Drawer:
             return []
         if element.own is None:
             element.own = self._own(element)
-        matrix, hides, visible = element.own
-        state = state._replace(
-            matrix=state.matrix if matrix == IDENTITY else multiply(state.matrix, matrix),
-            hidden=state.hidden or hides,
-            visible=state.visible if visible is None else visible,
-        )
+        if element.own != _PLAIN:
+            matrix, hides, visible = element.own
+            state = state._replace(
+                matrix=multiply(state.matrix, matrix),
+                hidden=state.hidden or hides,
+                visible=state.visible if visible is None else visible,
+            )
         if name in SHAPES:
             self._shape(element, state)
             return []
@@ -224,6 +227,8 @@ class _Drawer:
     def _own(self, element):
         """Returns `(matrix, hides, visible)` of what an element says itself."""
         attributes = element.attributes
+        if not self.document.sheet.rules and _STYLED.isdisjoint(attributes):
+            return _PLAIN
         found = {key: attributes[key] for key in PROPERTIES if key in attributes}
         found.update(self.document.sheet.of(element.name, attributes))
         found.update(parse_declarations(attributes.get("style", "")))

@@ -150,7 +150,7 @@ class StyleSheet:
     """
 
     def __init__(self, text):
-        self._rules = {}  # from (type or *, class or id or "") to declarations
+        self.rules = {}  # from (type or *, class or id or "") to declarations
         parts = text.split("/*")
         text = parts[0] + "".join(part.partition("*/")[2] for part in parts[1:])
         depth, selector = 0, ""
@@ -172,14 +172,14 @@ class StyleSheet:
         for selector in selectors.split(","):
             match = _SELECTOR.fullmatch(selector.strip())
             if match and match[0]:
-                self._rules.setdefault((match[1] or "*", match[2] or ""), {}).update(declarations)
+                self.rules.setdefault((match[1] or "*", match[2] or ""), {}).update(declarations)
 
     def of(self, name, attributes):
         """Returns what the rules declare of an element: the weakest first, ids last."""
         found = {}
-        if self._rules:
+        if self.rules:
             marks = ["", *(f".{word}" for word in attributes.get("class", "").split())]
             for mark in [*marks, f"#{attributes.get('id', '')}"]:
                 for kind in ("*", name):
-                    found.update(self._rules.get((kind, mark), ()))
+                    found.update(self.rules.get((kind, mark), ()))
         return found
