@@ -481,7 +481,9 @@ def _label_time(axes, dated, quick=False, columns=1):
         axes.xaxis.get_offset_text().set_size(FONTS[quick][0])
     elif quick:
         axes.locator_params("x", nbins=QUICK_MARKS)
-    axes.set_xlabel("time (UTC)" if dated else "position", fontsize=FONTS[quick][1])
+    # At the right, below dates, stands what they have in common.
+    place = "left" if dated and quick else "center"
+    axes.set_xlabel("time (UTC)" if dated else "position", fontsize=FONTS[quick][1], loc=place)
 
 
 def _legend(figure, axes, quick=False):
