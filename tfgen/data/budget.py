@@ -28,7 +28,7 @@ class Budget:
             Unreadable: With the reason `"too large"`, and in one line what to set.
         """
         if self.taken + numbers > self.most:
-            beside = f" beside the {self.taken:,} of other files" if self.taken else ""
+            beside = f" beside the {self.taken:,} taken already" if self.taken else ""
             raise Unreadable(
                 "too large",
                 f"{path} would become {numbers:,} numbers in memory{beside}, of "

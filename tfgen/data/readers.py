@@ -48,20 +48,28 @@ class Report:
         self.dropped.setdefault(reason, [0, example])[0] += count
 
 
-def find_encoding(path):
+def find_encoding(path, measure=None):
     """Returns how a text file is encoded: `"utf-8"`, `"utf-16"` or `"cp1252"`.
 
     A file without a byte order mark that is not UTF-8, has no UTF-8 in it elsewhere, and no byte
     that Windows-1252 does not know, is of Windows-1252. Any other is for `read_plain` to refuse.
+
+    Args:
+        path: The file.
+        measure: Optional function that is called with the lines and the bytes read so far, as the
+            whole file is read here for the first time. What it raises ends the reading.
     """
     decoder, western = codecs.getincrementaldecoder("utf-8")(), True
     valid, foreign = True, False
     with open_binary(path) as file:
-        first = True
+        lines, size, wide = 0, 0, False
         while data := file.read(CHUNK_BYTES):
-            if first and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                return "utf-16"
-            first = False
+            wide |= not size and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            lines, size = lines + data.count(b"\n"), size + len(data)
+            if measure is not None:
+                measure(lines, size)
+            if wide:
+                continue
             if valid:
                 try:
                     foreign |= not decoder.decode(data).isascii()
@@ -70,6 +78,8 @@ def find_encoding(path):
                     valid = False
             western &= not data.translate(None, _WESTERN)
             foreign |= not data.decode("utf-8", "ignore").isascii()
+        if wide:
+            return "utf-16"
         if valid:
             return "utf-8"
     return "cp1252" if western and not foreign else "utf-8"

@@ -7,6 +7,7 @@ import re
 import zipfile
 
 from tfgen.data import layout, readers
+from tfgen.data.array_tables import NUMBERS_OF_A_ROW
 from tfgen.errors import InputError, unknown
 
 ROWS = 1 << 14  # read at once
@@ -166,7 +167,12 @@ def _names_in_comment(comment, body, delimiter):
 
 def _lines(path, table):
     """Yields `(number, line)` of UTF-8, UTF-16 or, if it is neither, Windows-1252."""
-    encoding = readers.find_encoding(path)
+
+    def measure(count, size):
+        # At least a column, and what is kept of a row.
+        table.budget.check(path, max(count * (1 + NUMBERS_OF_A_ROW), size // 16))
+
+    encoding = readers.find_encoding(path, measure)
     if encoding != "utf-8":
         shown = {"cp1252": "Windows-1252", "utf-16": "UTF-16"}[encoding]
         table.note(f"{path.name} is not UTF-8; it is read as {shown}")
