@@ -134,5 +134,5 @@ def test_messages_say_which_split_is_too_short_and_what_to_set():
     for windows in (SequenceWindows, CarriedWindows):
         text = message(windows, nothing, 16, 1, split="validation")
         assert text.startswith("The validation split is too short: 0 positions in 0 sequences")
-        assert "data.validation_fraction" in text and "data.split" in text
+        assert "two positions with a value" in text and "data.split" in text
     assert message(SequenceWindows, nothing, 16, 1).startswith("The data is too short")

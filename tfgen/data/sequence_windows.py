@@ -86,8 +86,8 @@ class SequenceWindows:
             remedy = "Use more data or a smaller training.window or training.batch_size"
             if split == "validation":
                 remedy = (
-                    "Set data.validation_fraction higher, or data.split (time cuts each sequence, "
-                    "which takes two positions with a value; sequences sets whole ones aside)"
+                    "Something is set aside of two positions with a value (data.split=time) or of "
+                    "two sequences (data.split=sequences) on: use more data"
                 )
             raise InputError(
                 f"The {which} is too short: {self.positions:,} positions in {len(sequences):,} "
