@@ -110,10 +110,12 @@ def generate(arguments, kind):
             raise InputError(f"--stream is not for {arguments.name}, which draws all rows at once")
         _stream(processor, model.stream(**options), start)
         return
-    if hasattr(model, "without_xla") and arguments.num_samples <= _FEW:
-        model.without_xla()
     options = with_progress(options, model)
-    arrays = list(model.generate(num_samples=arguments.num_samples, **options))
+    once = hasattr(model, "without_xla") and arguments.num_samples <= _FEW
+    if once:
+        model.without_xla()
+    with _unoptimised() if once else contextlib.nullcontext():
+        arrays = list(model.generate(num_samples=arguments.num_samples, **options))
     times = None
     if start is not None:
         times = [_times(processor, start, len(values)) for values in arrays]
@@ -125,6 +127,20 @@ def generate(arguments, kind):
         arguments.out, arrays, processor.features, kind, times=times,
         sample_rate=processor.sample_rate,
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _unoptimised():
+    """A graph that runs once is not worth the seconds in which TensorFlow would make it faster."""
+    import tensorflow as tf
+
+    name = "disable_meta_optimizer"
+    before = tf.config.optimizer.get_experimental_options().get(name, False)
+    tf.config.optimizer.set_experimental_options({name: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({name: before})
 
 
 def _stream(processor, pieces, start):
