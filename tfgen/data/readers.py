@@ -166,7 +166,8 @@ def first_lines(path, size=1 << 16):
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if b"\0" in data and not wide:
         return None
-    lines = data.decode("utf-16" if wide else "utf-8", "replace").removeprefix(_BYTE_ORDER_MARK).splitlines()
+    text = data.decode("utf-16" if wide else "utf-8", "replace")
+    lines = text.removeprefix(_BYTE_ORDER_MARK).splitlines()
     return lines[:-1] if len(data) == size else lines
 
 
