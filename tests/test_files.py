@@ -1,13 +1,25 @@
 """Writing whole files and folders or none, and mistakes told in one line."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from tfgen import files
-from tfgen.errors import InputError, unknown
-from tfgen.files import atomic_file, atomic_folder, sha256
+from tfgen.errors import InputError, printable, unknown
+from tfgen.files import (
+    atomic_file,
+    atomic_folder,
+    read_bytes,
+    read_json,
+    read_text,
+    remove_leftovers,
+    restore_folder,
+    sha256,
+)
 
 
 def names(folder):
@@ -93,6 +105,7 @@ def test_a_failure_leaves_the_old_folder(tmp_path, monkeypatch):
     assert names(tmp_path) == ["model"] and names(path) == ["old"]
 
     # The same if it is the very last step that fails, when the old one is aside already.
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     replace = os.replace
 
     def failing(source, target):
@@ -143,3 +156,140 @@ def test_an_unknown_name_is_told_with_its_neighbours():
     assert str(unknown("family", "xyz", ["lstm"])) == "Unknown family 'xyz'. Known: lstm"
     assert str(unknown("family", "xyz", [])).endswith("Known: (none)")
     assert issubclass(InputError, ValueError)
+
+
+# Reading
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"\xef\xbb\xbf{}")
+    assert read_bytes(path, 5) == b"\xef\xbb\xbf{}"
+    assert read_text(path, 5) == "{}" and read_json(path, 5) == {}
+    with pytest.raises(InputError, match="a is larger than 4 bytes"):
+        read_bytes(path, 4)
+    with open(path, "wb") as file:
+        file.truncate(1 << 40)  # takes no room, and has no end to speak of
+    with pytest.raises(InputError, match="larger than 1,000 bytes"):
+        read_bytes(path, 1000)
+
+
+def test_what_may_have_no_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", tmp_path / "pipe"):
+        with pytest.raises(InputError, match="is no regular file"):
+            read_bytes(path, 10)
+    with pytest.raises(IsADirectoryError):
+        read_bytes(tmp_path, 10)
+    with pytest.raises(FileNotFoundError):
+        read_bytes(tmp_path / "none", 10)
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"{", b"[" * 100_000, b"1" * 10_000, b""])
+def test_what_is_no_json_is_told(tmp_path, content):
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(InputError, match="a: not (UTF-8|valid JSON)"):
+        read_json(tmp_path / "a", 1 << 20)
+
+
+# What processes that were killed leave
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tfgen import files
+where, moment = Path(sys.argv[1]), sys.argv[2]
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+if moment == "between":
+    files._exchange = lambda one, other: False
+    replace = os.replace
+    os.replace = lambda a, b: die() if "old" not in str(a) else replace(a, b)
+if moment == "after":
+    files.shutil.rmtree = lambda *a, **k: die()
+with files.atomic_folder(where) as folder:
+    (folder / "new").write_text("new")
+    if moment == "writing":
+        with files.atomic_file(where.parent / "file"):
+            die()
+"""
+
+
+def killed(path, moment):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path), moment])
+    assert done.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("moment", ["writing", "between", "after"])
+def test_what_a_killed_process_left_is_cleared_and_no_name_is_lost(tmp_path, moment):
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").write_text("old")
+    killed(path, moment)
+    assert len(names(tmp_path)) > 1 or moment == "between"
+    restore_folder(path)
+    assert names(path) == (["new"] if moment == "after" and linux() else ["old"])
+    with atomic_folder(path) as folder:
+        (folder / "newer").write_text("newer")
+    assert names(tmp_path) == ["model"] and names(path) == ["newer"]
+
+
+def linux():
+    return sys.platform == "linux"
+
+
+def test_the_files_of_others_are_left_alone(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    here = files._host()
+    living = f".tmp-{here}.{os.getppid()}-abcdefgh-a"
+    kept = [
+        living,
+        f".tmp-00000000.{dead.pid}-abcdefgh-a",  # of another machine
+        f".tmp-{here}.{dead.pid}",
+        ".tmp-abcdefgh",
+        "a",
+    ]
+    gone = f".tmp-{here}.{dead.pid}-abcdefgh-a"
+    with atomic_file(tmp_path / "own") as own:
+        for name in [*kept, gone]:
+            (tmp_path / name).write_text("x")
+        (tmp_path / f".old-{here}.{dead.pid}-abcdefgh-b").symlink_to(tmp_path / "a")
+        (tmp_path / "b").write_text("x")
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == sorted([*kept, own.name, "b"])
+    remove_leftovers(tmp_path, unnamed=True)
+    assert names(tmp_path) == sorted([kept[0], kept[1], "a", "b", "own"])
+
+
+def test_folders_that_were_made_in_vain_are_removed(tmp_path):
+    for write in (atomic_file, atomic_folder):
+        with pytest.raises(OSError, match="full"):
+            with write(tmp_path / "x" / "y" / "z"):
+                raise OSError(28, "full")
+        assert names(tmp_path) == []
+
+
+def test_names_of_any_length_and_bytes_are_written(tmp_path):
+    for name in ("x" * 250 + ".txt", os.fsdecode(b"caf\xe9.txt"), "[a]*"):
+        with atomic_file(tmp_path / name) as temporary:
+            temporary.write_text("x")
+        assert (tmp_path / name).read_text() == "x"
+    with atomic_folder(tmp_path / os.fsdecode(b"\xe9")) as folder:
+        (folder / "a").write_text("x")
+    assert (tmp_path / os.fsdecode(b"\xe9") / "a").read_text() == "x"
+
+
+# What messages quote
+
+
+def test_a_message_cannot_write_to_the_terminal_nor_fill_it():
+    error = InputError("No column '\x1b[2J\x07\x9b1m\u202e\udce9\r' here,\nsee a\tb")
+    assert str(error) == (r"No column '\x1b[2J\x07\x9b1m\u202e\udce9\x0d' here," "\nsee a\tb")
+    assert printable("é, 漢, 👍🏽, عربي") == "é, 漢, 👍🏽, عربي"
+    long = str(InputError("file " + "9" * 100_000 + ": no"))
+    assert len(long) < 400 and long.startswith("file 999") and long.endswith("99: no")
+    assert "[99,741 characters left out]" in long
+    many = str(InputError("x " * 100_000 + "end"))
+    assert len(many) <= 6000 and many.endswith("x end")
+    assert len(str(unknown("column", "x" * 10**6, [f"c{i}" for i in range(20_000)]))) < 2000
+    assert "and 19,800 more" in str(unknown("column", "d", [f"c{i}" for i in range(20_000)]))

@@ -5,6 +5,29 @@ import argparse
 from tfgen.errors import InputError, unknown
 from tfgen.names import normalise
 
+# Of what an option counts: more is a slip, and no machine has the memory.
+MOST_COUNTED = 10**9
+
+
+def integer(text):
+    """Reads what an option counts, of which there are at most 10^9."""
+    return _bounded(text, MOST_COUNTED)
+
+
+def seed(text):
+    """Reads a seed, which has 64 bits."""
+    return _bounded(text, 2**63 - 1)
+
+
+def _bounded(text, most):
+    try:
+        value = int(text)
+    except ValueError:  # also one of thousands of digits
+        raise argparse.ArgumentTypeError(f"must be an integer. Received: {text}") from None
+    if abs(value) > most:
+        raise argparse.ArgumentTypeError(f"must be at most {most:,}. Received: {text}")
+    return value
+
 
 class Parser(argparse.ArgumentParser):
     """A parser for one verb, whose complaints are `InputError`s."""

@@ -8,12 +8,14 @@ import contextlib
 import importlib
 import json
 import os
+import re
+import signal
 import sys
 from pathlib import Path
 
 import tfgen
 from tfgen import cli_forecast, cli_numbers, cli_text, cli_tune, zoo
-from tfgen.arguments import Parser, global_options, parse
+from tfgen.arguments import Parser, global_options, integer, parse, seed
 from tfgen.cli_common import (
     NAME_HELP,
     add_data_settings,
@@ -22,20 +24,28 @@ from tfgen.cli_common import (
     data_config,
     find_model,
     open_model,
+    show,
     text_hint,
     waiting,
 )
-from tfgen.errors import InputError, unknown
+from tfgen.errors import InputError, Terminated, printable, unknown
 from tfgen.names import normalise
 from tfgen.recipe import GenerationConfig, fields_help
-from tfgen.startup import import_tensorflow
+from tfgen.signals import ending_signals_raise
+from tfgen.startup import (
+    finish_output,
+    import_tensorflow,
+    open_standard_streams,
+    told_by_tensorflow,
+)
 from tfgen.zoo.registry import unknown_name
 from tfgen.zoo.usage import command_for, served_calls
 
 # Exit codes: a person's mistake as in argparse; Ctrl-C and a closed pipe as shells count signals.
 MISTAKE = 2
-INTERRUPTED = 130
-BROKEN_PIPE = 141
+SIGNALLED = 128
+INTERRUPTED = SIGNALLED + 2
+BROKEN_PIPE = SIGNALLED + 13
 
 
 def main(argv=None):
@@ -47,27 +57,44 @@ def main(argv=None):
     Returns:
         The exit code.
     """
+    open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that cannot show a character shows "?"
             stream.reconfigure(errors="replace")
     try:
-        _run(list(sys.argv[1:] if argv is None else argv))
+        with ending_signals_raise():
+            return _outcome(list(sys.argv[1:] if argv is None else argv))
+    finally:
+        finish_output()
+
+
+def _outcome(argv):
+    """Runs the command line and returns the exit code."""
+    try:
+        _run(argv)
         sys.stdout.flush()
     except BrokenPipeError:  # `tfgen list | head`
-        # Python flushes once more at exit, which must not complain.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except InputError as error:
         return _complain(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}")
+    except MemoryError as error:
+        return _complain(f"there is not enough memory: {error}".rstrip(": "))
+    except Terminated as error:
+        _print_error(f"tfgen: ended by {signal.Signals(error.number).name}")
+        return SIGNALLED + error.number
     except KeyboardInterrupt:
-        print("tfgen: interrupted", file=sys.stderr)
+        _print_error("tfgen: interrupted")
         return INTERRUPTED
     except SystemExit as stop:  # argparse, after --help
         return stop.code or 0
+    except Exception as error:
+        message = told_by_tensorflow(error)
+        if message is None:
+            raise
+        return _complain(message)
     return 0
 
 
@@ -88,6 +115,7 @@ def _run(argv):
         raise unknown("command", argv[0], VERBS)
     # A mistake in the arguments is told before anything is imported.
     arguments = parse(VERBS[verb](), argv[1:])
+    _check_modules(modules)
     if modules:
         import_tensorflow()
     for module in modules:
@@ -95,6 +123,15 @@ def _run(argv):
     for folder in folders:
         zoo.add_entries(folder)
     arguments.call(arguments)
+
+
+def _check_modules(modules):
+    for module in modules:
+        if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", module):
+            raise InputError(
+                "--import takes the name of a module that is here or installed, e.g. my_models, not a "
+                f"path. Received: --import {module}"
+            )
 
 
 def _import(module):
@@ -112,8 +149,13 @@ def _import(module):
 
 
 def _complain(message):
-    print("tfgen: error: " + " ".join(message.splitlines()), file=sys.stderr)
+    _print_error("tfgen: error: " + " ".join(printable(message).splitlines()))
     return MISTAKE
+
+
+def _print_error(line):
+    with contextlib.suppress(OSError):  # `tfgen ... 2>&1 | head`, or a full disk
+        print(line, file=sys.stderr, flush=True)
 
 
 # list, info, inspect
@@ -141,10 +183,10 @@ def _list(arguments):
     listed = [item for item in items if item.kind != "layer"] if shown else items
     width = max(len(item.name) for item in listed)
     for item in listed:
-        print(f"{item.name:<{width}}  {item.kind:<6}  {item.summary}".rstrip())
+        show(f"{item.name:<{width}}  {item.kind:<6}  {item.summary}".rstrip())
     if len(listed) < len(items):
         hidden = len(items) - len(listed)
-        print(f"{hidden} layers: tfgen list --kind layer", file=sys.stderr)
+        show(f"{hidden} layers: tfgen list --kind layer", file=sys.stderr)
 
 
 def _info_parser():
@@ -156,7 +198,7 @@ def _info_parser():
 def _info(arguments):
     zoo.find(arguments.name)  # a wrong name is told at once
     import_tensorflow()
-    print(zoo.describe(arguments.name))
+    show(zoo.describe(arguments.name))
 
 
 def _inspect_parser():
@@ -180,7 +222,7 @@ def _inspect(arguments):
         raise InputError(f"--out draws sequences of numbers, and {arguments.path} is text")
     with waiting(f"reading {arguments.path}"):
         told = inspect_text(config.name, config.column, config.validation_fraction)
-    print(told)
+    show(told)
 
 
 # train
@@ -218,7 +260,7 @@ def _train_parser():
     )
     parser.add_argument("--data", help="a path, or a built-in set's name (data.name)")
     add_data_settings(parser)
-    parser.add_argument("--seed", type=int, help="the seed (training.seed)")
+    parser.add_argument("--seed", type=seed, help="the seed (training.seed)")
     parser.add_argument("--logdir", help="the run's own folder (default: runs/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --logdir")
     parser.add_argument(
@@ -258,7 +300,7 @@ def _train(arguments):
             start=start,
             strategy=arguments.strategy,
         )
-    print(f"The model is in {final}. To use it: {command_for(recipe, logdir)}")
+    show(f"The model is in {final}. To use it: {command_for(recipe, logdir)}")
 
 
 # generate, evaluate, export
@@ -272,9 +314,9 @@ def _generate_parser():
         "prompts", metavar="PROMPT", nargs="*", help="of text; default: one empty prompt"
     )
     parser.add_argument("--temperature", type=float, help=temperature)
-    parser.add_argument("--seed", type=int, help="the same seed gives the same samples")
+    parser.add_argument("--seed", type=seed, help="the same seed gives the same samples")
     parser.add_argument(
-        "--num-samples", type=int, default=1, help="how many; of text, for each prompt"
+        "--num-samples", type=integer, default=1, help="how many; of text, for each prompt"
     )
     parser.add_argument("--condition", metavar="CLASS", help="the class to generate")
     parser.add_argument(
@@ -312,7 +354,7 @@ def _evaluate_parser():
         choices=("train", "validation", "all"),
         help="default: validation; for text that is neither built in nor the model's own, all",
     )
-    parser.add_argument("--seed", type=int, help="seed of the random numbers (0)")
+    parser.add_argument("--seed", type=seed, help="seed of the random numbers (0)")
     parser.add_argument(
         "--out", metavar="FILE", help="also write the results: .json; of numbers, .html as well"
     )
@@ -349,7 +391,7 @@ def _export(arguments):
     with waiting(f"writing {folder}"):
         model.export(folder)
     # Not indented, so that it can be pasted.
-    print(f"Wrote {folder}. To call it:\n\n{served_calls(folder, model)}")
+    show(f"Wrote {folder}. To call it:\n\n{served_calls(folder, model)}")
 
 
 def _readable_default(default):

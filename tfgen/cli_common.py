@@ -6,7 +6,7 @@ import math
 import threading
 
 from tfgen import zoo
-from tfgen.errors import InputError
+from tfgen.errors import InputError, printable
 from tfgen.recipe import DataConfig, Recipe
 from tfgen.startup import import_tensorflow
 
@@ -26,6 +26,11 @@ _OF_ITS_DATA = {
     )},
     "preprocessing.log1p": (),
 }  # fmt: skip
+
+
+def show(text, **options):
+    """Prints what may hold names from data or files: see `tfgen.errors.printable`."""
+    print(printable(str(text)), **options)
 
 
 def add_dtype(parser):

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tfgen.arguments import Parser
+from tfgen.arguments import Parser, integer, seed
 from tfgen.cli_common import (
     MODELS_OF,
     NAME_HELP,
@@ -12,6 +12,7 @@ from tfgen.cli_common import (
     find_model,
     numbers_of,
     open_model,
+    show,
     taken,
     with_progress,
 )
@@ -32,13 +33,15 @@ def forecast_parser():
     parser = Parser("forecast", forecast, "Forecasts what comes after time series.")
     parser.add_argument("name", metavar="NAME", help=NAME_HELP)
     _add_series_options(parser)
-    parser.add_argument("--horizon", type=int, required=True, help="rows to forecast")
+    parser.add_argument("--horizon", type=integer, required=True, help="rows to forecast")
     parser.add_argument(
-        "--num-samples", type=int, default=100, help="futures sampled for each series (100)"
+        "--num-samples", type=integer, default=100, help="futures sampled for each series (100)"
     )
     parser.add_argument("--quantiles", default="0.1,0.5,0.9", help="default: 0.1,0.5,0.9")
     parser.add_argument(
-        "--context", type=int, help=f"rows before the forecast that are read (at most {CONTEXT})"
+        "--context",
+        type=integer,
+        help=f"rows before the forecast that are read (at most {CONTEXT})",
     )
     parser.add_argument(
         "--backtest",
@@ -61,7 +64,7 @@ def _add_series_options(parser):
         "--data", required=True, help="a path, or a built-in set's name; read as the model's own"
     )
     parser.add_argument("--id", help="only the series of this id")
-    parser.add_argument("--seed", type=int, help="the same seed gives the same samples")
+    parser.add_argument("--seed", type=seed, help="the same seed gives the same samples")
 
 
 def _add_diffusion_options(parser):
@@ -69,7 +72,7 @@ def _add_diffusion_options(parser):
     fields = GenerationConfig.__dataclass_fields__
     for name in ("num_steps", "resamplings"):
         option = f"--{name.replace('_', '-')}"
-        group.add_argument(option, type=int, help=fields[name].metadata["help"])
+        group.add_argument(option, type=integer, help=fields[name].metadata["help"])
     group.add_argument(
         "--method",
         help="how gaps are filled: by the network, if it was trained with infilling; else by "
@@ -146,7 +149,7 @@ def _put_forecasts(out, contexts, found, features, levels):
             return
         with atomic_file(out) as temporary, _open_csv(temporary) as file:
             write_csv(file, table)
-        print(f"Wrote {out}")
+        show(f"Wrote {out}")
         return
     if suffix == ".npz":
         content = {
@@ -162,7 +165,7 @@ def _put_forecasts(out, contexts, found, features, levels):
             content["times"] = np.stack([context.future for context in contexts]).astype("M8[s]")
         with atomic_file(out) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **content)
-        print(f"Wrote {out}")
+        show(f"Wrote {out}")
         return
     timed = all(context.future is not None for context in contexts)
     shown = [min(len(context.values), _SHOWN * len(found[0].mean)) for context in contexts]
@@ -186,10 +189,10 @@ def impute_parser():
     parser.add_argument("name", metavar="NAME", help=NAME_HELP)
     _add_series_options(parser)
     parser.add_argument(
-        "--num-samples", type=int, default=10, help="complete series drawn of each (10)"
+        "--num-samples", type=integer, default=10, help="complete series drawn of each (10)"
     )
     parser.add_argument(
-        "--particles", type=int, help="more come closer to the model (256); not for diffusion"
+        "--particles", type=integer, help="more come closer to the model (256); not for diffusion"
     )
     _add_diffusion_options(parser)
     parser.add_argument("--out", metavar="FILE", required=True, help="the .csv or .npz to write")
@@ -228,7 +231,7 @@ def impute(arguments):
     else:
         with atomic_file(arguments.out) as temporary:
             write_arrays(temporary, arrays, sequences.features, times, keys)
-    print(f"Wrote {arguments.out}: {gaps:,} missing values filled")
+    show(f"Wrote {arguments.out}: {gaps:,} missing values filled")
 
 
 def _series_only(verb, name, kind):
@@ -241,4 +244,4 @@ def _series_only(verb, name, kind):
 
 def _open_csv(path):
     # The end of a line is the table's own on every system.
-    return open(path, "w", encoding="utf-8", newline="")
+    return open(path, "w", encoding="utf-8", errors="backslashreplace", newline="")

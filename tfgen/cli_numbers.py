@@ -8,12 +8,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tfgen.arguments import integer
 from tfgen.cli_common import (
     check_counts,
     names_of,
     numbers_of,
     open_model,
     refuse,
+    show,
     taken,
     waiting,
     with_progress,
@@ -194,7 +196,7 @@ def inspect(config, kind, out=None):
         check_file(out, kind)
     with waiting(f"reading {config.name}"):
         told = inspect_sequences(config)
-    print(told)
+    show(told)
     if out is None:
         return
     import numpy as np
@@ -215,19 +217,23 @@ def inspect(config, kind, out=None):
 def add_evaluate_options(parser):
     """Adds the options that `evaluate` has for models of numbers."""
     group = parser.add_argument_group("models of numbers")
-    group.add_argument("--runs", type=int, help="each score is the mean of so many runs (5)")
-    group.add_argument("--horizon", type=int, help="rows of a forecast (a day, or 24)")
-    group.add_argument("--context", type=int, help="rows that a forecast reads (training.window)")
+    group.add_argument("--runs", type=integer, help="each score is the mean of so many runs (5)")
+    group.add_argument("--horizon", type=integer, help="rows of a forecast (a day, or 24)")
+    group.add_argument(
+        "--context", type=integer, help="rows that a forecast reads (training.window)"
+    )
     group.add_argument(
         "--season",
         metavar="N,N",
         help="rows of a season, for the naive forecast (the best there is)",
     )
-    group.add_argument("--num-samples", type=int, help="futures of a forecast (100)")
-    group.add_argument("--samples", type=int, help="sequences generated in a run (1000)")
-    group.add_argument("--length", type=int, help="positions of each (24; of drawings the median)")
+    group.add_argument("--num-samples", type=integer, help="futures of a forecast (100)")
+    group.add_argument("--samples", type=integer, help="sequences generated in a run (1000)")
     group.add_argument(
-        "--max-sequences", type=int, help="predict no more of the split's, evenly spread"
+        "--length", type=integer, help="positions of each (24; of drawings the median)"
+    )
+    group.add_argument(
+        "--max-sequences", type=integer, help="predict no more of the split's, evenly spread"
     )
     group.add_argument(
         "--scale",
@@ -284,14 +290,14 @@ def evaluate(arguments):
             model,
             data_of(model, arguments.data),
             name=arguments.name,
-            say=lambda line: print(line, file=sys.stderr),
+            say=lambda line: show(line, file=sys.stderr),
             **options,
         )
         _print_results(results)
         if out is not None:
             with atomic_file(out) as temporary:
                 shutil.copyfile(Path(options["report"]) / _REPORTS[out.suffix.lower()], temporary)
-            print(f"Wrote {out}")
+            show(f"Wrote {out}")
 
 
 def _print_results(results, heading=""):
@@ -303,10 +309,10 @@ def _print_results(results, heading=""):
     facts = {k: v for k, v in results.items() if k not in {*scores, *sections}}
     facts = {key: value for key, value in facts.items() if value not in (None, [], "")}
     if heading and (scores or facts):
-        print(f"\n{heading}")
+        show(f"\n{heading}")
     width = max((len(key) for key in (*facts, *scores)), default=0)
     for key, value in facts.items():
-        print(f"{key.replace('_', ' '):<{width}}  {readable(value)}")
+        show(f"{key.replace('_', ' '):<{width}}  {readable(value)}")
     for key, value in scores.items():
         cells = [
             f"{name}{_with_spread(value.get(of), value.get(spread))}"
@@ -317,7 +323,7 @@ def _print_results(results, heading=""):
             )
             if of == "mean" or value.get(of) is not None
         ]
-        print(f"{key.replace('_', ' '):<{width}}  {'   '.join(cells)}")
+        show(f"{key.replace('_', ' '):<{width}}  {'   '.join(cells)}")
     for key, value in sections.items():
         _print_results(value, f"{heading}, {key}".strip(", ").replace("_", " "))
 
@@ -345,4 +351,4 @@ def write_files(path, arrays, features, kind, **options):
     from tfgen.data.writers import write_sequences
 
     for written in write_sequences(path, arrays, features, kind, **options):
-        print(f"Wrote {written}")
+        show(f"Wrote {written}")

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+from tfgen.arguments import integer
 from tfgen.cli_common import (
     MODELS_OF,
     check_counts,
@@ -12,6 +13,7 @@ from tfgen.cli_common import (
     open_model,
     progress_bar,
     refuse,
+    show,
     to_unicode,
 )
 from tfgen.errors import InputError
@@ -48,7 +50,7 @@ def add_generate_options(parser):
         help="a string that ends the text; may be repeated ($'\\n' is a newline in bash)",
     )
     group.add_argument("--strip-prompt", action="store_true", help="leave the prompt out")
-    group.add_argument("--beams", type=int, help="look for the most likely text: beam search")
+    group.add_argument("--beams", type=integer, help="look for the most likely text: beam search")
     group.add_argument(
         "--length-penalty", type=float, help="with --beams: above 0 favours long texts (1)"
     )
@@ -59,7 +61,9 @@ def add_generate_options(parser):
         help="contrastive search, 0 to 1: among --top-k likely tokens (4) avoid what repeats",
     )
     group.add_argument("--draft", metavar="NAME", help="a smaller draft model that proposes tokens")
-    group.add_argument("--draft-tokens", type=int, help="with --draft: tokens guessed at once (4)")
+    group.add_argument(
+        "--draft-tokens", type=integer, help="with --draft: tokens guessed at once (4)"
+    )
 
 
 def refuse_generate_options(arguments, kind):
@@ -107,7 +111,7 @@ def generate(arguments):
     samples = [[text] if isinstance(text, str) else list(text) for text in texts]
     if kind == "draft":
         told = search.statistics
-        print(
+        show(
             f"{told['accepted']} of {told['proposed']} guesses accepted "
             f"({told['acceptance']:.0%}): {told['tokens_per_pass']:.2f} tokens for each pass of "
             f"{arguments.name}",
@@ -120,7 +124,7 @@ def generate(arguments):
     with atomic_file(arguments.out) as temporary:
         content = _as_json_lines(prompts, samples) if lines else _as_text(samples) + "\n"
         Path(temporary).write_text(content, "utf-8")
-    print(f"Wrote {arguments.out}")
+    show(f"Wrote {arguments.out}")
 
 
 def _class(text):
@@ -179,8 +183,8 @@ def add_evaluate_options(parser):
     """Adds the options that `evaluate` has for models of text."""
     group = parser.add_argument_group("models of text")
     group.add_argument("--column", help="the column of a CSV file, or the key of a JSONL file")
-    group.add_argument("--window", type=int, help="tokens in a random crop (256)")
-    group.add_argument("--crops", type=int, help="number of random crops (1024)")
+    group.add_argument("--window", type=integer, help="tokens in a random crop (256)")
+    group.add_argument("--crops", type=integer, help="number of random crops (1024)")
 
 
 def refuse_evaluate_options(arguments, kind):
@@ -207,7 +211,7 @@ def evaluate(arguments):
     results = evaluate(model, arguments.data, **options)
     width = max(len(key) for key in results)
     for key, value in results.items():
-        print(f"{key.replace('_', ' '):<{width}}  {readable(value)}")
+        show(f"{key.replace('_', ' '):<{width}}  {readable(value)}")
     if arguments.out:
         with atomic_file(arguments.out) as temporary:
             Path(temporary).write_text(json.dumps(results, indent=2) + "\n", "utf-8")

@@ -3,11 +3,11 @@
 import importlib.util
 import shlex
 import sys
-from pathlib import Path
 
-from tfgen.arguments import Parser
-from tfgen.cli_common import add_data_settings, data_changes, text_hint
+from tfgen.arguments import Parser, integer, seed
+from tfgen.cli_common import add_data_settings, data_changes, show, text_hint
 from tfgen.errors import InputError
+from tfgen.files import home_path
 from tfgen.recipe import Recipe
 from tfgen.startup import import_tensorflow
 from tfgen.zoo.usage import command_for
@@ -42,11 +42,11 @@ def tune_parser():
         help="default: bayesian; hyperband begins many short trainings and goes on with the best",
     )
     parser.add_argument(
-        "--trials", type=int, help="how many (20; of hyperband one round, which is 23)"
+        "--trials", type=integer, help="how many (20; of hyperband one round, which is 23)"
     )
     parser.add_argument("--data", help="a path, or a built-in set's name (data.name)")
     add_data_settings(parser)
-    parser.add_argument("--seed", type=int, help="of the search (0); a run's is training.seed")
+    parser.add_argument("--seed", type=seed, help="of the search (0); a run's is training.seed")
     parser.add_argument("--logdir", help="the search's own folder (default: runs/tune-NAME)")
     parser.add_argument("--resume", action="store_true", help="go on with the search in --logdir")
     return parser
@@ -80,23 +80,23 @@ def _tune(arguments):
     with text_hint():
         search = tune(
             recipe,
-            Path(logdir).expanduser(),
+            home_path(logdir),
             arguments.space,
             method=arguments.method,
             trials=arguments.trials,
             seed=arguments.seed,
             resume=arguments.resume,
-            say=lambda line: print(line, file=sys.stderr, flush=True),
+            say=lambda line: show(line, file=sys.stderr, flush=True),
         )
-    print(_table(search))
+    show(_table(search))
     failed = sum(trial.loss is None for trial in search.trials)
     minutes = sum(trial.seconds for trial in search.trials) / 60
-    print(f"\n{len(search.trials)} trials, {failed} of them failed; {minutes:.1f} minutes")
+    show(f"\n{len(search.trials)} trials, {failed} of them failed; {minutes:.1f} minutes")
     folder = search.logdir / search.best.name
     best = Recipe.from_file(search.best_recipe)
-    print(f"The best model is in {folder}. To use it: {command_for(best, folder)}")
+    show(f"The best model is in {folder}. To use it: {command_for(best, folder)}")
     again = shlex.quote(str(search.best_recipe))
-    print(f"To train it again, or for longer: tfgen train {again}")
+    show(f"To train it again, or for longer: tfgen train {again}")
 
 
 def _table(search):

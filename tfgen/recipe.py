@@ -20,16 +20,15 @@ know: `tfgen.models.build` checks them.
 
 import dataclasses
 import re
-import tomllib
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import tomli_w
 
 from tfgen.errors import InputError, unknown
-from tfgen.files import atomic_file
+from tfgen.files import atomic_file, read_text
 from tfgen.names import normalise
-from tfgen.values import TYPES, check_plain, check_text, parse_value
+from tfgen.values import TYPES, check_plain, check_text, load_toml, parse_value
 
 # A recipe is a page of text; what is larger is another file, and is not read into memory.
 MAX_FILE_BYTES = 1 << 20
@@ -441,13 +440,11 @@ class Recipe:
     def from_toml(cls, text, where="recipe"):
         """Returns the recipe of a TOML text; messages begin with `where`."""
         try:
-            return cls.from_dict(tomllib.loads(text))
+            return cls.from_dict(load_toml(text))
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
-            raise InputError(f"{where}: not valid TOML: {error}") from None
-        except RecursionError:
-            raise InputError(f"{where}: not a recipe: nested too deeply") from None
+        except ValueError as error:  # the value of a message may be a number of thousands of digits
+            raise InputError(f"{where}: not a recipe: {error}") from None
 
     @classmethod
     def from_file(cls, path):
@@ -457,14 +454,7 @@ class Recipe:
             InputError: What is wrong, beginning with the path.
             OSError: The file cannot be read.
         """
-        with open(path, "rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise InputError(f"{path}: not a recipe: larger than {MAX_FILE_BYTES} bytes")
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not a recipe: not UTF-8 at byte {error.start}") from None
+        text = read_text(path, MAX_FILE_BYTES)
         return cls.from_toml(text.replace("\r\n", "\n"), where=str(path))
 
     def to_dict(self):

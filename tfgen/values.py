@@ -13,6 +13,47 @@ from tfgen.errors import InputError
 MAX_INTEGER = 2**63 - 1
 
 
+# tomllib takes time by the square of a key's parts, and a recipe's keys have two.
+MOST_PARTS_OF_A_KEY = 8
+# Strings and comments, in which dots are no keys'. One that is not closed goes to the end.
+_NO_KEYS = re.compile(
+    r"""
+    \"{3} (?: [^"\\] | \\. | "{1,2}(?!") )*+ (?: "{3,5} | \Z )
+    | '{3} (?: [^'] | '{1,2}(?!') )*+ (?: '{3,5} | \Z )
+    | " (?: [^"\\\n] | \\[^\n] )*+ "?
+    | ' [^'\n]*+ '?
+    | \# [^\n]*+
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_DEEP_KEY = re.compile(
+    r'(?<![\w"-]) (?: [\w-]++ | "" ) (?: [ \t]*+ \. [ \t]*+ (?: [\w-]++ | "" ) ){%d}'
+    % MOST_PARTS_OF_A_KEY,
+    re.VERBOSE,
+)
+
+
+def load_toml(text):
+    """Returns the tables of a TOML text, in a time that grows with its length.
+
+    Raises:
+        InputError: It is no TOML, or its keys or values are nested too deeply.
+    """
+    plain = _NO_KEYS.sub('""', text)
+    deep = _DEEP_KEY.search(plain)
+    if deep is not None:
+        raise InputError(
+            f"a key has more than {MOST_PARTS_OF_A_KEY} parts, which no setting has. "
+            f"Received: {deep[0][:40]}"
+        )
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
+        raise InputError(f"not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError("not valid TOML: nested too deeply") from None
+
+
 def parse_value(text):
     """Returns the value of a command line's text.
 
@@ -27,8 +68,8 @@ def parse_value(text):
     if re.fullmatch(r"[+-]?(\d+\.|\.\d+)([eE][+-]?\d+)?", text):
         return float(text)
     try:
-        table = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):  # ValueError: also a number of thousands of digits
+        table = load_toml(f"value = {text}")
+    except InputError:
         return text
     # More than one key: the text had lines of its own. A date is no value of any field.
     kinds = str | bool | int | float | list | dict

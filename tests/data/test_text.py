@@ -199,7 +199,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path, name, content, column, mess
         ("", "Give a path or one of: shakespeare, names"),
         (" ", "Give a path"),
         ("x" * 5000, "cannot be opened: .*too long"),
-        ("~nobody-of-that-name/a.txt", "~nobody-of-that-name/a.txt cannot be opened"),
+        ("~nobody-of-that-name/a.txt", "There is no file or folder ~nobody-of-that-name/a.txt"),
         ("/dev/null", "/dev/null is neither a file nor a folder"),
     ],
 )

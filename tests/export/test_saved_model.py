@@ -322,3 +322,35 @@ def test_a_folder_in_use_is_refused_and_a_failure_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match="is not empty"):
         write_saved_model(tmp_path / "model", {"serving_default": (failing, SPEC)})
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["note"]
+
+
+@pytest.mark.parametrize(
+    "kind,message,number",
+    [
+        (tf.errors.ResourceExhaustedError, "variables.data; No space left on device", 28),
+        (tf.errors.OutOfRangeError, "saved_model.pb; File too large", 27),
+    ],
+)
+def test_a_full_disk_is_an_error_of_the_system_and_nothing_is_left(
+    tmp_path, monkeypatch, kind, message, number
+):
+    def fail(module, folder, *arguments):
+        open(f"{folder}/half", "w").close()
+        raise kind(None, None, f"/somewhere/{message} [Op:SaveV2]")
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    endpoints = {"serving_default": (lambda x: {"y": x}, {"x": tf.TensorSpec([], tf.float32)})}
+    with pytest.raises(OSError) as caught:
+        write_saved_model(tmp_path / "deep" / "model", endpoints)
+    assert caught.value.errno == number and caught.value.filename == str(tmp_path / "deep/model")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_another_error_of_tensorflow_stays_what_it_is(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise tf.errors.InvalidArgumentError(None, None, "something else")
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    endpoints = {"serving_default": (lambda x: {"y": x}, {"x": tf.TensorSpec([], tf.float32)})}
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        write_saved_model(tmp_path / "model", endpoints)

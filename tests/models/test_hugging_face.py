@@ -382,7 +382,7 @@ def test_a_pickle_is_not_opened(folder):
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        ("{", "is no JSON"),
+        ("{", "not (valid JSON|UTF-8)"),
         ("[]", "must hold an object"),
         ('{"weight_map": []}', "weight_map must be an object of JSON"),
         ('{"weight_map": {"a": "../a.safetensors"}}', "names of files beside it"),
@@ -403,8 +403,8 @@ def test_a_broken_index_is_refused(index, message, folder):
     ("content", "message"),
     [
         (None, "config.json cannot be read: No such file"),
-        ("", "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ("", "not (valid JSON|UTF-8)"),
+        ("[" * 100_000, "not (valid JSON|UTF-8)"),
         ("3", "must hold an object of JSON"),
         ("{}", "lacks 'n_embd'|model_type"),
     ],

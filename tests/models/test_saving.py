@@ -1,6 +1,7 @@
 """Saving a model as a folder, and what `load` and `build` make of recipes, overrides and files."""
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -168,12 +169,12 @@ def test_saving_again_replaces_the_model(folder):
     assert models.load(folder).cell == "gru"
 
 
-@pytest.mark.parametrize("failing", ["save_weights", "sha256"])
+@pytest.mark.parametrize("failing", ["base.save_weights", "sha256"])
 def test_nothing_half_written_is_left(model, folder, monkeypatch, failing):
     def fail(*_, **__):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(f"tfgen.models.base.{failing}", fail)
+    monkeypatch.setattr(f"tfgen.models.{failing}", fail)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     for path in (folder, folder.parent / "new"):
         with pytest.raises(OSError, match="No space"):
@@ -226,10 +227,10 @@ def test_a_missing_file_is_named(folder, name):
 
 def test_checksums_that_list_too_little_or_nonsense(folder):
     sums = (folder / "SHA256SUMS").read_text()
-    (folder / "SHA256SUMS").write_text(sums.splitlines()[0])
+    (folder / "SHA256SUMS").write_text("\n".join(sums.splitlines()[:2]))
     assert "does not list model.weights.h5" in message(models.load, folder)
     (folder / "SHA256SUMS").write_bytes(b"\xff\xfe\x00" * 100)
-    assert "does not list" in message(models.load, folder)
+    assert "SHA256SUMS: not UTF-8" in message(models.load, folder)
 
 
 def replace_weights(folder, source):
@@ -309,6 +310,7 @@ def test_overrides(model, folder):
 )
 def test_a_hostile_recipe_is_told_in_one_line(folder, recipe, part):
     (folder / "recipe.toml").write_text(recipe)
+    models.write_checksums(folder)
     assert part in message(models.load, folder)
 
 
@@ -403,3 +405,93 @@ def test_what_a_constructor_refuses_is_an_input_error():
     assert told == (
         "[model] of family 'lstm': dropout must be a number in [0, 1). Received: dropout=2"
     )
+
+
+# Folders from anybody
+
+
+def change_recipe(folder, old, new):
+    """Changes the recipe of a folder from before SHA256SUMS listed it."""
+    text = (folder / "recipe.toml").read_text()
+    assert old in text
+    (folder / "recipe.toml").write_text(text.replace(old, new))
+    sums = (folder / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (folder / "SHA256SUMS").write_text("".join(line for line in sums if "recipe" not in line))
+
+
+def test_a_folder_from_before_its_recipe_had_a_checksum_opens(model, folder):
+    change_recipe(folder, "units = 8", "units = 8 ")
+    assert_same_weights(models.load(folder), model)
+
+
+def test_every_file_that_is_listed_is_compared(folder):
+    sums = (folder / "SHA256SUMS").read_text()
+    assert sorted(line.split()[1] for line in sums.splitlines()) == [
+        "model.weights.h5", "recipe.toml", "tokenizer.json",
+    ]  # fmt: skip
+    (folder / "notes.txt").write_text("x")  # of which the list says nothing
+    models.load(folder)
+    (folder / "SHA256SUMS").write_text(f"{sums}{'0' * 64}  notes.txt\n")
+    assert "notes.txt does not match" in message(models.load, folder)
+    (folder / "SHA256SUMS").write_text(f"{sums}{'0' * 64}  gone.txt\n")
+    assert "gone.txt is missing" in message(models.load, folder)
+    for line in (f"{'0' * 64}  ../notes.txt", f"{'0' * 64}  /etc/passwd", "0  a", "0" * 64):
+        (folder / "SHA256SUMS").write_text(f"{sums}{line}\n")
+        assert "each line must be a SHA-256" in message(models.load, folder)
+    # As `sha256sum -b` writes it.
+    (folder / "SHA256SUMS").write_text(sums.replace("  ", " *"))
+    models.load(folder)
+
+
+@pytest.mark.parametrize(
+    "old,new,said",
+    [
+        ("units = 8", "units = 100000", "do not fit the model"),
+        ("units = 8", "units = 1000000000000", "do not fit the model"),
+        ("layers = 2", f"layers = {2**63 - 1}", "layers must be at most 1,000"),
+        ("layers = 2", "layers = 100", "do not fit the model"),
+        ("units = 8", "units = 8\nembedding = 10000000000", "do not fit the model"),
+    ],
+)
+def test_nothing_is_allocated_for_weights_that_are_not_stored(folder, old, new, said):
+    change_recipe(folder, old, new)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert said in message(models.load, folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_weights_that_claim_more_than_is_stored_are_refused(folder):
+    with h5py.File(folder / "model.weights.h5", "a") as file:
+        name = "head/vars/0"
+        del file[name]
+        file.create_dataset(name, (100_000, 100_000), "f4", chunks=(1000, 1000))
+    models.write_checksums(folder)
+    assert "of shape (100000, 100000) is stored in 0 bytes" in message(models.load, folder)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_told(model, tmp_path, value):
+    before = model.weights[1].numpy()
+    broken = before.copy()
+    broken[0, 0] = value
+    try:
+        model.weights[1].assign(broken)
+        model.save(tmp_path / "model")
+    finally:
+        model.weights[1].assign(before)
+    assert f"1 of the {before.size:,} numbers" in message(models.load, tmp_path / "model")
+
+
+def test_damaged_weights_are_told_in_one_line(folder):
+    whole = (folder / "model.weights.h5").read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        content = bytearray(whole)
+        place = rng.integers(len(content))
+        content[place] ^= 1 << rng.integers(8)
+        (folder / "model.weights.h5").write_bytes(content)
+        models.write_checksums(folder)
+        try:
+            models.load(folder)
+        except InputError as error:
+            assert "\n" not in str(error)

@@ -275,7 +275,7 @@ def test_a_file_of_the_package_is_read(tmp_path):
         HuggingFaceTokenizer.from_file(tmp_path / "nowhere.json")
     with open(path, "wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(InputError, match="tokenizer.json is over 33,554,432 bytes"):
+    with pytest.raises(InputError, match="tokenizer.json is larger than 33,554,432 bytes"):
         HuggingFaceTokenizer.from_file(path)
 
 

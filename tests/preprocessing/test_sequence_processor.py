@@ -645,9 +645,9 @@ STD = ("config", "scaler", "config", "scalers", 1, "config", "std")
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "it is no JSON"),
-        (b"\xff\xfe", "it is no JSON"),
-        (DEEP, "it is no JSON"),
+        ("", "not (valid JSON|UTF-8)"),
+        (b"\xff\xfe", "not (valid JSON|UTF-8)"),
+        (DEEP, "not (valid JSON|UTF-8)"),
         ([], "its keys must be"),
         ({"processor": "sequence"}, "its keys must be"),
         (_edited("processor", value="pickle"), "Received: processor='pickle'"),
@@ -706,7 +706,7 @@ def test_a_huge_or_missing_file_is_refused(tmp_path):
         load_processor(path)
     with open(path, "wb") as file:
         file.truncate(1 << 33)
-    with pytest.raises(InputError, match="over 16,777,216 bytes"):
+    with pytest.raises(InputError, match="larger than 16,777,216 bytes"):
         load_processor(path)
 
 

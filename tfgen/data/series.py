@@ -3,7 +3,6 @@
 import collections
 import math
 import os
-from pathlib import Path
 
 import numpy as np
 
@@ -32,6 +31,7 @@ from tfgen.data.table_rows import check_dropped, sort_rows
 from tfgen.data.text import open_text
 from tfgen.data.text_tables import looks_like_table
 from tfgen.errors import InputError, unknown
+from tfgen.files import home_path
 from tfgen.names import normalise
 
 _SUFFIXES = {"series": tables.SUFFIXES, "strokes": strokes.SUFFIXES, "audio": audio.SUFFIXES}
@@ -337,10 +337,10 @@ def _find(name):
     if isinstance(name, str) and key in BUILTIN:
         return key, None
     try:
-        path = Path(text).expanduser()
+        path = home_path(text)
         if text.strip() and (path.is_file() or path.is_dir()):
             return None, path
-    except (OSError, RuntimeError):
+    except OSError:
         pass
     open_text(name)  # raises: it knows what to say of a name that is nothing
     raise InputError(f"{text} cannot be opened")

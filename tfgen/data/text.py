@@ -4,11 +4,11 @@ import contextlib
 import difflib
 import fractions
 import os
-from pathlib import Path
 
 from tfgen.data import readers, text_columns
 from tfgen.data.builtin import BUILTIN
 from tfgen.errors import InputError, unknown
+from tfgen.files import home_path
 from tfgen.names import normalise
 
 SPLITS = ("train", "validation", "all")
@@ -56,13 +56,13 @@ def open_text(name, column=None, validation_fraction=0.1):
     if not text.strip():
         raise InputError(f"Give a path or one of: {', '.join(texts)}. Received: name={text!r}")
     try:
-        path = Path(text).expanduser()
+        path = home_path(text)
         if path.is_dir():
             return _open_folder(text, path, column, validation_fraction)
         if path.is_file():
             return _open_file(text, path, column, validation_fraction)
-    except (OSError, RuntimeError) as error:
-        # A name too long, a folder closed to us, no such ~user.
+    except OSError as error:
+        # A name too long, a folder closed to us.
         raise InputError(f"{text} cannot be opened: {error}") from error
     if path.exists():
         raise InputError(f"{text} is neither a file nor a folder")

@@ -124,7 +124,7 @@ def write_sequences(
         return _write(path, [lambda file: _write_npz(file, content)])
     if suffix == ".svg":
         text = svg_sheet(arrays, ids)
-        return _write(path, [lambda file: file.write_text(text, encoding="utf-8")])
+        return _write(path, [lambda file: file.write_text(text, "utf-8", "backslashreplace")])
     if suffix == ".wav":
         writers = [lambda file, v=values: write_wav(file, v, sample_rate) for values in arrays]
         return _write(path, writers)
@@ -198,7 +198,7 @@ def _free(name, taken):
 
 
 def _write_csv(path, columns):
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*(column.tolist() for column in columns.values())))

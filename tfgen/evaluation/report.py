@@ -110,7 +110,7 @@ def write_report(results, folder, figures=()):
     }
     for name, content in files.items():
         with atomic_file(folder / name) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+            temporary.write_text(content, "utf-8", "backslashreplace")
     return folder / PAGE_NAME
 
 

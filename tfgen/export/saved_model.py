@@ -7,7 +7,8 @@ import logging
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tfgen.files import atomic_folder
+from tfgen.files import atomic_folder, os_error
+from tfgen.values import check_text
 
 
 def write_saved_model(path, endpoints, verbose=False):
@@ -27,7 +28,9 @@ def write_saved_model(path, endpoints, verbose=False):
 
     Raises:
         InputError: If the folder holds something already.
+        OSError: If it cannot be written; nothing is left then.
     """
+    check_text("filepath", path)  # TensorFlow writes to no other paths
     with atomic_folder(path, replace=False) as folder, _quiet():
         # Traced once: TensorFlow traces a `tf.function` again while it saves it.
         functions = {
@@ -43,7 +46,13 @@ def write_saved_model(path, endpoints, verbose=False):
         for name, function in functions.items():
             setattr(module, name, function)
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(module, str(folder), functions, options)
+        try:
+            tf.saved_model.save(module, str(folder), functions, options)
+        except tf.errors.OpError as error:
+            told = os_error(str(error), path)
+            if told is None:
+                raise
+            raise told from error
         _forget_custom_gradients(folder)
     if verbose:
         for name, function in functions.items():

@@ -2,6 +2,10 @@
 
 import numbers
 
+# What a constructor makes objects or constants of, one for each, before any weight has a shape:
+# more than models have, and few enough that a recipe from anybody costs no memory.
+MOST_LAYERS, MOST_PARTS = 1000, 1 << 16
+
 
 def check(condition, rule, **received):
     """Raises `ValueError` with the rule and the one argument received, unless it holds."""
@@ -18,6 +22,12 @@ def check_whole(low, **received):
             f"{name} must be an integer >= {low}",
             **{name: value},
         )
+
+
+def check_most(high, **received):
+    """Refuses what is larger than models have it."""
+    for name, value in received.items():
+        check(value <= high, f"{name} must be at most {high:,}", **{name: value})
 
 
 def check_rate(**received):

@@ -4,9 +4,11 @@ import keras
 import tensorflow as tf
 
 from tfgen.layers.checks import (
+    MOST_LAYERS,
     check,
     check_choice,
     check_flag,
+    check_most,
     check_positive,
     check_seed,
     check_whole,
@@ -105,7 +107,9 @@ class UNet1D(keras.layers.Layer):
         **kwargs,
     ):
         check_whole(1, channels_out=channels_out, width=width, blocks=blocks, groups=groups)
+        check_most(MOST_LAYERS, blocks=blocks)
         multipliers = _whole_numbers(1, multipliers=multipliers)
+        check(len(multipliers) <= 16, "multipliers must be at most 16", multipliers=multipliers)
         check(len(multipliers) > 0, "multipliers must not be empty", multipliers=multipliers)
         levels = len(multipliers)
         attention_at = (levels,) if attention_at is None else attention_at

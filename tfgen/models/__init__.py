@@ -7,12 +7,14 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tfgen.errors import InputError, unknown
-from tfgen.files import sha256
+from tfgen.files import read_text, sha256
+from tfgen.forks import check_process
 from tfgen.names import normalise
 from tfgen.recipe import GenerationConfig, Recipe
 
@@ -21,6 +23,8 @@ RECIPE = "recipe.toml"
 TOKENIZER = "tokenizer.json"
 PROCESSOR = "sequence.json"
 WEIGHTS = "model.weights.h5"
+# Of the list of checksums, which has three lines.
+_MOST_CHECKSUMS = 1 << 16
 
 # Constructor arguments that a recipe does not hold in its [model] section.
 _NOT_MODEL_KEYS = ("self", "tokenizer", "processor", "generation")
@@ -155,6 +159,7 @@ def build(recipe, preprocessing=None, dtype="float32"):
     Raises:
         InputError: For a `[model]` key that the family does not take, or a value it refuses.
     """
+    check_process()
     chosen = row_of(recipe, preprocessing)
     allowed = chosen.arguments()
     for key in recipe.model:
@@ -206,8 +211,11 @@ def load_preprocessing(folder):
 def load(folder, weights=True, overrides=None):
     """Returns the model that `SequenceGenerator.save` wrote into a folder.
 
+    What the folder holds may come from anybody: nothing in it is executed, and no weight is made
+    before the shapes of all are known to be those that are stored.
+
     Args:
-        folder: Path of the folder. Nothing in it is executed.
+        folder: Path of the folder.
         weights: False gives the same model with new random weights.
         overrides: Constructor or generation arguments that replace the recipe's.
 
@@ -215,7 +223,7 @@ def load(folder, weights=True, overrides=None):
         InputError: For a folder that holds no model, a file that does not match its checksum, an
             unknown override, or one that changes the shape of a stored weight.
     """
-    from tfgen.models.weights import load_weights
+    from tfgen.models.weights import check_weights, load_weights, unallocated
 
     folder = Path(folder)
     file = PROCESSOR if (folder / PROCESSOR).is_file() else TOKENIZER
@@ -225,9 +233,18 @@ def load(folder, weights=True, overrides=None):
     _verify(folder, file, weights)
     preprocessing = load_preprocessing(folder)
     recipe = _override(Recipe.from_file(folder / RECIPE), preprocessing, overrides or {})
-    model = build(recipe, preprocessing)
-    if weights:
-        load_weights(model, folder / WEIGHTS, list(overrides or {}))
+    if not weights:
+        return build(recipe, preprocessing)
+    changed = list(overrides or {})
+    if _is_ours(row_of(recipe, preprocessing).load()):
+        with unallocated() as allocate:
+            model = build(recipe, preprocessing)
+        check_weights(model, folder / WEIGHTS, changed)
+        with _as_input_error(f"[model] of family '{recipe.family}'"):
+            allocate()
+    else:  # a person's own class may need the values of its weights when it is made
+        model = build(recipe, preprocessing)
+    load_weights(model, folder / WEIGHTS, changed)
     return model
 
 
@@ -250,6 +267,10 @@ def recipe_of(model):
     )
 
 
+def _is_ours(cls):
+    return cls.__module__.partition(".")[0] == "tfgen"
+
+
 def _override(recipe, preprocessing, overrides):
     allowed = row_of(recipe, preprocessing).arguments()
     sampling = {field.name for field in dataclasses.fields(GenerationConfig)}
@@ -261,16 +282,38 @@ def _override(recipe, preprocessing, overrides):
     return recipe.override(changes)
 
 
+def write_checksums(folder):
+    """Writes SHA256SUMS for the recipe, the preprocessing and the weights of a folder."""
+    folder = Path(folder)
+    names = [name for name in (RECIPE, TOKENIZER, PROCESSOR, WEIGHTS) if (folder / name).is_file()]
+    lines = [f"{sha256(folder / name)}  {name}\n" for name in names]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
 def _verify(folder, file, weights):
-    """Compares every file that SHA256SUMS lists with its checksum."""
+    """Compares every file that SHA256SUMS lists with its checksum.
+
+    The preprocessing and the weights have to be listed; the recipe is since it is written there.
+    """
     sums = {}
-    for line in (folder / CHECKSUMS).read_text(encoding="utf-8", errors="replace").splitlines():
-        digest, _, name = line.partition("  ")
-        sums[name] = digest
-    for name in (file,) + ((WEIGHTS,) if weights else ()):
+    for line in read_text(folder / CHECKSUMS, _MOST_CHECKSUMS).splitlines():
+        digest, _, name = line.partition(" ")
+        name = name[1:]  # a second space, or the * of binary files
+        if not re.fullmatch("[0-9a-fA-F]{64}", digest) or not name or Path(name).name != name:
+            raise InputError(
+                f"{folder / CHECKSUMS}: each line must be a SHA-256 and the name of a file beside "
+                f"it, as sha256sum writes them. Received: {line!r}"
+            )
+        sums[name] = digest.lower()
+    for name in (file, WEIGHTS) if weights else (file,):
         if name not in sums:
             raise InputError(f"{folder / CHECKSUMS} does not list {name}")
-        if sha256(folder / name) != sums[name]:
+    for name, digest in sums.items():
+        if name == WEIGHTS and not weights:
+            continue
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name} is missing, which {CHECKSUMS} lists")
+        if sha256(folder / name) != digest:
             raise InputError(f"{folder / name} does not match its SHA-256 in {CHECKSUMS}")
 
 

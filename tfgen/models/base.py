@@ -9,11 +9,18 @@ import tensorflow as tf
 
 from tfgen import models
 from tfgen.errors import InputError
-from tfgen.files import atomic_folder, sha256
+from tfgen.files import atomic_folder
+from tfgen.forks import check_process, own_process
 from tfgen.models.weights import save_weights
 from tfgen.preprocessing import ByteTokenizer, Tokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
+
+# Methods of models that would wait for ever in a process that was forked.
+_COMPUTING = {
+    "generate", "stream", "draw", "score", "encode", "decode", "denoise", "forecast", "impute",
+    "export", "batch_total",
+}  # fmt: skip
 
 
 class SequenceGenerator(keras.Model):
@@ -39,7 +46,13 @@ class SequenceGenerator(keras.Model):
     # The longest sequence there are positions for; None where there is no end.
     max_positions = None
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in _COMPUTING & vars(cls).keys():
+            setattr(cls, name, own_process(vars(cls)[name]))
+
     def __init__(self, generation=None, seed=None, **kwargs):
+        check_process()
         super().__init__(**kwargs)
         if isinstance(generation, dict):
             generation = GenerationConfig(**generation)
@@ -98,6 +111,10 @@ class SequenceGenerator(keras.Model):
     def activations(self, inputs):
         """What the layers give for a batch of inputs: a dict from names to tensors, for histograms."""
         raise NotImplementedError
+
+    def __call__(self, *args, **kwargs):
+        check_process()
+        return super().__call__(*args, **kwargs)
 
     def compile(self, optimizer=None, jit_compile=None, **kwargs):
         """As `keras.Model.compile`, with defaults: AdamW, and XLA where it measured faster.
@@ -166,8 +183,7 @@ class SequenceGenerator(keras.Model):
             recipe.save(folder / models.RECIPE)
             models.save_preprocessing(self.preprocessing, folder)
             save_weights(self, folder / models.WEIGHTS, float16=float16)
-            sums = [f"{sha256(folder / n)}  {n}\n" for n in (file, models.WEIGHTS)]
-            (folder / models.CHECKSUMS).write_text("".join(sums), encoding="utf-8")
+            models.write_checksums(folder)
 
     def get_config(self):
         return {
@@ -175,6 +191,10 @@ class SequenceGenerator(keras.Model):
             "generation": dataclasses.asdict(self.generation),
             "seed": self.seed,
         }
+
+
+for _name in ("fit", "evaluate", "predict"):
+    setattr(SequenceGenerator, _name, own_process(getattr(SequenceGenerator, _name)))
 
 
 def check_kind(kind, **arguments):

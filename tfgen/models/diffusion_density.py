@@ -6,9 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.layers.checks import (
+    MOST_PARTS,
     check,
     check_choice,
     check_flag,
+    check_most,
     check_positive,
     check_rate,
     check_whole,
@@ -123,6 +125,7 @@ class DiffusionDensity(NumbersGenerator):
         check_choice(THRESHOLDS, threshold=threshold)
         check_flag(energy=energy)
         check_whole(0, positions=positions)
+        check_most(MOST_PARTS, positions=positions)
         check(positions % 2 == 0, "positions must be even", positions=positions)
         nonnegative = is_number(companding) and 0 <= companding < math.inf
         check(nonnegative, "companding must be a number >= 0", companding=companding)

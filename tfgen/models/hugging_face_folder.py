@@ -1,11 +1,11 @@
 """What lies in the folder of a Hugging Face model, read as data and checked."""
 
 import contextlib
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from tfgen.errors import InputError
+from tfgen.files import read_json
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -189,6 +189,10 @@ class Weights(contextlib.ExitStack):
         for tensor in tensors:
             name = self._name(tensor)
             part = self._files[name][1].get_tensor(name).astype(np.float32)
+            if not np.isfinite(part).all():
+                raise InputError(
+                    f"{self._files[name][0]}: {name} holds numbers that are NaN or infinite"
+                )
             parts.append(part.T if tensor.transposed else part)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
@@ -265,16 +269,9 @@ def _weight_files(folder):
 
 def _read_json(path):
     try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_JSON_BYTES + 1)
+        values = read_json(path, MAX_JSON_BYTES)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > MAX_JSON_BYTES:
-        raise InputError(f"{path} is over {MAX_JSON_BYTES:,} bytes")
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON: {error}") from error
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold an object of JSON. Received: {str(values)[:40]!r}")
     return values

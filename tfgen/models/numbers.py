@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.layers.checks import check, check_rate, check_whole
+from tfgen.layers.checks import MOST_PARTS, check, check_most, check_rate, check_whole
 from tfgen.layers.clip_by_value import ClipByValue
 from tfgen.layers.products import dense
 from tfgen.models.base import SequenceGenerator, check_kind
@@ -49,6 +49,7 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         processor = SequenceProcessor.plain() if processor is None else processor
         check_kind(SequenceProcessor, processor=processor)
         check_whole(1, frame=frame)
+        check_most(MOST_PARTS, frame=frame)
         check_rate(condition_dropout=condition_dropout)
         alone = processor.num_features == processor.num_numbers == 1
         fits = frame == 1 or (alone and not processor.covariate_width)

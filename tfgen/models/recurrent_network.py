@@ -3,7 +3,14 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check_choice, check_flag, check_rate, check_whole
+from tfgen.layers.checks import (
+    MOST_LAYERS,
+    check_choice,
+    check_flag,
+    check_most,
+    check_rate,
+    check_whole,
+)
 from tfgen.layers.gru import GRU
 from tfgen.layers.lstm import LSTM
 from tfgen.layers.past_attention import PastAttention
@@ -16,6 +23,7 @@ def check_network(cell, units, layers, dropout, recurrent_dropout, layer_norm, r
     """Raises `ValueError` for an argument of a network that is out of its range."""
     check_choice(CELLS, cell=cell)
     check_whole(1, units=units, layers=layers)
+    check_most(MOST_LAYERS, layers=layers)
     check_rate(dropout=dropout, recurrent_dropout=recurrent_dropout)
     check_flag(layer_norm=layer_norm, residual=residual)
     check_whole(0, attention=attention)

@@ -6,7 +6,15 @@ import tensorflow as tf
 
 from tfgen.layers.bivariate_mixture_head import BivariateMixtureHead
 from tfgen.layers.categorical_head import CategoricalHead
-from tfgen.layers.checks import check, check_choice, check_flag, check_rate, check_whole
+from tfgen.layers.checks import (
+    MOST_PARTS,
+    check,
+    check_choice,
+    check_flag,
+    check_most,
+    check_rate,
+    check_whole,
+)
 from tfgen.layers.clip_by_value import GRADIENTS
 from tfgen.layers.gaussian_mixture_head import GaussianMixtureHead
 from tfgen.layers.quantized_head import QuantizedHead
@@ -100,6 +108,7 @@ class SeriesDensity(NumbersGenerator):
             check_choice(HEADS, head=head)
         check_whole(1, components=components)
         check_whole(2, bins=bins)
+        check_most(MOST_PARTS, components=components, bins=bins)
         check_choice(COVARIANCES, covariance=covariance)
         check_choice(BOUNDINGS, bounding=bounding)
         check_flag(linear_skip=linear_skip)

@@ -8,7 +8,16 @@ import tensorflow as tf
 
 from tfgen.errors import unknown
 from tfgen.layers.causal_self_attention import CausalSelfAttention, Places
-from tfgen.layers.checks import check, check_choice, check_flag, check_rate, check_whole
+from tfgen.layers.checks import (
+    MOST_LAYERS,
+    MOST_PARTS,
+    check,
+    check_choice,
+    check_flag,
+    check_most,
+    check_rate,
+    check_whole,
+)
 from tfgen.layers.cross_attention import CrossAttention
 from tfgen.layers.decoder_block import NORMS, DecoderBlock, normalization, normalized
 from tfgen.layers.decoding import cache_dtype as kept_dtype
@@ -46,6 +55,8 @@ def check_network(
 ):
     """Raises `ValueError` for an argument of a network that is out of its range."""
     check_whole(1, layers=layers, heads=heads, width=width, max_length=max_length)
+    check_most(MOST_LAYERS, layers=layers)
+    check_most(MOST_PARTS, heads=heads, conv=conv)
     check_whole(0, window=window, conv=conv)
     if mlp_width is not None:
         check_whole(1, mlp_width=mlp_width)

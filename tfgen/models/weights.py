@@ -1,12 +1,17 @@
 """Weights in Keras' own `.weights.h5` layout, optionally as float16, read strictly."""
 
 import collections
+import contextlib
+import math
 
 import h5py
 import numpy as np
 
 from tfgen.errors import InputError
-from tfgen.files import atomic_file
+from tfgen.files import atomic_file, regular_file
+
+# Deflate makes no more of a byte. What claims more than that is not stored at all.
+_MOST_INFLATED = 1032
 
 
 def save_weights(model, path, float16=False):
@@ -39,22 +44,98 @@ def save_weights(model, path, float16=False):
                 item.attrs.update(attributes)
 
 
-def load_weights(model, path, overrides=()):
-    """Reads weights into a model, refusing a file that does not fit exactly.
+@contextlib.contextmanager
+def unallocated():
+    """Within it, a model is made without values for its weights: their shapes cost no memory.
 
-    Keras itself reads the file of a deeper model into a shallower one without a word, so numbers
-    and shapes are compared first.
+    Yields:
+        A function of no arguments to call afterwards, which makes the weights, all of them zero:
+        drawing what is then read from a file would take as long again. Without it the model is
+        good for nothing.
+    """
+    import keras
+    from keras.src.backend.common import global_state
+
+    # Keras keeps the variables that were made in such a scope in this list.
+    waiting = "uninitialized_variables"
+    before = global_state.get_global_attribute(waiting) or []
+    made = []
+
+    def allocate():
+        for variable in made:
+            variable._initializer = keras.initializers.Zeros()
+            variable._deferred_initialize()
+
+    global_state.set_global_attribute(waiting, [])
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield allocate
+    finally:
+        made += global_state.get_global_attribute(waiting) or []
+        global_state.set_global_attribute(waiting, before)
+
+
+def stored_shapes(path):
+    """Returns the shapes of all weights in a file, as a `collections.Counter`.
+
+    No weight is read. What a weight claims to be is compared with what is stored of it.
+
+    Raises:
+        InputError: If the file is no weights file.
+    """
+    shapes = collections.Counter()
+
+    def visit(name, item):
+        if not isinstance(item, h5py.Dataset):
+            return
+        # Such a dataset is read from other files.
+        if item.external or item.is_virtual:
+            raise InputError(f"{path} is no weights file: {name} refers to another file")
+        if item.shape is None or item.dtype.kind not in "biufV" or item.dtype.names:
+            raise InputError(f"{path} is no weights file: {name} holds no numbers")
+        stored = item.id.get_storage_size()
+        if item.nbytes > stored * (_MOST_INFLATED if item.chunks else 1):
+            raise InputError(
+                f"{path} is no weights file: {name} of shape {item.shape} is stored in "
+                f"{stored:,} bytes"
+            )
+        shapes[item.shape] += 1
+
+    with _damage_told(path), _open(path) as file:
+        file.visititems(visit)
+    return shapes
+
+
+def count_numbers(path):
+    """Returns how many numbers the weights in a file are.
+
+    A saved optimizer's slots, and the integer states of random generators, do not count.
+
+    Raises:
+        InputError: If the file is no weights file.
+    """
+    count = 0
+
+    def add(name, item):
+        nonlocal count
+        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and "optimizer" not in name:
+            count += math.prod(item.shape)
+
+    with _damage_told(path), _open(path) as file:
+        file.visititems(add)
+    return count
+
+
+def check_weights(model, path, overrides=()):
+    """Refuses a file that does not hold exactly the weights of a model, by their shapes.
+
+    Keras itself reads the file of a deeper model into a shallower one without a word. The model's
+    weights need no values yet, see `unallocated`.
 
     Raises:
         InputError: If the file is no weights file or holds other weights than the model.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            shapes = []
-            file.visititems(lambda _, item: shapes.append(getattr(item, "shape", None)))
-    except OSError as error:
-        raise InputError(f"{path} is no weights file: {error}") from error
-    stored = collections.Counter(shape for shape in shapes if shape is not None)
+    stored = stored_shapes(path)
     expected = collections.Counter(tuple(weight.shape) for weight in model.weights)
     if stored != expected:
         because = f" (overridden: {', '.join(overrides)})" if overrides else ""
@@ -64,11 +145,52 @@ def load_weights(model, path, overrides=()):
             f"in the model but not stored {_shapes(expected - stored)}; "
             "weights=False builds the model without them"
         )
+
+
+def load_weights(model, path, overrides=()):
+    """Reads weights into a model, refusing a file that does not fit exactly.
+
+    Raises:
+        InputError: If the file is no weights file, holds other weights than the model, or weights
+            that are not finite.
+    """
+    check_weights(model, path, overrides)
+    with _damage_told(path):
+        try:
+            model.load_weights(path)
+        except (KeyError, TypeError, ValueError) as error:  # the right shapes under other names
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"The weights in {path} do not fit the model: {reason}") from error
+    for weight in model.weights:
+        values = weight.numpy()
+        bad = values.size - np.count_nonzero(np.isfinite(values))
+        if bad:
+            raise InputError(
+                f"{path} is damaged, or of a training that went wrong: {bad:,} of the "
+                f"{values.size:,} numbers of {weight.path} are NaN or infinite"
+            )
+
+
+@contextlib.contextmanager
+def _open(path):
+    with regular_file(path), h5py.File(path, "r") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _damage_told(path):
+    """HDF5 of damaged bytes: what h5py and Keras raise of them is not told beforehand."""
     try:
-        model.load_weights(path)
-    except (KeyError, TypeError, ValueError) as error:  # the right shapes under other names
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"The weights in {path} do not fit the model: {reason}") from error
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} is no weights file: {error}") from error
+    except MemoryError as error:
+        raise InputError(f"There is not enough memory for the weights in {path}") from error
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} is damaged: {reason}") from error
 
 
 def _as_float16(value, name):
@@ -97,4 +219,6 @@ def _read(path):
 
 
 def _shapes(counter):
-    return ", ".join(f"{count} x {shape}" for shape, count in sorted(counter.items())) or "none"
+    shapes = [f"{count} x {shape}" for shape, count in sorted(counter.items())]
+    more = f" and {len(shapes) - 10} other shapes" if len(shapes) > 10 else ""
+    return (", ".join(shapes[:10]) or "none") + more

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tfgen.errors import InputError, unknown
-from tfgen.files import atomic_file
+from tfgen.files import atomic_file, read_json
 from tfgen.preprocessing.byte import ByteTokenizer
 from tfgen.preprocessing.character import CharacterTokenizer
 from tfgen.preprocessing.hugging_face import MAX_FILE_BYTES, HuggingFaceTokenizer
@@ -43,15 +43,9 @@ def load_tokenizer(path):
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InputError(f"{path} is no tokenizer file: it is over {MAX_FILE_BYTES:,} bytes")
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path, MAX_FILE_BYTES)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no tokenizer file: it is no JSON: {error}") from error
     if not isinstance(record, dict) or set(record) != {"tokenizer", "config"}:
         raise InputError(f"{path} is no tokenizer file: its keys must be 'tokenizer' and 'config'")
     name, config = record["tokenizer"], record["config"]

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.errors import InputError
+from tfgen.files import read_text
 from tfgen.preprocessing.tokenizer import Tokenizer, valid_rows, valid_text
 
 # The largest there are, of a quarter of a million tokens, take half of it.
@@ -76,9 +77,7 @@ class HuggingFaceTokenizer(Tokenizer):
         path = Path(path)
         try:
             # Half, so that a file of `save_tokenizer` can hold it as a text within a text.
-            if path.stat().st_size > MAX_FILE_BYTES // 2:
-                raise InputError(f"{path} is over {MAX_FILE_BYTES // 2:,} bytes")
-            return cls(path.read_text(encoding="utf-8"), **kwargs)
+            return cls(read_text(path, MAX_FILE_BYTES // 2), **kwargs)
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}") from error
         except InputError:

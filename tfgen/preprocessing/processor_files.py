@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tfgen.errors import InputError
-from tfgen.files import atomic_file
+from tfgen.files import atomic_file, read_json
 from tfgen.preprocessing.sequence_processor import SequenceProcessor
 from tfgen.preprocessing.signature import argument_names
 
@@ -18,9 +18,17 @@ def save_processor(processor, path):
     # Keras counts names up from one instance to the next.
     del config["name"]
     record = {"processor": "sequence", "config": config}
-    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = _dumps(record, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a name of a folder that is no UTF-8: its bytes as escapes
+        text = _dumps(record, ensure_ascii=True)
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _dumps(record, **options):
+    return json.dumps(record, indent=1, allow_nan=False, **options) + "\n"
 
 
 def load_processor(path):
@@ -31,17 +39,9 @@ def load_processor(path):
     """
     path = Path(path)
     try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise InputError(f"{path} is no processor file: it is over {MAX_FILE_BYTES:,} bytes")
-        record = json.loads(content.decode("utf-8"))
+        record = read_json(path, MAX_FILE_BYTES)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no processor file: it is no JSON: {error}") from error
     if not isinstance(record, dict) or set(record) != {"processor", "config"}:
         raise InputError(f"{path} is no processor file: its keys must be 'processor' and 'config'")
     if record["processor"] != "sequence":

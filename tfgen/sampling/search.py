@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from tfgen.errors import InputError
 from tfgen.values import check_integer, check_number
 
-
 # More guesses at once never pay, and a ring of keys and values has room for them only so far.
 MAX_DRAFT_TOKENS = 32
 

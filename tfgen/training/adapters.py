@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfgen.errors import InputError
 from tfgen.training.checkpoints import read_arrays, write_arrays
+from tfgen.values import check_number
 
 ADAPTER = "adapter.npz"
 # What `lora_targets` stands for where it is empty: products of matrices, by what our layers and
@@ -184,9 +185,22 @@ def merge(model, path):
     weights = {weight.path: weight for weight in model.weights}
     if not {"scale", "adapted", "digest"} <= record.keys():
         raise InputError(f"{path} holds no adapters")
-    pairs = {name: [arrays.pop(f"{name}/{part}") for part in ("lora_a", "lora_b")]
-             for name in record["adapted"]}  # fmt: skip
+    try:
+        pairs = {name: [arrays.pop(f"{name}/{part}") for part in ("lora_a", "lora_b")]
+                 for name in record["adapted"]}  # fmt: skip
+        scale = check_number("scale", record["scale"])
+    except (KeyError, TypeError, InputError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
     fits = {*pairs, *arrays} <= weights.keys()
+    fits = fits and all(array.shape == weights[name].shape for name, array in arrays.items())
+    for name, (a, b) in pairs.items() if fits else ():
+        rows, columns = math.prod(weights[name].shape[:-1]), weights[name].shape[-1]
+        # Of one rank, which both have.
+        fits = (
+            fits
+            and b.ndim == 2
+            and (a.shape, b.shape) == ((rows, b.shape[0]), (b.shape[0], columns))
+        )
     if not fits or _digest(model, dict.fromkeys(arrays)) != record["digest"]:
         raise InputError(f"{path} holds the adapters of another model, or of other weights of it")
 
@@ -194,7 +208,7 @@ def merge(model, path):
     def write():
         for name, (a, b) in pairs.items():
             a, b = variables[name]
-            weights[name].assign(_sum(weights[name], a, b, record["scale"]))
+            weights[name].assign(_sum(weights[name], a, b, scale))
 
     variables = {name: [tf.Variable(part) for part in pair] for name, pair in pairs.items()}
     write()

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from tfgen import models
 from tfgen.data import data_kind
 from tfgen.errors import InputError
+from tfgen.files import home_path
 from tfgen.models.base import SequenceGenerator
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer, SequenceProcessor
 from tfgen.training.data import open_data
@@ -177,7 +177,7 @@ def open_start(recipe, start=None):
         return None
     if isinstance(start, SequenceGenerator):
         return Start(name or "a model in memory", start)
-    folder = Path(start).expanduser()
+    folder = home_path(start)
     if (folder / "final" / models.RECIPE).is_file():
         folder = folder / "final"
     if not folder.is_dir():

@@ -45,7 +45,7 @@ def write_clouds(folder, clouds):
         with atomic_file(folder / entry.tensor_path) as temporary:
             np.savetxt(temporary, cloud.vectors, fmt="%.6g", delimiter="\t")
         with atomic_file(folder / entry.metadata_path) as temporary:
-            temporary.write_text(_table(cloud.columns), encoding="utf-8")
+            temporary.write_text(_table(cloud.columns), "utf-8", "backslashreplace")
         if cloud.thumbnails is not None:
             entry.sprite.image_path = f"projector/{cloud.name}-sprite.png"
             entry.sprite.single_image_dim.extend(cloud.thumbnails.shape[:0:-1])

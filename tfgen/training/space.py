@@ -1,13 +1,12 @@
 """The space of a search: which settings of a recipe are tried, and over what range."""
 
 import dataclasses
-import tomllib
-from pathlib import Path
 
 from tfgen import models
 from tfgen.errors import InputError, unknown
-from tfgen.recipe import Recipe, recipe_keys
-from tfgen.values import check_boolean, check_number
+from tfgen.files import read_text
+from tfgen.recipe import MAX_FILE_BYTES, Recipe, recipe_keys
+from tfgen.values import check_boolean, check_number, load_toml
 
 SETTINGS = ("low", "high", "step", "log", "choices")
 # What does not change the model, or changes what it is measured on.
@@ -90,12 +89,9 @@ def read_space(path, recipe):
         InputError: What is wrong, beginning with the path.
         OSError: The file cannot be read.
     """
+    text = read_text(path, MAX_FILE_BYTES)
     try:
-        tables = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError
-        raise InputError(f"{path}: not valid TOML: {error}") from None
-    try:
-        return make_space(tables, recipe)
+        return make_space(load_toml(text), recipe)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

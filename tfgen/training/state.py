@@ -6,6 +6,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tfgen.training.checkpoints import Damaged
 from tfgen.training.resume import check_fits
 
 NONE_YET = {"loss": math.inf, "step": 0}
@@ -97,14 +98,24 @@ class RunState:
             changes: What the recipe changed since, see `Recipe.changes`.
 
         Raises:
-            InputError: If something has not the shape that it had.
+            Damaged: If it is none that a training can have written.
+            InputError: If something has not the shape that it had. Nothing is changed then.
         """
+        _check_record(record)
+        _check_logs(arrays)
         carried = _numbered(self._initial)
-        check_fits("the weight", _named(arrays, "model"), self._variables(), changes)
-        check_fits("the adapted weight", _named(arrays, "base"), self.adapters.base, changes)
         variables = {str(i): variable for i, variable in enumerate(self.optimizer.variables)}
-        check_fits("the optimizer's variable", _named(arrays, "optimizer"), variables, changes)
-        check_fits("the carried state", _named(arrays, "state"), carried, changes)
+        best = _named(arrays, "best")
+        parts = [
+            ("the weight", _named(arrays, "model"), self._variables()),
+            ("the adapted weight", _named(arrays, "base"), self.adapters.base),
+            ("the optimizer's variable", _named(arrays, "optimizer"), variables),
+            ("the carried state", _named(arrays, "state"), carried),
+            *([("the best weight", best, self._variables())] if best else []),
+        ]
+        for what, stored, tensors in parts:
+            check_fits(what, stored, tensors, changes)
+            _check_types(what, stored, tensors)
         self.assign(_named(arrays, "model"))
         for path, base in self.adapters.base.items():
             base.assign(arrays[f"base/{path}"])
@@ -114,7 +125,7 @@ class RunState:
             parts = [tf.constant(arrays[f"state/{index}"]) for index in carried]
             self.carried = tf.nest.pack_sequence_as(self._initial, parts)
         self.losses, self.norms = list(arrays["log/losses"]), list(arrays["log/norms"])
-        self.best_weights = _named(arrays, "best") or None
+        self.best_weights = best or None
         self.step, self.best, self.worse = record["step"], record["best"], record["worse"]
 
     def _variables(self):
@@ -136,3 +147,50 @@ def numbers(values):
 def _named(arrays, part):
     """What a checkpoint holds of one part, by the names within it."""
     return {k.removeprefix(f"{part}/"): v for k, v in arrays.items() if k.startswith(f"{part}/")}
+
+
+def _check_record(record):
+    """Refuses a record that no training can have written."""
+    best = record.get("best")
+    good = (
+        _is_count(record.get("step"))
+        and _is_count(record.get("worse"))
+        and isinstance(best, dict)
+        and best.keys() == {"loss", "step"}
+        and _is_count(best["step"])
+        and type(best["loss"]) in (int, float)
+        and not math.isnan(best["loss"])
+        and isinstance(record.get("data"), dict | None)
+    )
+    if not good:
+        raise Damaged(
+            "the record of a checkpoint must hold step, worse and best, with its loss and step. "
+            f"Received: {record!r}"
+        )
+
+
+def _check_logs(arrays):
+    """Refuses losses and norms of the steps since the last line of the log that are none."""
+    losses, norms = (arrays.get(f"log/{name}") for name in ("losses", "norms"))
+    good = (
+        losses is not None
+        and norms is not None
+        and losses.dtype == norms.dtype == np.float32
+        and losses.ndim == 1
+        and norms.ndim == (2 if len(losses) else 1)
+        and len(losses) == len(norms)
+    )
+    if not good:
+        raise Damaged("the checkpoint holds no losses and norms of its steps")
+
+
+def _check_types(what, arrays, tensors):
+    """Refuses integers where there should be floating-point numbers, and the reverse."""
+    for name, tensor in tensors.items():
+        was, now = arrays[name].dtype.name, tf.as_dtype(tensor.dtype).name
+        if ("float" in was) != ("float" in now):
+            raise Damaged(f"{what} {name} is {was} in the checkpoint, and {now} in the model")
+
+
+def _is_count(value):
+    return type(value) is int and 0 <= value < 2**63

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfgen import models
-from tfgen.errors import InputError
+from tfgen.errors import InputError, printable
 from tfgen.files import atomic_file
 from tfgen.training.adapters import ADAPTER, Adapters
 from tfgen.training.checkpoints import Checkpoints
@@ -31,6 +31,7 @@ from tfgen.training.resume import settle
 from tfgen.training.state import RunState, numbers
 from tfgen.training.step import Step
 from tfgen.training.validation import Validation
+from tfgen.values import check_text
 
 # Besides the data, what a validation depends on.
 MEASURED = {"training.window", "training.batch_size", "training.validation_batches"}
@@ -50,7 +51,8 @@ def train(recipe, logdir, resume=False, progress=True, start=None, strategy="aut
     Batch k depends on the seed and on k alone, and a checkpoint holds every variable, so a run that
     was stopped and resumed ends with the same weights, to the bit, as one that was not, on the same
     machine. Ctrl-C finishes the step, writes a checkpoint and raises `KeyboardInterrupt`; a second
-    one does not wait.
+    one does not wait. SIGTERM and SIGHUP do the same, and raise `tfgen.errors.Terminated`, which is
+    a `KeyboardInterrupt`.
 
     Args:
         recipe: A `tfgen.recipe.Recipe`; None when resuming takes the run's own.
@@ -76,7 +78,7 @@ def train(recipe, logdir, resume=False, progress=True, start=None, strategy="aut
             lost.
         KeyboardInterrupt: After Ctrl-C, with the run saved.
     """
-    logdir = Path(logdir)
+    logdir = Path(check_text("logdir", logdir))  # TensorFlow writes to no other paths
     recipe, changes = settle(recipe, logdir, resume)
     # Before TensorFlow computes anything, or workers could not find each other any more.
     devices = open_devices(strategy, lambda text: progress and tqdm.write(text, file=sys.stderr))
@@ -223,7 +225,7 @@ class _Run:
                         f"Stopped after step {self.state.step}. "
                         f"Go on with: tfgen train --resume --logdir {self.logdir}"
                     )
-                    raise KeyboardInterrupt
+                    raise stopped.error()
                 # The speed is that of training: validation and samples stop the clock.
                 now = time.perf_counter()
                 started = now if not timed else started + (now - paused)
@@ -360,14 +362,15 @@ class _Run:
             self.checkpoints.clean()
         for key, old, new in changes:
             self._say(f"Changed: {key} was {_shown(old)} and is {_shown(new)}")
-        found = self.checkpoints.latest()
+        found = self.checkpoints.latest(
+            lambda arrays, record: self.state.load(arrays, record, changes)
+        )
         if found is None:
             self._say("There is no checkpoint to go on from: starting from the first step.")
             begin = open_start(self.recipe, start)
             if begin is not None:
                 self.begin(begin)
             return
-        self.state.load(*found, changes)
         # A checkpoint of before there were fingerprints has none.
         changed = difference(found[1].get("data"), self.data.fingerprint)
         if changed:
@@ -464,7 +467,7 @@ class _Run:
 
     def _say(self, text):
         if self.progress:
-            tqdm.write(text, file=sys.stderr)
+            tqdm.write(printable(text), file=sys.stderr)
 
     def _warn(self, text):
         if self.progress:

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
-from tfgen.files import atomic_file, atomic_folder
+from tfgen.files import atomic_file, atomic_folder, read_json
 from tfgen.recipe import Recipe
 from tfgen.training.data import open_data
 from tfgen.training.space import default_space, make_space, read_space
@@ -22,6 +22,8 @@ METHODS = ("bayesian", "hyperband", "random")
 TRIALS = 20
 # So many in a row are rather the recipe's fault than the settings'.
 MAX_FAILED = 5
+# What is read of a search that was begun.
+MOST_OF_SEARCH = 1 << 24
 # A trial is short: compiling what draws samples and histograms would take longer than many a one.
 QUIET = {"training.sample_every": 0, "training.histogram_every": 0}
 
@@ -132,7 +134,7 @@ def _settle(recipe, logdir, space, method, trials, seed, resume):
         if not path.is_file():
             raise InputError(f"{logdir} holds no search to resume: {SEARCH} is missing")
         try:
-            begun = json.loads(path.read_text("utf-8"))
+            begun = read_json(path, MOST_OF_SEARCH)
             saved, done = Recipe.from_dict(begun["recipe"]), begun["done"]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} cannot be read as a search ({error})") from error
@@ -265,7 +267,7 @@ class _Searching:
                 progress=False,
                 shown=tuple(trial.changes),
             )
-            trial.loss = json.loads((folder / BEST).read_text("utf-8"))["loss"]
+            trial.loss = read_json(folder / BEST, 1 << 16)["loss"]
             if trial.loss is None:
                 trial.error = "No validation gave a finite loss"
         except KeyboardInterrupt:

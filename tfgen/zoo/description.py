@@ -1,17 +1,19 @@
 """What an entry, a family or a layer is, for people and for the table of the zoo."""
 
 import dataclasses
-import json
-import math
 import re
 import textwrap
 from pathlib import Path
 
 from tfgen.errors import InputError
+from tfgen.files import read_bytes, read_json
 from tfgen.recipe import Recipe
 from tfgen.zoo.folders import CARD, RECIPE, RESULTS, WEIGHTS, data_kind_of, has_weights
 from tfgen.zoo.registry import find
 from tfgen.zoo.signatures import arguments_of
+
+# What is read of results and cards.
+MOST_OF_SIDE_FILE = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,10 +136,7 @@ def read_results(folder):
     path = Path(folder) / RESULTS
     if not path.is_file():
         return {}
-    try:
-        results = json.loads(path.read_text("utf-8"))
-    except ValueError as error:  # no UTF-8, or no JSON
-        raise InputError(f"{path}: not valid JSON: {error}") from None
+    results = read_json(path, MOST_OF_SIDE_FILE)
     if not isinstance(results, dict):
         raise InputError(f"{path}: must hold a JSON object. Received: {type(results).__name__}")
     return results
@@ -148,19 +147,9 @@ def count_parameters(folder):
     path = Path(folder) / WEIGHTS
     if not path.is_file():
         return None
-    import h5py
+    from tfgen.models.weights import count_numbers
 
-    count = 0
-
-    def add(name, item):
-        nonlocal count
-        # A saved optimizer's slots, and the integer states of random generators, are no parameters.
-        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and "optimizer" not in name:
-            count += math.prod(item.shape)
-
-    with h5py.File(path, "r") as file:
-        file.visititems(add)
-    return count
+    return count_numbers(path)
 
 
 def readable(value):
@@ -209,7 +198,7 @@ def _licence(folder):
         return None
     line = re.search(
         r"^[\s|*-]*licen[cs]e[\s*]*[:|][\s*]*([^|\n]+)",
-        card.read_text("utf-8", "replace"),
+        read_bytes(card, MOST_OF_SIDE_FILE).decode("utf-8", "replace"),
         re.IGNORECASE | re.MULTILINE,
     )
     return line and line[1].strip(" *")

@@ -1,16 +1,18 @@
 """Folders that hold a model: entries of the zoo, and the runs of `tfgen train`."""
 
 import difflib
-import json
 import os
 import shlex
 from pathlib import Path
 
 from tfgen.errors import InputError
+from tfgen.files import home_path, read_json, restore_folder
 from tfgen.models import PROCESSOR, RECIPE, WEIGHTS
 
 RESULTS = "results.json"
 CARD = "README.md"
+# What is read of the processor of a model, whose classes may be many.
+MOST_OF_PROCESSOR = 1 << 24
 
 
 def is_path(name):
@@ -56,7 +58,8 @@ def model_folder(path):
     Raises:
         InputError: The path holds no model, or a run that has not finished.
     """
-    path = Path(path).expanduser()
+    path = home_path(path)
+    restore_folder(path)
     if not path.is_dir():
         if path.exists():
             raise InputError(f"{path}: no model: the folder is a file, not a folder")
@@ -80,7 +83,9 @@ def _beside(path):
     except OSError:
         return ""
     near = difflib.get_close_matches(path.name, there, n=2, cutoff=0.6)
-    return f" Did you mean {' or '.join(repr(str(path.parent / each)) for each in near)}?" * bool(near)
+    return f" Did you mean {' or '.join(repr(str(path.parent / each)) for each in near)}?" * bool(
+        near
+    )
 
 
 def is_run(path):
@@ -101,8 +106,8 @@ def data_kind_of(folder):
     if not path.is_file():
         return "text"
     try:
-        kind = json.loads(path.read_text("utf-8"))["config"]["kind"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        kind = read_json(path, MOST_OF_PROCESSOR)["config"]["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
         return "series"
     return kind if kind in ("strokes", "audio") else "series"
 

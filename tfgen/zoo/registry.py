@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from tfgen.errors import InputError, unknown
+from tfgen.files import home_path
 from tfgen.names import normalise
 from tfgen.recipe import GenerationConfig, Recipe
 from tfgen.zoo.folders import (
@@ -245,7 +246,7 @@ def add_entries(path):
     Raises:
         InputError: The folder has no entries, or one of their names is taken.
     """
-    path = Path(path).expanduser()
+    path = home_path(path)
     if not path.is_dir():
         problem = "is a file, not a folder" if path.exists() else "does not exist"
         raise InputError(f"{path}: no entries: the folder {problem}")

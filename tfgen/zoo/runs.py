@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from tfgen.errors import InputError
+from tfgen.files import home_path
 from tfgen.recipe import Recipe, TrainingConfig
 from tfgen.zoo.folders import RECIPE
 from tfgen.zoo.registry import find
@@ -25,7 +26,7 @@ def starting_recipe(target):
         InputError: Nothing of that name; or a layer, which is no model.
     """
     if str(target).lower().endswith(".toml"):
-        return Recipe.from_file(Path(target).expanduser())
+        return Recipe.from_file(home_path(target))
     item = find(target)
     if item.kind == "layer":
         raise InputError(f"'{item.name}' is a layer; only an entry or a family can be trained")
@@ -57,8 +58,8 @@ def new_run(target, logdir=None, changes=None, start=None):
         raise InputError("What to train? Name an entry, a family or a recipe.toml (tfgen list)")
     recipe = starting_recipe(target).override(changes)
     if logdir is None:
-        return recipe, Path("runs", Path(target).expanduser().resolve().stem)
-    return recipe, Path(logdir).expanduser()
+        return recipe, Path("runs", home_path(target).resolve().stem)
+    return recipe, home_path(logdir)
 
 
 def resumed_run(logdir, target=None, changes=None):
@@ -74,7 +75,7 @@ def resumed_run(logdir, target=None, changes=None):
     """
     if logdir is None:
         raise InputError("--resume needs --logdir, the folder of the run")
-    logdir = Path(logdir).expanduser()
+    logdir = home_path(logdir)
     if not (logdir / RECIPE).is_file():
         raise InputError(f"{logdir}: there is no run to resume: no {RECIPE}")
     saved = Recipe.from_file(logdir / RECIPE)
