@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 # packages on one floor, neither may import the other.
 FLOORS = [
     ["tfgen"],  # the version
-    ["tfgen.errors files forks names signals"],
+    ["tfgen.errors files forks names signals uses"],
     ["tfgen.recipe values"],
     ["tfgen.export"],
     ["tfgen.data"],

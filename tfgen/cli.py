@@ -214,6 +214,7 @@ def _inspect(arguments):
 
     config = data_config(arguments, arguments.path)
     kind = data_kind(config)
+    config.check_used(kind)
     if kind != "text":
         with text_hint():
             cli_numbers.inspect(config, kind, arguments.out)

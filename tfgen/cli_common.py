@@ -11,13 +11,6 @@ from tfgen.recipe import DataConfig, Recipe
 from tfgen.startup import import_tensorflow
 
 NAME_HELP = "a name of the zoo, or the path of a run (./mine, runs/mine)"
-# What models are called by the kind of their data.
-MODELS_OF = {
-    "text": "text",
-    "series": "time series",
-    "strokes": "pen strokes",
-    "audio": "sound",
-}
 # What a recipe says of its own data, and of no other: --data takes it back to the defaults.
 _OF_ITS_DATA = {
     **{f"data.{key}": getattr(DataConfig(), key) for key in (

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from tfgen.arguments import Parser, integer, seed
 from tfgen.cli_common import (
-    MODELS_OF,
     NAME_HELP,
     add_dtype,
     check_counts,
@@ -20,6 +19,7 @@ from tfgen.cli_numbers import check_file, write_files
 from tfgen.errors import InputError
 from tfgen.files import atomic_file
 from tfgen.recipe import GenerationConfig
+from tfgen.uses import KINDS
 
 # Rows that a forecast reads, unless told otherwise.
 CONTEXT = 1000
@@ -237,7 +237,7 @@ def impute(arguments):
 def _series_only(verb, name, kind):
     if kind != "series":
         raise InputError(
-            f"{verb} is for models of time series, and {name} is one of {MODELS_OF[kind]}: "
+            f"{verb} is for models of time series, and {name} is one of {KINDS[kind]}: "
             f"tfgen generate {name}"
         )
 

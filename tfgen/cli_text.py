@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tfgen.arguments import integer
 from tfgen.cli_common import (
-    MODELS_OF,
     check_counts,
     find_model,
     open_model,
@@ -20,6 +19,7 @@ from tfgen.errors import InputError
 from tfgen.files import atomic_file
 from tfgen.names import normalise
 from tfgen.recipe import GenerationConfig
+from tfgen.uses import KINDS
 
 # Options that are fields of the sampling defaults, besides `temperature`, which all models have.
 SAMPLING = {
@@ -70,14 +70,14 @@ def refuse_generate_options(arguments, kind):
     """Refuses what only a model of text takes."""
     if arguments.prompts:
         raise InputError(
-            f"A model of {MODELS_OF[kind]} takes no prompt. "
+            f"A model of {KINDS[kind]} takes no prompt. "
             f"Received: {to_unicode(arguments.prompts[0])!r}"
         )
     refuse(arguments, GENERATE_OPTIONS, _reason(arguments, kind))
 
 
 def _reason(arguments, kind):
-    return f"is for models of text, and {arguments.name} is one of {MODELS_OF[kind]}"
+    return f"is for models of text, and {arguments.name} is one of {KINDS[kind]}"
 
 
 def generate(arguments):
@@ -102,6 +102,8 @@ def generate(arguments):
     search = _search(kind, arguments) if kind else None
     if kind:
         options["search"] = search
+    if kind == "contrastive":
+        options.pop("top_k", None)  # it is the search's own
     if arguments.stream:
         for piece in model.stream(prompts[0], **options):
             print(piece, end="", flush=True)

@@ -25,6 +25,7 @@ from typing import ClassVar, NamedTuple
 
 import tomli_w
 
+from tfgen import uses
 from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_file, read_text
 from tfgen.names import normalise
@@ -34,12 +35,17 @@ from tfgen.values import TYPES, check_plain, check_text, load_toml, parse_value
 MAX_FILE_BYTES = 1 << 20
 
 
-def _field(default, help, *, low=None, high=None, above=None, below=None, choices=None):
-    """Returns a dataclass field with its explanation and its range.
+def _field(
+    default, help, *, of=(), needs=None, low=None, high=None, above=None, below=None, choices=None
+):
+    """Returns a dataclass field with its explanation, its range and what it is for.
 
     Args:
         default: The value when the recipe does not name the field.
-        help: One line for the command line's help.
+        help: One line for the command line's help, without what the field is for.
+        of: What the field is for, of `tfgen.uses.TRAITS`: a model with none of them has no use for
+            it. Empty is every model.
+        needs: A field of the same section without which this one does nothing.
         low: The least allowed value.
         high: The greatest allowed value.
         above: A bound that the value must exceed.
@@ -48,7 +54,9 @@ def _field(default, help, *, low=None, high=None, above=None, below=None, choice
     """
     bounds = {">=": low, "<=": high, ">": above, "<": below}
     bounds = {sign: bound for sign, bound in bounds.items() if bound is not None}
-    metadata = {"help": help, "bounds": bounds, "choices": choices}
+    of = (of,) if isinstance(of, str) else of
+    help = f"{' and '.join(of)}: {help}" if of else help
+    metadata = {"help": help, "of": of, "needs": needs, "bounds": bounds, "choices": choices}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -65,6 +73,48 @@ class _Section:
                 _check_range(key, value, field.metadata)
             object.__setattr__(self, field.name, value)
 
+    def unused(self, kind, engine=None, conditional=None):
+        """Returns the names of fields that differ from their defaults and that a model ignores.
+
+        Args:
+            kind: The kind of the model's data, one of `tfgen.uses.KINDS`.
+            engine: One of `tfgen.uses.ENGINES`; None is not known.
+            conditional: Whether the model takes a class or another condition; None is not known.
+        """
+        model = uses.traits(kind, engine, conditional)
+        return [
+            field.name
+            for field in dataclasses.fields(self)
+            if field.metadata["of"]
+            and not model.intersection(field.metadata["of"])
+            and getattr(self, field.name) != field.default
+        ]
+
+    def check_used(self, kind, engine=None, conditional=None):
+        """Refuses a value that such a model has no use for; see `unused` for the arguments.
+
+        Raises:
+            InputError: For a field that differs from its default and would do nothing.
+        """
+        fields = {field.name: field for field in dataclasses.fields(self)}
+        for name in self.unused(kind, engine, conditional):
+            raise InputError(
+                f"{self.section}.{name} is for {uses.words(fields[name].metadata['of'])}, and "
+                f"{uses.model_words(kind, engine, conditional)}. {self._received(name)}"
+            )
+        for name, field in fields.items():
+            needed = field.metadata["needs"]
+            if needed and getattr(self, name) != field.default and not getattr(self, needed):
+                raise InputError(
+                    f"{self.section}.{name} does nothing without {self.section}.{needed}. "
+                    f"{self._received(name)}"
+                )
+
+    def _received(self, name):
+        value = getattr(self, name)
+        value = list(value) if isinstance(value, tuple) else value
+        return f"Received: {self.section}.{name}={value!r}"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig(_Section):
@@ -74,76 +124,99 @@ class DataConfig(_Section):
 
     name: str = _field("shakespeare", "a built-in set's name, or a path")
     column: str | None = _field(
-        None, "text: the column of a CSV file or the key of a JSONL file to read"
+        None, "the column of a CSV file or the key of a JSONL file to read", of="text"
     )
     kind: str | None = _field(
         None,
         "what the data is: text, series, strokes or audio; none infers it",
         choices=("text", "series", "strokes", "audio"),
     )
-    columns: tuple[str, ...] = _field((), "series: columns to model; empty takes all that are left")
+    columns: tuple[str, ...] = _field(
+        (), "columns to model; empty takes all that are left", of="series"
+    )
     time: str | None = _field(
         None,
-        "series: the column of times, or several that say it together, e.g. 'Date+Time' or "
+        "the column of times, or several that say it together, e.g. 'Date+Time' or "
         "'year+month+day+hour'; none finds it by what columns hold and are called",
+        of="series",
     )
     time_format: str | None = _field(
         None,
-        "series: how times are written: as strptime has it, e.g. '%d.%m.%Y %H:%M', or day-first, "
+        "how times are written: as strptime has it, e.g. '%d.%m.%Y %H:%M', or day-first, "
         "month-first or year-first; numbers: s, ms, us or ns since 1970, or excel; none finds it",
+        of="series",
     )
     id: str | None = _field(
         None,
-        "series: the column that identifies a sequence, or several with commas between; "
+        "the column that identifies a sequence, or several with commas between; "
         "none looks for it where times come again",
+        of="series",
     )
-    categories: tuple[str, ...] = _field((), "series: columns of numbers that are categories")
+    categories: tuple[str, ...] = _field((), "columns of numbers that are categories", of="series")
     known: tuple[str, ...] = _field(
-        (), "series: columns that are known beforehand, given, not modelled"
+        (), "columns that are known beforehand, given, not modelled", of="series"
     )
-    static: tuple[str, ...] = _field((), "series: columns that are one number for a whole sequence")
+    static: tuple[str, ...] = _field(
+        (), "columns that are one number for a whole sequence", of="series"
+    )
     label: str | None = _field(
         None,
         "the column with the class of a sequence; strokes and audio: 'folder' takes the folder's "
         "name, 'name:^([a-z]+)_' what the group finds in the file's; drawings in lines of JSON: a key",
+        of="numbers",
     )
     layout: str = _field(
         "auto",
-        "series: 'columns' are features; 'rows' and 'series': each row, each column is a series of "
+        "'columns' are features; 'rows' and 'series': each row, each column is a series of "
         "its own; auto takes rows where a row begins with a name and goes on with numbers only",
+        of="series",
         choices=("auto", "columns", "rows", "series"),
     )
     header: str = _field(
         "auto",
-        "series: the line with the columns' names, counted from 1; 'none' calls them x0, x1, ...; "
+        "the line with the columns' names, counted from 1; 'none' calls them x0, x1, ...; "
         "auto looks for it",
+        of="series",
     )
     delimiter: str | None = _field(
         None,
-        "series: what separates the fields of a line: a character, 'tab' or 'space' (runs of "
+        "what separates the fields of a line: a character, 'tab' or 'space' (runs of "
         "spaces and tabs); none looks for it",
+        of="series",
     )
     decimal: str = _field(
         "auto",
-        "series: whether 1,234 has a decimal comma (',') or a comma for thousands ('.'); auto "
+        "whether 1,234 has a decimal comma (',') or a comma for thousands ('.'); auto "
         "tells by all of a table's numbers",
+        of="series",
         choices=("auto", ".", ","),
     )
-    sheet: str | None = _field(None, "series: the sheet of an .xlsx file; none takes the first")
+    sheet: str | None = _field(
+        None, "the sheet of an .xlsx file; none takes the first", of="series"
+    )
     missing: tuple[str, ...] = _field(
-        (), "series: texts or numbers that stand for a missing value, e.g. '-200', 'M'"
+        (), "texts or numbers that stand for a missing value, e.g. '-200', 'M'", of="series"
     )
     allow_dropped: float = _field(
-        0.5, "series: the share of rows that may be dropped without an error", low=0, high=1
+        0.5,
+        "the share of rows that may be dropped without an error",
+        of="series",
+        low=0,
+        high=1,
     )
     bounds: tuple[str, ...] = _field(
-        (), "series: what values lie between, e.g. 'humid=0:100', 'rain=0:', 'x=auto' as trained on"
+        (),
+        "what values lie between, e.g. 'humid=0:100', 'rain=0:', 'x=auto' as trained on",
+        of="series",
     )
     sample_rate: int | None = _field(
-        None, "audio: samples a second; none takes that of most files", low=1
+        None, "samples a second; none takes that of most files", of="audio", low=1
     )
     max_length: int | None = _field(
-        None, "strokes and audio: longer sequences are cut to so many positions", low=1
+        None, "longer sequences are cut to so many positions", of=("strokes", "audio"), low=1
+    )
+    simplify: float = _field(
+        0.0, "how far a line may leave the drawn one", of="strokes", low=0
     )
     max_numbers: int = _field(
         1 << 27,
@@ -151,13 +224,13 @@ class DataConfig(_Section):
         "file can become many",
         low=1,
     )
-    simplify: float = _field(0.0, "strokes: how far a line may leave the drawn one", low=0)
     validation_fraction: float = _field(
         0.1, "the share of the data, at its end, that is kept for validation", above=0, below=1
     )
     split: str = _field(
         "auto",
-        "sequences of numbers: 'time' keeps the last part of each, 'sequences' whole ones",
+        "'time' keeps the last part of each sequence for validation, 'sequences' whole ones",
+        of="numbers",
         choices=("auto", "time", "sequences"),
     )
 
@@ -169,20 +242,29 @@ class PreprocessingConfig(_Section):
     section: ClassVar[str] = "preprocessing"
 
     tokenizer: str = _field(
-        "character", "what one token is: character or byte", choices=("character", "byte")
+        "character",
+        "what one token is: character or byte",
+        of="text",
+        choices=("character", "byte"),
     )
     max_vocabulary: int | None = _field(
-        None, "character: keep only so many of the most frequent ones; none keeps all", low=1
+        None,
+        "with the character tokenizer: keep only so many of the most frequent ones; none keeps all",
+        of="text",
+        low=1,
     )
     scaler: str = _field(
         "auto",
-        "numbers: standard, min_max, robust, mean (of each series), mu_law, whiten or none; "
+        "standard, min_max, robust, mean (of each series), mu_law, whiten or none; "
         "auto is mu_law for audio, else standard",
+        of="numbers",
         choices=("auto", "standard", "min_max", "robust", "mean", "mu_law", "whiten", "none"),
     )
-    log1p: tuple[str, ...] = _field((), "numbers: skewed columns to take the logarithm of 1 + x of")
+    log1p: tuple[str, ...] = _field(
+        (), "skewed columns to take the logarithm of 1 + x of", of="numbers"
+    )
     calendar: bool = _field(
-        True, "series: give the model the time of day, of the week and of the year"
+        True, "give the model the time of day, of the week and of the year", of="series"
     )
 
     def __post_init__(self):
@@ -259,8 +341,10 @@ class TrainingConfig(_Section):
     )
     vocabulary: str = _field(
         "auto",
-        "with start_from, text: keep that model's symbols, or find new ones in the data, of which "
+        "with start_from: keep that model's symbols, or find new ones in the data, of which "
         "those that it knows keep their weights; auto: new if the data has others",
+        of="text",
+        needs="start_from",
         choices=("auto", "keep", "new"),
     )
     freeze: tuple[str, ...] = _field(
@@ -270,14 +354,20 @@ class TrainingConfig(_Section):
         0, "with start_from: train adapters of this rank for its matrices; 0 trains weights", low=0
     )
     lora_alpha: float = _field(
-        0.0, "what adapters add is multiplied by this over the rank; 0 takes the rank", low=0
+        0.0,
+        "what adapters add is multiplied by this over the rank; 0 takes the rank",
+        needs="lora_rank",
+        low=0,
     )
     lora_targets: tuple[str, ...] = _field(
         (),
         "matrices that get adapters, by patterns as in freeze; empty takes all but recurrent ones",
+        needs="lora_rank",
     )
     lora_also: tuple[str, ...] = _field(
-        (), "weights that are trained as they are beside adapters, by patterns, e.g. 'head'"
+        (),
+        "weights that are trained as they are beside adapters, by patterns, e.g. 'head'",
+        needs="lora_rank",
     )
     ema: float = _field(0.0, "decay of the average of the weights; 0 is off", low=0, below=1)
     seed: int = _field(0, "the seed of weights, batches and dropout", low=0)
@@ -320,45 +410,67 @@ class GenerationConfig(_Section):
 
     section: ClassVar[str] = "generation"
 
-    max_new_tokens: int = _field(200, "tokens to generate after the prompt", low=1)
+    max_new_tokens: int = _field(200, "tokens to generate after the prompt", of="text", low=1)
     temperature: float = _field(
-        1.0, "divides the logits: below 1 is more careful, 0 takes the most likely token", low=0
+        1.0,
+        "divides the logits: below 1 is more careful, 0 takes the most likely",
+        of="autoregressive",
+        low=0,
     )
-    top_k: int = _field(0, "sample from the k most likely tokens; 0 is off", low=0)
+    top_k: int = _field(0, "sample from the k most likely tokens; 0 is off", of="text", low=0)
     top_p: float = _field(
-        1.0, "sample from the smallest set of tokens of this probability; 1 is off", above=0, high=1
+        1.0,
+        "sample from the smallest set of tokens of this probability; 1 is off",
+        of="text",
+        above=0,
+        high=1,
     )
     min_p: float = _field(
         0.0,
         "drop tokens below this share of the most likely one's probability; 0 is off",
+        of="text",
         low=0,
         high=1,
     )
     repetition_penalty: float = _field(
-        1.0, "above 1 makes tokens that were already there less likely; 1 is off", above=0
+        1.0,
+        "above 1 makes tokens that were already there less likely; 1 is off",
+        of="text",
+        above=0,
     )
-    stop: tuple[str, ...] = _field((), "strings that end the text where they first appear")
+    stop: tuple[str, ...] = _field(
+        (), "strings that end the text where they first appear", of="text"
+    )
     length: int | None = _field(
-        None, "numbers: positions to generate; none takes the data's own length", low=1
+        None, "positions to generate; none takes the data's own length", of="numbers", low=1
     )
     bias: float = _field(
-        0.0, "mixtures: above 0 samples nearer to the most likely value, e.g. neater strokes", low=0
+        0.0,
+        "above 0 samples nearer to the most likely value, e.g. neater strokes",
+        of="autoregressive numbers",
+        low=0,
     )
-    num_steps: int = _field(50, "diffusion: steps from noise to a sequence", low=1, high=1000)
+    num_steps: int = _field(
+        50, "steps from noise to a sequence", of="diffusion", low=1, high=1000
+    )
     solver: str = _field(
         "dpmpp_2m",
-        "diffusion: how a step is taken: dpmpp_2m, dpmpp_2m_sde, ddim, ddpm, euler, heun, "
+        "how a step is taken: dpmpp_2m, dpmpp_2m_sde, ddim, ddpm, euler, heun, "
         "langevin, predictor_corrector, or mala, of a model with energy = true",
         choices=(
             "dpmpp_2m", "dpmpp_2m_sde", "ddim", "ddpm", "euler", "heun", "langevin",
             "predictor_corrector", "mala",
         ),
+        of="diffusion",
     )  # fmt: skip
     guidance_scale: float = _field(
-        1.0, "diffusion: above 1 exaggerates the class; 1 takes it as it is", low=0
+        1.0,
+        "above 1 exaggerates the class or the condition; 1 takes it as it is",
+        of=("conditional text", "conditional diffusion"),
+        low=0,
     )
     resamplings: int = _field(
-        10, "diffusion: how often each step is taken when gaps are filled by repaint", low=1
+        10, "how often each step is taken when gaps are filled by repaint", of="diffusion", low=1
     )
 
     def __post_init__(self):
@@ -414,6 +526,20 @@ class Recipe:
                 raise InputError(
                     f"{name} must be a {config.__name__}. Received: {name}={getattr(self, name)!r}"
                 )
+
+    def check_used(self, kind, engine=None, conditional=None):
+        """Refuses values that such a model, or data of that kind, has no use for.
+
+        Args:
+            kind: What the data is, one of `tfgen.uses.KINDS`.
+            engine: One of `tfgen.uses.ENGINES`; None is not known.
+            conditional: Whether the model takes a class or another condition; None is not known.
+
+        Raises:
+            InputError: For the first field that differs from its default and would do nothing.
+        """
+        for name in SECTIONS:
+            getattr(self, name).check_used(kind, engine, conditional)
 
     @classmethod
     def from_dict(cls, tables):

@@ -102,7 +102,7 @@ every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @every_option
 def test_equals_a_loop_over_positions(options):
     layer = make(**options)
-    outputs, _ = layer(X)
+    outputs = layer(X)
     expected = np.stack([by_hand(layer, row) for row in X])
     np.testing.assert_allclose(outputs, expected, atol=2e-4)
 
@@ -128,14 +128,14 @@ def test_equals_the_attentions_of_keras(kv_heads, bias):
     else:
         weights.append(output)
     stock.set_weights(weights)
-    np.testing.assert_allclose(layer(X)[0], stock(X, X, use_causal_mask=True), atol=1e-4)
+    np.testing.assert_allclose(layer(X), stock(X, X, use_causal_mask=True), atol=1e-4)
 
 
 def test_what_comes_later_or_lies_beyond_the_window_has_no_influence():
     layer = make(window=3)
     other = X.copy()
     other[:, 4] += 1
-    changed = np.abs(layer(other)[0] - layer(X)[0]).max(axis=(0, 2)) > 1e-5
+    changed = np.abs(layer(other) - layer(X)).max(axis=(0, 2)) > 1e-5
     assert changed.tolist() == [False] * 4 + [True] * 3 + [False] * 2
 
 
@@ -143,13 +143,13 @@ def test_rotary_and_alibi_see_distances_and_none_sees_no_order():
     ids = np.arange(TIME, dtype=np.int32)[None]
     for positions in ("rotary", "alibi", "none"):
         layer = make(positions=positions)
-        here = layer(X, places=Places(ids, ids))[0].numpy()
-        there = layer(X, places=Places(ids + 100, ids + 100))[0].numpy()
+        here = layer(X, places=Places(ids, ids)).numpy()
+        there = layer(X, places=Places(ids + 100, ids + 100)).numpy()
         np.testing.assert_allclose(here, there, atol=1e-3)
         order = [2, 0, 1]  # of the past of position 3
         shuffled = X.copy()
         shuffled[:, :3] = X[:, order]
-        change = np.abs(layer(shuffled)[0][:, 3] - here[:, 3]).max()
+        change = np.abs(layer(shuffled)[:, 3] - here[:, 3]).max()
         assert change < 1e-5 if positions == "none" else change > 1e-3
 
 
@@ -175,7 +175,7 @@ def cut(cache, conv):
 @pytest.mark.parametrize("name", ["rotary", "alibi", "conv", "everything"])
 def test_pieces_with_a_cache_equal_the_whole(name):
     layer = make(**OPTIONS[name])
-    whole, _ = layer(X)
+    whole = layer(X)
     pieces, cache, start = [], empty_cache(layer), 0
     for piece in np.split(X, [1, 4, 5], axis=1):
         end = start + piece.shape[1]
@@ -195,7 +195,7 @@ def test_positions_may_stand_in_any_slots(name):
     The layer is the last of two, whose keys and values share a cache.
     """
     layer = make(**OPTIONS[name])
-    whole, _ = layer(X)
+    whole = layer(X)
     slots = np.array([7, 2, 9, 0, 4, 3, 8, 6], np.int32)
     held = np.full((1, 11), -1, np.int32)
     cache = empty_cache(layer, 11)
@@ -214,7 +214,7 @@ def test_positions_may_stand_in_any_slots(name):
 
 def test_a_cache_keeps_its_own_precision():
     layer = make()
-    whole, _ = layer(X)
+    whole = layer(X)
     places = [Places(tf.range(a, b)[None], tf.range(b)[None]) for a, b in ((0, 5), (5, 9))]
     cache = tuple(tf.cast(tensor, tf.bfloat16) for tensor in empty_cache(layer))
     _, cache = layer(X[:, :5], places=places[0], cache=cache)
@@ -241,14 +241,14 @@ def test_probabilities_are_dropped_and_products_may_be_others():
         seen.append(weights.numpy())
         return weights * 0.5
 
-    plain, _ = layer(X)
-    halved, _ = layer(X, drop=drop)
+    plain = layer(X)
+    halved = layer(X, drop=drop)
     np.testing.assert_allclose(halved, plain * 0.5, atol=1e-5)
     (weights,) = seen
     assert weights.shape == (BATCH, HEADS, TIME, TIME)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
     np.testing.assert_array_equal(weights, np.tril(weights))
-    outputs, _ = layer(X, product=lambda x, kernel, bias: dense(x, 2 * kernel.value, bias))
+    outputs = layer(X, product=lambda x, kernel, bias: dense(x, 2 * kernel.value, bias))
     assert np.abs(outputs - plain).max() > 0.1
 
 
@@ -259,7 +259,7 @@ def test_at_first_a_convolution_changes_nothing():
     conv.build()
     conv.qkv_kernel.assign(plain.qkv_kernel)
     conv.output_kernel.assign(plain.output_kernel)
-    np.testing.assert_allclose(conv(X)[0], plain(X)[0], atol=1e-6)
+    np.testing.assert_allclose(conv(X), plain(X), atol=1e-6)
 
 
 def test_initializers_are_those_of_the_products():
@@ -273,7 +273,7 @@ def test_every_weight_and_the_inputs_get_a_gradient(options):
     layer, x = make(**options), tf.constant(X)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        loss = tf.reduce_sum(layer(x)[0] * random(BATCH, TIME, WIDTH, seed=3))
+        loss = tf.reduce_sum(layer(x) * random(BATCH, TIME, WIDTH, seed=3))
     for gradient in tape.gradient(loss, [x, *(weight.value for weight in layer.weights)]):
         assert np.isfinite(gradient).all() and np.abs(gradient).max() > 1e-4
 
@@ -283,8 +283,8 @@ def test_config_round_trip(options):
     layer = CausalSelfAttention(HEADS, WIDTH, **options, name="attention", dtype="mixed_bfloat16")
     again = keras.layers.deserialize(keras.layers.serialize(layer))
     assert again.get_config() == layer.get_config() and again.name == "attention"
-    assert again(X)[0].dtype == tf.float32  # it does not cast its inputs
-    assert again(tf.cast(X, tf.bfloat16))[0].dtype == tf.bfloat16
+    assert again(X).dtype == tf.float32  # it does not cast its inputs
+    assert again(tf.cast(X, tf.bfloat16)).dtype == tf.bfloat16
 
 
 @pytest.mark.parametrize(

@@ -348,7 +348,12 @@ def test_fit_shows_the_fraction_and_the_penalty(jit_compile, dtype, tmp_path):
     np.testing.assert_allclose(history["clip_clip_fraction"], [expected] * 2, rtol=0, atol=atol)
     np.testing.assert_allclose(history["loss"], [loss] * 2, rtol=rtol)
     np.testing.assert_allclose(history["val_loss"], [loss] * 2, rtol=rtol)
-    assert np.isnan(history["val_clip_clip_fraction"]).all()
+    validated = history["val_clip_clip_fraction"]  # of another split it would be another one
+    np.testing.assert_allclose(validated, [expected] * 2, rtol=0, atol=atol)
+    evaluated = model.evaluate(inputs[:16], np.zeros((16, 4, 3)), verbose=0, return_dict=True)
+    own = float(layer.clip_fraction(hidden[:16]))
+    assert abs(own - expected) > 1e-3
+    assert evaluated["clip_clip_fraction"] == pytest.approx(own, abs=atol * 3)
     logged = b"".join(file.read_bytes() for file in tmp_path.glob("train/events*"))
     assert b"epoch_clip_clip_fraction" in logged
 
@@ -371,6 +376,19 @@ def test_only_training_updates_the_tracker_and_it_is_no_weight(tmp_path):
     # A tracker is not in the file: a model without the layer reads it, too.
     inputs = keras.Input((4, 3))
     keras.Model(inputs, keras.layers.Dense(3)(inputs)).load_weights(tmp_path / "a.weights.h5")
+
+
+def test_an_output_that_begins_outside_everywhere_learns_by_default():
+    def trained(**options):
+        dense = keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer=lambda s, dtype:
+                                   tf.constant([5.0]))  # fmt: skip
+        model = keras.Sequential([keras.Input((2,)), dense, ClipByValue(0.0, 1.0, **options)])
+        model.compile(keras.optimizers.SGD(0.5), "mse")
+        model.fit(np.ones((64, 2)), np.full((64, 1), 0.25), epochs=20, batch_size=8, verbose=0)
+        return float(model(np.ones((1, 2)))[0, 0])
+
+    assert trained() == pytest.approx(0.25, abs=0.01)
+    assert trained(gradient="hard") == 1.0
 
 
 def test_tracker_weighs_batches_by_what_they_count():

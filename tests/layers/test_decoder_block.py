@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen.layers.causal_self_attention import CausalSelfAttention, Places
-from tfgen.layers.cross_attention import CrossAttention
+from tfgen.layers.causal_self_attention import Places
 from tfgen.layers.decoder_block import DecoderBlock, normalization
-from tfgen.layers.feed_forward import FeedForward
 from tfgen.layers.products import dense
 
 BATCH, TIME, HEADS, WIDTH = 2, 5, 2, 8
@@ -21,14 +19,8 @@ def random(*shape, seed=0):
 X, CONTEXT = random(BATCH, TIME, WIDTH), random(BATCH, 3, WIDTH, seed=1)
 
 
-def make(cross=False, dtype=None, attention=None, **options):
-    block = DecoderBlock(
-        CausalSelfAttention(HEADS, WIDTH, name="attention", dtype=dtype, **(attention or {})),
-        FeedForward(WIDTH, 12, name="mlp", dtype=dtype),
-        CrossAttention(HEADS, WIDTH, name="cross_attention", dtype=dtype) if cross else None,
-        dtype=dtype,
-        **options,
-    )
+def make(cross=False, **options):
+    block = DecoderBlock(HEADS, WIDTH, mlp_width=12, cross_attention=cross, **options)
     block.build()
     for number, weight in enumerate(block.weights):
         weight.assign(0.4 * random(*weight.shape, seed=number))
@@ -48,7 +40,7 @@ def normal(norm, kind, x, epsilon):
 NORMS = {
     "layer": {},
     "rms": {"norm": "rms"},
-    "bias": {"norm_bias": True},
+    "bias": {"bias": True},
     "epsilon": {"norm_epsilon": 0.5},
     "rms epsilon": {"norm": "rms", "norm_epsilon": 0.5},
 }
@@ -64,8 +56,8 @@ def test_each_part_reads_a_normalised_sum_and_is_added_to_it(options, cross):
         return tf.constant(normal(norm, kind, x, epsilon).astype("float32"))
 
     context = block.cross_attention.read(CONTEXT) if cross else None
-    outputs, _ = block(X, context=context)
-    x = X + block.attention(read(block.attention_norm, X))[0].numpy()
+    outputs = block(X, context=context)
+    x = X + block.attention(read(block.attention_norm, X)).numpy()
     if cross:
         x += block.cross_attention(read(block.cross_norm, x), context=context).numpy()
     x += block.mlp(read(block.mlp_norm, x)).numpy()
@@ -73,7 +65,7 @@ def test_each_part_reads_a_normalised_sum_and_is_added_to_it(options, cross):
     assert (block.cross_norm is not None) == cross
     biased = [norm.beta is not None for norm in (block.attention_norm, block.mlp_norm)
               if kind == "layer"]  # fmt: skip
-    assert all(has == block.norm_bias for has in biased)
+    assert all(has == block.bias for has in biased)
 
 
 def test_the_context_and_who_of_it_is_there_change_the_outputs():
@@ -81,9 +73,9 @@ def test_the_context_and_who_of_it_is_there_change_the_outputs():
     context = block.cross_attention.read(CONTEXT)
     valid = np.array([[True, False, True]] * BATCH)
     results = [
-        block(X, context=context)[0],
-        block(X, context=block.cross_attention.read(CONTEXT + 1))[0],
-        block(X, context=context, valid=valid)[0],
+        block(X, context=context),
+        block(X, context=block.cross_attention.read(CONTEXT + 1)),
+        block(X, context=context, valid=valid),
     ]
     assert np.abs(results[0] - results[1]).max() > 1e-3
     assert np.abs(results[0] - results[2]).max() > 1e-3
@@ -91,7 +83,7 @@ def test_the_context_and_who_of_it_is_there_change_the_outputs():
 
 def test_places_and_the_cache_are_those_of_the_attention():
     block = make()
-    whole, _ = block(X)
+    whole = block(X)
     cache = tuple(tf.zeros((BATCH, HEADS, 0, WIDTH // HEADS)) for _ in range(2))
     pieces = []
     for first, last in ((0, 2), (2, TIME)):
@@ -105,7 +97,7 @@ def test_places_and_the_cache_are_those_of_the_attention():
 def test_what_is_dropped_where():
     block = make(cross=True)
     context = block.cross_attention.read(CONTEXT)
-    plain, _ = block(X, context=context)
+    plain = block(X, context=context)
     shapes = {}
 
     def drop_all_but(kept):
@@ -113,7 +105,7 @@ def test_what_is_dropped_where():
             shapes[name] = tuple(tensor.shape)
             return tensor * (name in kept)
 
-        return block(X, context=context, drop=drop)[0].numpy()
+        return block(X, context=context, drop=drop).numpy()
 
     np.testing.assert_array_equal(drop_all_but([]), X)
     everything = ["probabilities", "attention", "context", "mlp"]
@@ -157,13 +149,13 @@ def test_normalizations_are_those_of_keras_with_the_usual_shares(kind):
 @pytest.mark.parametrize("cross", [False, True])
 def test_config_round_trip(cross):
     block = make(cross, norm="rms", norm_epsilon=0.1, name="block_3", dtype="mixed_bfloat16",
-                 attention={"kv_heads": 1, "conv": 2, "window": 3})  # fmt: skip
+                 kv_heads=1, conv=2, window=3)  # fmt: skip
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(block))
     assert again.get_config() == block.get_config() and again.name == "block_3"
     again.set_weights(block.get_weights())
     x, context = tf.cast(X, tf.bfloat16), tf.cast(CONTEXT, tf.bfloat16)
     mine, theirs = (
-        b(x, context=b.cross_attention.read(context) if cross else None)[0] for b in (again, block)
+        b(x, context=b.cross_attention.read(context) if cross else None) for b in (again, block)
     )
     assert mine.dtype == tf.bfloat16
     np.testing.assert_array_equal(mine, theirs)
@@ -172,11 +164,11 @@ def test_config_round_trip(cross):
 @pytest.mark.parametrize(
     "arguments",
     [{"norm": "batch"}, {"norm": None}, {"norm_epsilon": 0}, {"norm_epsilon": "small"},
-     {"norm_bias": 1}],
+     {"bias": 1}, {"cross_attention": 1}, {"width": 0}, {"mlp": "tanh"}],
     ids=str,
 )  # fmt: skip
 def test_what_is_out_of_range_is_told_in_one_line(arguments):
     ((name, value),) = arguments.items()
     with pytest.raises(ValueError) as caught:
-        DecoderBlock(CausalSelfAttention(HEADS, WIDTH), FeedForward(WIDTH, 12), **arguments)
+        DecoderBlock(**{"heads": HEADS, "width": WIDTH, **arguments})
     assert str(caught.value).endswith(f"Received: {name}={value!r}")

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen.layers.causal_self_attention import CausalSelfAttention
-from tfgen.layers.cross_attention import CrossAttention
 from tfgen.layers.decoder_block import DecoderBlock, normalization, normalized
-from tfgen.layers.feed_forward import FeedForward
 from tfgen.layers.fused import fused, piece
 
 BATCH, TIME, HEADS, WIDTH = 2, 5, 2, 8
@@ -57,13 +54,8 @@ def test_it_works_inside_a_graph_that_is_not_compiled():
 
 
 def whole_block(**options):
-    attention = {"qk_norm": True, "conv": 2, "kv_heads": 1, **options.pop("attention", {})}
-    block = DecoderBlock(
-        CausalSelfAttention(HEADS, WIDTH, **attention, dtype=options.get("dtype")),
-        FeedForward(WIDTH, 12, options.pop("mlp", "gelu"), dtype=options.get("dtype")),
-        CrossAttention(HEADS, WIDTH, dtype=options.get("dtype")),
-        **options,
-    )
+    options = {"qk_norm": True, "conv": 2, "kv_heads": 1, **options}
+    block = DecoderBlock(HEADS, WIDTH, mlp_width=12, cross_attention=True, **options)
     block.build()
     for number, weight in enumerate(block.weights):
         weight.assign(0.4 * random(*weight.shape, seed=number))
@@ -71,8 +63,8 @@ def whole_block(**options):
 
 
 BLOCKS = {
-    "layer": {"norm_bias": True},
-    "rms": {"norm": "rms", "mlp": "swiglu", "attention": {"positions": "alibi", "window": 3}},
+    "layer": {"bias": True},
+    "rms": {"norm": "rms", "mlp": "swiglu", "positions": "alibi", "window": 3},
 }
 
 
@@ -86,7 +78,7 @@ def test_a_block_of_fused_pieces_equals_the_plain_one(options, dtype):
     def run(fuse):
         def outputs(x):
             context = block.cross_attention.read(tf.reverse(x, axis=[1]))
-            return block(x, context=context, fuse=fuse)[0]
+            return block(x, context=context, fuse=fuse)
 
         values, found = gradients(outputs, [x], *weights)
         return [tf.cast(tensor, tf.float32).numpy() for tensor in (*values, *found)]

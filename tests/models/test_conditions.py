@@ -10,6 +10,7 @@ from tfgen.models.conditions import condition_specs, condition_tensors
 from tfgen.models.recurrent import RecurrentGenerator
 from tfgen.models.transformer import TransformerDecoder
 from tfgen.preprocessing import CharacterTokenizer
+from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
 
 TOKENIZER = CharacterTokenizer("\n abcdefgh")
@@ -198,7 +199,14 @@ def test_guidance_mixes_the_logits(classes):
     # Without guidance is guidance by 1; without a condition is guidance by 0.
     assert classes.generate(PROMPTS, condition=CLASSES) == found[1.0]
     assert classes.generate(PROMPTS) == found[0.0]
-    assert classes.generate(PROMPTS, guidance_scale=3.0) == found[0.0]
+    with pytest.raises(InputError, match="does nothing without a condition. Received: guidance_"):
+        classes.generate(PROMPTS, guidance_scale=3.0)
+    classes.generation = GenerationConfig(max_new_tokens=12, temperature=0, guidance_scale=3.0)
+    try:  # the model's own default is that of a call with a condition
+        assert classes.generate(PROMPTS) == found[0.0]
+        assert classes.generate(PROMPTS, condition=CLASSES) == found[3.0]
+    finally:
+        classes.generation = GenerationConfig(max_new_tokens=12, temperature=0)
     # One class for all is that class for each; and a stream is guided, too.
     assert classes.generate(PROMPTS, condition=2)[0] == found[1.0][0]
     guided = classes.stream(PROMPTS[2], condition=CLASSES[2], guidance_scale=3.0)

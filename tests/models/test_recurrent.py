@@ -439,10 +439,6 @@ def test_fit_takes_windows_or_pairs_and_its_dropout_is_seeded():
     first = history([windows])
     np.testing.assert_allclose(history([windows[:, :-1], windows[:, 1:]]), first, rtol=1e-6)
     assert history([windows], seed=3) != first
-    with pytest.raises(ValueError, match="no weights for samples"):
-        model = make()
-        model.compile(jit_compile=False)
-        model.fit(windows[:, :-1], windows[:, 1:], sample_weight=np.ones(8), verbose=0)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])

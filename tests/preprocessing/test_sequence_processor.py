@@ -675,7 +675,7 @@ STD = ("config", "scaler", "config", "scalers", 1, "config", "std")
         (_edited("config", "known_names", value=["day"]), "known_scaler does not fit"),
         (_edited("config", "scale", value=[1.0]), "scale must be a list of 3 numbers"),
         (_edited("config", "scale", 0, value="x"), "Received: scale with 'x'"),
-        (_edited("config", "seed_values", value=[1.0]), "seed_values must be a list of 4"),
+        (_edited("config", "seed_values", value=[1.0]), "the keys of 'config' must be"),
         (_edited("config", "step", value=1.5), "step must be an integer"),
         (_edited("config", "step", value=True), "step must be an integer"),
         (_edited("config", "length", value=10**12), "length must be an integer from 1 to"),
@@ -715,3 +715,14 @@ def test_irregular_needs_a_step():
         SequenceProcessor(features=[Feature("x")], irregular=True)
     assert SequenceProcessor(features=[Feature("x")], irregular=True, step=5).covariate_width == 1
     assert math.isfinite(SequenceProcessor.plain().scale[0])
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path):
+    record = _edited("config", "seed_values", value=None)  # which nothing read
+    (tmp_path / "sequence.json").write_text(json.dumps(record))
+    loaded = load_processor(tmp_path / "sequence.json")
+    assert loaded.get_config() | {"name": ""} == PROCESSOR.get_config() | {"name": ""}
+    again = SequenceProcessor.from_config({**PROCESSOR.get_config(), "seed_values": None})
+    assert again.get_config() == PROCESSOR.get_config()
+    with pytest.raises(ValueError, match="seed_values"):
+        SequenceProcessor.from_config({**PROCESSOR.get_config(), "seed_values": [1.0]})

@@ -15,6 +15,8 @@ from tfgen.sampling.search import (
 
 
 class Model:
+    tokenizer = None
+
     def stepper(self):
         return None
 

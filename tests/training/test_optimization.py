@@ -66,6 +66,8 @@ def test_the_optimizer_s_own_arguments():
             "keras.optimizers.SGD refuses its options: .*momentum",
         ),
         ({"clip_norm": 1.0, "clip_value": 0.5}, "by norm or by value, not both"),
+        ({"optimizer": "sgd", "beta_2": 0.9}, "average squared gradients, and sgd does not"),
+        ({"schedule": "constant", "final_learning_rate": 0.001}, "and the schedule is constant"),
     ],
 )
 def test_what_keras_does_not_have_is_refused(settings, message):

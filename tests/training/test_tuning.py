@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from tfgen import cli, models, zoo
 from tfgen.errors import InputError
 from tfgen.models.recurrent import RecurrentGenerator
-from tfgen.recipe import Recipe
+from tfgen.recipe import DataConfig, Recipe
 from tfgen.training import train, trainer, tuning
 from tfgen.training.oracles import Oracle
 from tfgen.training.space import Dimension, default_space, make_space, read_space
@@ -167,6 +167,12 @@ def test_the_space_where_none_is_given():
     assert list(keys) == ["training.learning_rate", "model.units", "model.dropout"]
     assert keys["model.units"].choices == (32, 64, 128)
     assert "model.width" in {each.key for each in default_space(Recipe("unet1d"))}
+    for name, units in (("names", 512), ("weather", 128)):  # of text, and of numbers
+        recipe = Recipe("lstm", data=DataConfig(name=name))
+        widths = {each.key: each for each in default_space(recipe)}["model.units"]
+        assert widths.choices == (units // 2, units, 2 * units)
+    with pytest.raises(InputError, match="Unknown argument of family 'lstm' 'components'"):
+        make_space({"model.components": {"choices": [1, 2]}}, Recipe("lstm"))
 
 
 @pytest.mark.parametrize("method", ["random", "hyperband", "bayesian"])

@@ -361,3 +361,10 @@ def test_names_and_descriptions_of_entries_need_no_tensorflow():
 
 def test_the_shipped_folder_is_that_of_the_checkout():
     assert re.search(r"zoo([/\\]entries)?$", str(folders.shipped_folder()))
+
+
+def test_a_family_s_page_tells_the_defaults_of_numbers_where_they_differ():
+    page = str(zoo.describe("lstm"))
+    assert "\n  units = 512 (of numbers: 128)\n" in page and "\n  layers = 2\n" in page
+    page = str(zoo.describe("transformer"))
+    assert "\n  layers = 6 (of numbers: 4)\n" in page

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.layers.alibi_bias import AlibiBias
-from tfgen.layers.checks import check, check_choice, check_flag, check_positive, check_whole
+from tfgen.layers.checks import check, check_choice, check_flag, check_positive, check_whole, check_width
 from tfgen.layers.decoding import attend_cached, from_cache, to_cache
 from tfgen.layers.fused import piece
 from tfgen.layers.products import dense
@@ -80,12 +80,20 @@ class CausalSelfAttention(keras.layers.Layer):
         product: See `FeedForward`.
         fuse: See `tfgen.layers.fused`.
 
+        return_cache: Whether to return the cache as well; None does where one is given.
+
     Returns:
-        `(outputs, cache)`; the third of the cache then has the new positions' features behind the
-        others.
+        Float `(batch, time, width)`; with the cache `(outputs, cache)`, whose third, if there is
+        one, then has the new positions' features behind the others.
 
     Raises:
         ValueError: For an argument out of its range.
+
+    Example:
+
+    >>> layer = CausalSelfAttention(heads=2, width=8)
+    >>> layer(tf.zeros((1, 5, 8))).shape
+    TensorShape([1, 5, 8])
     """
 
     def __init__(
@@ -145,6 +153,7 @@ class CausalSelfAttention(keras.layers.Layer):
             self.key_norm = keras.layers.RMSNormalization(name="key_norm", **options)
 
     def build(self, input_shape=None):
+        check_width(self.width, input_shape)
         joined = (self.heads + 2 * self.kv_heads) * self.head_width
         self.qkv_kernel = self.add_weight(
             (self.width, joined), self.kernel_initializer, name="qkv_kernel"
@@ -166,7 +175,17 @@ class CausalSelfAttention(keras.layers.Layer):
             if norm is not None:
                 norm.build((None, None, None, self.head_width))
 
-    def call(self, inputs, places=None, cache=None, drop=None, product=dense, fuse=False):
+    def call(
+        self,
+        inputs,
+        places=None,
+        cache=None,
+        drop=None,
+        product=dense,
+        fuse=False,
+        return_cache=None,
+    ):
+        return_cache = cache is not None if return_cache is None else return_cache
         if places is None:
             positions = tf.range(tf.shape(inputs)[1])[None]
             places = Places(positions, positions)
@@ -208,7 +227,7 @@ class CausalSelfAttention(keras.layers.Layer):
                 keys, values = from_cache(keys), from_cache(values)
             outputs = attend(queries, keys, values, visible[:, None], bias, drop, fuse)
         outputs = product(join_heads(outputs), self.output_kernel, self.output_bias)
-        return outputs, cache
+        return (outputs, cache) if return_cache else outputs
 
     def get_config(self):
         return {

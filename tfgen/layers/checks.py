@@ -64,6 +64,20 @@ def check_seed(seed):
     check(seed is None or is_int(seed), "seed must be None or an integer", seed=seed)
 
 
+def check_of_use(used, what, default, **received):
+    """Refuses another value than the default of an argument that does nothing."""
+    ((name, value),) = received.items()
+    check(used or value == default, f"{name} is for {what}, and does nothing here", **received)
+
+
+def check_width(width, input_shape):
+    """Refuses inputs of another number of features; a shape of None is not known."""
+    if input_shape is not None and input_shape[-1] not in (None, width):
+        raise ValueError(
+            f"The inputs must have {width} features. Received: input_shape={tuple(input_shape)}"
+        )
+
+
 def is_number(value):
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 

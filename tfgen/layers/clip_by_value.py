@@ -2,6 +2,7 @@
 
 import functools
 import math
+import sys
 
 import keras
 import numpy as np
@@ -17,14 +18,14 @@ class ClipByValue(keras.layers.Layer):
     The forward pass is `tf.clip_by_value`. What differs from it is the gradient of the values that
     lie outside the bounds (a value right at a bound lies inside):
 
+    - `"inward"`, the default, passes outside only the gradient whose descent step would bring the
+      value back: the positive one above `max_value`, the negative one below `min_value`. Nothing
+      gets stuck that the loss wants inside, and nothing is pushed further out.
     - `"hard"` is TensorFlow's own: zero outside. A unit that is outside for every example no longer
-      learns.
+      learns: an output that begins outside everywhere never does.
     - `"straight_through"` passes every gradient as if nothing had been clipped (Bengio et al.,
       arXiv:1308.3432). Nothing gets stuck, but the gradient is biased, and a value outside may be
       pushed ever further out.
-    - `"inward"` passes outside only the gradient whose descent step would bring the value back:
-      the positive one above `max_value`, the negative one below `min_value`. Nothing gets stuck
-      that the loss wants inside, and nothing is pushed further out.
 
     When bounding helps: the bounds are known and the model need not spend capacity on learning them
     (a share in [0, 1], a physical limit, data that were scaled to [-1, 1]); a sampler feeds its own
@@ -40,12 +41,12 @@ class ClipByValue(keras.layers.Layer):
     choice above.
 
     The share of clipped values: `clip_fraction(inputs)` computes it, with no state. In addition,
-    every call with `training=True` updates the metric `clip_tracker`, named
-    `<layer name>_clip_fraction`. Keras finds it among `model.metrics`, so `fit` shows it, resets it
-    at each epoch and hands it to the TensorBoard callback; a custom loop reads
-    `layer.clip_tracker.result()`. A metric's variables are not weights: they are neither in
-    `model.weights` nor saved, and inference and exported functions do not touch them. Evaluation
-    does not measure the share: there the metric is NaN.
+    every call with `training=True`, and those of a model's `test_step`, update the metric
+    `clip_tracker`, named `<layer name>_clip_fraction`. Keras finds it among `model.metrics`: `fit`
+    shows it for training and validation, resets it at each epoch and hands it to the TensorBoard
+    callback; a custom loop reads `layer.clip_tracker.result()`, which is NaN where nothing was
+    measured. A metric's variables are not weights: they are neither in `model.weights` nor saved,
+    and inference and exported functions do not touch them.
 
     Precision: bounds are the float32 numbers nearest to what was given (float64 under a float64
     policy), as in `tf.clip_by_value`. In float16 and bfloat16 they are then rounded to the inside,
@@ -55,7 +56,7 @@ class ClipByValue(keras.layers.Layer):
 
     Example:
 
-    >>> layer = ClipByValue(0.0, 1.0, gradient="inward")
+    >>> layer = ClipByValue(0.0, 1.0)
     >>> layer(np.array([-0.5, 0.25, 3.0])).numpy().tolist()
     [0.0, 0.25, 1.0]
     >>> round(float(layer.clip_fraction(np.array([-0.5, 0.25, 3.0]))), 4)
@@ -66,7 +67,7 @@ class ClipByValue(keras.layers.Layer):
             axis of the inputs). None, or -inf for a feature, leaves the lower side open.
         max_value: Upper bound, likewise; None or inf leaves the upper side open. At least one of
             the two is needed.
-        gradient: `"hard"`, `"straight_through"` or `"inward"`.
+        gradient: `"inward"`, `"hard"` or `"straight_through"`.
         penalty: Non-negative number. If positive, `penalty` times the mean squared distance by
             which the inputs lie outside the bounds is added to the model's losses (`add_loss`), in
             training and evaluation. The mean runs over all values, those inside included.
@@ -87,7 +88,7 @@ class ClipByValue(keras.layers.Layer):
         ValueError: If an argument is out of range, or if per-feature bounds do not fit the inputs.
     """
 
-    def __init__(self, min_value=None, max_value=None, gradient="hard", penalty=0.0, **kwargs):
+    def __init__(self, min_value=None, max_value=None, gradient="inward", penalty=0.0, **kwargs):
         super().__init__(**kwargs)
 
         # Layers.
@@ -141,7 +142,7 @@ class ClipByValue(keras.layers.Layer):
         low, high = _bounds(self.min_value, self.max_value, inputs.dtype.name)
         if self.penalty:
             self.add_loss(self.penalty * self._mean_squared_excess(inputs, mask))
-        if training:
+        if training or _in_test_step():
             fraction, count = self._fraction(inputs, mask)
             self.clip_tracker.update_state(fraction, sample_weight=count)
         if self.gradient == "hard":
@@ -206,6 +207,17 @@ class ClipFraction(keras.metrics.Mean):
 
     def get_config(self):
         return {"name": self.name}
+
+
+def _in_test_step():
+    """Whether this call, or the tracing of it, is part of an evaluation.
+
+    Keras tells a layer nothing of that but `training=False`, which exports and predictions say too.
+    """
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "test_step":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _clip_with_gradient(inputs, low, high, gradient):

@@ -24,7 +24,7 @@ class ConditionEncoder(keras.layers.Layer):
 
     Call arguments:
         condition: int32 `(batch,)` classes or float `(batch, items, condition_width)`.
-        hidden: bool `(batch,)`: which samples are to know nothing of their condition.
+        hidden: bool `(batch,)`: which samples are to know nothing of their condition; None is none.
 
     Returns:
         Float `(batch, items, width)`, one item for a class.
@@ -63,12 +63,14 @@ class ConditionEncoder(keras.layers.Layer):
         self.kernel = self.add_weight((rows, self.width), kernel, name="kernel")
         self.nothing = self.add_weight((1, self.width), nothing, name="nothing")
 
-    def call(self, condition, hidden):
+    def call(self, condition, hidden=None):
         if self.num_classes:
             table = as_tensor(self.kernel, self.compute_dtype)
             vectors = tf.gather(table, condition)[:, None]  # (batch, 1, width)
         else:
             vectors = dense(tf.cast(condition, self.compute_dtype), self.kernel)
+        if hidden is None:
+            return vectors
         nothing = as_tensor(self.nothing, self.compute_dtype)
         return tf.where(hidden[:, None, None], nothing, vectors)
 

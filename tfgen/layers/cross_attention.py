@@ -3,7 +3,7 @@
 import keras
 
 from tfgen.layers.causal_self_attention import attend, join_heads, split_heads
-from tfgen.layers.checks import check, check_flag, check_whole
+from tfgen.layers.checks import check, check_flag, check_whole, check_width
 from tfgen.layers.initializers import in_parts
 from tfgen.layers.products import dense
 
@@ -26,7 +26,7 @@ class CrossAttention(keras.layers.Layer):
 
     Call arguments:
         inputs: Float `(batch, time, width)`.
-        context: `(keys, values)` that `read` made.
+        context: Float `(batch, items, width)`, or the `(keys, values)` that `read` made of it.
         valid: bool `(batch, items)`: which items of the context there are.
         product: See `FeedForward`.
 
@@ -59,6 +59,7 @@ class CrossAttention(keras.layers.Layer):
         self.output_initializer = keras.initializers.get(output_initializer)
 
     def build(self, input_shape=None):
+        check_width(self.width, input_shape)
         narrow = self.width // self.heads * self.kv_heads
         sizes = [self.width, narrow, narrow, self.width]
         # As in `CausalSelfAttention`, whose queries, keys and values are one product.
@@ -79,6 +80,8 @@ class CrossAttention(keras.layers.Layer):
         return split_heads(keys, head_width), split_heads(values, head_width)
 
     def call(self, inputs, context, valid=None, product=dense):
+        if not isinstance(context, (tuple, list)):
+            context = self.read(context)
         queries = product(inputs, self.query_kernel, self.query_bias)
         queries = split_heads(queries, self.width // self.heads)
         visible = None if valid is None else valid[:, None, None, :]

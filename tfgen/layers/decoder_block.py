@@ -5,7 +5,10 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check_choice, check_flag, check_positive
+from tfgen.layers.causal_self_attention import CausalSelfAttention
+from tfgen.layers.checks import check_choice, check_flag, check_positive, check_width
+from tfgen.layers.cross_attention import CrossAttention
+from tfgen.layers.feed_forward import KINDS, FeedForward
 from tfgen.layers.fused import fused
 from tfgen.layers.products import dense
 
@@ -19,17 +22,29 @@ class DecoderBlock(keras.layers.Layer):
     Each is added to its input and normalises that first (pre-norm, arXiv:2002.04745).
 
     Args:
-        attention: A `CausalSelfAttention`.
-        mlp: A `FeedForward`.
-        cross_attention: A `CrossAttention`, or None.
+        heads: Number of heads.
+        width: Features in and out.
+        kv_heads: Heads of keys and values, which several heads then share; None takes `heads`.
+        head_width: Features of a head; None takes `width / heads`.
+        mlp: Kind of the feed-forward layer, see `FeedForward`.
+        mlp_width: Features inside it; None takes the usual ones.
         norm: `"layer"` or `"rms"`, see `normalization`.
         norm_epsilon: Added to the variance or the mean square.
-        norm_bias: Whether a `"layer"` normalisation has a learned offset.
+        positions: See `CausalSelfAttention`, as the following four.
+        rotary_base: See there.
+        window: See there.
+        qk_norm: See there.
+        conv: See there.
+        bias: Whether products and layer normalisations have biases.
+        cross_attention: Whether there is an attention to a context.
+        kernel_initializer: Keras initialiser of the products that read the block's input; or a dict
+            of one for each of `"attention"`, `"cross_attention"` and `"mlp"`.
+        output_initializer: The same for the products whose outputs are added to it.
         **kwargs: `name`, `dtype` and the like.
 
     Call arguments:
         inputs: Float `(batch, time, width)`.
-        places, cache: See `CausalSelfAttention`.
+        places, cache, return_cache: See `CausalSelfAttention`.
         context, valid: See `CrossAttention`.
         drop: Function `(tensor, name) -> tensor` that drops in training, or None; the names are
             `"probabilities"`, `"attention"`, `"context"` and `"mlp"`.
@@ -37,48 +52,101 @@ class DecoderBlock(keras.layers.Layer):
         fuse: See `tfgen.layers.fused`.
 
     Returns:
-        `(outputs, cache)`.
+        Float `(batch, time, width)`; with the cache `(outputs, cache)`.
 
     Raises:
         ValueError: For an argument out of its range.
+
+    Example:
+
+    >>> block = DecoderBlock(heads=2, width=8)
+    >>> block(tf.zeros((1, 5, 8))).shape
+    TensorShape([1, 5, 8])
     """
 
     def __init__(
         self,
-        attention,
-        mlp,
-        cross_attention=None,
+        heads,
+        width,
+        kv_heads=None,
+        head_width=None,
+        mlp="gelu",
+        mlp_width=None,
         norm="layer",
         norm_epsilon=1e-5,
-        norm_bias=False,
+        positions="rotary",
+        rotary_base=10000.0,
+        window=0,
+        qk_norm=False,
+        conv=0,
+        bias=False,
+        cross_attention=False,
+        kernel_initializer="glorot_uniform",
+        output_initializer="glorot_uniform",
         **kwargs,
     ):
         check_choice(NORMS, norm=norm)
+        check_choice(KINDS, mlp=mlp)
         check_positive(norm_epsilon=norm_epsilon)
-        check_flag(norm_bias=norm_bias)
+        check_flag(bias=bias, cross_attention=cross_attention)
         super().__init__(autocast=False, **kwargs)  # caches keep their own dtype
-        self.attention = attention
-        self.mlp = mlp
-        self.cross_attention = cross_attention
+        kernels, outputs = map(_of_parts, (kernel_initializer, output_initializer))
+
+        def options(name):
+            return {
+                "bias": bias,
+                "kernel_initializer": kernels[name],
+                "output_initializer": outputs[name],
+                "name": name,
+                "dtype": self.dtype_policy,
+            }
+
+        # Layers
+        self.attention = CausalSelfAttention(
+            heads,
+            width,
+            kv_heads=kv_heads,
+            head_width=head_width,
+            positions=positions,
+            rotary_base=rotary_base,
+            window=window,
+            qk_norm=qk_norm,
+            norm_epsilon=norm_epsilon,
+            conv=conv,
+            **options("attention"),
+        )
+        self.mlp = FeedForward(width, mlp_width, kind=mlp, **options("mlp"))
+        self.cross_attention = None
+        if cross_attention:
+            self.cross_attention = CrossAttention(
+                heads, width, kv_heads=kv_heads, **options("cross_attention")
+            )
+        norms = {"epsilon": norm_epsilon, "bias": bias, "dtype": self.dtype_policy}
+        self.attention_norm = normalization(norm, name="attention_norm", **norms)
+        self.mlp_norm = normalization(norm, name="mlp_norm", **norms)
+        self.cross_norm = None
+        if cross_attention:
+            self.cross_norm = normalization(norm, name="cross_norm", **norms)
+
+        # Config
         self.norm = norm
         self.norm_epsilon = norm_epsilon
-        self.norm_bias = norm_bias
-        options = {"dtype": self.dtype_policy, "bias": norm_bias}
-        self.attention_norm = normalization(norm, norm_epsilon, name="attention_norm", **options)
-        self.mlp_norm = normalization(norm, norm_epsilon, name="mlp_norm", **options)
-        self.cross_norm = None
-        if cross_attention is not None:
-            self.cross_norm = normalization(norm, norm_epsilon, name="cross_norm", **options)
+        self.bias = bias
+        self._initializers = {"kernel_initializer": kernels, "output_initializer": outputs}
 
     def build(self, input_shape=None):
+        check_width(self.attention.width, input_shape)
         shape = (None, None, self.attention.width)
-        for layer in (self.attention, self.cross_attention, self.mlp):
-            # What was read from a configuration may be built already.
-            if layer is not None and not layer.built:
+        for layer in (
+            self.attention,
+            self.cross_attention,
+            self.mlp,
+            self.attention_norm,
+            self.cross_norm,
+            self.mlp_norm,
+        ):
+            if layer is not None:
                 layer.build(shape)
-        for norm in (self.attention_norm, self.cross_norm, self.mlp_norm):
-            if norm is not None:
-                norm.build(shape)
 
     def call(
         self,
@@ -90,7 +158,9 @@ class DecoderBlock(keras.layers.Layer):
         drop=None,
         product=dense,
         fuse=False,
+        return_cache=None,
     ):
+        return_cache = cache is not None if return_cache is None else return_cache
         drop = drop or (lambda tensor, name: tensor)
         outputs, cache = self.attention(
             normalized(self.attention_norm, inputs, fuse),
@@ -99,6 +169,7 @@ class DecoderBlock(keras.layers.Layer):
             drop=lambda weights: drop(weights, "probabilities"),
             product=product,
             fuse=fuse,
+            return_cache=True,
         )
         x = inputs + drop(outputs, "attention")
         if self.cross_attention is not None:
@@ -107,26 +178,37 @@ class DecoderBlock(keras.layers.Layer):
             )
             x += drop(outputs, "context")
         outputs = self.mlp(normalized(self.mlp_norm, x, fuse), product=product, fuse=fuse)
-        return x + drop(outputs, "mlp"), cache
+        x += drop(outputs, "mlp")
+        return (x, cache) if return_cache else x
 
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        cross = self.cross_attention
+        attention = self.attention
+        names = "heads width kv_heads head_width positions rotary_base window qk_norm conv"
         return {
             **super().get_config(),
-            "attention": serialize(self.attention),
-            "mlp": serialize(self.mlp),
-            "cross_attention": None if cross is None else serialize(cross),
+            **{name: getattr(attention, name) for name in names.split()},
+            "mlp": self.mlp.kind,
+            "mlp_width": self.mlp.hidden_width,
             "norm": self.norm,
             "norm_epsilon": self.norm_epsilon,
-            "norm_bias": self.norm_bias,
+            "bias": self.bias,
+            "cross_attention": self.cross_attention is not None,
+            **{
+                argument: {
+                    part: keras.initializers.serialize(each) for part, each in parts.items()
+                }
+                for argument, parts in self._initializers.items()
+            },
         }
 
-    @classmethod
-    def from_config(cls, config):
-        layers = ("attention", "mlp", "cross_attention")
-        made = {name: keras.saving.deserialize_keras_object(config[name]) for name in layers}
-        return cls(**{**config, **made})
+
+def _of_parts(initializer):
+    """The initialiser of each part of a block, of one for all or of a dict of them."""
+    parts = ("attention", "cross_attention", "mlp")
+    given = initializer if isinstance(initializer, dict) and "class_name" not in initializer else {}
+    if not given:
+        given = dict.fromkeys(parts, initializer)
+    return {part: keras.initializers.get(given[part]) for part in parts}
 
 
 def normalization(kind, epsilon, bias=False, **kwargs):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check_choice, check_flag, check_whole
+from tfgen.layers.checks import check_choice, check_flag, check_whole, check_width
 from tfgen.layers.fused import piece
 from tfgen.layers.products import dense
 
@@ -24,13 +24,18 @@ def _relu2(hidden):
 KINDS = {"gelu": _gelu, "swiglu": _swiglu, "relu2": _relu2}
 
 
+def usual_width(width, kind):
+    """Four times the width; for swiglu, which has a product more, as many weights as that."""
+    return -(-8 * width // 3 // 32) * 32 if kind == "swiglu" else 4 * width
+
+
 @keras.saving.register_keras_serializable(package="tfgen")
 class FeedForward(keras.layers.Layer):
     """Two products with a non-linearity between them.
 
     Args:
         width: Features in and out.
-        hidden_width: Features between the two products.
+        hidden_width: Features between the two products; None takes `usual_width(width, kind)`.
         kind: `"gelu"`, in its tanh form (arXiv:1606.08415), as in GPT-2; `"swiglu"`,
             `silu(gate) * up` with two products of `hidden_width` (arXiv:2002.05202), as in Llama;
             `"relu2"`, the square of a ReLU (arXiv:2109.08668), as in Primer.
@@ -52,15 +57,17 @@ class FeedForward(keras.layers.Layer):
     def __init__(
         self,
         width,
-        hidden_width,
+        hidden_width=None,
         kind="gelu",
         bias=False,
         kernel_initializer="glorot_uniform",
         output_initializer="glorot_uniform",
         **kwargs,
     ):
-        check_whole(1, width=width, hidden_width=hidden_width)
+        check_whole(1, width=width)
         check_choice(KINDS, kind=kind)
+        hidden_width = usual_width(width, kind) if hidden_width is None else hidden_width
+        check_whole(1, hidden_width=hidden_width)
         check_flag(bias=bias)
         super().__init__(**kwargs)
         self.width = width
@@ -71,6 +78,7 @@ class FeedForward(keras.layers.Layer):
         self.output_initializer = keras.initializers.get(output_initializer)
 
     def build(self, input_shape=None):
+        check_width(self.width, input_shape)
         inner = self.hidden_width * (2 if self.kind == "swiglu" else 1)
         self.input_kernel = self.add_weight(
             (self.width, inner), self.kernel_initializer, name="input_kernel"

@@ -21,7 +21,7 @@ class RotaryEmbedding(keras.layers.Layer):
 
     Call arguments:
         inputs: Float `(batch, heads, time, width)`.
-        positions: int32 `(batch, time)` or `(1, time)`.
+        positions: int32 `(batch, time)` or `(1, time)`; None counts from 0.
 
     Raises:
         ValueError: For an odd width, or a base that is not positive.
@@ -35,10 +35,12 @@ class RotaryEmbedding(keras.layers.Layer):
         self.width = width
         self.base = float(base)
 
-    def call(self, inputs, positions):
+    def call(self, inputs, positions=None):
+        if positions is None:
+            positions = tf.range(tf.shape(inputs)[2])[None]
         return rotate(inputs, positions, self.base)
 
-    def compute_output_shape(self, input_shape, positions_shape=None):
+    def compute_output_shape(self, input_shape, **kwargs):
         return input_shape
 
     def get_config(self):

@@ -147,6 +147,25 @@ def row_of(recipe, preprocessing=None):
     return chosen
 
 
+def check_used(recipe, kind):
+    """Refuses values of a recipe that its family, or data of that kind, has no use for.
+
+    Args:
+        recipe: A `Recipe`.
+        kind: What its data is: `"text"`, `"series"`, `"strokes"` or `"audio"`.
+
+    Raises:
+        InputError: For the first value that is not its field's default and would do nothing.
+    """
+    recipe.check_used(kind, getattr(row_of_kind(recipe.family, kind).load(), "engine", None))
+
+
+def row_of_kind(name, kind):
+    """Returns the `Family` of a name, of the class for a kind of data."""
+    chosen = family(name)
+    return chosen.of_numbers() if kind != "text" and chosen.numbers is not None else chosen
+
+
 def build(recipe, preprocessing=None, dtype="float32"):
     """Returns a new model, its weights drawn at random.
 
@@ -208,7 +227,7 @@ def load_preprocessing(folder):
     return load_processor(path) if path.is_file() else load_tokenizer(Path(folder) / TOKENIZER)
 
 
-def load(folder, weights=True, overrides=None):
+def load(folder, weights=True, overrides=None, dtype="float32"):
     """Returns the model that `SequenceGenerator.save` wrote into a folder.
 
     What the folder holds may come from anybody: nothing in it is executed, and no weight is made
@@ -218,6 +237,7 @@ def load(folder, weights=True, overrides=None):
         folder: Path of the folder.
         weights: False gives the same model with new random weights.
         overrides: Constructor or generation arguments that replace the recipe's.
+        dtype: See `build`.
 
     Raises:
         InputError: For a folder that holds no model, a file that does not match its checksum, an
@@ -233,17 +253,18 @@ def load(folder, weights=True, overrides=None):
     _verify(folder, file, weights)
     preprocessing = load_preprocessing(folder)
     recipe = _override(Recipe.from_file(folder / RECIPE), preprocessing, overrides or {})
+    recipe = _without_unused(recipe, preprocessing, overrides or {})
     if not weights:
-        return build(recipe, preprocessing)
+        return build(recipe, preprocessing, dtype)
     changed = list(overrides or {})
     if _is_ours(row_of(recipe, preprocessing).load()):
         with unallocated() as allocate:
-            model = build(recipe, preprocessing)
+            model = build(recipe, preprocessing, dtype)
         check_weights(model, folder / WEIGHTS, changed)
         with _as_input_error(f"[model] of family '{recipe.family}'"):
             allocate()
     else:  # a person's own class may need the values of its weights when it is made
-        model = build(recipe, preprocessing)
+        model = build(recipe, preprocessing, dtype)
     load_weights(model, folder / WEIGHTS, changed)
     return model
 
@@ -288,6 +309,21 @@ def write_checksums(folder):
     names = [name for name in (RECIPE, TOKENIZER, PROCESSOR, WEIGHTS) if (folder / name).is_file()]
     lines = [f"{sha256(folder / name)}  {name}\n" for name in names]
     (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def _without_unused(recipe, preprocessing, overrides):
+    """Takes back what an earlier version stored though the model had no use for it.
+
+    A value that is given today is left, for the model to refuse.
+    """
+    row, kind = row_of(recipe, preprocessing), "text"
+    conditional = any(recipe.model.get(name) for name in ("num_classes", "condition_width"))
+    if preprocessing_file(preprocessing) == PROCESSOR:
+        kind, conditional = preprocessing.kind, bool(preprocessing.num_classes)
+    config = recipe.generation
+    unused = config.unused(kind, getattr(row.load(), "engine", None), conditional)
+    defaults = {key: getattr(type(config)(), key) for key in unused if key not in overrides}
+    return dataclasses.replace(recipe, generation=dataclasses.replace(config, **defaults))
 
 
 def _verify(folder, file, weights):

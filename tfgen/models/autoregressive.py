@@ -5,13 +5,14 @@ import functools
 import re
 from collections.abc import Iterable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
 from tfgen.layers.checks import check_rate
-from tfgen.models.base import TextGenerator
+from tfgen.models.base import EXPORT_FORMAT, TextGenerator, check_export_format
 from tfgen.models.conditions import condition_specs, condition_tensors
 from tfgen.models.first_calls import FirstCalls
 from tfgen.models.searching import PROMPT_BUCKET, Searching
@@ -74,6 +75,8 @@ class AutoregressiveGenerator(TextGenerator):
     Raises:
         ValueError: For an argument out of its range.
     """
+
+    engine = "autoregressive"
 
     def __init__(self, label_smoothing=0.0, **kwargs):
         check_rate(label_smoothing=label_smoothing)
@@ -160,18 +163,6 @@ class AutoregressiveGenerator(TextGenerator):
     num_classes = None
     condition_width = None
 
-    def quantize_weights(self, dtype):
-        """Keeps the weights that the decoding loop reads in fewer bits: see `tfgen.zoo.get`.
-
-        Raises:
-            InputError: If the family's loop reads float32 weights only, or for another dtype.
-        """
-        if dtype != "float32":
-            raise InputError(
-                f"dtype must be float32: generation with smaller weights is for the transformer. "
-                f"Received: dtype={dtype!r}"
-            )
-
     def reserve(self, state, count):
         """A state in which `count` more tokens have room; one of constant size is as it is."""
         return state
@@ -207,7 +198,12 @@ class AutoregressiveGenerator(TextGenerator):
         return verify, rewind
 
     def call(self, inputs, condition=None, training=False):
-        """Logits `(batch, time, vocabulary)` of the token after each of int `(batch, time)`."""
+        """Logits `(batch, time, vocabulary)` of the token after each of int `(batch, time)`.
+
+        A conditional model takes a dict as `fit` does as well.
+        """
+        if isinstance(inputs, dict):
+            inputs, condition = inputs["tokens"], inputs.get("condition", condition)
         inputs = tf.cast(inputs, tf.int32)
         key = random.root(self.seed, random.DROPOUT) if training else None
         hidden, _ = self.hidden_states(
@@ -216,15 +212,53 @@ class AutoregressiveGenerator(TextGenerator):
         return self.logits(hidden)
 
     def batch_total(self, batch, key=None, state=None, training=False):
-        inputs, targets = (tf.cast(ids, tf.int32) for ids in batch[:2])
-        conditioned = self._conditioned(*batch[2:])
+        logits, state = self._predicted(batch, key, state, training)
+        return *self._loss_of(batch, logits, training), state
+
+    def _measured(self, batch, key=None, training=False):
+        logits, _ = self._predicted(batch, key, None, training)
+        weights = batch[3] if len(batch) > 3 else None
+        compared = {"y_true": batch[1], "y_pred": logits, "sample_weight": weights}
+        return *self._loss_of(batch, logits, training), compared
+
+    def _weighted(self, pair, condition, weights):
+        """`(inputs, targets, condition or None, weights)`, the weights those of the targets.
+
+        `weights` are of windows, of their tokens, or of the targets.
+        """
+        weights, targets = tf.cast(weights, tf.float32), pair[1]
+        if len(weights.shape) == 1:
+            weights = weights[:, None]
+        if weights.shape[-1] not in (1, None) and weights.shape[-1] == targets.shape[-1] + 1:
+            weights = weights[:, 1:]  # of windows, whose first token is no target
+        return (*pair, *(condition or (None,)), tf.broadcast_to(weights, tf.shape(targets)))
+
+    def _check_metrics(self, name, metrics):
+        for metric in tf.nest.flatten(metrics):
+            named = metric if isinstance(metric, str) else getattr(metric, "name", "")
+            config = metric.get_config() if isinstance(metric, keras.metrics.Metric) else {}
+            if config.get("from_logits") is False or named in ("crossentropy", "ce"):
+                raise InputError(
+                    "Metrics get logits: give keras.metrics.SparseCategoricalCrossentropy("
+                    f"from_logits=True). Received: {name}={metrics!r}"
+                )
+
+    def _predicted(self, batch, key, state, training):
+        """Logits float32 `(batch, time, vocabulary)` of a batch's targets, and the state after."""
+        inputs = tf.cast(batch[0], tf.int32)
+        conditioned = self._conditioned(*batch[2:3])
         hidden, state = self.hidden_states(inputs, state, training=training, key=key, **conditioned)
-        logits = tf.cast(self.logits(hidden), tf.float32)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+        return tf.cast(self.logits(hidden), tf.float32), state
+
+    def _loss_of(self, batch, logits, training):
+        """The sum of the nats of a batch's targets, weighted if it has weights, and their count."""
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(batch[1], tf.int32), logits)
         if training and self.label_smoothing:
             uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
             loss += self.label_smoothing * (uniform - loss)
-        return tf.reduce_sum(loss), tf.cast(tf.size(loss), tf.float32), state
+        if len(batch) > 3:
+            return tf.reduce_sum(loss * batch[3]), tf.reduce_sum(batch[3])
+        return tf.reduce_sum(loss), tf.cast(tf.size(loss), tf.float32)
 
     def generate(
         self,
@@ -240,7 +274,7 @@ class AutoregressiveGenerator(TextGenerator):
         seed=None,
         strip_prompt=False,
         condition=None,
-        guidance_scale=1.0,
+        guidance_scale=None,
         search=None,
     ):
         """Continues texts.
@@ -272,9 +306,11 @@ class AutoregressiveGenerator(TextGenerator):
                 condition.
             guidance_scale: Above 1 draws texts that are more like their condition than those of the
                 training data (classifier-free guidance, arXiv:2207.12598, on logits as in
-                arXiv:2306.17806); it costs a second row for each text.
-            search: Something of `tfgen.sampling.search` in place of drawing token by token:
-                `BeamSearch`, `ContrastiveSearch` or `Speculative`.
+                arXiv:2306.17806); it costs a second row for each text. None takes the model's own
+                default where there is a condition.
+            search: Something of `tfgen.sampling.search` in place of sampling token by token:
+                `BeamSearch`, `ContrastiveSearch` or `Speculative`. The first two sample nothing and
+                take no temperature, no filters and no penalty.
 
         Returns:
             A text for a text, a list for a list; with `num_samples` above 1 a list of so many
@@ -289,7 +325,11 @@ class AutoregressiveGenerator(TextGenerator):
             max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, stop
         )
         check_sampling_arguments(num_samples=num_samples)
-        condition = self._condition(condition, len(texts), guidance_scale)
+        _check_drawn(
+            search, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
+            repetition_penalty=repetition_penalty,
+        )  # fmt: skip
+        condition = self._guided_condition(condition, len(texts), guidance_scale)
         if not texts:
             return []
         rows = int(row_bucket(tf.constant(len(texts) * num_samples)))
@@ -378,7 +418,7 @@ class AutoregressiveGenerator(TextGenerator):
         seed=None,
         strip_prompt=False,
         condition=None,
-        guidance_scale=1.0,
+        guidance_scale=None,
     ):
         """Continues one text piece by piece; joined, the pieces are what `generate` returns.
 
@@ -392,7 +432,7 @@ class AutoregressiveGenerator(TextGenerator):
             max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, stop
         )
         (prompt,) = _texts("prompt", [prompt])
-        condition = self._condition(condition, 1, guidance_scale)
+        condition = self._guided_condition(condition, 1, guidance_scale)
         with _as_input_error():  # now, not when the first piece is asked for
             options["max_new_tokens"] = self._fitting([prompt], max_new_tokens)
         return self._pieces(prompt, options, condition, _seed(seed), strip_prompt)
@@ -486,7 +526,7 @@ class AutoregressiveGenerator(TextGenerator):
         result = result[pooling].numpy()
         return result[0] if single else result
 
-    def export(self, filepath, **kwargs):
+    def export(self, filepath, format=EXPORT_FORMAT, verbose=False):
         """Writes a SavedModel that generates, scores and encodes with TensorFlow alone.
 
         Its signatures take any number of texts:
@@ -503,7 +543,14 @@ class AutoregressiveGenerator(TextGenerator):
 
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
+            format: `"tf_saved_model"`, as Keras calls it.
+            verbose: Whether to print each signature.
+
+        Raises:
+            InputError: For another format, a folder that holds something, or a tokenizer that runs
+                outside of TensorFlow.
         """
+        check_export_format(format)
         if not self.tokenizer.in_graph:
             raise InputError(
                 f"A SavedModel cannot hold a {type(self.tokenizer).__name__}, which runs outside of "
@@ -526,7 +573,7 @@ class AutoregressiveGenerator(TextGenerator):
                 "score": (lambda **arguments: self._score_texts(arguments), texts),
                 "encode": (lambda **arguments: self._encode_texts(arguments), texts),
             },
-            **kwargs,
+            verbose,
         )
 
     # Text around the compiled cores. These run as graphs, here and in the SavedModel.
@@ -535,7 +582,7 @@ class AutoregressiveGenerator(TextGenerator):
         defaults = self._options()
         stop = tf.constant(defaults.pop("stop"), tf.string)
         if self._condition_specs():
-            defaults["guidance_scale"] = 1.0
+            defaults["guidance_scale"] = self.generation.guidance_scale
         rest = {
             "stop": stop,
             "num_samples": 1,
@@ -619,18 +666,29 @@ class AutoregressiveGenerator(TextGenerator):
         given = condition_specs(self.num_classes, self.condition_width)
         return {"texts": _ARGUMENTS["prompts"], **given}
 
-    def _condition(self, value, count, guidance_scale=None):
+    def _condition(self, value, count):
         """The tensors of a condition that a person gave."""
-        tensors = condition_tensors(value, count, self.num_classes, self.condition_width)
+        return condition_tensors(value, count, self.num_classes, self.condition_width)
+
+    def _guided_condition(self, value, count, guidance_scale):
+        """The same, and the scale of guidance if the model takes conditions."""
+        tensors = self._condition(value, count)
         if guidance_scale is not None:
             check_sampling_arguments(guidance_scale=guidance_scale)
-            if tensors:
-                tensors["guidance_scale"] = tf.constant(guidance_scale, tf.float32)
-            elif guidance_scale != 1:
+            if guidance_scale != 1 and not tensors:
                 raise InputError(
                     "guidance_scale is for models made with num_classes or condition_width; "
                     f"this one has neither. Received: guidance_scale={guidance_scale}"
                 )
+            if guidance_scale != 1 and value is None:
+                raise InputError(
+                    "guidance_scale does nothing without a condition. "
+                    f"Received: guidance_scale={guidance_scale}"
+                )
+        if tensors:
+            default = 1.0 if value is None else self.generation.guidance_scale
+            scale = default if guidance_scale is None else guidance_scale
+            tensors["guidance_scale"] = tf.constant(scale, tf.float32)
         return tensors
 
     def _first_state(self, batch, condition, guided=False):
@@ -907,6 +965,18 @@ def _texts(name, value):
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         value = list(value)
     return list(check_texts(name, value))
+
+
+def _check_drawn(search, **given):
+    """Refuses what says how a token is sampled in a search that samples none."""
+    if check_search(search) is None or search.kind == "speculative":
+        return
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(
+                f"{name} does nothing in a {type(search).__name__}, which samples no token. "
+                f"Received: {name}={value!r}"
+            )
 
 
 def _seed(seed):

@@ -1,6 +1,8 @@
 """`SequenceGenerator`: what every model of the zoo promises."""
 
 import dataclasses
+import functools
+import inspect
 from pathlib import Path
 
 import keras
@@ -8,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import models
-from tfgen.errors import InputError
+from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_folder
 from tfgen.forks import check_process, own_process
+from tfgen.models.fitting import Fitting
 from tfgen.models.weights import save_weights
 from tfgen.preprocessing import ByteTokenizer, Tokenizer
 from tfgen.recipe import GenerationConfig
@@ -21,9 +24,15 @@ _COMPUTING = {
     "generate", "stream", "draw", "score", "encode", "decode", "denoise", "forecast", "impute",
     "export", "batch_total",
 }  # fmt: skip
+# What `export` writes, by Keras' name.
+EXPORT_FORMAT = "tf_saved_model"
+# What a person calls by the names of arguments.
+_NAMED = frozenset(
+    ("generate", "draw", "stream", "forecast", "impute", "score", "encode", "decode", "denoise")
+)
 
 
-class SequenceGenerator(keras.Model):
+class SequenceGenerator(Fitting):
     """A Keras model that generates sequences: raw input in, raw output out.
 
     A family implements `batch_total`, from which `fit`, `evaluate` and `tfgen.training` all train,
@@ -41,15 +50,18 @@ class SequenceGenerator(keras.Model):
         ValueError: For an argument that is none of these.
     """
 
-    # Whether the training step is compiled by XLA; a family sets what measured faster.
-    jit_compile_training = True
     # The longest sequence there are positions for; None where there is no end.
     max_positions = None
+    # One of `tfgen.uses.ENGINES`: which fields of `GenerationConfig` say something to the model.
+    # None, as of a person's own family, is not known.
+    engine = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         for name in _COMPUTING & vars(cls).keys():
             setattr(cls, name, own_process(vars(cls)[name]))
+        for name in _NAMED & vars(cls).keys():
+            setattr(cls, name, _named_arguments(vars(cls)[name]))
 
     def __init__(self, generation=None, seed=None, **kwargs):
         check_process()
@@ -62,6 +74,10 @@ class SequenceGenerator(keras.Model):
         self.generation = generation
         self.seed = random.new_seed() if seed is None else int(seed)
         self.recipe = None
+
+    def _check_generation(self, kind, conditional):
+        """Refuses sampling defaults that say nothing to a model of this kind of data."""
+        self.generation.check_used(kind, self.engine, conditional)
 
     @property
     def preprocessing(self):
@@ -116,58 +132,35 @@ class SequenceGenerator(keras.Model):
         check_process()
         return super().__call__(*args, **kwargs)
 
-    def compile(self, optimizer=None, jit_compile=None, **kwargs):
-        """As `keras.Model.compile`, with defaults: AdamW, and XLA where it measured faster.
-
-        The loss is the model's own, so there is none to give.
-        """
-        if optimizer is None:
-            optimizer = keras.optimizers.AdamW(
-                2e-3, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0
-            )
-        jit_compile = self.jit_compile_training if jit_compile is None else jit_compile
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-
-    def compile_from_config(self, config):
-        # Keras leaves a model that it reads uncompiled if its class has a `compile` of its own.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    def train_step(self, data):
-        key = random.fold(random.root(self.seed, random.DROPOUT), self.optimizer.iterations.value)
-        batch = self.unpack(data)
-        with tf.GradientTape() as tape:
-            loss, _ = self.batch_loss(batch, key, training=True)
-            scaled = self.optimizer.scale_loss(loss)
-        weights = self.trainable_variables
-        self.optimizer.apply(tape.gradient(scaled, [w.value for w in weights]), weights)
-        self._track(loss, batch)
-        return self.get_metrics_result()
-
-    def test_step(self, data):
-        batch = self.unpack(data)
-        loss, _ = self.batch_loss(batch)
-        self._track(loss, batch)
-        return self.get_metrics_result()
-
-    def _track(self, loss, batch):
-        # Weighted as Keras does, or a last batch that is not full would count as a full one.
-        self._loss_tracker.update_state(loss, sample_weight=tf.shape(tf.nest.flatten(batch)[0])[0])
-
-    def save(self, filepath, float16=False, **kwargs):
+    def save(self, filepath, float16=False, overwrite=True, **kwargs):
         """Writes the model as a folder that `tfgen.zoo.get` opens, or as a Keras file.
 
         Args:
             filepath: A folder to write, or a path that ends in `.keras`, which Keras then writes.
                 A folder that is there is replaced, unless it holds anything but a saved model.
             float16: Store the weights with half the bits (folders only).
+            overwrite: Whether what is there is replaced.
+            **kwargs: Of a `.keras` file: as in Keras.
 
         Raises:
-            InputError: For a folder of other things, or a weight that float16 cannot hold.
+            InputError: For a folder of other things, a weight that float16 cannot hold, or a file
+                of another format.
         """
-        if str(filepath).endswith(".keras"):
-            super().save(filepath, **kwargs)
+        suffix = Path(filepath).suffix.lower()
+        if suffix == ".keras":
+            if float16:
+                raise InputError("float16 is for folders; a .keras file keeps float32 weights")
+            super().save(filepath, overwrite=overwrite, **kwargs)
             return
+        if suffix in (".h5", ".hdf5"):
+            raise InputError(
+                "A model is saved as a folder or as a .keras file, its weights alone by "
+                f"save_weights('NAME.weights.h5'). Received: filepath='{filepath}'"
+            )
+        for name in kwargs:
+            raise unknown("argument of save of a folder", name, ["filepath", "float16", "overwrite"])
+        if not overwrite and Path(filepath).exists():
+            raise InputError(f"{filepath} is there already. Received: overwrite=False")
         file = models.preprocessing_file(self.preprocessing)
         ours = {models.RECIPE, file, models.WEIGHTS, models.CHECKSUMS}
         folder = Path(filepath)
@@ -185,6 +178,43 @@ class SequenceGenerator(keras.Model):
             save_weights(self, folder / models.WEIGHTS, float16=float16)
             models.write_checksums(folder)
 
+    def quantize(self, mode=None, config=None, **kwargs):
+        """As `keras.Model.quantize`, for a model that can generate with smaller weights.
+
+        Args:
+            mode: `"int8"`, see `tfgen.zoo.get`.
+            config: None. Keras makes one of the mode.
+            **kwargs: None.
+
+        Raises:
+            InputError: If the model generates with float32 weights only, or for another mode.
+        """
+        own = config is not None and config.get_config() != type(config)().get_config()
+        for name in [*kwargs, *(["config"] if own else [])]:
+            raise unknown("argument of quantize", name, ["mode"])
+        if mode != "int8":
+            raise unknown("mode of quantize", mode, ["int8"])
+        self.quantize_weights(mode)
+
+    def quantize_weights(self, dtype):
+        """Keeps the weights that the decoding loop reads in fewer bits: see `tfgen.zoo.get`.
+
+        Raises:
+            InputError: If the family's loop reads float32 weights only, or for another dtype.
+        """
+        if dtype != "float32":
+            raise InputError(
+                "Only a transformer generates with smaller weights; save(folder, float16=True) stores "
+                f"those of any family with half the bits. Received: dtype={dtype!r}"
+            )
+
+    def enable_lora(self, rank, **kwargs):
+        """Tells where adapters are trained: they are part of a training, not of a model."""
+        raise InputError(
+            "Adapters are trained by a recipe: tfgen train --from NAME --data FILE --set "
+            f"training.lora_rank={rank} (in Python: tfgen.training.train)"
+        )
+
     def get_config(self):
         return {
             **super().get_config(),
@@ -195,6 +225,30 @@ class SequenceGenerator(keras.Model):
 
 for _name in ("fit", "evaluate", "predict"):
     setattr(SequenceGenerator, _name, own_process(getattr(SequenceGenerator, _name)))
+
+
+def _named_arguments(method):
+    """A method that tells of an argument that it lacks, with near matches, as an `InputError`."""
+    names = list(inspect.signature(method).parameters)[1:]  # not self
+
+    @functools.wraps(method)
+    def checked(self, *args, **kwargs):
+        for name in kwargs:
+            if name not in names:
+                what = f"argument of {method.__name__} of a {type(self).__name__}"
+                raise unknown(what, name, names)
+        return method(self, *args, **kwargs)
+
+    return checked
+
+
+def check_export_format(format):
+    """Refuses what `export` does not write."""
+    if format != EXPORT_FORMAT:
+        raise InputError(
+            f"export writes format='{EXPORT_FORMAT}', a SavedModel for TensorFlow, TensorFlow Serving "
+            f"and its C API. Received: format={format!r}"
+        )
 
 
 def check_kind(kind, **arguments):
@@ -215,6 +269,11 @@ class TextGenerator(SequenceGenerator):
         ValueError: For an argument that is none of these.
     """
 
+    fit_takes = (
+        "windows of token ids: encode a text with model.tokenizer.encode and cut it with "
+        "tfgen.data.Windows"
+    )
+
     def __init__(self, tokenizer=None, **kwargs):
         super().__init__(**kwargs)
         tokenizer = ByteTokenizer() if tokenizer is None else tokenizer
@@ -231,9 +290,8 @@ class TextGenerator(SequenceGenerator):
         `data` are windows `(batch, time + 1)`, or a pair. A conditional model is given a dict,
         `{"tokens": windows or inputs, "condition": ...}`.
         """
+        self._refuse_strings(data)
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if weights is not None:
-            raise ValueError("The loss has no weights for samples. Received: sample_weight")
         condition = ()
         if isinstance(inputs, dict):
             if inputs.keys() != {"tokens", "condition"}:
@@ -243,7 +301,27 @@ class TextGenerator(SequenceGenerator):
                 )
             inputs, condition = inputs["tokens"], (inputs["condition"],)
         pair = (inputs[:, :-1], inputs[:, 1:]) if targets is None else (inputs, targets)
-        return (*pair, *condition)
+        if weights is None:
+            return (*pair, *condition)
+        return self._weighted(pair, condition, weights)
+
+    def _weighted(self, pair, condition, weights):
+        """The batch of `unpack` with weights, if the family's loss takes any."""
+        raise InputError(
+            f"The loss of a {type(self).__name__} takes no weights. Received: sample_weight"
+        )
+
+    def _given_to_fit(self, x, y, sample_weight):
+        x, y, sample_weight = super()._given_to_fit(x, y, sample_weight)
+        if sample_weight is not None and y is None and not hasattr(x, "element_spec"):
+            # Keras leaves weights out where there are no targets.
+            tokens = x["tokens"] if isinstance(x, dict) else x
+            tokens, y = tokens[:, :-1], tokens[:, 1:]
+            x = {**x, "tokens": tokens} if isinstance(x, dict) else tokens
+            if np.ndim(sample_weight) == 2 and np.shape(sample_weight)[1] == tokens.shape[1] + 1:
+                sample_weight = sample_weight[:, 1:]
+        return x, y, sample_weight
+
 
     def get_config(self):
         return {

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
+from tfgen.models.base import EXPORT_FORMAT, check_export_format
 from tfgen.models.diffusion_density import DiffusionDensity
 from tfgen.models.diffusion_graphs import (
     FILLERS,
@@ -37,6 +38,7 @@ ROWS = MOST_ROWS
 @keras.saving.register_keras_serializable(package="tfgen")
 class DiffusionGenerator(DiffusionGraphs):
     __doc__ = DiffusionDensity.__doc__
+    engine = "diffusion"
 
     # What the methods take that says how is sampled, by their names.
     options = {
@@ -136,6 +138,7 @@ class DiffusionGenerator(DiffusionGraphs):
         num_samples = whole_number("num_samples", num_samples, 1)
         length = self._length(length)
         sampling = self._sampling(seed, num_steps, guidance_scale)
+        self._check_guided(guidance_scale, condition)
         given = self._given_to_generate(num_samples, length, condition, static, start_time, known)
         solver, guided = self._solver(solver), float(sampling["guidance_scale"]) != 1
         graph = self._graph("generate", solver, progress is not None)
@@ -410,7 +413,7 @@ class DiffusionGenerator(DiffusionGraphs):
         values = self._graph("denoise")({**arguments, "sigma": sigma})["values"].numpy()
         return values[0] if single else values
 
-    def export(self, filepath, **kwargs):
+    def export(self, filepath, format=EXPORT_FORMAT, verbose=False):
         """Writes a SavedModel that draws, fills gaps, forecasts, scores, encodes and denoises.
 
         All numbers are in the data's own units. Its signatures, as tensors:
@@ -436,7 +439,13 @@ class DiffusionGenerator(DiffusionGraphs):
 
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
+            format: `"tf_saved_model"`, as Keras calls it.
+            verbose: Whether to print each signature.
+
+        Raises:
+            InputError: For another format, or a folder that holds something.
         """
+        check_export_format(format)
         solver, filler = self._solver(None), self._filler(None)
         choices = {
             "generate": (solver, False),
@@ -467,7 +476,7 @@ class DiffusionGenerator(DiffusionGraphs):
         specs = endpoints["generate"][1]
         simple = {name: spec for name, spec in specs.items() if name not in drawn}
         serving = {"serving_default": (lambda **arguments: self._serve(solver, arguments), simple)}
-        write_saved_model(filepath, serving | with_defaults(endpoints, defaults), **kwargs)
+        write_saved_model(filepath, serving | with_defaults(endpoints, defaults), verbose)
 
     # What a person gave, as tensors
 
@@ -492,6 +501,21 @@ class DiffusionGenerator(DiffusionGraphs):
             "num_steps": tf.constant(steps),
             "guidance_scale": tf.constant(float(scale)),
         }
+
+    def _check_guided(self, guidance_scale, condition):
+        """Refuses a scale that a person gave where there is nothing to exaggerate."""
+        if guidance_scale in (None, 1):
+            return
+        if not self.processor.num_classes:
+            raise InputError(
+                "guidance_scale is for models trained with classes; this one has none. "
+                f"Received: guidance_scale={guidance_scale!r}"
+            )
+        if condition is None:
+            raise InputError(
+                "guidance_scale does nothing without a condition. "
+                f"Received: guidance_scale={guidance_scale!r}"
+            )
 
     def _filling(self, seed, num_steps, resamplings):
         resamplings = self.generation.resamplings if resamplings is None else resamplings

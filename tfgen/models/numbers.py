@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.errors import InputError
 from tfgen.layers.checks import MOST_PARTS, check, check_most, check_rate, check_whole
 from tfgen.layers.clip_by_value import ClipByValue
 from tfgen.layers.products import dense
@@ -35,6 +36,7 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         ValueError: For an argument out of its range, or one that does not fit the data.
     """
 
+    fit_takes = "sequences of numbers (sequences, time, features)"
     # Whether the training loss is a negative log-likelihood, in nats for each position.
     loss_is_likelihood = True
     # Whether `generate`, `forecast` and `impute` take a function `progress`.
@@ -61,6 +63,7 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         self.position_width = processor.num_features * frame  # values at a position of the network
         self.condition_dropout = condition_dropout
         self._cosines = _cosines(frame)
+        self._check_generation(processor.kind, bool(processor.num_classes))
 
         self.class_embedding = None
         if processor.num_classes:
@@ -80,7 +83,7 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         """Makes the layer that holds what is drawn inside the data's bounds, if there are any."""
         if np.isfinite(np.stack(self.processor.bounds)).any():
             low, high = (np.tile(side, self.frame) for side in self.processor.bounds)
-            self.bounds = ClipByValue(low, high, dtype="float32", name="bounds")
+            self.bounds = ClipByValue(low, high, "hard", dtype="float32", name="bounds")
             self.bounds.build((None, None, len(low)))
 
     def build(self, input_shape=None):
@@ -106,8 +109,7 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         `(batch, time, features)` alone; NaN is missing.
         """
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if targets is not None or weights is not None:
-            raise ValueError("A model of numbers takes sequences alone, no targets or weights")
+        self._given_to_fit(inputs, targets, weights)
         batch = dict(inputs) if isinstance(inputs, dict) else {"values": inputs}
         batch["values"] = self.processor.counted(batch["values"])
         if "previous" in batch:
@@ -126,6 +128,15 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
                 else self.processor.numbers(given)
             )
         return self._framed(batch)
+
+    def _given_to_fit(self, x, y, sample_weight):
+        for name, value in {"y": y, "sample_weight": sample_weight}.items():
+            if value is not None:
+                raise InputError(
+                    "A model of numbers learns from sequences alone, each position the target of those "
+                    f"before it: leave {name} out. Received: {name} of shape {np.shape(value)}"
+                )
+        return super()._given_to_fit(x, y, sample_weight)
 
     def _framed(self, batch):
         """A batch by samples, see `unpack`, as one by positions of the network."""

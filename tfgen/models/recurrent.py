@@ -106,6 +106,7 @@ class RecurrentGenerator(RecurrentNetwork, AutoregressiveGenerator):
         # Model
         self.embedding = embedding
         self.tie_embeddings = tie_embeddings
+        self._check_generation("text", conditional=False)
         self._build_weights(width)
 
     def _build_weights(self, width):

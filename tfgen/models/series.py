@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
+from tfgen.models.base import EXPORT_FORMAT, check_export_format
 from tfgen.models.series_arguments import QUANTILES, Forecast, scores_of, whole_number
 from tfgen.models.series_density import SeriesDensity
 from tfgen.models.series_graphs import BUCKET, SAMPLING, SeriesGraphs
@@ -21,6 +22,7 @@ STREAM_CHUNK = 32
 
 class SeriesGenerator(SeriesGraphs):
     __doc__ = SeriesDensity.__doc__
+    engine = "autoregressive"
 
     # What the methods take that says how is sampled, by their names.
     options = {
@@ -303,7 +305,7 @@ class SeriesGenerator(SeriesGraphs):
             if drawn_now < count or (self.processor.ends and bool(drawn.ended[0])):
                 return
 
-    def export(self, filepath, **kwargs):
+    def export(self, filepath, format=EXPORT_FORMAT, verbose=False):
         """Writes a SavedModel that generates, forecasts, scores and encodes with TensorFlow alone.
 
         All numbers are in the data's own units. Its signatures:
@@ -325,7 +327,13 @@ class SeriesGenerator(SeriesGraphs):
 
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
+            format: `"tf_saved_model"`, as Keras calls it.
+            verbose: Whether to print each signature.
+
+        Raises:
+            InputError: For another format, or a folder that holds something.
         """
+        check_export_format(format)
         generate, series = self._generate_specs(), self._series_specs()
         simple = {
             name: spec for name, spec in generate.items() if name not in {*SAMPLING, "length"}
@@ -342,7 +350,7 @@ class SeriesGenerator(SeriesGraphs):
             "bias": constant(float(self.generation.bias)),
         }
         serving = {"serving_default": (lambda **arguments: self._serve(arguments), simple)}
-        write_saved_model(filepath, serving | with_defaults(endpoints, defaults), **kwargs)
+        write_saved_model(filepath, serving | with_defaults(endpoints, defaults), verbose)
 
     def _capacity(self, length):
         """What a loop over so many samples is compiled for."""

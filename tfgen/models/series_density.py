@@ -12,6 +12,7 @@ from tfgen.layers.checks import (
     check_choice,
     check_flag,
     check_most,
+    check_of_use,
     check_rate,
     check_whole,
 )
@@ -123,6 +124,12 @@ class SeriesDensity(NumbersGenerator):
         for name, value in {"linear_skip": linear_skip, "local_scale": local_scale}.items():
             fits = not value or kind != "quantized"
             check(fits, f"{name} must be {type(value)()} for the head {kind}", **{name: value})
+        check_of_use("mixture" in kind, "mixtures", 10, components=components)
+        check_of_use(
+            kind == "gaussian_mixture", "head='gaussian_mixture'", "diagonal", covariance=covariance
+        )
+        check_of_use(kind == "quantized", "head='quantized'", 256, bins=bins)
+        check_of_use(kind != "quantized", "other heads than 'quantized'", 1e-3, min_scale=min_scale)
         fits = frame == 1 or kind != "quantized"
         check(fits, f"frame must be 1 for the head {kind}", frame=frame)
 

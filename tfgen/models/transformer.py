@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfgen.layers.checks import check, check_flag, check_rate, check_whole
+from tfgen.layers.checks import check, check_flag, check_of_use, check_rate, check_whole
 from tfgen.layers.condition_encoder import ConditionEncoder
 from tfgen.layers.products import as_tensor, look_up
 from tfgen.models.autoregressive import AutoregressiveGenerator
@@ -102,6 +102,7 @@ class TransformerDecoder(TransformerNetwork, AutoregressiveGenerator):
             mlp_width=mlp_width,
             norm=norm,
             positions=positions,
+            rotary_base=rotary_base,
             max_length=max_length,
             window=window,
             dropout=dropout,
@@ -121,6 +122,10 @@ class TransformerDecoder(TransformerNetwork, AutoregressiveGenerator):
             "condition_width must be None where there are num_classes",
             condition_width=condition_width,
         )
+        check_of_use(
+            bool(num_classes or condition_width), "models with num_classes or condition_width", 0.1,
+            condition_dropout=condition_dropout,
+        )  # fmt: skip
         super().__init__(tokenizer=tokenizer, generation=generation, seed=seed, **kwargs)
 
         # Layers
@@ -179,6 +184,7 @@ class TransformerDecoder(TransformerNetwork, AutoregressiveGenerator):
         self.num_classes = num_classes
         self.condition_width = condition_width
         self.condition_dropout = condition_dropout
+        self._check_generation("text", conditional=bool(num_classes or condition_width))
         self._build_weights()
 
     def _build_weights(self):

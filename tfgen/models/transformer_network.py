@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.errors import unknown
-from tfgen.layers.causal_self_attention import CausalSelfAttention, Places
+from tfgen.layers.causal_self_attention import Places
 from tfgen.layers.checks import (
     MOST_LAYERS,
     MOST_PARTS,
@@ -15,14 +15,14 @@ from tfgen.layers.checks import (
     check_choice,
     check_flag,
     check_most,
+    check_of_use,
     check_rate,
     check_whole,
 )
-from tfgen.layers.cross_attention import CrossAttention
 from tfgen.layers.decoder_block import NORMS, DecoderBlock, normalization, normalized
 from tfgen.layers.decoding import cache_dtype as kept_dtype
 from tfgen.layers.decoding import quantize, vector_product
-from tfgen.layers.feed_forward import KINDS, FeedForward
+from tfgen.layers.feed_forward import KINDS, usual_width
 from tfgen.layers.fused import piece
 from tfgen.layers.position_embedding import PositionEmbedding
 from tfgen.layers.products import as_tensor, dense
@@ -44,6 +44,7 @@ def check_network(
     mlp_width,
     norm,
     positions,
+    rotary_base,
     max_length,
     window,
     dropout,
@@ -63,6 +64,8 @@ def check_network(
     check_choice(KINDS, mlp=mlp)
     check_choice(NORMS, norm=norm)
     check_choice(POSITIONS, positions=positions)
+    check_of_use(positions == "learned", "positions='learned'", 1024, max_length=max_length)
+    check_of_use(positions == "rotary", "positions='rotary'", 10000.0, rotary_base=rotary_base)
     check_rate(dropout=dropout, attention_dropout=attention_dropout)
     check_flag(bias=bias, qk_norm=qk_norm)
     if cache_dtype is not None:
@@ -102,8 +105,7 @@ class TransformerNetwork:
         cache_dtype,
         cross_attention=False,
     ):
-        if mlp_width is None:
-            mlp_width = 4 * width if mlp != "swiglu" else -(-8 * width // 3 // 32) * 32
+        mlp_width = usual_width(width, mlp) if mlp_width is None else mlp_width
 
         # Layers
         common = {"dtype": self.dtype_policy}
@@ -118,52 +120,31 @@ class TransformerNetwork:
         added = 0.02 / np.sqrt(2 * layers)
         self.blocks = []
         for index in range(layers):
-            attention = CausalSelfAttention(
+            numbers = {"attention": (2, 3), "cross_attention": (4, 5), "mlp": (6, 7)}
+            block = DecoderBlock(
                 heads,
                 width,
                 kv_heads=kv_heads,
                 head_width=head_width,
+                mlp=mlp,
+                mlp_width=mlp_width,
+                norm=norm,
+                norm_epsilon=norm_epsilon,
                 positions=positions if positions in ("rotary", "alibi") else "none",
                 rotary_base=rotary_base,
                 window=window,
                 qk_norm=qk_norm,
-                bias=bias,
-                norm_epsilon=norm_epsilon,
                 conv=conv,
-                kernel_initializer=self._normal(0.02, 2, index),
-                output_initializer=self._normal(added, 3, index),
-                name="attention",
-                **common,
-            )
-            cross = None
-            if cross_attention:
-                cross = CrossAttention(
-                    heads,
-                    width,
-                    kv_heads=kv_heads,
-                    bias=bias,
-                    kernel_initializer=self._normal(0.02, 4, index),
-                    output_initializer=self._normal(added, 5, index),
-                    name="cross_attention",
-                    **common,
-                )
-            feed_forward = FeedForward(
-                width,
-                mlp_width,
-                kind=mlp,
                 bias=bias,
-                kernel_initializer=self._normal(0.02, 6, index),
-                output_initializer=self._normal(added, 7, index),
-                name="mlp",
-                **common,
-            )
-            block = DecoderBlock(
-                attention,
-                feed_forward,
-                cross,
-                norm=norm,
-                norm_epsilon=norm_epsilon,
-                norm_bias=bias,
+                cross_attention=cross_attention,
+                kernel_initializer={
+                    part: self._normal(0.02, first, index)
+                    for part, (first, _) in numbers.items()
+                },
+                output_initializer={
+                    part: self._normal(added, second, index)
+                    for part, (_, second) in numbers.items()
+                },
                 name=f"block_{index}",
                 **common,
             )
@@ -292,6 +273,7 @@ class TransformerNetwork:
                 cache=None if state is None else _cache(state, index),
                 drop=lambda tensor, name, index=index: drop(tensor, name, index),
                 fuse=fuse,
+                return_cache=True,
                 **_context_of(context, index),
             )
             caches.append(cache)

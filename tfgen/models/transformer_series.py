@@ -107,6 +107,7 @@ class TransformerSeriesDecoder(TransformerNetwork, SeriesGenerator):
             mlp_width=mlp_width,
             norm=norm,
             positions=positions,
+            rotary_base=rotary_base,
             max_length=max_length,
             window=window,
             dropout=dropout,

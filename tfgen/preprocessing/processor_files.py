@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tfgen.errors import InputError
 from tfgen.files import atomic_file, read_json
-from tfgen.preprocessing.sequence_processor import SequenceProcessor
+from tfgen.preprocessing.sequence_processor import SequenceProcessor, without_former
 from tfgen.preprocessing.signature import argument_names
 
 PROCESSOR_FILE = "sequence.json"
@@ -51,6 +51,7 @@ def load_processor(path):
     # None but our own arguments: those of Keras' base class can name further objects to build. One
     # that was not there yet when the file was written has its default.
     config, keys = record["config"], argument_names(SequenceProcessor)
+    config = without_former(config) if isinstance(config, dict) else config
     if not isinstance(config, dict) or not {"kind", "features"} <= set(config) <= set(keys):
         raise InputError(
             f"{path} is no processor file: the keys of 'config' must be among {', '.join(keys)}, "

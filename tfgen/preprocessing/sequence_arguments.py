@@ -42,7 +42,6 @@ def check(processor):
     must(counts and (fits or not rows), rule, "lengths")
     widths = {
         "scale": processor.num_numbers,
-        "seed_values": processor.num_features,
         "origin": processor.num_numbers,
     }
     for name, width in widths.items():

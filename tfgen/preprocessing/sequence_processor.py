@@ -50,7 +50,6 @@ class SequenceProcessor(keras.layers.Layer):
         has_missing: Whether values were missing in the training data.
         scale: The typical scale of a series, a number for each column of numbers: what a scaler of
             each series takes where there is no series yet.
-        seed_values: Values that a sequence starts from, a number for each feature, or None.
         origin: A number for each column of numbers, from which its values are counted in float32;
             what comes and goes in the data's units is float64 then. None, for values that float32
             holds, counts from 0, and all is float32.
@@ -86,7 +85,6 @@ class SequenceProcessor(keras.layers.Layer):
         lengths=(),
         has_missing=False,
         scale=None,
-        seed_values=None,
         calendar_step=None,
         origin=None,
         **kwargs,
@@ -112,7 +110,6 @@ class SequenceProcessor(keras.layers.Layer):
         self.length = length
         self.lengths = tuple(sequence_arguments.listed("lengths", lengths))
         self.has_missing = has_missing
-        self.seed_values = finite_numbers("seed_values", seed_values)
         self.origin = finite_numbers("origin", origin)
         self.feature_names = sequence_arguments.names(
             "features", [feature.name for feature in self.features]
@@ -395,6 +392,10 @@ class SequenceProcessor(keras.layers.Layer):
         """Scaled static numbers `(batch, static)`; a missing one counts as the mean."""
         return _mean_for_missing(self.static_scaler.call(static))
 
+    @classmethod
+    def from_config(cls, config):
+        return cls(**without_former(config))
+
     def get_config(self):
         config = {"name": self.name}
         for name in argument_names(SequenceProcessor):
@@ -415,6 +416,12 @@ def _type_of(scaler):
         return np.float32
     steps = np.spacing(np.abs(np.array(scaler.mean, np.float32)))
     return np.float64 if (steps > np.array(scaler.std) / 1000).any() else np.float32
+
+
+def without_former(config):
+    """A configuration without what earlier versions stored and nothing read."""
+    unset = [name for name in ("seed_values",) if config.get(name, 0) is None]
+    return {name: value for name, value in config.items() if name not in unset}
 
 
 def _seconds(times):

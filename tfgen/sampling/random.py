@@ -18,7 +18,7 @@ prefix-stable: the first rows of a `(batch, ...)` draw do not depend on the batc
 
 import contextlib
 import numbers
-import secrets
+import random as python_random
 import threading
 
 import tensorflow as tf
@@ -178,8 +178,12 @@ def bernoulli_mask(key, shape, keep):
 
 
 def new_seed():
-    """Returns a seed that nobody chose: a Python integer of 63 random bits."""
-    return secrets.randbits(63)
+    """Returns a seed that nobody chose: a Python integer of 63 random bits.
+
+    As a Keras layer's, it comes from Python's generator: `keras.utils.set_random_seed` governs it,
+    and each call gives another one.
+    """
+    return python_random.getrandbits(63)
 
 
 def serving_seed():

@@ -88,10 +88,11 @@ class Speculative(Search):
     statistics: dict = dataclasses.field(default_factory=dict, init=False, compare=False)
 
     def __post_init__(self):
-        if not hasattr(self.draft, "stepper"):
+        # A transformer of numbers has a stepper, too, but no tokens.
+        if not hasattr(self.draft, "stepper") or not hasattr(self.draft, "tokenizer"):
             raise InputError(
-                "draft must be a model that generates token by token, e.g. tfgen.zoo.get(name). "
-                f"Received: draft={self.draft!r}"
+                "draft must be a model of text that generates token by token, e.g. "
+                f"tfgen.zoo.get(name). Received: draft={self.draft!r}"
             )
         _set(self, draft_tokens=_whole("draft_tokens", self.draft_tokens))
         if self.draft_tokens > MAX_DRAFT_TOKENS:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tfgen import models
 from tfgen.data import (
     CarriedWindows,
     SequenceWindows,
@@ -57,6 +58,7 @@ def open_data(recipe, preprocessing=None):
         InputError: If there is nothing to read, or it is too short.
     """
     kind = data_kind(recipe.data)
+    models.check_used(recipe, kind)
     check_augmentation(recipe.training.augment, kind)
     if kind == "text":
         return _open_text(recipe, preprocessing)

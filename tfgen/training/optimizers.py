@@ -4,6 +4,7 @@ import keras
 
 from tfgen.errors import InputError, unknown
 from tfgen.preprocessing.signature import argument_names
+from tfgen.recipe import TrainingConfig
 from tfgen.values import parse_value
 
 # Classes of `keras.optimizers` that are about other optimizers.
@@ -71,6 +72,16 @@ def make_optimizer(config):
         }
     elif "beta_2" in accepted:
         options["beta_2"] = config.beta_2
+    elif config.beta_2 != TrainingConfig().beta_2:
+        raise InputError(
+            f"training.beta_2 is for optimizers that average squared gradients, and {name} does not. "
+            f"Received: training.beta_2={config.beta_2}"
+        )
+    if config.schedule == "constant" and config.final_learning_rate:
+        raise InputError(
+            "training.final_learning_rate is where the cosine or the line ends, and the schedule is "
+            f"constant. Received: training.final_learning_rate={config.final_learning_rate}"
+        )
     options |= _options(config.optimizer_options, accepted)
     try:
         optimizer = classes[name](**options)

@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfgen import models
+from tfgen.data import data_kind
 from tfgen.errors import InputError, unknown
 from tfgen.files import read_text
 from tfgen.recipe import MAX_FILE_BYTES, Recipe, recipe_keys
@@ -225,11 +226,9 @@ def _check_value(key, value, default, recipe):
 
 
 def _arguments(recipe):
-    """Returns the arguments of a recipe's family, for text or numbers, and their defaults."""
-    family = models.family(recipe.family)
-    rows = [family, *([family.of_numbers()] if family.numbers else [])]
+    """Returns the arguments of a recipe's family, for its kind of data, and their defaults."""
+    row = models.row_of_kind(recipe.family, data_kind(recipe.data))
     return {
         name: None if parameter.default is parameter.empty else parameter.default
-        for row in rows
         for name, parameter in row.arguments().items()
     }

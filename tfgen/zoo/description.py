@@ -55,11 +55,21 @@ class Description:
         for heading, arguments in self._argument_groups().items():
             lines += ["", f"{heading}:"]
             for argument in arguments:
-                lines.append(f"  {argument}" + (" (required)" if argument.required else ""))
+                lines.append(f"  {self._with_defaults(argument)}")
                 lines += textwrap.wrap(
                     argument.help, width=96, initial_indent="      ", subsequent_indent="      "
                 )
         return "\n".join(lines)
+
+    def _with_defaults(self, argument):
+        """An argument and its default, or its two defaults if numbers have another than text."""
+        if argument.required:
+            return f"{argument} (required)"
+        for other in self.number_arguments:
+            texts = argument.name in {each.name for each in self.arguments}
+            if other.name == argument.name and texts and other.default != argument.default:
+                return f"{argument} (of numbers: {other.default!r})"
+        return str(argument)
 
     def _argument_groups(self):
         """The arguments under headings; what text and numbers have in common is told once."""

@@ -23,6 +23,9 @@ from tfgen.zoo.layers import LAYERS
 from tfgen.zoo.signatures import check_call
 
 KINDS = ("entry", "family", "layer")
+# Keras' policies of a model, and all that `get` takes as its dtype.
+POLICIES = ("mixed_bfloat16", "mixed_float16")
+DTYPES = ("float32", "int8", *POLICIES)
 
 # What a person added in this process: folders of entries by name, and layer classes by name.
 # Families go to the table of tfgen.models, from which recipes are built.
@@ -154,7 +157,8 @@ def get(name_or_folder, weights=True, dtype=None, **overrides):
             layer are always new.
         dtype: How a model keeps the weights that it generates with: `"int8"` makes a transformer
             write a single text faster, at a small loss that `score` tells; None and `"float32"`
-            keep them whole. For a layer, its dtype.
+            keep them whole. `"mixed_bfloat16"` and `"mixed_float16"` are Keras' policies: products
+            are computed in 16 bits, weights kept in 32. For a layer, its dtype.
         **overrides: Arguments of the model or layer that differ from the recipe's or from the
             constructor's defaults; for a model also the defaults of its sampling, e.g.
             `temperature`. A family with a `head` is a model of numbers.
@@ -180,14 +184,17 @@ def get(name_or_folder, weights=True, dtype=None, **overrides):
 
     from tfgen import models
 
+    if dtype not in (None, *DTYPES):
+        raise unknown("dtype", dtype, DTYPES)
+    policy = dtype if dtype in POLICIES else "float32"
     if item.kind == "family":
-        model = models.build(_family_recipe(item, overrides))
+        model = models.build(_family_recipe(item, overrides), dtype=policy)
     elif weights and not item.pretrained:
         raise InputError(f"'{name_or_folder}' has no weights; weights=False gives it new ones")
     else:
-        model = models.load(item.folder, weights=weights, overrides=overrides)
-    if dtype is not None:
-        _set_dtype(model, dtype)
+        model = models.load(item.folder, weights=weights, overrides=overrides, dtype=policy)
+    if dtype == "int8":
+        model.quantize_weights(dtype)
     return model
 
 
@@ -304,16 +311,6 @@ def _require_free(name, new):
     if not same:
         article = "an" if taken.kind == "entry" else "a"
         raise InputError(f"The name '{name}' is taken: it is {article} {taken.kind} of the zoo")
-
-
-def _set_dtype(model, dtype):
-    if hasattr(model, "quantize_weights"):
-        model.quantize_weights(dtype)
-    elif dtype != "float32":
-        raise InputError(
-            "dtype must be float32: smaller weights are for the transformer. "
-            f"Received: dtype={dtype!r}"
-        )
 
 
 def _arguments(item, overrides):

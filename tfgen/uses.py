@@ -1,0 +1,57 @@
+"""Which models have a use for a field of a recipe: what a field is for, and what a model is.
+
+A field is for everything, or for models with one of a few traits, e.g. `"text"` or `"diffusion"`.
+The traits stand in the field's metadata (`tfgen.recipe`); help and checks are made of them.
+"""
+
+KINDS = {
+    "text": "text",
+    "series": "time series",
+    "strokes": "pen strokes",
+    "audio": "sound",
+}
+ENGINES = ("autoregressive", "diffusion")
+# What a field may be for, in words.
+TRAITS = {
+    **KINDS,
+    "numbers": "sequences of numbers",
+    "autoregressive": "models that go from position to position",
+    "autoregressive numbers": "models of numbers that go from position to position",
+    "diffusion": "diffusion models",
+    "conditional text": "models of text that are conditioned on classes or vectors",
+    "conditional diffusion": "diffusion models of data with classes",
+}
+
+
+def traits(kind, engine=None, conditional=None):
+    """Returns the traits that a model has, or may have where something is not known.
+
+    Args:
+        kind: One of `KINDS`.
+        engine: One of `ENGINES`; None is not known, as of a person's own family.
+        conditional: Whether it takes a class or another condition; None is not known.
+    """
+    numbers = kind != "text"
+    found = {kind, *(["numbers"] if numbers else [])}
+    for each in ENGINES if engine is None else [engine]:
+        found.add(each)
+        if numbers:
+            found.add(f"{each} numbers")
+        if each == "diffusion" and conditional is not False:
+            found.add("conditional diffusion")
+    if not numbers and conditional is not False:
+        found.add("conditional text")
+    return found
+
+
+def words(names):
+    """Returns a field's traits as a person reads them."""
+    return " and ".join(TRAITS[name] for name in names)
+
+
+def model_words(kind, engine=None, conditional=None):
+    """Returns what a model is, e.g. `"this is a diffusion model of sound"`, or what its data are."""
+    if engine is None:
+        return f"the data are {KINDS[kind]}"
+    less = "" if conditional is not False else " that takes no condition"
+    return f"this is a {'diffusion ' if engine == 'diffusion' else ''}model of {KINDS[kind]}{less}"
