@@ -109,10 +109,12 @@ def test_case_does_not_matter(name):
     assert zoo.find(name).name == "lstm"
 
 
-def test_an_unknown_name_has_near_matches_and_is_never_a_path(tmp_path, monkeypatch):
+def test_an_unknown_name_has_near_matches_unless_it_is_a_model_here(tmp_path, monkeypatch):
     assert "Unknown name 'lsmt'. Did you mean 'lstm'" in message(zoo.get, "lsmt")
     monkeypatch.chdir(entry(tmp_path / "mine").parent)
-    assert message(zoo.get, "mine").endswith("To open the folder of that name, write './mine'")
+    assert zoo.find("mine").folder.name == "mine"
+    (tmp_path / "empty").mkdir()
+    assert message(zoo.get, "empty").endswith("To open the folder of that name, write './empty'")
     entry(tmp_path / "runs" / "yours")
     assert message(zoo.get, "yours").endswith("write 'runs/yours'")
     assert "Did you mean 'runs/yours'?" in message(zoo.get, "runs/your")

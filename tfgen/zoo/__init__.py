@@ -7,7 +7,8 @@
     layer = get("clip-by-value", min_value=0.0)    # a layer
 
 Names form one flat list; case and the choice of `-` or `_` do not matter. What holds a path
-separator, or begins with `.` or `~`, is a folder: an entry's, or a training run's.
+separator, or begins with `.` or `~`, is a folder: an entry's, or a training run's; so is what is no
+name of the zoo, if a folder here has that name and holds a model.
 
 `load_gpt2` and `load_llama` open folders of Hugging Face models.
 """

@@ -83,7 +83,8 @@ def find(name):
 
     Args:
         name: A name of the zoo; or a path, which is a `Path`, or a string that holds a separator
-            or begins with `.` or `~`.
+            or begins with `.` or `~`. What is no name of the zoo may also be the name of a folder
+            here that holds a model.
 
     Raises:
         InputError: No such name, with near matches; or the folder holds no model.
@@ -96,6 +97,8 @@ def find(name):
     known = items()
     if normalise(name) in known:
         return known[normalise(name)]
+    if (Path(name) / RECIPE).is_file():
+        return Item(name, "entry", folder=model_folder(name))
     raise unknown_name(name, known)
 
 
