@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen import zoo
+from tfgen import models, zoo
 from tfgen.errors import InputError
 from tfgen.models.diffusion import DiffusionGenerator
 from tfgen.models.recurrent import RecurrentGenerator
@@ -301,6 +301,7 @@ def test_sampling_defaults_that_say_nothing_to_a_model_are_refused(tmp_path):
     # What an earlier version stored does no harm.
     recipe = (tmp_path / "a" / "recipe.toml").read_text()
     (tmp_path / "a" / "recipe.toml").write_text(recipe.replace("num_steps = 50", "num_steps = 9"))
+    models.write_checksums(tmp_path / "a")
     assert zoo.get(tmp_path / "a").generation.num_steps == 50
 
 
