@@ -96,12 +96,19 @@ _KINDS = [_flip, _truncate, _insert, _digits, _duplicate, _remove, _length, _zer
 
 def originals():
     """Returns `{suffix: [content]}`."""
-    rows = [f"2024-01-{day:02d} 0{day % 3}:00,{day * 1.5},{'ab'[day % 2]},7" for day in range(1, 30)]
+    rows = [
+        f"2024-01-{day:02d} 0{day % 3}:00,{day * 1.5},{'ab'[day % 2]},7" for day in range(1, 30)
+    ]
     csv = "\n".join(["date,value,kind,n", *rows]).encode()
     drawings = [{"word": "cat", "recognized": True, "drawing": [[[0, 5, 9], [1, 2, 8]]]}] * 12
-    records = [{"date": f"2024-01-{day:02d}", "text": "words, words", "x": day} for day in range(1, 25)]
+    records = [
+        {"date": f"2024-01-{day:02d}", "text": "words, words", "x": day} for day in range(1, 25)
+    ]
     found = {
-        ".csv": [csv, b"id,time,x\n" + b"".join(b"%d,%d,%d\n" % (i % 3, i, i * i) for i in range(40))],
+        ".csv": [
+            csv,
+            b"id,time,x\n" + b"".join(b"%d,%d,%d\n" % (i % 3, i, i * i) for i in range(40)),
+        ],
         ".tsv": [csv.replace(b",", b"\t")],
         ".txt": [csv, b"To be, or not to be.\n" * 30, csv.replace(b",", b";")],
         ".dat": [csv.replace(b",", b"  ")],

@@ -106,7 +106,9 @@ def test_what_a_field_is_for_leads_its_help_and_is_not_written_by_hand():
             of = field.metadata["of"]
             assert set(of) <= uses.TRAITS.keys(), field.name
             written = field.metadata["help"].removeprefix(f"{' and '.join(of)}: " if of else "")
-            assert not re.match(r"(text|series|strokes|audio|numbers|diffusion)\b[^.]{0,20}:", written)
+            assert not re.match(
+                r"(text|series|strokes|audio|numbers|diffusion)\b[^.]{0,20}:", written
+            )
             assert field.metadata["help"].startswith(" and ".join(of))
 
 
@@ -120,7 +122,9 @@ def test_guidance_is_for_models_with_conditions():
 
 
 def test_what_needs_another_field_is_refused_without_it():
-    with pytest.raises(InputError, match="training.lora_alpha does nothing without training.lora_r"):
+    with pytest.raises(
+        InputError, match="training.lora_alpha does nothing without training.lora_r"
+    ):
         TrainingConfig(lora_alpha=2.0).check_used("text")
     TrainingConfig(lora_alpha=2.0, lora_rank=2, start_from="x").check_used("text")
     with pytest.raises(InputError, match="training.vocabulary does nothing without training.start"):
@@ -129,11 +133,15 @@ def test_what_needs_another_field_is_refused_without_it():
 
 def test_of_a_family_whose_engine_is_not_known_the_kind_alone_counts():
     GenerationConfig(num_steps=9, temperature=0.5).check_used("series")
-    with pytest.raises(InputError, match="generation.top_k is for text, and the data are time series"):
+    with pytest.raises(
+        InputError, match="generation.top_k is for text, and the data are time series"
+    ):
         GenerationConfig(top_k=9).check_used("series")
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("zoo/*/recipe.toml")), ids=lambda p: p.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("zoo/*/recipe.toml")), ids=lambda p: p.parent.name
+)
 def test_shipped_recipes_hold_nothing_that_is_ignored(path):
     recipe = Recipe.from_file(path)
     kind = "text" if (path.parent / "tokenizer.json").is_file() else None

@@ -215,9 +215,7 @@ class DataConfig(_Section):
     max_length: int | None = _field(
         None, "longer sequences are cut to so many positions", of=("strokes", "audio"), low=1
     )
-    simplify: float = _field(
-        0.0, "how far a line may leave the drawn one", of="strokes", low=0
-    )
+    simplify: float = _field(0.0, "how far a line may leave the drawn one", of="strokes", low=0)
     max_numbers: int = _field(
         1 << 27,
         "the most numbers that the data may become in memory, 8 bytes each (by default 1 GiB): a small "
@@ -450,9 +448,7 @@ class GenerationConfig(_Section):
         of="autoregressive numbers",
         low=0,
     )
-    num_steps: int = _field(
-        50, "steps from noise to a sequence", of="diffusion", low=1, high=1000
-    )
+    num_steps: int = _field(50, "steps from noise to a sequence", of="diffusion", low=1, high=1000)
     solver: str = _field(
         "dpmpp_2m",
         "how a step is taken: dpmpp_2m, dpmpp_2m_sde, ddim, ddpm, euler, heun, "

@@ -223,7 +223,9 @@ def test_a_column_has_one_role(table):
 
 def test_a_time_that_is_none_is_refused(table):
     message = refused(table, time="b")
-    assert "No row has a timestamp that can be read" in message and message.endswith("Received: data.time='b'")
+    assert "No row has a timestamp that can be read" in message and message.endswith(
+        "Received: data.time='b'"
+    )
 
 
 def test_nothing_but_missing_values_is_refused(tmp_path):

@@ -85,9 +85,9 @@ def test_a_block_of_fused_pieces_equals_the_plain_one(options, dtype):
 
     tolerance = 1e-5 if dtype == "float32" else 0.04
     for plain, compiled in zip(run(False), run(True), strict=True):
-        np.testing.assert_allclose(
-            compiled, plain, rtol=tolerance, atol=tolerance * np.abs(plain).max()
-        )
+        # At least 1: some gradients are 0 but for rounding.
+        size = max(1.0, np.abs(plain).max())
+        np.testing.assert_allclose(compiled, plain, rtol=tolerance, atol=tolerance * size)
 
 
 @pytest.mark.parametrize("kind", ["layer", "rms"])

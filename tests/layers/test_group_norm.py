@@ -62,8 +62,9 @@ def test_a_padded_sequence_is_normalised_as_it_would_be_alone():
     padded = np.where(MASK[..., None], X, np.nan).astype("float32")
     outputs = layer(padded, mask=MASK).numpy()
     for row, length in enumerate(LENGTHS):
+        # A number near 300 is known to 3e-5, which the deviation of 0.5 doubles; sums add to it.
         np.testing.assert_allclose(
-            outputs[row, :length], layer(X[row : row + 1, :length])[0], atol=1e-4
+            outputs[row, :length], layer(X[row : row + 1, :length])[0], atol=3e-4
         )
     assert (outputs[~MASK] == 0).all()
     nothing = layer(X, mask=np.zeros_like(MASK))

@@ -21,7 +21,9 @@ from tfgen.training.checkpoints import read_arrays, write_arrays
 def folders(tmp_path_factory):
     """A model of text and one of numbers, small enough to be opened many times."""
     path = tmp_path_factory.mktemp("models")
-    text = RecurrentGenerator("gru", units=4, layers=1, tokenizer=CharacterTokenizer("ab\n"), seed=1)
+    text = RecurrentGenerator(
+        "gru", units=4, layers=1, tokenizer=CharacterTokenizer("ab\n"), seed=1
+    )
     text.save(path / "text")
     RecurrentSeriesGenerator("gru", units=4, layers=1, components=2, seed=1).save(path / "numbers")
     return path

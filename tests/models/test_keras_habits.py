@@ -69,7 +69,9 @@ def test_models_of_numbers_say_what_they_measure(cls):
 @pytest.mark.parametrize("cls", ALL)
 def test_strings_are_refused(cls):
     model = compiled(cls)
-    takes = "sequences of numbers" if cls in NUMBERS else "token ids: encode a text with model.token"
+    takes = (
+        "sequences of numbers" if cls in NUMBERS else "token ids: encode a text with model.token"
+    )
     for strings in (
         "a text", ["a", "text"], np.array(["a", "b"]), np.array(["a", "b"], object),
         tf.data.Dataset.from_tensor_slices(["a", "b"]).batch(2),
@@ -163,7 +165,9 @@ def test_callbacks_and_options_of_fit(cls, tmp_path):
         keras.callbacks.TensorBoard(tmp_path / "logs", histogram_freq=1),
     ]
     validation = data[:4] if cls in NUMBERS else (data[:4],)
-    model.fit(data, batch_size=4, epochs=2, verbose=0, callbacks=callbacks, validation_data=validation)
+    model.fit(
+        data, batch_size=4, epochs=2, verbose=0, callbacks=callbacks, validation_data=validation
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"best.weights.h5", "model.keras", "logs"}
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert type(again) is cls
@@ -257,7 +261,9 @@ def test_get_takes_the_policies_of_keras(name, options, tmp_path):
     assert len(model.generate(length=4) if numbers else model.generate("a", 3)) > 0
     model.save(tmp_path / "saved")
     again = zoo.get(tmp_path / "saved", dtype="mixed_bfloat16")
-    assert again.compute_dtype == "bfloat16" and zoo.get(tmp_path / "saved").compute_dtype == "float32"
+    assert (
+        again.compute_dtype == "bfloat16" and zoo.get(tmp_path / "saved").compute_dtype == "float32"
+    )
     assert "Did you mean 'mixed_bfloat16'" in message(zoo.get, name, dtype="mixed_bfloat")
 
 

@@ -134,7 +134,9 @@ def test_what_is_drawn_forecast_and_filled_has_the_digits(pair):
     same(theirs.samples, ours.samples)
     same(theirs.mean, ours.mean)
     same(theirs.quantiles[0.9], ours.quantiles[0.9])
-    assert (theirs.samples[..., 0] >= SHIFT - 8).all() and (theirs.samples[..., 0] <= SHIFT + 8).all()
+    assert (theirs.samples[..., 0] >= SHIFT - 8).all() and (
+        theirs.samples[..., 0] <= SHIFT + 8
+    ).all()
     assert (theirs.samples.min(axis=0) <= theirs.mean).all()
     assert (theirs.mean <= theirs.samples.max(axis=0)).all()
     gaps = series.copy()

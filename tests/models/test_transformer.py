@@ -487,7 +487,9 @@ def test_a_text_longer_than_the_learned_positions_is_refused(learned):
 
 
 def test_the_message_says_what_to_change(learned):
-    with pytest.raises(InputError, match="longest prompt has 8 tokens, so max_new_tokens can be at"):
+    with pytest.raises(
+        InputError, match="longest prompt has 8 tokens, so max_new_tokens can be at"
+    ):
         learned.generate("abcdefgh", 200)
     with pytest.raises(InputError, match="at most 19 tokens here, and the longest has 30: shorten"):
         learned.generate("a" * 30)

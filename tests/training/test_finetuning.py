@@ -169,7 +169,10 @@ def test_bytes_and_characters_share_what_is_one_byte():
         ({"data.name": "weather"}, r"is a model of text, and these data are numbers\. Received: d"),
         ({"training.freeze": ["embedding"]}, r"no weight matches 'embedding'\. There are: token_"),
         ({"training.freeze": ["*"]}, r"every weight is frozen\. Received: training\.freeze=\['\*'"),
-        ({"training.lora_also": ["head"]}, "training.lora_also needs a training.lora_rank"),
+        (
+            {"training.lora_also": ["head"]},
+            "training.lora_also does nothing without training.lora_rank",
+        ),
         (
             {"training.lora_rank": 2, "training.lora_targets": ["*bias"]},
             "must name matrices .*lstm",

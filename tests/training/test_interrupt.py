@@ -24,7 +24,9 @@ def test_what_is_ignored_or_somebody_elses_is_left_alone():
     def handler(number, frame):
         pass
 
-    before = [signal.signal(n, h) for n, h in ((signal.SIGTERM, handler), (signal.SIGINT, signal.SIG_IGN))]
+    before = [
+        signal.signal(n, h) for n, h in ((signal.SIGTERM, handler), (signal.SIGINT, signal.SIG_IGN))
+    ]
     try:
         with Interrupt() as stop:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -96,7 +96,7 @@ def test_held_out_sequences_as_the_model_encodes_them(family, settings, columns,
     data = open_data(recipe)
     dashboard = data.dashboard(tmp_path, models.build(recipe, data.preprocessing))
     dashboard.embeddings()
-    vectors, rows, sprite, size = read(tmp_path)["held-out"]
+    vectors, rows, sprite, size = read(tmp_path / "train")["held-out"]
     assert rows[0] == columns and len(vectors) == len(rows) - 1 == count
     across = int(np.ceil(count**0.5))
     assert size == [32, 32] and sprite.shape == (across * 32, across * 32, 1)

@@ -7,7 +7,14 @@ import keras
 import tensorflow as tf
 
 from tfgen.layers.alibi_bias import AlibiBias
-from tfgen.layers.checks import check, check_choice, check_flag, check_positive, check_whole, check_width
+from tfgen.layers.checks import (
+    check,
+    check_choice,
+    check_flag,
+    check_positive,
+    check_whole,
+    check_width,
+)
 from tfgen.layers.decoding import attend_cached, from_cache, to_cache
 from tfgen.layers.fused import piece
 from tfgen.layers.products import dense

@@ -194,9 +194,7 @@ class DecoderBlock(keras.layers.Layer):
             "bias": self.bias,
             "cross_attention": self.cross_attention is not None,
             **{
-                argument: {
-                    part: keras.initializers.serialize(each) for part, each in parts.items()
-                }
+                argument: {part: keras.initializers.serialize(each) for part, each in parts.items()}
                 for argument, parts in self._initializers.items()
             },
         }

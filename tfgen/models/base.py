@@ -158,7 +158,9 @@ class SequenceGenerator(Fitting):
                 f"save_weights('NAME.weights.h5'). Received: filepath='{filepath}'"
             )
         for name in kwargs:
-            raise unknown("argument of save of a folder", name, ["filepath", "float16", "overwrite"])
+            raise unknown(
+                "argument of save of a folder", name, ["filepath", "float16", "overwrite"]
+            )
         if not overwrite and Path(filepath).exists():
             raise InputError(f"{filepath} is there already. Received: overwrite=False")
         file = models.preprocessing_file(self.preprocessing)
@@ -321,7 +323,6 @@ class TextGenerator(SequenceGenerator):
             if np.ndim(sample_weight) == 2 and np.shape(sample_weight)[1] == tokens.shape[1] + 1:
                 sample_weight = sample_weight[:, 1:]
         return x, y, sample_weight
-
 
     def get_config(self):
         return {

@@ -152,7 +152,9 @@ class Fitting(keras.Model):
             kwargs["validation_data"] = keras.utils.pack_x_y_sample_weight(*parts)
         return super().fit(x, y, *args, sample_weight=sample_weight, **kwargs)
 
-    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs):
+    def evaluate(
+        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs
+    ):
         """As `keras.Model.evaluate`; `x`, `y` and `sample_weight` are those of `fit`."""
         x, y, sample_weight = self._given_to_fit(x, y, sample_weight)
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)

@@ -138,8 +138,7 @@ class TransformerNetwork:
                 bias=bias,
                 cross_attention=cross_attention,
                 kernel_initializer={
-                    part: self._normal(0.02, first, index)
-                    for part, (first, _) in numbers.items()
+                    part: self._normal(0.02, first, index) for part, (first, _) in numbers.items()
                 },
                 output_initializer={
                     part: self._normal(added, second, index)
