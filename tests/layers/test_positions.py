@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgen.layers.alibi_bias import AlibiBias
 from tfgen.layers.position_embedding import PositionEmbedding
-from tfgen.layers.rotary_embedding import RotaryEmbedding
+from tfgen.layers.rotary_embedding import RotaryEmbedding, rotate
 from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
 
 POSITIONS = np.array([[0, 1, 2, 50], [7, 7, 1000, 30000]], np.int32)
@@ -160,3 +160,32 @@ def test_what_is_out_of_range_is_told_in_one_line(cls, arguments, received):
     with pytest.raises(ValueError) as caught:
         cls(**arguments)
     assert str(caught.value).endswith(f"Received: {received}")
+
+
+def test_the_linear_stretching_is_a_smaller_position():
+    x = random(1, 2, 3, 8)
+    positions = tf.constant([[4, 40, 400]])
+    stretched = RotaryEmbedding(8, base=50.0, scaling=[4])(x, positions)
+    np.testing.assert_allclose(stretched, rotate(tf.constant(x), positions // 4, 50.0), atol=1e-4)
+    layer = RotaryEmbedding(8, base=50.0, scaling=[4])
+    assert RotaryEmbedding.from_config(layer.get_config()).scaling == (4.0,)
+
+
+def test_the_stretching_of_llama_keeps_short_waves():
+    # Wavelengths 2 pi, 12.6, 25.1, 50.3 for a base of 16; 100 / 10 and 100 / 2.5 are the bounds.
+    base, scaling = 16.0, [8.0, 2.5, 10.0, 100.0]
+    waves = 2 * np.pi * base ** (np.arange(4) / 4)
+    assert waves[0] < 10 < waves[1] < waves[2] < 40 < waves[3]
+    x = np.zeros([1, 1, 1, 8], np.float32)
+    x[..., :4] = 1
+    turned = RotaryEmbedding(8, base=base, scaling=scaling)(x, tf.constant([[1]]))[0, 0, 0].numpy()
+    angles = np.arctan2(turned[4:], turned[:4])
+    kept = (100 / waves - 2.5) / 7.5
+    factors = [1, *(k + (1 - k) / 8 for k in kept[1:3]), 1 / 8]
+    np.testing.assert_allclose(angles, 2 * np.pi / waves * factors, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scaling", [2.0, [], [0], [1, 2], [8, 4, 1, 99], [8, 1, 4, "x"], [True]])
+def test_a_stretching_that_is_none_is_refused(scaling):
+    with pytest.raises(ValueError, match="scaling must be None, .* Received: scaling="):
+        RotaryEmbedding(8, scaling=scaling)

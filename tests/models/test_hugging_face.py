@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfgen import cli, models
 from tfgen.errors import InputError
 from tfgen.preprocessing import ByteTokenizer, HuggingFaceTokenizer
-from tfgen.zoo import get, load_gpt2, load_llama
+from tfgen.zoo import describe, find, get, load_gpt2, load_llama
 
 safetensors = pytest.importorskip("safetensors", reason="pip install .[hf]")
 tokenizers = pytest.importorskip("tokenizers", reason="pip install .[hf]")
@@ -56,8 +57,9 @@ def write_model(kind, folder, dtype="float32", shard=None, **changes):
         config = transformers.GPT2Config(**{**GPT2, **changes})
         model = transformers.GPT2LMHeadModel(config)
     else:
-        config = transformers.LlamaConfig(**{**LLAMA, **changes})
-        model = transformers.LlamaForCausalLM(config)
+        name = {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2"}[kind]
+        config = getattr(transformers, f"{name}Config")(**{**LLAMA, **changes})
+        model = getattr(transformers, f"{name}ForCausalLM")(config)
     with torch.no_grad():
         for parameter in model.parameters():  # biases and gains too must matter
             parameter.add_(torch.randn_like(parameter) * 0.3)
@@ -82,6 +84,10 @@ def change_config(folder, **changes):
 
 IDS = np.random.default_rng(0).integers(VOCABULARY, size=[2, 11])
 LOADERS = {"gpt2": load_gpt2, "llama": load_llama}
+LLAMA_3 = {
+    "rope_type": "llama3", "rope_theta": 30.0, "factor": 8.0, "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -97,15 +103,34 @@ LOADERS = {"gpt2": load_gpt2, "llama": load_llama}
         ("llama", {"dtype": "bfloat16", "num_key_value_heads": 1}),
         ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}}),
         ("llama", {"shard": "10KB"}),
+        ("llama", {"attention_bias": True}),
+        ("llama", {"mlp_bias": True}),
+        ("llama", {"rope_parameters": {"rope_type": "linear", "rope_theta": 50.0, "factor": 4.0}}),
+        ("llama", {"rope_parameters": LLAMA_3, "head_dim": 8}),
+        ("mistral", {"sliding_window": None}),
+        ("mistral", {"sliding_window": 4, "head_dim": 8}),
+        ("qwen2", {"head_dim": 2}),
+        ("qwen2", {"tie_word_embeddings": True, "head_dim": 2, "dtype": "bfloat16"}),
     ],
 )
 def test_the_logits_are_those_of_transformers(kind, options, tmp_path):
     expected = oracle_logits(write_model(kind, tmp_path, **options), IDS)
     assert bool(list(tmp_path.glob("*.index.json"))) == ("shard" in options)
-    model = LOADERS[kind](tmp_path)
+    model = LOADERS.get(kind, load_llama)(tmp_path)
     assert {weight.dtype for weight in model.weights} == {"float32"}
     np.testing.assert_allclose(model(IDS), expected, rtol=1e-4, atol=1e-4)
     assert np.std(expected) > 0.5  # that there is something to tell apart
+    # The stretching and the window do something to texts as long as these.
+    for name in ("rotary_scaling", "window"):
+        if getattr(model, name):
+            other = models.build(
+                model.recipe.override({f"model.{name}": _OFF[name]}), model.tokenizer
+            )
+            other.set_weights(model.get_weights())
+            assert abs(other(IDS) - expected).numpy().max() > 0.01
+
+
+_OFF = {"rotary_scaling": [1.0], "window": 0}
 
 
 @pytest.fixture(scope="module")
@@ -226,11 +251,21 @@ def test_another_tokenizer(tmp_path):
 def test_a_tokenizer_of_another_size_is_refused(written, folder):
     with pytest.raises(InputError, match="vocabulary of 262. Received: tokenizer of 256"):
         load_gpt2(folder, tokenizer=ByteTokenizer())
+
+
+def test_a_tokenizer_larger_than_the_embedding(written, folder):
     definition = json.loads((folder / "tokenizer.json").read_text("utf-8"))
-    definition["model"]["vocab"]["more"] = VOCABULARY
+    pad = {**definition["added_tokens"][0], "id": VOCABULARY, "content": "<pad>"}
+    definition["added_tokens"].append(pad)
     (folder / "tokenizer.json").write_text(json.dumps(definition), "utf-8")
-    with pytest.raises(InputError, match="tokenizer.json .* Received: vocabulary_size=262"):
-        load_gpt2(folder)
+    model = load_gpt2(folder, temperature=0.0, max_new_tokens=5)
+    text = load_gpt2(written["gpt2"][0], temperature=0.0, max_new_tokens=5).generate(PROMPT)
+    assert model.generate(PROMPT) == text
+    with pytest.raises(
+        InputError, match="needs the token '<pad>', whose id 262 is beyond"
+    ) as error:
+        model.generate(["fine", "a<pad>"])
+    assert "\n" not in str(error.value)
 
 
 # Where a text begins and ends
@@ -297,12 +332,22 @@ def test_where_a_text_begins_and_ends(folder):
         ("gpt2", {"n_positions": 10**9}, r"wpe.weight must have the shape \(1000000000, 12\)"),
         ("gpt2", {"n_inner": 7}, r"shape \(12, 7\), by the config. Received: shape=\(12, 48\)"),
         ("gpt2", {"tie_word_embeddings": False}, "lacks the tensor lm_head.weight"),
-        ("llama", {"model_type": "mistral"}, "model_type='mistral'"),
+        ("llama", {"model_type": "gemma"}, "'llama' or 'mistral' or 'qwen2'.*model_type='gemma'"),
+        ("llama", {"model_type": "qwen2"}, "lacks the tensor .*q_proj.bias"),
+        ("llama", {"model_type": "mistral", "sliding_window": 0}, "sliding_window=0"),
+        ("llama", {"model_type": "qwen2", "use_sliding_window": True}, "use_sliding_window must"),
+        ("llama", {"model_type": "qwen2", "layer_types": ["sliding_attention"]}, "layer_types='sl"),
         ("llama", {"hidden_act": "gelu"}, "hidden_act must be 'silu'. Received: hidden_act='gelu'"),
-        ("llama", {"attention_bias": True}, "mlp_bias must be True, which attention_bias is"),
-        ("llama", {"mlp_bias": True}, "mlp_bias must be False, which attention_bias is"),
-        ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_type='linear'"),
-        ("llama", {"rope_parameters": {"rope_type": "llama3"}}, "rope_type='llama3'"),
+        ("llama", {"attention_bias": True}, "lacks the tensor .*q_proj.bias"),
+        ("llama", {"mlp_bias": True}, "lacks the tensor .*gate_proj.bias"),
+        ("llama", {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope_type='dynamic'"),
+        (
+            "llama",
+            {"rope_parameters": {"rope_type": "yarn"}},
+            "'default' or 'linear' or 'llama3'. Received: rope_type='yarn'",
+        ),
+        ("llama", {"rope_parameters": {"rope_type": "llama3"}}, "lacks 'factor'"),
+        ("llama", {"rope_scaling": {"type": "linear", "factor": 0}}, "rotary_scaling must be"),
         ("llama", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor=0.5"),
         ("llama", {"rope_scaling": 2.0}, "rope_scaling must be an object of JSON"),
         ("llama", {"num_key_value_heads": 3}, r"shape \(12, 12\), by the config. .*\(8, 12\)"),
@@ -316,6 +361,50 @@ def test_a_config_of_something_else_is_refused(kind, changes, message, written, 
     with pytest.raises(InputError, match=message) as error:
         LOADERS[kind](folder)
     assert "\n" not in str(error.value) and str(folder) in str(error.value)
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_a_folder_opens_by_its_path(kind, written, tmp_path):
+    folder = written[kind][0]
+    model = get(folder, temperature=0.0)
+    np.testing.assert_array_equal(model(IDS), LOADERS[kind](folder)(IDS))
+    assert model.generation.temperature == 0.0 and model.generation.stop == (END,)
+    assert abs(get(str(folder), weights=False)(IDS) - model(IDS)).numpy().max() > 0.1
+    item = find(folder)
+    assert (item.kind, item.data_kind, item.pretrained) == ("entry", "text", True)
+    described = str(describe(folder))
+    assert f"{kind} of Hugging Face" in described
+    assert describe(folder).parameters == sum(np.prod(weight.shape) for weight in model.weights)
+    # Saved as ours it keeps what it is.
+    model.save(tmp_path / "saved")
+    np.testing.assert_array_equal(get(tmp_path / "saved")(IDS), model(IDS))
+
+
+def test_the_command_line_opens_a_folder(written, capsys):
+    folder = str(written["llama"][0])
+    assert cli.main(["generate", folder, PROMPT, "--max-new-tokens", "3"]) == 0
+    assert capsys.readouterr().out.startswith(PROMPT)
+    assert cli.main(["info", folder]) == 0
+    assert "llama of Hugging Face" in capsys.readouterr().out
+    assert cli.main(["export", folder, folder + "-out"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "HuggingFaceTokenizer" in line
+
+
+def test_the_stretching_of_positions_is_saved(tmp_path):
+    write_model("llama", tmp_path / "hf", rope_parameters=LLAMA_3)
+    model = get(tmp_path / "hf")
+    assert list(model.rotary_scaling) == [8.0, 1.0, 4.0, 64.0]
+    model.save(tmp_path / "saved")
+    np.testing.assert_array_equal(get(tmp_path / "saved")(IDS), model(IDS))
+
+
+def test_a_folder_of_another_family_is_refused_in_one_line(folder):
+    for kind in ("bert", "DROP"):
+        change_config(folder, model_type=kind)
+        with pytest.raises(InputError, match="model_type must be 'gpt2' or 'llama' or") as error:
+            get(folder)
+        assert "\n" not in str(error.value)
 
 
 def test_older_configs_are_understood(written, tmp_path):

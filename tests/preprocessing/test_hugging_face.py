@@ -199,8 +199,27 @@ def test_a_model_may_have_more_ids_than_its_tokenizer():
     ids = [*tokenizer.encode("hello"), own + 6]
     assert tokenizer.decode(ids) == "hello"
     assert strings(tokenizer.detokenize(tf.constant([ids]))) == ["hello"]
-    with pytest.raises(ValueError, match=f"from {own}, .* Received: vocabulary_size={own - 1}"):
-        HuggingFaceTokenizer(MADE["bytes"].to_str(), vocabulary_size=own - 1)
+    with pytest.raises(ValueError, match="from 1 up to .* Received: vocabulary_size=0"):
+        HuggingFaceTokenizer(MADE["bytes"].to_str(), vocabulary_size=0)
+
+
+def test_a_model_may_have_fewer_ids_than_its_tokenizer():
+    definition = json.loads(MADE["bytes"].to_str())
+    own = MADE["bytes"].get_vocab_size()
+    # As a padding token that was added and never trained.
+    pad = {**definition["added_tokens"][0], "id": own, "content": "<pad>"}
+    definition["added_tokens"].append(pad)
+    tokenizer = HuggingFaceTokenizer(json.dumps(definition), vocabulary_size=own)
+    assert tokenizer.vocabulary_size == len(tokenizer.symbols) == own
+    assert tokenizer.token(own) is None and tokenizer.token_id("<pad>") is None
+    assert tokenizer.decode(tokenizer.encode("hello")) == "hello"
+    message = f"The text needs the token '<pad>', whose id {own} is beyond the model's vocabulary"
+    for refused in (tokenizer.encode, lambda text: tokenizer.tokenize(["hello", text])):
+        with pytest.raises(InputError, match=message) as error:
+            refused("a<pad>b")
+        assert "\n" not in str(error.value)
+    again = HuggingFaceTokenizer(json.dumps(definition))
+    assert again.vocabulary_size == own + 1 and own in again.encode("a<pad>b")
 
 
 def test_the_start_of_a_text():

@@ -18,7 +18,7 @@ from tfgen.layers.checks import (
 from tfgen.layers.decoding import attend_cached, from_cache, to_cache
 from tfgen.layers.fused import piece
 from tfgen.layers.products import dense
-from tfgen.layers.rotary_embedding import rotate
+from tfgen.layers.rotary_embedding import check_scaling, rotate
 
 POSITIONS = ("rotary", "alibi", "none")
 
@@ -65,6 +65,7 @@ class CausalSelfAttention(keras.layers.Layer):
         head_width: Features of a head; None takes `width / heads`.
         positions: `"rotary"` (see `RotaryEmbedding`), `"alibi"` (see `AlibiBias`) or `"none"`.
         rotary_base: See `RotaryEmbedding`.
+        rotary_scaling: Likewise its `scaling`.
         window: Positions that each one attends to, itself included; 0 is all before it.
         qk_norm: Normalise queries and keys by their root mean square, with a learned gain for each
             feature (arXiv:2010.04245, arXiv:2302.05442).
@@ -116,6 +117,7 @@ class CausalSelfAttention(keras.layers.Layer):
         bias=False,
         norm_epsilon=1e-5,
         conv=0,
+        rotary_scaling=None,
         kernel_initializer="glorot_uniform",
         output_initializer="glorot_uniform",
         **kwargs,
@@ -144,6 +146,7 @@ class CausalSelfAttention(keras.layers.Layer):
         self.head_width = head_width
         self.positions = positions
         self.rotary_base = rotary_base
+        self.rotary_scaling = check_scaling(rotary_scaling=rotary_scaling)
         self.window = window
         self.qk_norm = qk_norm
         self.bias = bias
@@ -208,6 +211,7 @@ class CausalSelfAttention(keras.layers.Layer):
             self.kv_heads,
             self.head_width,
             self.rotary_base if self.positions == "rotary" else None,
+            self.rotary_scaling,
             self.norm_epsilon,
             self.conv,
         )
@@ -245,6 +249,7 @@ class CausalSelfAttention(keras.layers.Layer):
             "head_width": self.head_width,
             "positions": self.positions,
             "rotary_base": self.rotary_base,
+            "rotary_scaling": self.rotary_scaling,
             "window": self.window,
             "qk_norm": self.qk_norm,
             "bias": self.bias,
@@ -297,7 +302,7 @@ def _probabilities(scores, *limits):
 
 
 @functools.cache
-def _splitter(heads, kv_heads, head_width, rotary_base, norm_epsilon, conv):
+def _splitter(heads, kv_heads, head_width, rotary_base, rotary_scaling, norm_epsilon, conv):
     """A function from `(batch, time, joined)` to queries, keys and values, head by head."""
 
     def split(joined, positions, *learned):
@@ -315,8 +320,8 @@ def _splitter(heads, kv_heads, head_width, rotary_base, norm_epsilon, conv):
                 _unit(x, gain, norm_epsilon) for x, gain in zip((queries, keys), gains)
             )
         if rotary_base is not None:
-            queries = rotate(queries, positions, rotary_base)
-            keys = rotate(keys, positions, rotary_base)
+            queries = rotate(queries, positions, rotary_base, rotary_scaling)
+            keys = rotate(keys, positions, rotary_base, rotary_scaling)
         return queries, keys, values
 
     return split

@@ -15,6 +15,7 @@ from typing import Any
 from tfgen.errors import InputError, unknown
 from tfgen.files import read_text, sha256
 from tfgen.forks import check_process
+from tfgen.models.hugging_face_folder import is_hugging_face
 from tfgen.names import normalise
 from tfgen.recipe import GenerationConfig, Recipe
 
@@ -228,7 +229,7 @@ def load_preprocessing(folder):
 
 
 def load(folder, weights=True, overrides=None, dtype="float32"):
-    """Returns the model that `SequenceGenerator.save` wrote into a folder.
+    """Returns the model that `SequenceGenerator.save` wrote into a folder, or a Hugging Face one.
 
     What the folder holds may come from anybody: nothing in it is executed, and no weight is made
     before the shapes of all are known to be those that are stored.
@@ -246,6 +247,15 @@ def load(folder, weights=True, overrides=None, dtype="float32"):
     from tfgen.models.weights import check_weights, load_weights, unallocated
 
     folder = Path(folder)
+    if is_hugging_face(folder):
+        from tfgen.models import hugging_face
+
+        if dtype != "float32":
+            raise InputError(
+                "A Hugging Face folder opens in float32: save the model as one of tfgen's first. "
+                f"Received: dtype={dtype!r}"
+            )
+        return hugging_face.load(folder, weights, overrides)
     file = PROCESSOR if (folder / PROCESSOR).is_file() else TOKENIZER
     for name in (RECIPE, file, CHECKSUMS) + ((WEIGHTS,) if weights else ()):
         if not (folder / name).is_file():
@@ -267,6 +277,20 @@ def load(folder, weights=True, overrides=None, dtype="float32"):
         model = build(recipe, preprocessing, dtype)
     load_weights(model, folder / WEIGHTS, changed)
     return model
+
+
+def read_recipe(folder):
+    """Returns the recipe of the model in a folder, of ours or of a Hugging Face one.
+
+    Raises:
+        InputError: There is none that can be read.
+    """
+    folder = Path(folder)
+    if is_hugging_face(folder):
+        from tfgen.models import hugging_face
+
+        return hugging_face.read_recipe(folder)
+    return Recipe.from_file(folder / RECIPE)
 
 
 def recipe_of(model):

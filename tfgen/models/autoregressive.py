@@ -954,7 +954,10 @@ def _as_input_error():
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(r"Too long: .*? Received: tokens=-?\d+", str(error))
+        found = re.search(
+            r"Too long: .*? Received: tokens=-?\d+|The text needs the token .*? vocabulary of \d+",
+            str(error),
+        )
         if not found:
             raise
         raise InputError(found.group()) from error

@@ -1,4 +1,4 @@
-"""Models from a local Hugging Face folder: `load_gpt2` and `load_llama`.
+"""Models from a local Hugging Face folder: `load_gpt2`, `load_llama` and, whichever it is, `load`.
 
 Of the folder only data is read: JSON and safetensors, no pickle and no code.
 
@@ -6,7 +6,9 @@ This module does not import TensorFlow before a model is asked for.
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from tfgen.errors import InputError, unknown
 from tfgen.models import build
@@ -15,6 +17,10 @@ from tfgen.recipe import GenerationConfig, Recipe
 
 # Constructor arguments that change neither a weight's shape nor what the config says.
 _FREE = ("attention_dropout", "cache_dtype", "dropout", "seed", "window")
+
+
+# Llamas, but for a window or some biases.
+LLAMAS = ("llama", "mistral", "qwen2")
 
 
 def load_gpt2(folder, tokenizer=None, **overrides):
@@ -41,18 +47,68 @@ def load_gpt2(folder, tokenizer=None, **overrides):
         model = load_gpt2("models/gpt2", temperature=0.8)
         print(model.generate("Once upon a time", max_new_tokens=50, seed=7))
     """
-    return _load(folder, "gpt2", _gpt2_arguments, _gpt2_weights, tokenizer, overrides)
+    return _load(folder, ("gpt2",), tokenizer, overrides)
 
 
 def load_llama(folder, tokenizer=None, **overrides):
     """Returns the Llama of a local Hugging Face folder as a `TransformerDecoder`.
 
-    As `load_gpt2`. Rotary positions that are scaled for longer texts are refused.
+    As `load_gpt2`; Mistral and Qwen2, which are Llamas with a window and with biases, are opened
+    too. Of rotary positions that are stretched for longer texts, the linear way and Llama 3.1's are
+    known, and others refused.
     """
-    return _load(folder, "llama", _llama_arguments, _llama_weights, tokenizer, overrides)
+    return _load(folder, LLAMAS, tokenizer, overrides)
 
 
-def _load(folder, model_type, arguments_of, weights_of, tokenizer, overrides):
+def load(folder, weights=True, overrides=None):
+    """Returns the model of a local Hugging Face folder, whichever of the families it is of.
+
+    Args:
+        folder: See `load_gpt2`.
+        weights: False gives the same model with new random weights.
+        overrides: As the keyword arguments of `load_gpt2`.
+
+    Raises:
+        InputError: As `load_gpt2` does.
+    """
+    return _load(folder, tuple(_FAMILIES), None, overrides or {}, weights)
+
+
+def read_recipe(folder):
+    """Returns the recipe of the model in a Hugging Face folder, from its `config.json` alone.
+
+    Raises:
+        InputError: The config is of something that this library does not have.
+    """
+    config, family = _family(Path(folder), tuple(_FAMILIES))
+    return Recipe(
+        family="transformer",
+        description=f"{config.values['model_type']} of Hugging Face",
+        model=family.arguments(config),
+    )
+
+
+class _Family(NamedTuple):
+    """How a family calls things.
+
+    Attributes:
+        arguments: Function `(config)` to the constructor's arguments.
+        weights: Function `(config, vocabulary, **arguments)` to the tensors of each weight.
+    """
+
+    arguments: Callable
+    weights: Callable
+
+
+def _family(folder, allowed):
+    """Returns `(config, family)` of a folder."""
+    config = Config(folder / "config.json")
+    config.only("model_type", *allowed, default=allowed[0] if allowed != tuple(_FAMILIES) else "")
+    config.only("quantization_config", None)
+    return config, _FAMILIES[config.values.get("model_type") or allowed[0]]
+
+
+def _load(folder, allowed, tokenizer, overrides, with_weights=True):
     folder = Path(folder)
     sampling = {field.name for field in dataclasses.fields(GenerationConfig)}
     for key in overrides:
@@ -62,13 +118,11 @@ def _load(folder, model_type, arguments_of, weights_of, tokenizer, overrides):
         f"generation.{key}" if key in sampling else f"model.{key}": value
         for key, value in overrides.items()
     }
-    config = Config(folder / "config.json")
-    config.only("model_type", model_type)
-    config.only("quantization_config", None)
-    arguments, vocabulary = arguments_of(config), config.whole("vocab_size")
+    config, family = _family(folder, allowed)
+    arguments, vocabulary = family.arguments(config), config.whole("vocab_size")
 
     def stored():
-        return weights_of(vocabulary=vocabulary, **arguments)
+        return family.weights(config, vocabulary, **arguments)
 
     with Weights(folder) as weights:
         weights.check(stored(), arguments["tie_embeddings"])
@@ -86,7 +140,7 @@ def _load(folder, model_type, arguments_of, weights_of, tokenizer, overrides):
             model = build(recipe, tokenizer)
         except InputError as error:
             raise InputError(f"{config.path}: {error}") from error
-        for path, tensors in stored():
+        for path, tensors in stored() if with_weights else ():
             _weight(model, path).assign(weights.read(tensors))
     return model
 
@@ -121,15 +175,13 @@ def _gpt2_arguments(config):
 
 def _llama_arguments(config):
     config.only("hidden_act", "silu")
-    bias = config.flag("attention_bias", False)
-    if config.flag("mlp_bias", False) is not bias:
-        config.refuse("mlp_bias", f"{bias}, which attention_bias is", not bias)
     heads = config.whole("num_attention_heads")
     if config.values.get("head_dim") is not None:
         head_width = config.whole("head_dim")
     else:
         head_width = config.quotient("hidden_size", "num_attention_heads")
-    return {
+    base, scaling = _rotary(config)
+    arguments = {
         "layers": config.whole("num_hidden_layers"),
         "heads": heads,
         "kv_heads": config.whole("num_key_value_heads", heads),
@@ -140,30 +192,71 @@ def _llama_arguments(config):
         "norm": "rms",
         "norm_epsilon": config.number("rms_norm_eps", 1e-6),
         "positions": "rotary",
-        "rotary_base": _rotary_base(config),
+        "rotary_base": base,
+        "window": _window(config),
         "attention_dropout": config.number("attention_dropout", 0.0),
         "tie_embeddings": config.flag("tie_word_embeddings", False),
-        "bias": bias,
+        # All products have biases or none: those that the file lacks stay zero.
+        "bias": bool(_biased(config)),
     }
+    return arguments if scaling is None else {**arguments, "rotary_scaling": scaling}
 
 
-def _rotary_base(config):
-    """The base of rotary positions, which newer configs keep in `rope_parameters`."""
-    found = dict(config.values)
+def _biased(config):
+    """The products that have biases, by the names of their tensors."""
+    if config.values.get("model_type") == "qwen2":
+        return {f"self_attn.{name}_proj" for name in "qkv"}
+    found = set()
+    if config.flag("attention_bias", False):
+        found |= {f"self_attn.{name}_proj" for name in "qkvo"}
+    if config.flag("mlp_bias", False):
+        found |= {f"mlp.{name}_proj" for name in ("gate", "up", "down")}
+    return found
+
+
+def _window(config):
+    """How many positions each one attends to; 0 is all."""
+    kind = config.values.get("model_type")
+    if kind == "mistral":
+        # Null is none; a file that does not say has the default of its class.
+        if config.values.get("sliding_window", 4096) is None:
+            return 0
+        return config.whole("sliding_window", 4096)
+    config.only("use_sliding_window", False)
+    for layer in config.values.get("layer_types") or ():
+        Config(config.path, {"layer_types": layer}).only("layer_types", "full_attention")
+    return 0
+
+
+def _rotary(config):
+    """The base of rotary positions and their stretching, which newer configs keep in
+    `rope_parameters`."""
+    found, kind = dict(config.values), "default"
     for key in ("rope_scaling", "rope_parameters"):
         rope = config.section(key)
         # Older files call it "type".
-        rope.only("rope_type", "default", default=rope.values.get("type", "default"))
+        named = rope.values.get("rope_type", rope.values.get("type"))
+        checked = Config(rope.path, {"rope_type": named})
+        checked.only("rope_type", "default", "linear", "llama3")
+        kind = kind if named in (None, "default") else named
         found.update(rope.values)
     rope = Config(config.path, found)
     rope.only("partial_rotary_factor", 1)
-    return rope.number("rope_theta", 10000.0)
+    scaling = {
+        "default": [],
+        "linear": ["factor"],
+        "llama3": [
+            "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"
+        ],
+    }[kind]  # fmt: skip
+    numbers = [rope.number(name, None) for name in scaling]
+    return rope.number("rope_theta", 10000.0), numbers or None
 
 
 # What the two families call their weights: for each of ours the tensors that it is made of.
 
 
-def _gpt2_weights(vocabulary, layers, width, mlp_width, max_length, tie_embeddings, **_):
+def _gpt2_weights(config, vocabulary, layers, width, mlp_width, max_length, tie_embeddings, **_):
     def pair(weight, bias, name, *shape):
         yield weight, [Stored(f"{name}.weight", shape)]
         yield bias, [Stored(f"{name}.bias", shape[-1:])]
@@ -193,8 +286,18 @@ def _gpt2_weights(vocabulary, layers, width, mlp_width, max_length, tie_embeddin
 
 
 def _llama_weights(
-    vocabulary, layers, width, mlp_width, heads, kv_heads, head_width, bias, tie_embeddings, **_
+    config,
+    vocabulary,
+    layers,
+    width,
+    mlp_width,
+    heads,
+    kv_heads,
+    head_width,
+    tie_embeddings,
+    **_,
 ):
+    biased = _biased(config)
     inner, kv_inner = heads * head_width, kv_heads * head_width
     yield "token_embedding.embeddings", [Stored("model.embed_tokens.weight", (vocabulary, width))]
     for index in range(layers):
@@ -220,12 +323,18 @@ def _llama_weights(
                 f"{ours}.{product}_kernel",
                 [Stored(f"{name}.{k}.weight", (n, inputs), True) for k, n in outputs.items()],
             )
-            if bias:
+            if biased >= outputs.keys():
                 tensors = [Stored(f"{name}.{k}.bias", (n,)) for k, n in outputs.items()]
                 yield f"{ours}.{product}_bias", tensors
     yield "final_norm.scale", [Stored("model.norm.weight", (width,))]
     if not tie_embeddings:
         yield "head.kernel", [Stored("lm_head.weight", (vocabulary, width), True)]
+
+
+_FAMILIES = {
+    "gpt2": _Family(_gpt2_arguments, _gpt2_weights),
+    **dict.fromkeys(LLAMAS, _Family(_llama_arguments, _llama_weights)),
+}
 
 
 def _weight(model, path):

@@ -1,6 +1,7 @@
 """What lies in the folder of a Hugging Face model, read as data and checked."""
 
 import contextlib
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from tfgen.files import read_json
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZER = "tokenizer.json"
+CONFIG = "config.json"
 HEAD = "lm_head.weight"
 MAX_JSON_BYTES = 1 << 24
 
@@ -18,6 +20,11 @@ _REFUSED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.gguf")
 _DTYPES = ("F64", "F32", "F16", "BF16")
 # Buffers that old versions of transformers stored among the weights.
 _BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
+
+
+def is_hugging_face(folder):
+    """Whether a folder is one of a Hugging Face model: it has a `config.json` and no recipe."""
+    return (folder / CONFIG).is_file() and not (folder / "recipe.toml").is_file()
 
 
 class Stored(NamedTuple):
@@ -131,6 +138,14 @@ class Weights(contextlib.ExitStack):
     def _name(self, tensor):
         """The name in the file: of a model that was saved without its head it has no prefix."""
         return tensor.name if tensor.name in self._files else tensor.name.partition(".")[2]
+
+    def count(self):
+        """How many numbers the tensors are."""
+        return sum(
+            math.prod(file.get_slice(name).get_shape())
+            for name, (_, file) in self._files.items()
+            if not name.endswith(_BUFFERS)
+        )
 
     def check(self, weights, tied):
         """Refuses a folder whose tensors are not exactly those of the weights.

@@ -32,6 +32,8 @@ class TransformerDecoder(TransformerNetwork, AutoregressiveGenerator):
         positions: How positions are encoded: `"rotary"`, `"learned"`, `"sinusoidal"`,
             `"alibi"` or `"none"` (the causal mask alone).
         rotary_base: The longest wavelength of rotary positions is `2 pi` times this.
+        rotary_scaling: How rotary positions are stretched for longer texts: `[factor]`, or Llama
+            3.1's `[factor, low, high, length]`, see `RotaryEmbedding`; None is not at all.
         max_length: Number of learned positions; no text may be longer.
         window: Positions that each one attends to, itself included; 0 is all before it. With a
             window the cache is a ring, and a token costs the same however long the text is.
@@ -89,6 +91,7 @@ class TransformerDecoder(TransformerNetwork, AutoregressiveGenerator):
         num_classes=None,
         condition_width=None,
         condition_dropout=0.1,
+        rotary_scaling=None,
         tokenizer=None,
         generation=None,
         seed=None,
@@ -158,6 +161,7 @@ class TransformerDecoder(TransformerNetwork, AutoregressiveGenerator):
             conv,
             cache_dtype,
             cross_attention=bool(num_classes or condition_width),
+            rotary_scaling=rotary_scaling,
         )
         self.head = None
         if not tie_embeddings:
@@ -181,6 +185,7 @@ class TransformerDecoder(TransformerNetwork, AutoregressiveGenerator):
 
         # Model
         self.tie_embeddings = tie_embeddings
+        self.rotary_scaling = rotary_scaling
         self.num_classes = num_classes
         self.condition_width = condition_width
         self.condition_dropout = condition_dropout
@@ -216,7 +221,7 @@ class TransformerDecoder(TransformerNetwork, AutoregressiveGenerator):
         return self._with_positions(look_up(table, ids), positions)
 
     def get_config(self):
-        names = "tie_embeddings num_classes condition_width condition_dropout"
+        names = "tie_embeddings num_classes condition_width condition_dropout rotary_scaling"
         return {
             **super().get_config(),
             **self._network_config(),

@@ -104,6 +104,7 @@ class TransformerNetwork:
         conv,
         cache_dtype,
         cross_attention=False,
+        rotary_scaling=None,
     ):
         mlp_width = usual_width(width, mlp) if mlp_width is None else mlp_width
 
@@ -132,6 +133,7 @@ class TransformerNetwork:
                 norm_epsilon=norm_epsilon,
                 positions=positions if positions in ("rotary", "alibi") else "none",
                 rotary_base=rotary_base,
+                rotary_scaling=rotary_scaling,
                 window=window,
                 qk_norm=qk_norm,
                 conv=conv,

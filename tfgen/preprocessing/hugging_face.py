@@ -36,8 +36,8 @@ class HuggingFaceTokenizer(Tokenizer):
 
     Args:
         definition: The content of a `tokenizer.json`, a text.
-        vocabulary_size: Token ids of the model, which may have more than the tokenizer; None takes
-            the tokenizer's.
+        vocabulary_size: Token ids of the model, which may have more than the tokenizer, or fewer:
+            then a text that needs a token beyond them is refused. None takes the tokenizer's.
         start_id: The id that stands before every text; None takes that of a line break.
         **kwargs: `name` and the like of a Keras layer.
 
@@ -55,16 +55,17 @@ class HuggingFaceTokenizer(Tokenizer):
         _decoder_of(self._parts["decoder"])  # refuses what is not known
         least = 1 + max(self._tokenizer.get_vocab().values(), default=-1)
         size = least if vocabulary_size is None else vocabulary_size
-        if not (type(size) is int and 1 <= least <= size <= MAX_VOCABULARY):
+        if not (type(size) is int and 1 <= size <= MAX_VOCABULARY):
             raise ValueError(
-                f"vocabulary_size must be an integer from {least}, the tokenizer's own, up to "
-                f"{MAX_VOCABULARY}. Received: vocabulary_size={size!r}"
+                f"vocabulary_size must be an integer from 1 up to {MAX_VOCABULARY}. "
+                f"Received: vocabulary_size={size!r}"
             )
         if start_id is not None and not (type(start_id) is int and 0 <= start_id < size):
             raise ValueError(
                 f"start_id must be one of {size} ids, or None. Received: start_id={start_id!r}"
             )
         self._size = size
+        self._lacks_tokens = least > size
         self._start_id = start_id
 
     @classmethod
@@ -111,11 +112,12 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def token_id(self, token):
         """The id of a token by its text, or None."""
-        return self._tokenizer.token_to_id(token)
+        found = self._tokenizer.token_to_id(token)
+        return None if found is None or found >= self._size else found
 
     def token(self, token_id):
         """The text of a token by its id, or None."""
-        return self._tokenizer.id_to_token(token_id)
+        return self._tokenizer.id_to_token(token_id) if token_id < self._size else None
 
     # Keras wraps every item of a list or dict that is set as an attribute, but none of these.
 
@@ -131,7 +133,7 @@ class HuggingFaceTokenizer(Tokenizer):
         special = {token["id"] for token in self._parts["added_tokens"] if token["special"]}
         table = np.full([self.vocabulary_size], b"", object)
         for content, token in self._tokenizer.get_vocab().items():
-            if token in special:
+            if token in special or token >= self._size:
                 continue
             if byte_level:
                 table[token] = _bytes_of(content)
@@ -161,12 +163,18 @@ class HuggingFaceTokenizer(Tokenizer):
         def function(texts):
             texts = [text.decode("utf-8", "replace") for text in texts]
             rows = [x.ids for x in tokenizer().encode_batch(texts, add_special_tokens=False)]
+            for row in rows:
+                self._check(row)
             lengths = np.array([len(row) for row in rows], np.int32)
             ids = np.zeros([len(rows), max(lengths, default=0)], np.int32)
             for index, row in enumerate(rows):
                 ids[index, : len(row)] = row
             return ids, lengths
 
+        if tf.executing_eagerly():
+            # So that what is refused is refused in its own words.
+            ids, lengths = function(tf.convert_to_tensor(texts).numpy())
+            return tf.constant(ids), tf.constant(lengths)
         ids, lengths = tf.numpy_function(function, [texts], [tf.int32, tf.int32])
         batch = tf.convert_to_tensor(texts).shape[0]
         return tf.ensure_shape(ids, [batch, None]), tf.ensure_shape(lengths, [batch])
@@ -179,7 +187,17 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def encode(self, text):
         ids = self._tokenizer.encode(valid_text(text), add_special_tokens=False).ids
+        self._check(ids)
         return np.array(ids, self._encoded_dtype)
+
+    def _check(self, ids):
+        """Refuses ids that the model does not have."""
+        if self._lacks_tokens and max(ids, default=0) >= self._size:
+            token = max(ids)
+            raise InputError(
+                f"The text needs the token {self._tokenizer.id_to_token(token)!r}, whose id {token} "
+                f"is beyond the model's vocabulary of {self._size}"
+            )
 
     def decode(self, ids):
         text = super().decode(ids)

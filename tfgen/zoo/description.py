@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tfgen.errors import InputError
 from tfgen.files import read_bytes, read_json
-from tfgen.recipe import Recipe
-from tfgen.zoo.folders import CARD, RECIPE, RESULTS, WEIGHTS, data_kind_of, has_weights
+from tfgen.models import read_recipe
+from tfgen.models.hugging_face_folder import Weights, is_hugging_face
+from tfgen.zoo.folders import CARD, RESULTS, WEIGHTS, data_kind_of, has_weights
 from tfgen.zoo.registry import find
 from tfgen.zoo.signatures import arguments_of
 
@@ -120,7 +121,7 @@ def describe_entry(name, folder, arguments=False):
         folder: The folder of the recipe.
         arguments: Whether to look up the family's arguments as well, which imports TensorFlow.
     """
-    recipe = Recipe.from_file(folder / RECIPE)
+    recipe = read_recipe(folder)
     results = read_results(folder)
     parameters = results.pop("parameters", None)
     taken = []
@@ -133,10 +134,10 @@ def describe_entry(name, folder, arguments=False):
         family=recipe.family,
         arguments=taken,
         parameters=count_parameters(folder) if parameters is None else parameters,
-        data=recipe.data.name,
+        data=None if is_hugging_face(folder) else recipe.data.name,
         scores=results,
         licence=_licence(folder),
-        bytes=(folder / WEIGHTS).stat().st_size if has_weights(folder) else None,
+        bytes=sum(path.stat().st_size for path in _weight_files(folder)) or None,
         folder=folder,
     )
 
@@ -154,6 +155,9 @@ def read_results(folder):
 
 def count_parameters(folder):
     """Returns how many numbers the weights in a folder are; None without weights."""
+    if is_hugging_face(Path(folder)):
+        with Weights(Path(folder)) as weights:
+            return weights.count()
     path = Path(folder) / WEIGHTS
     if not path.is_file():
         return None
@@ -180,6 +184,12 @@ def readable_bytes(count):
             return f"{count:.3g} {unit}" if unit != "bytes" else f"{count} bytes"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+def _weight_files(folder):
+    if is_hugging_face(folder):
+        return list(folder.glob("*.safetensors"))
+    return [folder / WEIGHTS] if has_weights(folder) else []
 
 
 def _row(recipe, folder):

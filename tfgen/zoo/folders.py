@@ -1,4 +1,4 @@
-"""Folders that hold a model: entries of the zoo, and the runs of `tfgen train`."""
+"""Folders that hold a model: entries of the zoo, runs of `tfgen train`, Hugging Face models."""
 
 import difflib
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from tfgen.errors import InputError
 from tfgen.files import home_path, read_json, restore_folder
 from tfgen.models import PROCESSOR, RECIPE, WEIGHTS
+from tfgen.models.hugging_face_folder import is_hugging_face
 
 RESULTS = "results.json"
 CARD = "README.md"
@@ -53,7 +54,8 @@ def model_folder(path):
     """Returns the folder that holds the model of a path a person gave.
 
     Args:
-        path: An entry's folder, a run's folder, or the `final` folder of a run.
+        path: An entry's folder, a run's folder, the `final` folder of a run, or the folder of a
+            Hugging Face model.
 
     Raises:
         InputError: The path holds no model, or a run that has not finished.
@@ -66,6 +68,8 @@ def model_folder(path):
         raise InputError(f"{path}: no model: the folder does not exist.{_beside(path)}".rstrip("."))
     if (path / "final" / RECIPE).is_file():
         return path / "final"
+    if is_hugging_face(path):
+        return path
     if not (path / RECIPE).is_file():
         raise InputError(f"{path}: no model: the folder has no {RECIPE}")
     if is_run(path):
@@ -114,4 +118,5 @@ def data_kind_of(folder):
 
 def has_weights(folder):
     """Whether the folder of a model holds its weights."""
-    return (Path(folder) / WEIGHTS).is_file()
+    # What those of a Hugging Face folder are called, opening it tells.
+    return (Path(folder) / WEIGHTS).is_file() or is_hugging_face(Path(folder))

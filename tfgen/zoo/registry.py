@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tfgen.errors import InputError, unknown
 from tfgen.files import home_path
+from tfgen.models import read_recipe
 from tfgen.names import normalise
 from tfgen.recipe import GenerationConfig, Recipe
 from tfgen.zoo.folders import (
@@ -57,7 +58,7 @@ class Item:
         if self.kind != "entry":
             return self.row.summary
         try:
-            return Recipe.from_file(self.folder / RECIPE).description
+            return read_recipe(self.folder).description
         except (InputError, OSError) as error:
             return f"cannot be used: {error}"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tfgen.errors import InputError
 from tfgen.files import home_path
+from tfgen.models import read_recipe
 from tfgen.recipe import Recipe, TrainingConfig
 from tfgen.zoo.folders import RECIPE
 from tfgen.zoo.registry import find
@@ -32,7 +33,7 @@ def starting_recipe(target):
         raise InputError(f"'{item.name}' is a layer; only an entry or a family can be trained")
     if item.kind == "family":
         return Recipe(family=item.name)
-    return Recipe.from_file(item.folder / RECIPE)
+    return read_recipe(item.folder)
 
 
 def new_run(target, logdir=None, changes=None, start=None):
