@@ -30,8 +30,9 @@ class DecoderBlock(keras.layers.Layer):
         mlp_width: Features inside it; None takes the usual ones.
         norm: `"layer"` or `"rms"`, see `normalization`.
         norm_epsilon: Added to the variance or the mean square.
-        positions: See `CausalSelfAttention`, as the following four.
+        positions: See `CausalSelfAttention`, as the following five.
         rotary_base: See there.
+        rotary_scaling: See there.
         window: See there.
         qk_norm: See there.
         conv: See there.
@@ -76,6 +77,7 @@ class DecoderBlock(keras.layers.Layer):
         norm_epsilon=1e-5,
         positions="rotary",
         rotary_base=10000.0,
+        rotary_scaling=None,
         window=0,
         qk_norm=False,
         conv=0,
@@ -109,6 +111,7 @@ class DecoderBlock(keras.layers.Layer):
             head_width=head_width,
             positions=positions,
             rotary_base=rotary_base,
+            rotary_scaling=rotary_scaling,
             window=window,
             qk_norm=qk_norm,
             norm_epsilon=norm_epsilon,
@@ -183,7 +186,7 @@ class DecoderBlock(keras.layers.Layer):
 
     def get_config(self):
         attention = self.attention
-        names = "heads width kv_heads head_width positions rotary_base window qk_norm conv"
+        names = "heads width kv_heads head_width positions rotary_base rotary_scaling window qk_norm conv"
         return {
             **super().get_config(),
             **{name: getattr(attention, name) for name in names.split()},
