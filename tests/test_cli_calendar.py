@@ -1,11 +1,14 @@
-"""Monthly data and business days from the file to the forecast."""
+"""Monthly data and business days from the file to the forecast, and exported."""
 
 import csv
 
+import numpy as np
 import pandas
 import pytest
+import tensorflow as tf
 
 from tfgen.cli import main
+from tfgen.zoo import get
 
 SETTINGS = (
     "training.steps=2", "training.window=12", "training.batch_size=2", "model.units=4",
@@ -77,3 +80,55 @@ def test_training_says_what_was_decided(tmp_path, capsys, business):
     main(words)
     out = capsys.readouterr()
     assert "note: the newest row comes first: rows are sorted by 'Date'" in out.out + out.err
+
+
+def test_the_network_is_told_the_phases_of_the_months_to_come(monkeypatch, monthly, tmp_path):
+    model = get(str(monthly[1]))
+    times = spaced("MS", 150).to_numpy()
+    values = np.arange(120, dtype=np.float32)[:, None] % 12
+    told = []
+    of_class = type(model.processor)
+    covariates = of_class.covariates
+
+    def watched(self, times=None, *arguments, **options):
+        told.append(times)
+        return covariates(self, times, *arguments, **options)
+
+    monkeypatch.setattr(of_class, "covariates", watched)
+    model.reset_graphs()
+    model._forecast(
+        {
+            "values": tf.constant(values[None]),
+            "lengths": tf.constant([120]),
+            "times": tf.constant(times[None, :120].astype("M8[s]").astype(np.int64)),
+            "horizon": tf.constant(20),
+            "num_samples": tf.constant(1),
+            "quantiles": tf.constant([0.5]),
+            "seed": tf.constant(0, tf.int64),
+            "temperature": tf.constant(1.0),
+            "bias": tf.constant(0.0),
+        }
+    )
+    future = told[-1].numpy()[0]
+    np.testing.assert_array_equal(future[:30].astype("M8[s]"), times[120:])
+
+    # The SavedModel computes the same of the same times.
+    monkeypatch.undo()
+    model.reset_graphs()
+    model.export(tmp_path / "served")
+    served = tf.saved_model.load(tmp_path / "served").signatures["forecast"]
+    expected = model.forecast(
+        values, 14, num_samples=3, times=times[:120], seed=5, temperature=1.0
+    )
+    found = served(
+        values=tf.constant(values[None]),
+        lengths=tf.constant([120]),
+        times=tf.constant(times[None, :120].astype("M8[s]").astype(np.int64)),
+        horizon=tf.constant(14),
+        num_samples=tf.constant(3),
+        quantiles=tf.constant([0.5]),
+        seed=tf.constant(5, tf.int64),
+        temperature=tf.constant(1.0),
+        bias=tf.constant(0.0),
+    )
+    np.testing.assert_allclose(found["samples"][0], expected.samples, rtol=1e-5)
