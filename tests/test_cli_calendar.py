@@ -117,9 +117,7 @@ def test_the_network_is_told_the_phases_of_the_months_to_come(monkeypatch, month
     model.reset_graphs()
     model.export(tmp_path / "served")
     served = tf.saved_model.load(tmp_path / "served").signatures["forecast"]
-    expected = model.forecast(
-        values, 14, num_samples=3, times=times[:120], seed=5, temperature=1.0
-    )
+    expected = model.forecast(values, 14, num_samples=3, times=times[:120], seed=5, temperature=1.0)
     found = served(
         values=tf.constant(values[None]),
         lengths=tf.constant([120]),

@@ -91,7 +91,8 @@ CASES = {
     ),
     "drawings": ("lstm", drawings, [], "generate ./run --out sample.svg"),
     "drawings by diffusion": ("unet1d", drawings, [], "generate ./run --out sample.svg"),
-    "sound": ("transformer", sounds, ["model.frame=16"], "generate ./run --out sample.wav"),
+    "sound": ("transformer", sounds, ["model.frame=16", "model.head=gaussian_mixture",
+                                     "preprocessing.scaler=standard"], "generate ./run --out sample.wav"),
     "sound of a class, by diffusion": (
         "unet1d", sounds, ["data.label=folder", "training.window=64"],
         "generate ./run --out sample.wav",

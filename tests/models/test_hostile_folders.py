@@ -107,12 +107,13 @@ def llama(tmp_path_factory):
     tokenizers = pytest.importorskip("tokenizers")
     folder = tmp_path_factory.mktemp("llama")
     (folder / "config.json").write_text(json.dumps(LLAMA))
-    arguments = hugging_face._llama_arguments(Config(folder / "config.json"))
+    config = Config(folder / "config.json")
+    arguments = hugging_face._llama_arguments(config)
     rng = np.random.default_rng(0)
     numpy.save_file(
         {
             tensor.name: rng.normal(size=tensor.shape).astype(np.float32)
-            for _, tensors in hugging_face._llama_weights(vocabulary=258, **arguments)
+            for _, tensors in hugging_face._llama_weights(config, 258, **arguments)
             for tensor in tensors
         },
         folder / "model.safetensors",

@@ -47,5 +47,7 @@ class Profile:
         if not self.active:
             return
         self.active = False
-        tf.test.experimental.sync_devices()  # a GPU may still be at the last step
+        if tf.config.list_logical_devices("GPU"):  # which may still be at the last step
+            with contextlib.suppress(tf.errors.OpError):  # several workers know no such wait
+                tf.test.experimental.sync_devices()
         tf.profiler.experimental.stop()
