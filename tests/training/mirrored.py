@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
@@ -33,8 +34,14 @@ def trained(recipe, logdir, strategy):
 def apart(one, other):
     """The largest difference of two dicts of arrays."""
     assert one.keys() == other.keys()
-    pairs = [(one[name].astype(np.float64), other[name].astype(np.float64)) for name in one]
+    pairs = [(numbers(one[name]), numbers(other[name])) for name in one]
     return max(float(np.abs(a - b).max()) for a, b in pairs if a.size)
+
+
+def numbers(array):
+    """float64 of an array; a cache keeps bfloat16 as its bits."""
+    array = array.view(ml_dtypes.bfloat16) if array.dtype == np.uint16 else array
+    return array.astype(np.float64)
 
 
 def part(arrays, *names):

@@ -1,5 +1,6 @@
 """Several devices take the steps that one takes, by processes of their own."""
 
+import functools
 import json
 import os
 import signal
@@ -54,11 +55,17 @@ MIRRORED = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def mirrored():
+# Each family and each kind of data once, which the continuous integration trains.
+SOME = ("lstm text", "gru series", "transformer audio", "unet1d strokes", "carried, in bfloat16")
+
+
+@functools.cache
+def mirrored(names):
+    """What `mirrored.py` found of some of `MIRRORED`, by their names."""
     program = str(Path(__file__).with_name("mirrored.py"))
+    chosen = json.dumps({name: MIRRORED[name] for name in names})
     done = subprocess.run(
-        [sys.executable, program, json.dumps(MIRRORED)], cwd=ROOT, env=environment(),
+        [sys.executable, program, chosen], cwd=ROOT, env=environment(),
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -71,10 +78,15 @@ def environment():
     return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'scripts'}", **threads}
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", MIRRORED)
-def test_two_devices_of_a_process_are_one_with_everything_on(name, mirrored):
-    found = mirrored[name]
+@pytest.mark.parametrize(
+    "names, name",
+    [
+        *(pytest.param(SOME, name, marks=pytest.mark.long) for name in SOME),
+        *(pytest.param((*MIRRORED,), name, marks=pytest.mark.exhaustive) for name in MIRRORED),
+    ],
+)
+def test_two_devices_of_a_process_are_one_with_everything_on(names, name):
+    found = mirrored(names)[name]
     half = "float16" in name
     assert found["devices"] == 2
     assert found["moved"] > 1e-4

@@ -215,8 +215,21 @@ def run(*words):
     return out.getvalue()
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", CASES)
+# Of each family and kind of data one, which the continuous integration trains.
+LONG = (
+    "lstm carried float16", "gru fine-tuned", "gpt learned", "lstm mixture", "lstm sites",
+    "transformer series bfloat16", "unet edm infilling", "gru pen bfloat16",
+    "transformer sound in frames",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in LONG else pytest.mark.exhaustive)
+        for name in CASES
+    ],
+)
 @pytest.mark.filterwarnings("error:TensorBoard goes without")
 def test_everything_works(name, folder, tmp_path):
     family, data, changes = CASES[name]
