@@ -21,8 +21,8 @@ from tfgen.recipe import (
     Recipe,
     TrainingConfig,
     fields_help,
-    parse_value,
 )
+from tfgen.values import parse_value
 
 # A value other than the default for every field that is not a plain number.
 OTHER = {

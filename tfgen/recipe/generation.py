@@ -1,0 +1,82 @@
+"""The section `[generation]`: how a trained model is sampled."""
+
+import dataclasses
+from typing import ClassVar
+
+from tfgen.errors import InputError
+from tfgen.recipe.fields import Section, field
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerationConfig(Section):
+    """How a trained model is sampled, unless a call says otherwise."""
+
+    section: ClassVar[str] = "generation"
+
+    max_new_tokens: int = field(200, "tokens to generate after the prompt", of="text", low=1)
+    temperature: float = field(
+        1.0,
+        "divides the logits: below 1 is more careful, 0 takes the most likely",
+        of="autoregressive",
+        low=0,
+    )
+    top_k: int = field(0, "sample from the k most likely tokens; 0 is off", of="text", low=0)
+    top_p: float = field(
+        1.0,
+        "sample from the smallest set of tokens of this probability; 1 is off",
+        of="text",
+        above=0,
+        high=1,
+    )
+    min_p: float = field(
+        0.0,
+        "drop tokens below this share of the most likely one's probability; 0 is off",
+        of="text",
+        low=0,
+        high=1,
+    )
+    repetition_penalty: float = field(
+        1.0,
+        "above 1 makes tokens that were already there less likely; 1 is off",
+        of="text",
+        above=0,
+    )
+    stop: tuple[str, ...] = field(
+        (), "strings that end the text where they first appear", of="text"
+    )
+    length: int | None = field(
+        None, "positions to generate; none takes the data's own length", of="numbers", low=1
+    )
+    bias: float = field(
+        0.0,
+        "above 0 samples nearer to the most likely value, e.g. neater strokes",
+        of="autoregressive numbers",
+        low=0,
+    )
+    num_steps: int = field(50, "steps from noise to a sequence", of="diffusion", low=1, high=1000)
+    solver: str = field(
+        "dpmpp_2m",
+        "how a step is taken: dpmpp_2m, dpmpp_2m_sde, ddim, ddpm, euler, heun, "
+        "langevin, predictor_corrector, or mala, of a model with energy = true",
+        choices=(
+            "dpmpp_2m", "dpmpp_2m_sde", "ddim", "ddpm", "euler", "heun", "langevin",
+            "predictor_corrector", "mala",
+        ),
+        of="diffusion",
+    )  # fmt: skip
+    guidance_scale: float = field(
+        1.0,
+        "above 1 exaggerates the class or the condition; 1 takes it as it is",
+        of=("conditional text", "conditional diffusion"),
+        low=0,
+    )
+    resamplings: int = field(
+        10, "how often each step is taken when gaps are filled by repaint", of="diffusion", low=1
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if "" in self.stop:
+            raise InputError(
+                f"generation.stop must hold no empty string. Received: generation.stop={self.stop}"
+            )
