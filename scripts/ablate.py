@@ -18,9 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from tfgen.errors import InputError  # noqa: E402
-from tfgen.recipe import Recipe  # noqa: E402
-from tfgen.startup import import_tensorflow  # noqa: E402
+from tfgen.errors import InputError
+from tfgen.recipe import Recipe
+from tfgen.startup import import_tensorflow
 
 
 def main(argv=None):

@@ -42,7 +42,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from benchmarks import (  # noqa: E402
+from benchmarks import (
     figures,
     figures_precision,
     figures_series,
@@ -50,10 +50,10 @@ from benchmarks import (  # noqa: E402
     figures_transformer,
     figures_unet,
 )
-from benchmarks.contest import Effort  # noqa: E402
-from benchmarks.machine import machine, machine_lines  # noqa: E402
-from benchmarks.reach import Text  # noqa: E402
-from benchmarks.sizes import (  # noqa: E402
+from benchmarks.contest import Effort
+from benchmarks.machine import machine, machine_lines
+from benchmarks.reach import Text
+from benchmarks.sizes import (
     GATES,
     TIMESTEPS,
     DiffusionSizes,
@@ -61,13 +61,15 @@ from benchmarks.sizes import (  # noqa: E402
     Sizes,
     TransformerSizes,
 )
-from benchmarks.tables import table  # noqa: E402
-from tfgen import zoo  # noqa: E402
-from tfgen.errors import InputError, unknown  # noqa: E402
-from tfgen.files import atomic_file  # noqa: E402
+from benchmarks.tables import table
+
+from tfgen import zoo
+from tfgen.errors import InputError, unknown
+from tfgen.files import atomic_file
 
 SECTIONS = (
-    "train", "trainer", "precision", "generate", "draft", "rollout", "unet", "forecast", "first", "start", "reach",
+    "train", "trainer", "precision", "generate", "draft", "rollout", "unet", "forecast", "first",
+    "start", "reach",
     "peak",
 )  # fmt: skip
 LONG = ("trainer", "precision", "reach", "forecast")  # only when they are asked for

@@ -24,11 +24,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from tfgen.errors import InputError  # noqa: E402
-from tfgen.recipe import DataConfig, PreprocessingConfig, Recipe, TrainingConfig  # noqa: E402
-from tfgen.startup import import_tensorflow  # noqa: E402
+from tfgen.errors import InputError
+from tfgen.recipe import DataConfig, PreprocessingConfig, Recipe, TrainingConfig
+from tfgen.startup import import_tensorflow
 
 WAYS = ("none", "hard", "straight_through", "inward", "squash")
 COLUMNS = ("humid", "visib", "wind_speed", "precip")

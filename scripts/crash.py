@@ -5,8 +5,8 @@
 
 For each family: one run that is left alone; then others that are killed by SIGKILL, each after a
 random time, and resumed until they end. Small models, a checkpoint every few steps, so that many
-kills fall into the writing of one. Of several workers one is killed, and the others have a minute to end by
-themselves. What is compared at the end, to the last bit: every array of the
+kills fall into the writing of one. Of several workers one is killed, and the others have a minute
+to end by themselves. What is compared at the end, to the last bit: every array of the
 last checkpoint (weights, averages, optimizer, best weights, carried state), its record, and what
 TensorBoard shows of loss, gradients and validation. The exit code is 1 if anything differs.
 """
@@ -197,8 +197,8 @@ def _live(run, command, workers, moment=None, early=True, victim=0):
 def _await(processes, early):
     """Waits until the workers that are left have ended by themselves.
 
-    One that is killed before they have found each other is waited for, as one that is not started yet
-    would be; then they are killed, too.
+    One that is killed before they have found each other is waited for, as one that is not started
+    yet would be; then they are killed, too.
     """
     for process in processes:
         try:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Measures how much faster several workers train, each a process on a core of its own.
 
-    python scripts/scaling.py [--entries lstm-shakespeare] [--workers 2] [--repeats 5] [--network 10]
+    python scripts/scaling.py [--entries lstm-shakespeare] [--workers 2] [--repeats 5]
+        [--network 10]
 
 Each entry's recipe is trained for a few steps by one worker, and by several on the same batch; they
 take turns, A B A B ... The exchange of gradients is also timed by itself. What more machines would

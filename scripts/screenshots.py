@@ -5,12 +5,13 @@
     python scripts/screenshots.py --out docs/tensorboard
 
 Trains five small models on built-in data, some minutes on two cores, starts TensorBoard on
-their logs and goes through its tabs in Chromium. Of each tab it checks that what a person should see
-is there, in the page as it is drawn, before it takes a picture of it. The exit code is 1 if something
-is not there, and the message says what.
+their logs and goes through its tabs in Chromium. Of each tab it checks that what a person should
+see is there, in the page as it is drawn, before it takes a picture of it. The exit code is 1 if
+something is not there, and the message says what.
 
 With --logdir the pictures are of runs that are there: it must hold those that --keep once left.
-Chromium and its driver are Debian's `chromium` and `chromium-driver`, or others that are on the PATH.
+Chromium and its driver are Debian's `chromium` and `chromium-driver`, or others that are on the
+PATH.
 """
 
 import argparse
@@ -80,7 +81,8 @@ SEEN = """
 function walk(node, visit) {
   visit(node);
   if (node.shadowRoot) walk(node.shadowRoot, visit);
-  if (node.tagName === "IFRAME" && node.contentDocument?.body) walk(node.contentDocument.body, visit);
+  const body = node.tagName === "IFRAME" && node.contentDocument?.body;
+  if (body) walk(body, visit);
   for (const child of node.childNodes) walk(child, visit);
 }
 function shown(element) {

@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from tfgen.errors import InputError  # noqa: E402
-from tfgen.startup import import_tensorflow  # noqa: E402
+from tfgen.errors import InputError
+from tfgen.startup import import_tensorflow
 
 # Solver and steps; the first row is what the others are compared with.
 ROWS = (

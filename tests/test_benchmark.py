@@ -40,6 +40,7 @@ from benchmarks.sizes import (
     vocabulary,
 )
 from benchmarks.tables import table
+
 from tfgen.data.sequences import Feature, Sequences
 
 TINY = "--units 16 --embedding 8 --window 8 --batch 2 --tokens 4 --repeats 2 --seconds 0".split()
@@ -679,6 +680,7 @@ def test_peers_have_as_many_weights_as_the_diffusion_model(peer, monkeypatch):
 @pytest.mark.slow
 def test_a_forecast_of_a_run_and_of_deepar(tmp_path):
     from benchmarks import peer_series
+
     from tfgen import models
     from tfgen.data import open_sequences
     from tfgen.preprocessing import SequenceProcessor

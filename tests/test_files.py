@@ -41,10 +41,9 @@ def test_a_failure_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error):
-            with atomic_file(path) as temporary:
-                temporary.write_text("new")
-                raise error
+        with pytest.raises(error), atomic_file(path) as temporary:
+            temporary.write_text("new")
+            raise error
         assert path.read_text() == "old"
         assert names(tmp_path) == ["a.txt"]
     with atomic_file(path) as temporary:
@@ -98,10 +97,9 @@ def test_a_failure_leaves_the_old_folder(tmp_path, monkeypatch):
     path = tmp_path / "model"
     path.mkdir()
     (path / "old").write_text("old")
-    with pytest.raises(RuntimeError):
-        with atomic_folder(path) as folder:
-            (folder / "new").write_text("new")
-            raise RuntimeError
+    with pytest.raises(RuntimeError), atomic_folder(path) as folder:
+        (folder / "new").write_text("new")
+        raise RuntimeError
     assert names(tmp_path) == ["model"] and names(path) == ["old"]
 
     # The same if it is the very last step that fails, when the old one is aside already.
@@ -114,9 +112,8 @@ def test_a_failure_leaves_the_old_folder(tmp_path, monkeypatch):
         replace(source, target)
 
     monkeypatch.setattr(files.os, "replace", failing)
-    with pytest.raises(OSError, match="disk full"):
-        with atomic_folder(path) as folder:
-            (folder / "new").write_text("new")
+    with pytest.raises(OSError, match="disk full"), atomic_folder(path) as folder:
+        (folder / "new").write_text("new")
     assert names(tmp_path) == ["model"] and names(path) == ["old"]
 
 
@@ -126,18 +123,17 @@ def test_without_replace_only_an_empty_folder_is_taken(tmp_path):
     with atomic_folder(path, replace=False) as folder:
         (folder / "a").write_text("a")
     assert names(path) == ["a"]
-    with pytest.raises(InputError, match="is not empty"):
-        with atomic_folder(path, replace=False):
-            raise AssertionError("not reached")
+    with pytest.raises(InputError, match="is not empty"), atomic_folder(path, replace=False):
+        raise AssertionError("not reached")
     assert names(path) == ["a"]
 
 
 @pytest.mark.parametrize("replace", [True, False])
 def test_a_file_is_not_taken_for_a_folder(tmp_path, replace):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="file is a file, not a folder"):
-        with atomic_folder(tmp_path / "file", replace=replace):
-            pass
+    writing = atomic_folder(tmp_path / "file", replace=replace)
+    with pytest.raises(InputError, match="file is a file, not a folder"), writing:
+        pass
     assert (tmp_path / "file").read_text() == "x"
 
 
@@ -263,9 +259,8 @@ def test_the_files_of_others_are_left_alone(tmp_path):
 
 def test_folders_that_were_made_in_vain_are_removed(tmp_path):
     for write in (atomic_file, atomic_folder):
-        with pytest.raises(OSError, match="full"):
-            with write(tmp_path / "x" / "y" / "z"):
-                raise OSError(28, "full")
+        with pytest.raises(OSError, match="full"), write(tmp_path / "x" / "y" / "z"):
+            raise OSError(28, "full")
         assert names(tmp_path) == []
 
 

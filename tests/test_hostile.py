@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from hostile import limited
 from mutations import mutate, originals
+
 from tfgen import zoo
 from tfgen.data import data_kind, inspect_sequences, inspect_text, open_sequences, open_text
 from tfgen.models.weights import stored_shapes

@@ -130,8 +130,8 @@ def test_what_is_printed_runs(case, tmp_path, monkeypatch, capsys):
 
 
 def test_paths_with_spaces_are_quoted(tmp_path, monkeypatch):
-    from tfgen.zoo.usage import command_for
     from tfgen.recipe import Recipe
+    from tfgen.zoo.usage import command_for
 
     (tmp_path / "my run" / "final").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)

@@ -99,9 +99,8 @@ def test_signals_that_are_ignored_or_handled_stay_so():
             assert signal.getsignal(signal.SIGTERM) is handler
             assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        with pytest.raises(Terminated) as caught:
-            with ending_signals_raise():
-                os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Terminated) as caught, ending_signals_raise():
+            os.kill(os.getpid(), signal.SIGTERM)
         assert caught.value.number == signal.SIGTERM
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     finally:

@@ -129,8 +129,8 @@ def _check_modules(modules):
     for module in modules:
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", module):
             raise InputError(
-                "--import takes the name of a module that is here or installed, e.g. my_models, not a "
-                f"path. Received: --import {module}"
+                "--import takes the name of a module that is here or installed, e.g. my_models, "
+                f"not a path. Received: --import {module}"
             )
 
 
@@ -268,8 +268,8 @@ def _train_parser():
         "--strategy",
         choices=("auto", "one", "mirrored", "multi-worker"),
         default="auto",
-        help="which devices train: one, all GPUs of this machine (mirrored), or several processes that "
-        "TF_CONFIG names (multi-worker); auto decides",
+        help="which devices train: one, all GPUs of this machine (mirrored), or several processes "
+        "that TF_CONFIG names (multi-worker); auto decides",
     )
     return parser
 

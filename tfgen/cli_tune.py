@@ -33,8 +33,8 @@ def tune_parser():
     parser.add_argument(
         "--space",
         metavar="FILE.toml",
-        help="the settings to search, e.g. training.learning_rate = {low = 1e-3, high = 1e-2, log = "
-        "true} or model.layers = {choices = [1, 2]}; default: learning rate, width, dropout",
+        help="the settings to search, e.g. training.learning_rate = {low = 1e-3, high = 1e-2, "
+        "log = true} or model.layers = {choices = [1, 2]}; default: learning rate, width, dropout",
     )
     parser.add_argument(
         "--method",

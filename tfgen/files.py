@@ -6,9 +6,10 @@ process is gone, and removes it. The temporary files of processes that live, or 
 are left alone.
 
 A folder that takes the place of another is exchanged with it in one system call where the system
-has one (Linux: renameat2). Elsewhere the old folder is first renamed to `.old-HOST.PID-RANDOM-NAME`,
-and a process that is killed between these two renames leaves no folder of that name:
-`restore_folder` gives the old one its name back, which writing and opening a model's folder do.
+has one (Linux: renameat2). Elsewhere the old folder is first renamed to
+`.old-HOST.PID-RANDOM-NAME`, and a process that is killed between these two renames leaves no folder
+of that name: `restore_folder` gives the old one its name back, which writing and opening a model's
+folder do.
 """
 
 import contextlib
@@ -57,13 +58,15 @@ _own = set()
 
 
 def home_path(path):
-    """Returns a path whose `~` is the person's home folder; one of an unknown name stays as it is."""
+    """Returns a path whose `~` is the person's home folder; one of an unknown name stays as it
+    is."""
     return Path(os.path.expanduser(path))
 
 
 @contextlib.contextmanager
 def regular_file(path):
-    """Yields a regular file opened for reading; a pipe or a device, which may never end, is refused.
+    """Yields a regular file opened for reading; a pipe or a device, which may never end, is
+    refused.
 
     Raises:
         InputError: It is no regular file.

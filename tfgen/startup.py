@@ -28,7 +28,8 @@ def open_standard_streams():
 
 
 def finish_output():
-    """Writes what was printed; what cannot be written is dropped, or Python complains at its end."""
+    """Writes what was printed; what cannot be written is dropped, or Python complains at its
+    end."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

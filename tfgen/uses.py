@@ -50,7 +50,8 @@ def words(names):
 
 
 def model_words(kind, engine=None, conditional=None):
-    """Returns what a model is, e.g. `"this is a diffusion model of sound"`, or what its data are."""
+    """Returns what a model is, e.g. `"this is a diffusion model of sound"`, or what its data
+    are."""
     if engine is None:
         return f"the data are {KINDS[kind]}"
     less = "" if conditional is not False else " that takes no condition"

@@ -27,8 +27,8 @@ _NO_KEYS = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _DEEP_KEY = re.compile(
-    r'(?<![\w"-]) (?: [\w-]++ | "" ) (?: [ \t]*+ \. [ \t]*+ (?: [\w-]++ | "" ) ){%d}'
-    % MOST_PARTS_OF_A_KEY,
+    r'(?<![\w"-]) (?: [\w-]++ | "" ) (?: [ \t]*+ \. [ \t]*+ (?: [\w-]++ | "" ) )'
+    f"{{{MOST_PARTS_OF_A_KEY}}}",
     re.VERBOSE,
 )
 

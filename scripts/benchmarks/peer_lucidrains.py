@@ -5,7 +5,7 @@ import os
 
 os.environ["TQDM_DISABLE"] = "1"  # its loop shows a bar; tqdm reads this when it is imported
 
-import torch  # noqa: E402
+import torch
 
 try:
     from denoising_diffusion_pytorch.denoising_diffusion_pytorch_1d import (
@@ -15,8 +15,8 @@ try:
 except RuntimeError as error:  # so fails a torchvision that was built for another PyTorch
     raise ImportError(str(error).splitlines()[-1]) from error
 
-from benchmarks.pytorch_ways import eager_and_compiled, fastest, nearest_width  # noqa: E402
-from benchmarks.sizes import TIMESTEPS, random_sequences  # noqa: E402
+from benchmarks.pytorch_ways import eager_and_compiled, fastest, nearest_width
+from benchmarks.sizes import TIMESTEPS, random_sequences
 
 
 def train(sizes, parameters, trial_seconds):

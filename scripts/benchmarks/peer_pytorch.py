@@ -85,8 +85,8 @@ def _training(sizes, windows):
 def generate(sizes, trial_seconds):
     """A Python loop that samples one character a step, in the fastest of several ways.
 
-    The ways: nn.LSTM or nn.GRU with oneDNN and without, and nn.LSTMCell or nn.GRUCell, each with one
-    thread and with all.
+    The ways: nn.LSTM or nn.GRU with oneDNN and without, and nn.LSTMCell or nn.GRUCell, each with
+    one thread and with all.
     """
     counts = sorted({1, torch.get_num_threads()})
     layer = f"nn.{sizes.cell.upper()}"

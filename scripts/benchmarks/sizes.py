@@ -8,7 +8,8 @@ BYTES = 4  # of a float32
 WEIGHT_BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 # Below this, tfgen looks rows up by a product with one-hot rows (tfgen.models.recurrent).
 ONE_HOT_LOOK_UP = 1024
-# Noise levels that the peers of the diffusion model are trained on. They draw by DDIM in fewer steps.
+# Noise levels that the peers of the diffusion model are trained on. They draw by DDIM in fewer
+# steps.
 TIMESTEPS = 1000
 
 

@@ -1,8 +1,8 @@
 """What the loop around a compiled step costs, and what TensorBoard does: measured in one process.
 
-Three contestants train a model of one recipe each and take turns of a few steps: the compiled step by
-itself, on batches that are in memory; the Trainer, which logs nothing; and the Trainer as it is by
-default. The two Trainers are threads that wait between their turns, so that their loop is what a
+Three contestants train a model of one recipe each and take turns of a few steps: the compiled step
+by itself, on batches that are in memory; the Trainer, which logs nothing; and the Trainer as it is
+by default. The two Trainers are threads that wait between their turns, so that their loop is what a
 person runs, line by line.
 """
 
@@ -18,10 +18,10 @@ from tfgen.startup import import_tensorflow
 import_tensorflow()
 
 import tensorflow as tf  # noqa: E402
+from event_files import scalars  # noqa: E402
 
 from benchmarks.figures_trainer import BARE, OFF, ON, PERIOD  # noqa: E402
 from benchmarks.peer_tfgen import training_step  # noqa: E402
-from event_files import scalars  # noqa: E402
 from tfgen import models  # noqa: E402
 from tfgen.recipe import Recipe  # noqa: E402
 from tfgen.training import trainer  # noqa: E402
@@ -53,7 +53,8 @@ NEVER = {
     "training.log_every": 10**9, "training.validate_every": 0, "training.sample_every": 0,
     "training.histogram_every": 0, "training.checkpoint_every": 0,
 }  # fmt: skip
-# Steps: a quarter of a second, for what else the machine does lasts longer and then meets all alike.
+# Steps: a quarter of a second, for what else the machine does lasts longer and then meets all
+# alike.
 TURN = 10
 BATCHES = 50  # of the step by itself
 
@@ -68,8 +69,8 @@ def measure(family, rounds):
     Returns:
         A dict: `weights`, their number; `seconds`, by contestant a list of the time of each period;
         `events`, a list for each period of `(kind, seconds)` of the Trainer at defaults; `first`,
-        from kinds to the seconds that they took the first time; and `waiting`, the shares of the time
-        that it logged as spent waiting for data.
+        from kinds to the seconds that they took the first time; and `waiting`, the shares of the
+        time that it logged as spent waiting for data.
     """
     recipe = Recipe(family).override(FAMILIES[family])
     recipe = recipe.override({"training.steps": (rounds + 2) * PERIOD})

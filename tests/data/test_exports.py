@@ -166,7 +166,7 @@ EXPORTS = {
                     for i in RUN]),
         {"features": ["x0", "x1", "x2", "x3"], "first": [15, 8, 300, 130]},
     ),
-}  # fmt: skip # noqa: E501
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("program", EXPORTS)

@@ -101,7 +101,7 @@ def test_likelihood_is_that_of_the_held_out_positions(found):
 
 
 def test_forecasts_roll_over_the_held_out_positions(found):
-    model, results, _ = found
+    _model, results, _ = found
     section = results["forecast"]
     assert (section["forecasts"], section["horizon"], section["context"]) == (30, 8, 20)
     scores = section["scores"]

@@ -235,7 +235,7 @@ def all_nodes(folder):
 
 
 def test_signatures_name_their_inputs(served):
-    model, folder = served["characters"]
+    _model, folder = served["characters"]
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     signatures = saved.meta_graphs[0].signature_def
     assert {"serving_default", "generate", "score"} <= set(signatures)

@@ -300,7 +300,7 @@ def test_fit_takes_a_dict_and_learns_what_the_classes_say():
     model.compile(keras.optimizers.AdamW(1e-2))
     data = {"tokens": windows, "condition": labels}
     model.fit(data, batch_size=16, epochs=30, verbose=0)
-    for label, letter in enumerate("abc"):
+    for label in range(3):
         scores = [model.score(other * 8, condition=label)["nats_per_character"] for other in "abc"]
         assert np.argmin(scores) == label
     # The first letter is not known from the text.

@@ -7,8 +7,8 @@ from scipy import stats
 
 from tfgen.data import Feature, Sequences
 from tfgen.errors import InputError
-from tfgen.models.diffusion import ROWS, DiffusionGenerator
 from tfgen.models import first_calls
+from tfgen.models.diffusion import ROWS, DiffusionGenerator
 from tfgen.models.diffusion_graphs import METROPOLIS, MOST_STEPS, batch_size
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import GenerationConfig, PreprocessingConfig, Recipe

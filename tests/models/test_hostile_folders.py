@@ -5,9 +5,9 @@ import zlib
 
 import numpy as np
 import pytest
-
 from hostile import limited
 from mutations import mutate
+
 from tfgen import models
 from tfgen.models import hugging_face
 from tfgen.models.hugging_face_folder import Config

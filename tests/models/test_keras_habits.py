@@ -30,9 +30,9 @@ def make(cls=RecurrentGenerator, **options):
     return cls(**{"seed": 1, **defaults, **options})
 
 
-def compiled(cls=RecurrentGenerator, compile={}, **options):
+def compiled(cls=RecurrentGenerator, compile=None, **options):
     model = make(cls, **options)
-    model.compile(**{"jit_compile": False, **compile})
+    model.compile(**{"jit_compile": False, **(compile or {})})
     return model
 
 

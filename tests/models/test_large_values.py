@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen.data import Feature, SequenceWindows, Sequences, inspect_sequences, open_sequences
+from tfgen.data import Feature, Sequences, SequenceWindows, inspect_sequences, open_sequences
 from tfgen.data.augmentation import open_augmentation
 from tfgen.data.sequences import needs_float64
 from tfgen.models.diffusion import DiffusionGenerator
@@ -170,7 +170,7 @@ def test_what_is_trained_on_has_the_digits(pair):
 
 
 def test_a_stream_has_the_digits(pair):
-    near, far = pair
+    near, _far = pair
     if hasattr(near, "stream"):
         pieces = [np.concatenate(list(model.stream(9, seed=1))) for model in pair]
         same(pieces[1], pieces[0])

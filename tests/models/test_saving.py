@@ -356,7 +356,7 @@ def test_a_subclass_hands_its_arguments_up(families, tmp_path):
             return {**super().get_config(), "extra": self.extra}
 
     arguments = models.family("my_lstm").arguments()
-    assert list(arguments)[0] == "extra"
+    assert next(iter(arguments)) == "extra"
     assert {"units", "layers", "dropout", "seed"} < set(arguments)
     assert not {"self", "kwargs", "tokenizer", "generation", "cell", "name", "dtype"} & set(
         arguments

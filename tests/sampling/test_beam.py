@@ -123,7 +123,7 @@ def plain_search(row, num_beams, count, length_penalty, stops):
         finished = sorted(finished, key=lambda item: -item[2])[:num_beams]
         running = [item for item in candidates if not trim_of(item[0], stops)][:num_beams]
         full = len(finished) == num_beams
-        if not running or full and finished[-1][2] >= running[0][1] / length**length_penalty:
+        if not running or (full and finished[-1][2] >= running[0][1] / length**length_penalty):
             return finished
     finished += [(text, 0, score / count**length_penalty) for text, score in running]
     return sorted(finished, key=lambda item: -item[2])[:num_beams]

@@ -41,7 +41,7 @@ def test_uniform_uses_the_upper_23_bits_and_never_reaches_0_or_1(all_uniforms):
     words = tf.constant([0, 511, 512, -1, -(2**31)], tf.int32)
     expected = np.array([0.5, 0.5, 1.5, 2**23 - 0.5, 2**22 + 0.5]) / 2**23
     np.testing.assert_array_equal(random._to_uniform(words).numpy(), expected.astype(np.float32))
-    assert 0 < all_uniforms.min() and all_uniforms.max() < 1
+    assert all_uniforms.min() > 0 and all_uniforms.max() < 1
     drawn = random.uniform(KEY, [1000]).numpy()
     upper = random.bits(KEY, [1000]).numpy().view(np.uint32) >> 9
     np.testing.assert_array_equal(drawn, all_uniforms[upper])

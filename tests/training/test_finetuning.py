@@ -307,7 +307,7 @@ def test_adapters_learn_as_an_explicit_sum_and_as_those_of_keras():
         return tf.reduce_mean((outputs - y) ** 2)
 
     first = weights(model)
-    for number in range(3):
+    for _ in range(3):
         with tf.GradientTape() as tape:
             loss = loss_of(model(x))
         found = tape.gradient(loss, [w.value for w in model.trainable_variables])

@@ -130,8 +130,8 @@ def _parse(text):
         number = 0
     if not 0 < number <= change.most or (change.whole and number % 1):
         raise InputError(
-            f"training.augment: {name} takes {'an integer' if change.whole else 'a number'} above 0 and "
-            f"at most {change.most}, as in '{name}={change.most / 2:g}'. "
+            f"training.augment: {name} takes {'an integer' if change.whole else 'a number'} above "
+            f"0 and at most {change.most}, as in '{name}={change.most / 2:g}'. "
             f"Received: training.augment={text!r}"
         )
     return name, number, columns if colon else None

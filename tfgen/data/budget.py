@@ -1,7 +1,7 @@
 """`Budget`: what data may become in memory, checked before the memory is taken.
 
-A file says little about what it holds: 20 kB of a compressed archive are 300 million zeros. So every
-reader says how many numbers a file will become before it makes them.
+A file says little about what it holds: 20 kB of a compressed archive are 300 million zeros. So
+every reader says how many numbers a file will become before it makes them.
 """
 
 from tfgen.data.readers import Unreadable

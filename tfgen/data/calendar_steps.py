@@ -45,10 +45,10 @@ class CalendarStep(NamedTuple):
             ValueError: If it is none.
         """
         found = re.fullmatch(r"(\d{1,4}) months? on day (\d{1,2})", text)
-        if found and 1 <= int(found[1]) and _FIRST_BUSINESS <= int(found[2]) <= _LAST_BUSINESS:
+        if found and int(found[1]) >= 1 and _FIRST_BUSINESS <= int(found[2]) <= _LAST_BUSINESS:
             return cls("month", int(found[1]), int(found[2]))
         found = re.fullmatch(r"(\d{1,4}) business days?", text)
-        if found and 1 <= int(found[1]):
+        if found and int(found[1]) >= 1:
             return cls("business day", int(found[1]))
         raise ValueError(f"A step must be like '1 month on day 1'. Received: step={text!r:.80}")
 
@@ -91,7 +91,7 @@ class CalendarStep(NamedTuple):
             The like, int64.
         """
         days, clock = times // _DAY, times % _DAY
-        number, rest = self._steps(days)
+        number, _ = self._steps(days)
         later = self._days(number + steps * self.count)
         some = _minimum(steps, 1)  # 0 stays as it is, also between two steps
         return (later * some + (days * (1 - some))) * _DAY + clock

@@ -8,7 +8,6 @@ from tfgen.data.sequence_windows import SequenceWindows
 from tfgen.data.windows import spread
 from tfgen.errors import InputError
 
-
 # The golden ratio's fraction: its multiples, modulo 1, are spread evenly however many there are.
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -84,7 +83,8 @@ class CarriedWindows(SequenceWindows):
         return self._place(int(k))[2] == 0
 
     def _place(self, k):
-        """The sequences of batch k, the windows they begin with, and how many batches came since."""
+        """The sequences of batch k, the windows they begin with, and how many batches came
+        since."""
         while self._ends[-1] <= k:
             self._ends.append(self._ends[-1] + self._epoch(len(self._ends) - 1)[1])
         epoch = bisect.bisect_right(self._ends, k) - 1
@@ -96,7 +96,8 @@ class CarriedWindows(SequenceWindows):
             k -= steps
 
     def _epoch(self, epoch):
-        """The groups of an epoch, each with its first windows and its number of batches; their sum."""
+        """The groups of an epoch, each with its first windows and its number of batches; their
+        sum."""
         if self._epochs and self._epochs[0] == epoch:
             return self._epochs[1:]
         groups = self._fixed or self._of_random(epoch)
@@ -116,8 +117,8 @@ class CarriedWindows(SequenceWindows):
 
     def _of_all(self, most):
         order, size = np.argsort(self._lengths, kind="stable"), self.batch_size
-        count = -(-len(order) // size)
-        for count in range(count if most is None else min(count, most), 0, -1):
+        full = -(-len(order) // size)
+        for count in range(full if most is None else min(full, most), 0, -1):
             chosen = order[spread(len(order), count * size)]
             groups = [chosen[first : first + size] for first in range(0, len(chosen), size)]
             steps = [int(self._windows_of(rows).max()) for rows in groups]
@@ -125,9 +126,9 @@ class CarriedWindows(SequenceWindows):
                 break
         begins = [np.zeros(len(rows), np.int64) for rows in groups]
         if most is not None and sum(steps) > most:
-            # Not even one group fits: stretches of several, neighbours of which, being of like length,
-            # begin at places far apart.
-            count = min(-(-len(order) // size), max(round(most**0.5), 1))
+            # Not even one group fits: stretches of several, neighbours of which, being of like
+            # length, begin at places far apart.
+            count = min(full, max(round(most**0.5), 1))
             chosen = order[spread(len(order), count * size)]
             groups = [chosen[first : first + size] for first in range(0, len(chosen), size)]
             places = np.arange(len(chosen)) * _GOLDEN % 1

@@ -262,7 +262,7 @@ def _parse_whole(text, named):
 
 
 def _part(kind, name, found):
-    month, sign = found["m"] if "m" in found else "1", found.get("s") or ""
+    month, sign = found.get("m", "1"), found.get("s") or ""
     if not month.isdigit():
         month = month_number(month)
     if month is None or (kind == "y" and not 1 <= int(month) <= 12):

@@ -319,7 +319,7 @@ def _floats(cells):
         numbers = cells.astype(np.float64)
     except ValueError:
         return None
-    return numbers if np.isfinite(numbers).all() and not (b"_" in b"".join(cells)) else None
+    return numbers if np.isfinite(numbers).all() and b"_" not in b"".join(cells) else None
 
 
 def _float(text):

@@ -36,8 +36,8 @@ def new_figure(width, height, quick=False):
     Args:
         width: Inches.
         height: Inches.
-        quick: Whether it is laid out by fixed margins and has fewer pixels, which takes half the time,
-            where a plot is made again and again, to be looked at in small.
+        quick: Whether it is laid out by fixed margins and has fewer pixels, which takes half the
+            time, where a plot is made again and again, to be looked at in small.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,9 +1,10 @@
-"""`unpickle_arrays`: a pickled array of arrays of numbers, as the files of sketch-rnn hold, without pickle.
+"""`unpickle_arrays`: a pickled array of arrays of numbers, as the files of sketch-rnn hold, without
+pickle.
 
 A pickle is a program that may call anything. This reads the few operations of which NumPy makes an
 array, and only two names mean something here, those of NumPy's own constructors. What they make are
-stand-ins of this module, checked in plain Python: NumPy's own `__setstate__` trusts what it is given,
-and a hostile state would have it read memory that is none of its own.
+stand-ins of this module, checked in plain Python: NumPy's own `__setstate__` trusts what it is
+given, and a hostile state would have it read memory that is none of its own.
 """
 
 import math
@@ -25,7 +26,8 @@ _OPERATIONS = (
 _NUMBERS = re.compile(r"[biuf](1|2|4|8)")
 _OBJECTS = re.compile(r"O[48]?")
 _ORDERS = ("<", ">", "=", "|")
-# One is enough for an array of objects; a list of its own for every byte would be 64 times as large.
+# One is enough for an array of objects; a list of its own for every byte would be 64 times as
+# large.
 _MOST_LISTS = 64
 
 

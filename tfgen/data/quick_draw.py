@@ -1,8 +1,8 @@
 """`read_quick_draw`: the drawings of Quick, Draw!, in its formats `.ndjson` and `.bin`.
 
-Both are described in https://github.com/googlecreativelab/quickdraw-dataset. A line of a `.ndjson` is
-an object whose `drawing` is a list of lines, each `[[x, ...], [y, ...]]`, in the raw files with a third
-list, of times, which is not read. A `.bin` holds the simplified drawings as bytes.
+Both are described in https://github.com/googlecreativelab/quickdraw-dataset. A line of a `.ndjson`
+is an object whose `drawing` is a list of lines, each `[[x, ...], [y, ...]]`, in the raw files with
+a third list, of times, which is not read. A `.bin` holds the simplified drawings as bytes.
 """
 
 import json

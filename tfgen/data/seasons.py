@@ -120,7 +120,7 @@ def _peaks(columns, max_lag):
     """
     chosen = set()
     for parts in (columns, [np.diff(values) for values in columns]):
-        products, pairs, squares = _products(parts, max_lag + 1)
+        products, _, squares = _products(parts, max_lag + 1)
         if not squares > 0:
             continue
         # Divided by all pairs, so that a long lag, of which there are few, counts for less.

@@ -104,17 +104,18 @@ class SequenceWindows:
         """Returns batch number k.
 
         Returns:
-            Dict of arrays: `"values"` `(batch, window, features)`, of the type of the sequences' own,
-            NaN where missing or
+            Dict of arrays: `"values"` `(batch, window, features)`, of the type of the sequences'
+            own, NaN where missing or
             padding; `"valid"` bool `(batch, window)`, False on the padding, which is left out where
             there is none in any batch; `"scale"` float32 `(batch, features)`, the mean absolute
             value of the whole sequence (1 if that is 0 or unknown, and for a category); `"last"`
             bool `(batch, window)`, True at the last position of a sequence, if that means
             something. If the sequences have them: `"times"` int64 `(batch, window)`, which go on
             over the padding, `"known"` float32 `(batch, window, known)`, whose last row the padding
-            repeats, `"static"` float32 `(batch, static)` and `"label"` int32 `(batch,)`. If the sequences are whole things, `"first"` bool `(batch,)`
-            tells which windows begin with the beginning of one, and `"previous"` float32 `(batch,
-            features)` is what stands before the others (NaN before a beginning).
+            repeats, `"static"` float32 `(batch, static)` and `"label"` int32 `(batch,)`. If the
+            sequences are whole things, `"first"` bool `(batch,)` tells which windows begin with the
+            beginning of one, and `"previous"` float32 `(batch, features)` is what stands before the
+            others (NaN before a beginning).
         """
         epoch, step = divmod(int(k), self.steps_per_epoch)
         numbers, starts = self._deal(epoch)

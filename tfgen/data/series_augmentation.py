@@ -184,8 +184,8 @@ def _pitches(columns, sequences):
     found = [number for number, name in enumerate(names) if name.casefold() in PITCHES]
     if not found:
         raise InputError(
-            f"training.augment: transpose takes columns called {' or '.join(PITCHES)}, or those that "
-            f"it names, as in 'transpose=5:{names[0]}'. Received: columns={', '.join(names)}"
+            f"training.augment: transpose takes columns called {' or '.join(PITCHES)}, or those "
+            f"that it names, as in 'transpose=5:{names[0]}'. Received: columns={', '.join(names)}"
         )
     return found
 

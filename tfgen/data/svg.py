@@ -6,8 +6,8 @@ CSS define them. What is hidden (`display`, `visibility`, an opacity of 0) is le
 looks otherwise, its fill, width and colour, is no matter here.
 
 A drawing from a stranger is untrusted: its size is bounded, and so is what it draws by `<use>`;
-entities are read if they are plain texts, as drawing programs write them, and refused where they hold
-others (which could expand without end) or name files of this machine. All of it takes time in
+entities are read if they are plain texts, as drawing programs write them, and refused where they
+hold others (which could expand without end) or name files of this machine. All of it takes time in
 proportion to the file, which the package svgelements does not: there a `<use>` of `<use>`s doubles
 with each line.
 """
@@ -121,8 +121,8 @@ class _Document:
         if not plain or len(value) > MAX_ENTITY or self._references * len(value) > MAX_FILE_BYTES:
             raise Unreadable(
                 "entities",
-                f"{self.path} declares the entity {name[:40]!r}, which is no short plain text; such "
-                "are not read: save the drawing as plain SVG",
+                f"{self.path} declares the entity {name[:40]!r}, which is no short plain text; "
+                "such are not read: save the drawing as plain SVG",
             )
 
     def _start(self, tag, attributes):
@@ -158,7 +158,8 @@ class _State(NamedTuple):
         matrix: The affine map to the drawing's coordinates.
         hidden: Whether nothing in it can be seen.
         visible: The property `visibility`, which an inner element may change again.
-        size: `(width, height)` of the innermost `<svg>`, of which percentages are; each may be None.
+        size: `(width, height)` of the innermost `<svg>`, of which percentages are; each may be
+            None.
         uses: How many `<use>` it is in.
     """
 

@@ -1,4 +1,5 @@
-"""Paths and shapes of SVG as Bezier curves, and Bezier curves as polylines (SVG 1.1, sections 8.3 and 9)."""
+"""Paths and shapes of SVG as Bezier curves, and Bezier curves as polylines (SVG 1.1, sections 8.3
+and 9)."""
 
 import math
 import re

@@ -1,4 +1,5 @@
-"""What moves and hides the elements of an SVG: transforms, and the few properties of CSS that matter."""
+"""What moves and hides the elements of an SVG: transforms, and the few properties of CSS that
+matter."""
 
 import math
 import re
@@ -51,7 +52,8 @@ def multiply(first, second):
 
 
 def parse_transform(text):
-    """Returns the affine map `(a, b, c, d, e, f)` of a transform (SVG 1.1, 7.6, and CSS in the plane).
+    """Returns the affine map `(a, b, c, d, e, f)` of a transform (SVG 1.1, 7.6, and CSS in the
+    plane).
 
     `x' = a x + c y + e`, `y' = b x + d y + f`.
 

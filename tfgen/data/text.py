@@ -23,9 +23,9 @@ def open_text(name, column=None, validation_fraction=0.1):
     Args:
         name: A built-in set's name or a path: of a UTF-8 text file (also `.gz` and `.xz`), of a
             folder, whose files are joined in the order of their names, or of a `.csv`, `.tsv`,
-            `.jsonl` or `.parquet` file of which one column is read. A built-in name wins over a file of that
-            name; write `./names` for the file. Files of a folder that are no text are left out and
-            counted in the report; hidden ones are not looked at.
+            `.jsonl` or `.parquet` file of which one column is read. A built-in name wins over a
+            file of that name; write `./names` for the file. Files of a folder that are no text are
+            left out and counted in the report; hidden ones are not looked at.
         column: The column or key that holds the text.
         validation_fraction: Share of the characters, at the end, that is for validation; at least
             0 and less than 1.

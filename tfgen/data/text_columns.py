@@ -172,7 +172,8 @@ def _parquet(path, column=None):
         from pyarrow import parquet
     except ImportError as error:
         raise InputError(
-            f"{path} cannot be read: Parquet files need pyarrow: pip install 'tfgen-sequences[data]'"
+            f"{path} cannot be read: Parquet files need pyarrow: "
+            "pip install 'tfgen-sequences[data]'"
         ) from error
     try:
         with parquet.ParquetFile(path) as file:

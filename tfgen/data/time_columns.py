@@ -236,7 +236,7 @@ def _again(stamps):
 
 def _is_feature(table, name, stamps, config):
     """Whether numbers that may be years come again for nothing that the table says."""
-    if config.id is not None or part_of(name) == "year" and len(_parts(table)) > 1:
+    if config.id is not None or (part_of(name) == "year" and len(_parts(table)) > 1):
         return False
     parts = table.part_numbers()
     different = len(np.unique(np.stack([parts, stamps]), axis=1)[0])

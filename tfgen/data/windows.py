@@ -123,7 +123,8 @@ class Windows:
         return self.augment(tokens[:, :-1], generator), tokens[:, 1:]
 
     def starts_epoch(self, k):
-        """Whether a carried state starts from nothing again at batch k: at an epoch, or a stretch."""
+        """Whether a carried state starts from nothing again at batch k: at an epoch, or a
+        stretch."""
         place = k % self.steps_per_epoch
         return place % self._stretch == 0 if self.carries_state else place == 0
 

@@ -52,7 +52,8 @@ def score_forecasts(
     """The scores of rolling forecasts of the held-out data; see `evaluate_sequences`.
 
     Args:
-        naive_seasons: List of integers, of which the naive forecast takes that which serves it best.
+        naive_seasons: List of integers, of which the naive forecast takes that which serves it
+            best.
         scale_season: The season whose naive errors MASE is scaled by; None takes that one.
 
     Returns:

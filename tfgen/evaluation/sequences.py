@@ -67,8 +67,8 @@ def evaluate_sequences(
         season: Positions of a season, for the naive forecast, or a list of them, of which that
             with the least CRPS is taken; None takes the best of 1 (the last value), a day if the
             data have several positions in one, and those that `tfgen.data.seasons` finds in the
-            training data. MASE is scaled by the season given, else by the day, else by the strongest
-            that was found.
+            training data. MASE is scaled by the season given, else by the day, else by the
+            strongest that was found.
         reference: The split whose windows generated ones are compared with. None takes validation
             where at least 100 whole sequences were held out, and all elsewhere: of series that were
             cut in time, the last part has another season or level, and not to have it is no fault.

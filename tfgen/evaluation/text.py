@@ -35,7 +35,8 @@ def evaluate(
         column: The column of a table.
         split: `"train"`, `"validation"` or `"all"`; None takes the validation split of a built-in
             set and of the data that the model was trained on, and all of anything else.
-        window: Tokens in a crop; None takes 256, or as many as the data and the model have room for.
+        window: Tokens in a crop; None takes 256, or as many as the data and the model have room
+            for.
         crops: Number of crops.
         seed: Integer that chooses the crops.
         progress: Function `(done, total)` of tokens, called after each batch.

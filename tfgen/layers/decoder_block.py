@@ -186,7 +186,8 @@ class DecoderBlock(keras.layers.Layer):
 
     def get_config(self):
         attention = self.attention
-        names = "heads width kv_heads head_width positions rotary_base rotary_scaling window qk_norm conv"
+        names = "heads width kv_heads head_width positions rotary_base rotary_scaling window"
+        names += " qk_norm conv"
         return {
             **super().get_config(),
             **{name: getattr(attention, name) for name in names.split()},

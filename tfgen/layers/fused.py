@@ -1,8 +1,8 @@
 """Pieces of a training step that XLA compiles, inside a graph that it does not.
 
 On a CPU, TensorFlow's own bfloat16 products of matrices are twice as fast as XLA's, while XLA is
-several times faster at what lies between two products, which it reads and writes once. So a training
-step in bfloat16 is a graph in which the products are left alone and the rest is compiled.
+several times faster at what lies between two products, which it reads and writes once. So a
+training step in bfloat16 is a graph in which the products are left alone and the rest is compiled.
 """
 
 import functools

@@ -73,7 +73,8 @@ def check_scaling(**scaling):
     real = all(type(n) in (int, float) and 0 < n < 3e38 for n in numbers)
     check(
         real and (len(numbers) == 1 or (len(numbers) == 4 and numbers[1] < numbers[2])),
-        f"{name} must be None, [factor] or [factor, low, high, length] with low < high, all above 0",
+        f"{name} must be None, [factor] or [factor, low, high, length] with low < high, all "
+        "above 0",
         **scaling,
     )
     return tuple(float(n) for n in numbers)

@@ -57,7 +57,7 @@ def _classes(value, count, num_classes):
         array = np.zeros(0)
     if array.dtype.kind not in "iu" or array.ndim > 1:
         raise InputError(f"{rule}. Received: condition={value!r}")
-    if array.size and not (0 <= array.min() and array.max() < num_classes):
+    if array.size and not (array.min() >= 0 and array.max() < num_classes):
         raise InputError(f"{rule}. Received: condition={value!r}")
     if array.ndim == 1 and len(array) != count:
         raise InputError(

@@ -130,7 +130,7 @@ class Weights(contextlib.ExitStack):
             except (OSError, safetensors.SafetensorError) as error:
                 self.close()
                 raise InputError(f"{path} is no whole safetensors file: {error}") from error
-            for name in file.keys():
+            for name in file.keys():  # noqa: SIM118 (no dict)
                 if wanted is None or name in wanted:
                     self._files[name] = path, file
         self._where = folder / (WEIGHTS if (folder / WEIGHTS).is_file() else INDEX)

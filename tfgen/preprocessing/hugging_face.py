@@ -195,8 +195,8 @@ class HuggingFaceTokenizer(Tokenizer):
         if self._lacks_tokens and max(ids, default=0) >= self._size:
             token = max(ids)
             raise InputError(
-                f"The text needs the token {self._tokenizer.id_to_token(token)!r}, whose id {token} "
-                f"is beyond the model's vocabulary of {self._size}"
+                f"The text needs the token {self._tokenizer.id_to_token(token)!r}, whose id "
+                f"{token} is beyond the model's vocabulary of {self._size}"
             )
 
     def decode(self, ids):

@@ -71,7 +71,8 @@ def _lengths(sequences):
 
 
 def _origin(values, names, config):
-    """From where columns `(positions, numbers)` are counted; None if float32 holds them as they are.
+    """From where columns `(positions, numbers)` are counted; None if float32 holds them as they
+    are.
 
     A scaler that shifts does not mind where it is; for the others 0 is a place of its own.
     """

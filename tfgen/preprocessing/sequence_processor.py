@@ -185,8 +185,9 @@ class SequenceProcessor(keras.layers.Layer):
                 in a DataFrame also the level itself. NaN is missing.
 
         Returns:
-            `(values, lengths, single)`: `(batch, time, features)` of type `value_type`, NaN after the
-            end of a sequence; int32 `(batch,)`; whether `rows` was one sequence and no batch of them.
+            `(values, lengths, single)`: `(batch, time, features)` of type `value_type`, NaN after
+            the end of a sequence; int32 `(batch,)`; whether `rows` was one sequence and no batch of
+            them.
 
         Raises:
             InputError: If the features are not as many, or a value is none the model can take.
@@ -293,7 +294,8 @@ class SequenceProcessor(keras.layers.Layer):
 
     @property
     def bounds(self):
-        """`(low, high)`, float32 arrays `(numbers,)`, counted from the origin; infinite where open."""
+        """`(low, high)`, float32 arrays `(numbers,)`, counted from the origin; infinite where
+        open."""
         features = [self.features[column] for column in self.number_columns]
         low = [-math.inf if feature.low is None else feature.low for feature in features]
         high = [math.inf if feature.high is None else feature.high for feature in features]

@@ -16,10 +16,10 @@ _LEAST_VARIANCE = 1e-9
 class WhiteningScaler(Scaler):
     """Principal components of the standardised columns, each stretched to unit variance.
 
-    For columns that nearly repeat each other, such as the open, high, low and close of a price: what
-    they share becomes one component, and each of the small ways in which they differ another one as
-    large. A model need not then learn to tell numbers apart that differ in their third digit. A
-    component along which the data do not vary keeps its width.
+    For columns that nearly repeat each other, such as the open, high, low and close of a price:
+    what they share becomes one component, and each of the small ways in which they differ another
+    one as large. A model need not then learn to tell numbers apart that differ in their third
+    digit. A component along which the data do not vary keeps its width.
 
     The scaled numbers are no longer the columns', so bounds cannot be told in them; and a position
     of which a number is missing is missing altogether.

@@ -3,7 +3,6 @@
 import numpy as np
 import tensorflow as tf
 
-
 # Rows up to so many are rounded up to a power of two, more to a multiple of half of it.
 _ROWS = 32
 

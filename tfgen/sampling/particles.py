@@ -2,8 +2,8 @@
 
 Many lines of descent are drawn forward through the series. Where something was observed, a line
 keeps the observed value, and its weight grows by how likely the model found it; lines that have
-become unlikely are dropped in favour of copies of likely ones. What the surviving lines had drawn in
-a gap is a sample of the gap given what came before and after it, the better the more lines there
+become unlikely are dropped in favour of copies of likely ones. What the surviving lines had drawn
+in a gap is a sample of the gap given what came before and after it, the better the more lines there
 are (Gordon, Salmond & Smith 1993; Doucet & Johansen, "A tutorial on particle filtering and
 smoothing", 2009, sections 3.5 and 4.1).
 """
@@ -99,7 +99,8 @@ def _resampled(weights, key):
 def _systematic(weights, key, count):
     """int32 `(count,)`: lines drawn by their log-weights, with one random number for all.
 
-    Each is taken as often as its share of `count` tells, rounded up or down (Carpenter et al. 1999).
+    Each is taken as often as its share of `count` tells, rounded up or down (Carpenter et al.
+    1999).
     """
     edges = tf.cumsum(tf.nn.softmax(weights))
     places = (tf.cast(tf.range(count), tf.float32) + uniform(key, [1])) / tf.cast(count, tf.float32)

@@ -18,8 +18,8 @@ _STEP, _KNOWN, _BACK = 0, 1, 2  # purposes of the draws of one evaluation
 def repaint(observed, known, resamplings=10, jump_length=1, eta=1.0):
     """Returns a solver that fills the gaps of sequences: `steps * resamplings` evaluations.
 
-    It is given noise and levels that fall to 0, as any solver for `tfgen.sampling.diffusion.sample`;
-    at level 0 the observed numbers are in x as they were given.
+    It is given noise and levels that fall to 0, as any solver for
+    `tfgen.sampling.diffusion.sample`; at level 0 the observed numbers are in x as they were given.
 
     Args:
         observed: float, broadcast against x; anything, NaN too, where nothing was observed.

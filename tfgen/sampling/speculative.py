@@ -74,12 +74,12 @@ def speculative_decode(
 
     In every round the draft draws `draft_tokens` tokens one after another, the target reads them
     in one pass, and as many are kept as Algorithm 1 of Leviathan et al., arXiv:2211.17192 (and of
-    Chen et al., arXiv:2302.01318) allows: with `q` the distribution of the draft and `p` that of the target, a token `x` is
-    accepted with probability `min(1, p(x) / q(x))`; the first that is not is sampled again
-    from `max(0, p - q)`, made to sum to 1; if all are, one more is drawn from `p`. Both are the
-    laws after repetition penalty, forbidden tokens and `filtered`, so that the text follows
-    exactly the distribution of `tfgen.sampling.decode.decode`, though a key gives another text.
-    Temperature 0 gives the very text of greedy decoding.
+    Chen et al., arXiv:2302.01318) allows: with `q` the distribution of the draft and `p` that of
+    the target, a token `x` is accepted with probability `min(1, p(x) / q(x))`; the first that is
+    not is sampled again from `max(0, p - q)`, made to sum to 1; if all are, one more is drawn from
+    `p`. Both are the laws after repetition penalty, forbidden tokens and `filtered`, so that the
+    text follows exactly the distribution of `tfgen.sampling.decode.decode`, though a key gives
+    another text. Temperature 0 gives the very text of greedy decoding.
 
     The first token is drawn from `carry.logits`. From then on the last token drawn is pending:
     neither model has read it. A round feeds it first, so the target reads `draft_tokens + 1`

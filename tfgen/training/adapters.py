@@ -226,8 +226,7 @@ def _pair(weight, rank, rng):
 
 
 def _variable(path, value):
-    *scopes, name = path.split("/")
-    variable = keras.Variable(value, dtype="float32", name=name)
+    variable = keras.Variable(value, dtype="float32", name=path.rpartition("/")[2])
     # Optimizers call their state, and dashboards its parts, by the path.
     variable._path = path
     return variable

@@ -29,8 +29,8 @@ class Dashboard:
 
     TensorBoard shows groups of tags by the alphabet, capitals first: what people look for first is
     under `Loss/`. `epoch_loss`, which is the same, and `epoch_learning_rate` have the names that
-    Keras' own callback gives them. The hyperparameters are those of `validation/`, whose loss is what runs
-    are compared by.
+    Keras' own callback gives them. The hyperparameters are those of `validation/`, whose loss is
+    what runs are compared by.
 
     What is special to a kind of data, its samples and its measure of loss, is a subclass's.
 
@@ -135,12 +135,12 @@ class Dashboard:
             learning_rate: At the last step.
             speed: Positions a second over the stretch.
             waiting: The share of its time that went by in waiting for data.
-            gradient_norms: Dict from a part of the model to its gradient's norm at each step, before
-                clipping.
+            gradient_norms: Dict from a part of the model to its gradient's norm at each step,
+                before clipping.
             update_ratios: Dict from a part to the norm of the last update, in norms of the weights.
             clip_norm: The norm that gradients are clipped to; 0 for none.
-            loss_scale: What the loss is multiplied by in float16; a step whose gradients are too large
-                for it is left out, and so are their norms.
+            loss_scale: What the loss is multiplied by in float16; a step whose gradients are too
+                large for it is left out, and so are their norms.
         """
         whole = np.linalg.norm(list(gradient_norms.values()), axis=0)
         taken = np.isfinite(whole)

@@ -103,8 +103,8 @@ def _open_numbers(recipe, processor):
     sequences = open_sequences(recipe.data)
     if config.carry_state and not sequences.ends:
         raise InputError(
-            "training.carry_state is for text, and for whole drawings or clips: windows of a series "
-            "begin anew. Received: training.carry_state=true"
+            "training.carry_state is for text, and for whole drawings or clips: windows of a "
+            "series begin anew. Received: training.carry_state=true"
         )
     fraction, rule = recipe.data.validation_fraction, recipe.data.split
     train, validation, how = sequences.split(fraction, rule)

@@ -1,9 +1,9 @@
 """The devices that share a training: each takes its part of every batch.
 
-With `tf.distribute`, data-parallel and synchronous: each device has all weights, computes the sums of
-loss and gradients over its rows of the batch, these are added up over the devices, and each then takes
-the same step. The noise of a row is the one it has in the whole batch, so how many devices there are
-changes nothing but rounding.
+With `tf.distribute`, data-parallel and synchronous: each device has all weights, computes the sums
+of loss and gradients over its rows of the batch, these are added up over the devices, and each then
+takes the same step. The noise of a row is the one it has in the whole batch, so how many devices
+there are changes nothing but rounding.
 """
 
 import contextlib
@@ -31,15 +31,15 @@ def open_devices(strategy="auto", wait=lambda text: None):
     """Returns the `Devices` that train.
 
     Args:
-        strategy: `"one"` device; `"mirrored"`, all GPUs of this machine (its logical CPUs, if it has
-            none), in one process; `"multi-worker"`, one process on each machine or GPU, which find
-            each other by the environment variable `TF_CONFIG`; or `"auto"`, several workers if
+        strategy: `"one"` device; `"mirrored"`, all GPUs of this machine (its logical CPUs, if it
+            has none), in one process; `"multi-worker"`, one process on each machine or GPU, which
+            find each other by the environment variable `TF_CONFIG`; or `"auto"`, several workers if
             `TF_CONFIG` names them, else all GPUs if there are several, else one.
         wait: Function that tells a person what is waited for.
 
     Raises:
-        InputError: For another strategy, a `TF_CONFIG` that is not like this, or a worker that did not
-            come within `tfgen.training.rendezvous.PATIENCE`.
+        InputError: For another strategy, a `TF_CONFIG` that is not like this, or a worker that did
+            not come within `tfgen.training.rendezvous.PATIENCE`.
     """
     if strategy not in STRATEGIES:
         raise unknown("strategy", strategy, STRATEGIES)
@@ -62,8 +62,8 @@ def _join_workers(wait):
     gpus = tf.config.list_physical_devices("GPU")
     if len(gpus) > 1:
         raise InputError(
-            f"A worker has one device, and this one sees {len(gpus)} GPUs: start a worker for each, with "
-            "CUDA_VISIBLE_DEVICES=0 and so on"
+            f"A worker has one device, and this one sees {len(gpus)} GPUs: start a worker for "
+            "each, with CUDA_VISIBLE_DEVICES=0 and so on"
         )
     wait(f"Worker {index} of {len(addresses)}, at {addresses[index]}: waiting for the others.")
     meet(addresses, index)
@@ -71,8 +71,8 @@ def _join_workers(wait):
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         raise InputError(
-            "Several workers must find each other before TensorFlow computes anything: call train first "
-            f"in a new process ({error})"
+            "Several workers must find each other before TensorFlow computes anything: call train "
+            f"first in a new process ({error})"
         ) from error
     except tf.errors.OpError as error:
         raise InputError(
@@ -103,8 +103,8 @@ def _workers():
             int(address.rpartition(":")[2])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InputError(
-            f"{ADDRESSES} must tell the address of each worker and which of them this is, e.g. {_EXAMPLE}. "
-            f"Received: {ADDRESSES}={text!r}"
+            f"{ADDRESSES} must tell the address of each worker and which of them this is, e.g. "
+            f"{_EXAMPLE}. Received: {ADDRESSES}={text!r}"
         ) from None
     return addresses, index
 
@@ -140,8 +140,8 @@ class Devices:
     def scope(self):
         """Within it, variables are made on each device of a mirrored process.
 
-        A worker's variables are its own and need no scope: they begin equal, by their seeds, and take
-        the same updates.
+        A worker's variables are its own and need no scope: they begin equal, by their seeds, and
+        take the same updates.
         """
         return self.strategy.scope() if self.mirrored else contextlib.nullcontext()
 
@@ -153,8 +153,8 @@ class Devices:
             *arguments: Nests of tensors, the same for all.
 
         Returns:
-            `(total, joined)`: the sum of the tensors; and each tensor of the nest with the rows of all
-            devices, one after the other.
+            `(total, joined)`: the sum of the tensors; and each tensor of the nest with the rows of
+            all devices, one after the other.
         """
 
         def of_one(*arguments):
@@ -186,8 +186,8 @@ class Devices:
             sums[self.index if self.processes > 1 else 0] = float(zlib.crc32(content))
             if len(set(self.add(sums))) > 1:
                 raise InputError(
-                    f"The workers do not have the same {name}: start all of them with the same command, "
-                    "versions and files"
+                    f"The workers do not have the same {name}: start all of them with the same "
+                    "command, versions and files"
                 )
 
     @contextlib.contextmanager
@@ -200,8 +200,8 @@ class Devices:
             if self.processes == 1:
                 raise
             raise InputError(
-                f"Worker {self.index} lost another of the {self.processes} workers, or its connection to "
-                f"it: {_reason(error)}. {remedy}"
+                f"Worker {self.index} lost another of the {self.processes} workers, or its "
+                f"connection to it: {_reason(error)}. {remedy}"
             ) from error
 
 

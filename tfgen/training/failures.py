@@ -14,8 +14,8 @@ def first_not_finite(model, batch, activations, gradients):
         model: The model before the step.
         batch: What the step was given.
         activations: Function of no arguments that gives the dict of a batch's activations.
-        gradients: Function of no arguments that gives `(loss, gradients)`, these in the order of the
-            model's trainable weights.
+        gradients: Function of no arguments that gives `(loss, gradients)`, these in the order of
+            the model's trainable weights.
 
     Returns:
         A text for people, such as `"the activations of lstm_1"`; None if all of them are finite.

@@ -121,9 +121,10 @@ class Start:
                 fresh = [s for s, number in zip(new, symbols) if number < 0 and s is not None]
                 if fresh:
                     raise InputError(
-                        f"{ours.path} has {len(fresh)} symbols that {self.name} does not know, e.g. "
-                        f"{fresh[0]!r}, and would not be trained: leave it out of training.freeze, "
-                        "name it in training.lora_also, or set training.vocabulary=keep"
+                        f"{ours.path} has {len(fresh)} symbols that {self.name} does not know, "
+                        f"e.g. {fresh[0]!r}, and would not be trained: leave it out of "
+                        "training.freeze, name it in training.lora_also, or set "
+                        "training.vocabulary=keep"
                     )
             for axis in over:
                 mean = np.take(value, known, axis).mean(axis, keepdims=True)
@@ -145,7 +146,8 @@ class Start:
             raise InputError(f"{self.name} does not fit: it has no {ours.path}")
         if _plain(theirs.path) != _plain(ours.path):
             raise InputError(
-                f"{self.name} does not fit: where it has {theirs.path}, the new model has {ours.path}"
+                f"{self.name} does not fit: where it has {theirs.path}, the new model "
+                f"has {ours.path}"
             )
         wanted = tuple(vocabulary if n in axes else size for n, size in enumerate(ours.shape))
         if tuple(theirs.shape) != wanted:

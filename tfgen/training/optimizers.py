@@ -35,12 +35,13 @@ def optimizers():
 def make_optimizer(config):
     """Returns the Keras optimizer of a `TrainingConfig`.
 
-    Biases and the gains of normalisations have no weight decay. In `mixed_float16` the optimizer scales
-    the loss, so that float16 can hold the gradients, and leaves out a step of which it cannot.
+    Biases and the gains of normalisations have no weight decay. In `mixed_float16` the optimizer
+    scales the loss, so that float16 can hold the gradients, and leaves out a step of which it
+    cannot.
 
     Raises:
-        InputError: For an optimizer or an option that Keras does not have, and if gradients would be
-            clipped both by norm and by value.
+        InputError: For an optimizer or an option that Keras does not have, and if gradients would
+            be clipped both by norm and by value.
     """
     classes = optimizers()
     name = config.optimizer.lower()
@@ -74,13 +75,13 @@ def make_optimizer(config):
         options["beta_2"] = config.beta_2
     elif config.beta_2 != TrainingConfig().beta_2:
         raise InputError(
-            f"training.beta_2 is for optimizers that average squared gradients, and {name} does not. "
-            f"Received: training.beta_2={config.beta_2}"
+            f"training.beta_2 is for optimizers that average squared gradients, and {name} does "
+            f"not. Received: training.beta_2={config.beta_2}"
         )
     if config.schedule == "constant" and config.final_learning_rate:
         raise InputError(
-            "training.final_learning_rate is where the cosine or the line ends, and the schedule is "
-            f"constant. Received: training.final_learning_rate={config.final_learning_rate}"
+            "training.final_learning_rate is where the cosine or the line ends, and the schedule "
+            f"is constant. Received: training.final_learning_rate={config.final_learning_rate}"
         )
     options |= _options(config.optimizer_options, accepted)
     try:

@@ -22,7 +22,8 @@ class Proposal(NamedTuple):
 
     Attributes:
         drawn: From the key of a `Dimension` to what was drawn of it.
-        budget: Share of the training's steps, in `FULL_BUDGET`ths; the full one except in Hyperband.
+        budget: Share of the training's steps, in `FULL_BUDGET`ths; the full one except in
+            Hyperband.
         parent: Number of the trial that proved good with less, or None.
     """
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 class Prefetch:
     """An endless iterator over numbered batches, of which a thread makes a few ahead.
 
-    A step of TensorFlow runs outside Python's lock, so a thread is enough; and it hands a batch over
-    in a fifth of the time that an iterator of `tf.data` takes to. It is a context, which ends the
-    thread.
+    A step of TensorFlow runs outside Python's lock, so a thread is enough; and it hands a batch
+    over in a fifth of the time that an iterator of `tf.data` takes to. It is a context, which ends
+    the thread.
 
     Args:
         make: Function from a number to its batch.

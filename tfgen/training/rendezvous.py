@@ -19,8 +19,8 @@ _GO = b"!"
 def meet(addresses, index, patience=PATIENCE):
     """Returns once all workers have called it.
 
-    The first worker listens at its address, and the others tell it that they are there. One that ends
-    while it waits is waited for again.
+    The first worker listens at its address, and the others tell it that they are there. One that
+    ends while it waits is waited for again.
 
     Args:
         addresses: Of all workers, `host:port`.

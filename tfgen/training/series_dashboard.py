@@ -16,8 +16,8 @@ MOST_POSITIONS = 256
 HORIZON_SHARE = 0.25
 FUTURES = 50
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-# The Projector shows so many points at most, of no more positions together than this; a long series is
-# cut into pieces of so many.
+# The Projector shows so many points at most, of no more positions together than this; a long series
+# is cut into pieces of so many.
 POINTS = 256
 POSITIONS = 1 << 18
 PIECE = 48

@@ -136,7 +136,6 @@ def default_space(recipe):
 
 def _dimension(key, table, recipe):
     """Checks one table of a space; what a recipe would refuse is refused here."""
-    section, _, name = key.partition(".")
     default = _default(key, recipe)
     if not isinstance(table, dict):
         raise InputError(
@@ -208,7 +207,8 @@ def _default(key, recipe):
 
 
 def _check_value(key, value, default, recipe):
-    """Makes the recipe with it; the family's arguments have no types but those of their defaults."""
+    """Makes the recipe with it; the family's arguments have no types but those of their
+    defaults."""
     recipe.override({key: value})
     if value == "none" or not key.startswith("model."):
         return

@@ -29,8 +29,8 @@ class Step:
     Attributes:
         groups: Names of the parts of the model whose gradients are told apart: what the paths of
             their weights begin with.
-        gradients: Function `(batch, state, number) -> (loss, gradients)` of what a step would take if
-            there were only the rows of device `number`; traced when it is first called.
+        gradients: Function `(batch, state, number) -> (loss, gradients)` of what a step would take
+            if there were only the rows of device `number`; traced when it is first called.
 
     Raises:
         InputError: If a batch cannot be taken in as many parts as asked for.
@@ -53,14 +53,16 @@ class Step:
         self.model, self.optimizer, self.config = model, optimizer, config
         self.adapters = Adapters(model, config) if adapters is None else adapters
         self.devices = devices
-        # Sums are divided by it before their gradient is taken: float16 could not hold that of a sum.
+        # Sums are divided by it before their gradient is taken: float16 could not hold that of a
+        # sum.
         self._unit = float(batch_size * config.window)
         # A layer's weights, or a block's, are a group.
         variables = self.adapters.variables
         self._group_of = [variable.path.partition("/")[0] for variable in variables]
         self.groups = list(dict.fromkeys(self._group_of))
         jit = model.jit_compile_training
-        # What devices tell each other, XLA cannot compile; nor an update of several devices' weights.
+        # What devices tell each other, XLA cannot compile; nor an update of several devices'
+        # weights.
         self._call = tf.function(
             self._update, jit_compile=jit and not devices.several, autograph=False
         )
@@ -93,7 +95,8 @@ class Step:
 
     @property
     def loss_scale(self):
-        """What the loss is multiplied by, so that float16 can hold its gradients; None if nothing."""
+        """What the loss is multiplied by, so that float16 can hold its gradients; None if
+        nothing."""
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             return self.optimizer.dynamic_scale
         return None
@@ -118,8 +121,8 @@ class Step:
     def _applied(self, gradients):
         variables = self.adapters.variables
         if self.devices.mirrored and self.loss_scale is not None:
-            # Keras' `apply` wants to be called for each device, which would add the gradients up once
-            # more.
+            # Keras' `apply` wants to be called for each device, which would add the gradients up
+            # once more.
             self.optimizer._common_apply(gradients, variables)
         else:
             self.optimizer.apply(gradients, variables)
@@ -162,7 +165,8 @@ class Step:
         return [weight.value for weight in self.model.trainable_variables]
 
     def _of_device(self, number, batch, state, key):
-        """What a device adds to the sums, as one vector, which is exchanged at once; and its state."""
+        """What a device adds to the sums, as one vector, which is exchanged at once; and its
+        state."""
         count = self.devices.count
         if state is None:
             total, counted, gradients = self._sums(batch, key, number, count)

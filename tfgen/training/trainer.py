@@ -74,8 +74,8 @@ def train(recipe, logdir, resume=False, progress=True, start=None, strategy="aut
 
     Raises:
         InputError: For data that is too short, a folder in use, a recipe that cannot continue the
-            run, a start that does not fit, a loss that is no longer finite, or another worker that is
-            lost.
+            run, a start that does not fit, a loss that is no longer finite, or another worker that
+            is lost.
         KeyboardInterrupt: After Ctrl-C, with the run saved.
     """
     logdir = Path(check_text("logdir", logdir))  # TensorFlow writes to no other paths
@@ -391,8 +391,8 @@ class _Run:
     def _summary(self):
         trained = self.adapters.summary
         return (
-            f"{self.recipe.family}: {self.model.count_params():,} weights; {self.recipe.data.name}: "
-            f"{self.data.summary}; {self.config.steps} steps are "
+            f"{self.recipe.family}: {self.model.count_params():,} weights; "
+            f"{self.recipe.data.name}: {self.data.summary}; {self.config.steps} steps are "
             f"{self.config.steps / self.windows['train'].steps_per_epoch:.1f} epochs"
             + (f"; {self.devices}" if self.devices.several else "")
             + (f"\n{trained}" if trained else "")
@@ -425,9 +425,9 @@ class _Run:
         self.dashboard.close()
         kept = f"checkpoint of step {found['step']} is kept" if found else "there is no checkpoint"
         raise InputError(
-            f"Step {step + 1} gave a loss of {loss} and a gradient of norm {norm}. The first that was "
-            f"not finite: {where}; {kept}. Try a lower training.learning_rate, or training.clip_norm. "
-            f"Received: training.learning_rate={self.config.learning_rate}"
+            f"Step {step + 1} gave a loss of {loss} and a gradient of norm {norm}. The first that "
+            f"was not finite: {where}; {kept}. Try a lower training.learning_rate, or "
+            f"training.clip_norm. Received: training.learning_rate={self.config.learning_rate}"
         )
 
     def _first_not_finite(self, batch):

@@ -78,11 +78,12 @@ class Search:
 def tune(recipe, logdir, space=None, method=None, trials=None, seed=None, resume=False, say=None):
     """Searches for settings with a lower validation loss.
 
-    The folder holds `search.json`, what was tried and what came of it; a run folder for every trial,
-    `trial-000` and so on, whose logs are rows of one HParams table; and `best.toml`. Of the best
-    trial the model is kept as well.
+    The folder holds `search.json`, what was tried and what came of it; a run folder for every
+    trial, `trial-000` and so on, whose logs are rows of one HParams table; and `best.toml`. Of the
+    best trial the model is kept as well.
 
-    A search that was stopped at any moment goes on with `resume`, to the same trials as one that was
+    A search that was stopped at any moment goes on with `resume`, to the same trials as one that
+    was
     not: a trial depends on the seed, its number and the losses before it.
 
     Args:

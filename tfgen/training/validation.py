@@ -9,10 +9,10 @@ class Validation:
 
     Args:
         model: A `tfgen.models.SequenceGenerator`.
-        windows: What `tfgen.data` deals out without leaving anything out, or evenly spread; one epoch
-            of it counts.
-        devices: `tfgen.training.devices.Devices`. Workers share the batches, unless each batch goes on
-            from the one before.
+        windows: What `tfgen.data` deals out without leaving anything out, or evenly spread; one
+            epoch of it counts.
+        devices: `tfgen.training.devices.Devices`. Workers share the batches, unless each batch goes
+            on from the one before.
     """
 
     def __init__(self, model, windows, devices):

@@ -1,4 +1,5 @@
-"""The commands and calls that the command line prints: what may be done with a model, as it runs."""
+"""The commands and calls that the command line prints: what may be done with a model, as it
+runs."""
 
 import json
 import shlex
