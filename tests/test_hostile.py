@@ -19,6 +19,12 @@ from tfgen.zoo.description import describe_entry
 
 ORIGINALS = originals()
 ENTRIES = Path(__file__).parents[1] / "zoo"
+# Of each kind of file a few, thousands together, or thousands of each.
+NUMBERS = [
+    pytest.param(range(40), id="40"),
+    pytest.param(range(40, 600), id="600", marks=pytest.mark.long),
+    pytest.param(range(600, 10_000), id="10000", marks=pytest.mark.exhaustive),
+]
 
 
 def read(path):
@@ -65,14 +71,9 @@ def test_originals_are_read(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", sorted(ORIGINALS))
-def test_a_damaged_file_is_read_or_refused(tmp_path, suffix):
-    try_all(suffix, range(100), tmp_path)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("suffix", sorted(ORIGINALS))
-def test_ten_thousand_of_each_are_read_or_refused(tmp_path, suffix):
-    try_all(suffix, range(10_000), tmp_path)
+@pytest.mark.parametrize("numbers", NUMBERS)
+def test_a_damaged_file_is_read_or_refused(tmp_path, suffix, numbers):
+    try_all(suffix, numbers, tmp_path)
 
 
 # A model's folder, as far as it is read without TensorFlow
@@ -103,11 +104,6 @@ def damage_folder(part, numbers, tmp_path):
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_damaged_folder_is_described_or_refused(tmp_path, part):
-    damage_folder(part, range(100), tmp_path)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("part", PARTS)
-def test_ten_thousand_damaged_folders_are_described_or_refused(tmp_path, part):
-    damage_folder(part, range(10_000), tmp_path)
+@pytest.mark.parametrize("numbers", NUMBERS)
+def test_a_damaged_folder_is_described_or_refused(tmp_path, part, numbers):
+    damage_folder(part, numbers, tmp_path)
