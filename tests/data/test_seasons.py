@@ -15,15 +15,33 @@ def test_autocorrelation_is_the_correlation_of_observed_pairs():
     columns = [RNG.normal(size=50), np.cumsum(RNG.normal(size=31))]
     columns[0][[3, 4, 20, 49]] = np.nan
     deviations = [column - np.nanmean(column) for column in columns]
-    variance = np.nanmean(np.concatenate(deviations) ** 2)
     found = autocorrelation(columns, 40)
     for lag in range(41):
-        products = np.concatenate([d[: len(d) - lag] * d[lag:] for d in deviations if len(d) > lag])
-        np.testing.assert_allclose(found[lag], np.nanmean(products) / variance, atol=1e-9)
+        pairs = np.concatenate(
+            [np.stack([d[: len(d) - lag], d[lag:]]) for d in deviations if len(d) > lag], axis=1
+        )
+        first, second = pairs[:, ~np.isnan(pairs).any(axis=0)]
+        expected = first @ second / np.sqrt(first @ first * (second @ second))
+        np.testing.assert_allclose(found[lag], expected, atol=1e-9)
     assert found[0] == pytest.approx(1)
     assert np.isnan(autocorrelation([np.full(13, 3.3)], 2)).all()
     assert np.isnan(autocorrelation([np.full(9, np.nan)], 2)).all()
     assert np.isnan(autocorrelation([np.array([1.0, 2.0])], 3)[2:]).all()
+
+
+def test_autocorrelation_of_a_few_values_lies_within_1():
+    # Deviations -2, -1, 0, 3. At lag 3 the mean product over the variance would be -6 / 3.5.
+    found = autocorrelation([np.array([1.0, 2.0, 3.0, 6.0])], 3)
+    expected = [1, 2 / np.sqrt(5 * 10), -3 / np.sqrt(5 * 9), -1]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    found = autocorrelation([np.array([0.0, 1.0, np.nan, 1.0, 1.0, 0.0, 1.0]) + 5], 5)
+    # Thirds: -2, 1, missing, 1, 1, -2, 1, of which four pairs are one apart.
+    assert found[1] == pytest.approx((-2 + 1 - 2 - 2) / np.sqrt((4 + 1 + 1 + 4) * (1 + 1 + 4 + 1)))
+    for _ in range(50):
+        values = RNG.normal(size=RNG.integers(3, 12))
+        values[RNG.random(len(values)) < 0.2] = np.nan
+        found = autocorrelation([values, RNG.normal(size=5)], 11)
+        assert np.nanmax(np.abs(found)) <= 1
 
 
 @pytest.mark.parametrize("period", [2, 3, 7, 24, 52])

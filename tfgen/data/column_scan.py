@@ -54,6 +54,8 @@ class Scan:
 
     def judge(self):
         """Counts what the odd cells are."""
+        if not self.odd:
+            return
         units = {}
         scaled = any(
             abs(number.factor) > 1

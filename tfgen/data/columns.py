@@ -285,10 +285,11 @@ class Column:
             self.notes.append(f"'{scan.unit}' behind a number is left out")
         elif scan.flagged:
             self.notes.append(f"marks behind {scan.flagged:,} numbers are left out")
-        wrong = np.flatnonzero(np.isinf(numbers) | (np.abs(numbers) > cells.LARGEST))
-        for row in wrong:
-            self._fault("is not finite", row, str(numbers[row]))
-        numbers[wrong] = np.nan
+        wrong = np.abs(numbers) > cells.LARGEST
+        if wrong.any():
+            for row in np.flatnonzero(wrong):
+                self._fault("is not finite", row, str(numbers[row]))
+            numbers[wrong] = np.nan
         if len(self._missing_numbers):
             numbers[np.isin(numbers, self._missing_numbers)] = np.nan
         return numbers

@@ -1,5 +1,6 @@
 """`Times`: the cells of a column that may hold times, kept until all rows say how to read them."""
 
+import functools
 import re
 
 import numpy as np
@@ -35,6 +36,7 @@ PART_NAMES = {
     "minute": ("minute", "min", "mi", "minutes"),
     "second": ("second", "sec", "ss", "seconds"),
 }
+_PART_OF = {name: part for part, names in PART_NAMES.items() for name in names}
 UNITS = {"s": SECOND, "ms": 1e3, "us": 1, "ns": 1e-3}
 _MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nat", "-"}
 _WORDS = {"timestamp", "datetime", "date", "time", "ts", "dt", "epoch", "unix", "utc", "datum"}
@@ -69,7 +71,8 @@ class Times:
             observed = [cell for cell in cells if cell.strip().lower() not in _MISSING]
             sample = observed[:: -(-len(observed) // _SAMPLED)] if observed else []
             if sample:
-                self._kept = 2 * sum(map(looks_like_time, sample)) > len(sample)
+                alike = 0 if self._counts(sample) else sum(map(looks_like_time, sample))
+                self._kept = 2 * alike > len(sample)
         if self._kept is False:
             self._pieces = []
             return
@@ -79,6 +82,11 @@ class Times:
         except UnicodeEncodeError:
             cells = np.array([cell.encode() for cell in cells], "S")
         self._pieces.append(cells)
+
+    def _counts(self, sample):
+        """Whether most texts are numbers, such as 12.30, which `read` takes for no times here."""
+        numbers = sum(not np.isnan(_float(cell)) for cell in sample)
+        return self.time_format in (None, *ORDERS) and 2 * numbers > len(sample)
 
     def add_numbers(self, values):
         """Adds an array of numbers; NaN is a missing cell."""
@@ -219,6 +227,7 @@ def formatted(codes, texts, form):
     return Dates(stamps, f"'{form}'", timed=bool((stamps % DAY).any()))
 
 
+@functools.lru_cache(maxsize=1 << 12)
 def time_rank(name):
     """Returns how well a name says that a column holds times, 0 for best; None if it does not."""
     plain = re.sub(r"[\W_]+", "", name.casefold())
@@ -228,10 +237,10 @@ def time_rank(name):
     return len(TIME_NAMES) if _WORDS & {word.lower() for word in words} else None
 
 
+@functools.lru_cache(maxsize=1 << 12)
 def part_of(name):
     """Returns which of `PART_NAMES` a column's name says that it is; None if none."""
-    plain = re.sub(r"[\W_]+", "", name.casefold())
-    return next((part for part, names in PART_NAMES.items() if plain in names), None)
+    return _PART_OF.get(re.sub(r"[\W_]+", "", name.casefold()))
 
 
 _EXCEL = -25569 * DAY  # 1899-12-30

@@ -322,8 +322,8 @@ def spectrogram(sound, window=256, hop=64):
 def autocorrelation(values, max_lag):
     """Returns the autocorrelation of a series, float64 `(max_lag + 1, features)`.
 
-    Each lag is the mean product of deviations from the series' mean over the pairs in which
-    neither value is missing, over the variance. Lags without a pair, and constants, are NaN.
+    Each lag is the correlation, within [-1, 1], of the pairs in which neither value is missing, of
+    deviations from the series' mean. Lags without a pair, and constants, are NaN.
 
     Args:
         values: Array `(time, features)`.

@@ -252,13 +252,14 @@ def _kind(cell):
 
 def _is_data(fields, kinds):
     """Whether a row holds numbers or times where the column does, and no text there."""
-    pairs = [
-        (_kind(cell), kind)
-        for cell, kind in zip(fields, kinds, strict=False)
-        if kind in (_NUMBER, _TIME)
-    ]
-    same = sum(own in (_NUMBER, _TIME) for own, _ in pairs)
-    return same > 0 and not any(own == _TEXT for own, _ in pairs)
+    same = 0
+    for cell, kind in zip(fields, kinds, strict=False):
+        if kind in (_NUMBER, _TIME):
+            own = _kind(cell)
+            if own == _TEXT:
+                return False
+            same += own in (_NUMBER, _TIME)
+    return same > 0
 
 
 def _holds_data(fields, kinds):

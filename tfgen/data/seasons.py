@@ -101,6 +101,9 @@ def seasons(columns, step=None):
 def autocorrelation(columns, max_lag):
     """Returns the correlation of a feature with itself, of observed pairs, for each lag.
 
+    The sum of products of the pairs is divided by the norms of either side of them, so that it lies
+    within [-1, 1] however few they are, and is 1 for what repeats itself exactly.
+
     Args:
         columns: List of arrays `(time,)` with NaN where missing; each is centred on its own mean.
         max_lag: The greatest lag.
@@ -109,8 +112,11 @@ def autocorrelation(columns, max_lag):
         float64 `(max_lag + 1,)`; NaN where there is no pair, or nothing varies.
     """
     products, pairs, squares = _products(columns, max_lag)
+    norms = np.sqrt(_pair_squares(columns, max_lag).prod(axis=0))
+    # Rounding errors of the transforms are of the size of all squares.
+    there = (pairs > 0) & (norms > 1e-12 * squares) & (squares > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(pairs > 0, products / pairs, np.nan) / ((squares or np.nan) / pairs[0])
+        return np.where(there, np.clip(products / norms, -1, 1), np.nan)
 
 
 def _peaks(columns, max_lag):
@@ -230,8 +236,7 @@ def _products(columns, max_lag):
         observed = ~np.isnan(values)
         if not observed.any():
             continue
-        values = np.where(observed, values, 0).astype(np.float64)
-        values = np.where(observed, values - values.sum() / observed.sum(), 0)
+        values = _centred(values)
         lags = min(max_lag, len(values) - 1) + 1
         products[:lags] += _correlate(values, lags)
         pairs[:lags] += np.rint(_correlate(observed.astype(np.float64), lags))
@@ -241,8 +246,38 @@ def _products(columns, max_lag):
     return products, pairs, products[0] if products[0] > tiny else 0.0
 
 
-def _correlate(values, lags):
-    """Sums of the products of values that are 0, 1, ... apart, by a Fourier transform."""
+def _pair_squares(columns, max_lag):
+    """Sums of the squared deviations of the first and of the second values of observed pairs,
+    `(2, max_lag + 1)`."""
+    sums = np.zeros([2, max_lag + 1])
+    for values in columns:
+        observed = ~np.isnan(values)
+        lags = min(max_lag, len(values) - 1) + 1
+        if not observed.any():
+            continue
+        squares = _centred(values) ** 2
+        if observed.all():
+            up_to = np.append(0.0, np.cumsum(squares))
+            sums[0, :lags] += up_to[::-1][:lags]
+            sums[1, :lags] += up_to[-1] - up_to[:lags]
+        else:
+            there = observed.astype(np.float64)
+            sums[0, :lags] += _correlate(squares, lags, there)
+            sums[1, :lags] += _correlate(there, lags, squares)
+    return np.maximum(sums, 0)
+
+
+def _centred(values):
+    """Deviations from the mean as float64, 0 where missing."""
+    observed = ~np.isnan(values)
+    values = np.where(observed, values, 0).astype(np.float64)
+    return np.where(observed, values - values.sum() / observed.sum(), 0)
+
+
+def _correlate(values, lags, others=None):
+    """Sums of the products of values with those, of the same or others, that are 0, 1, ... later,
+    by a Fourier transform."""
     size = 1 << (len(values) + lags - 1).bit_length()
-    power = np.abs(np.fft.rfft(values, size)) ** 2
-    return np.fft.irfft(power, size)[:lags]
+    found = np.fft.rfft(values, size)
+    found = np.conj(found) * (found if others is None else np.fft.rfft(others, size))
+    return np.fft.irfft(found, size)[:lags]

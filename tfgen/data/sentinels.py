@@ -9,6 +9,7 @@ _USUAL = {
     -999999, -32768, -1e20, -1e30, 99.9, 99.99, 999, 999.9, 999.99, 9999, 9999.9, 9999.99, 99999,
     999999, 9999999, 32767, 65535, 1e20, 1e30, 1e35, 1e36,
 }  # fmt: skip
+_USUAL_OF = {np.float32(number): number for number in _USUAL}
 _NEAR, _FAR = 0.5, 10.0  # ranges of the other values that lie between
 _LEAST = 3  # cells of any other number
 
@@ -27,9 +28,11 @@ def find_sentinels(columns):
             continue
         for extreme in {float(values.min()), float(values.max())}:
             count = int(np.count_nonzero(values == extreme))
+            if count < 2:
+                continue
             rest = values[values != extreme]
             apart = _is_apart(extreme, rest, count) if len(rest) else _is_usual(extreme) < 0
-            if count >= 2 and apart:
+            if apart:
                 number = _is_usual(extreme) or extreme
                 found.setdefault(number, {})[name] = count
     return found
@@ -49,4 +52,5 @@ def _is_apart(extreme, rest, count):
 
 def _is_usual(extreme):
     """Returns the usual number that this is, 0 if it is none."""
-    return next((n for n in _USUAL if np.float32(n) == np.float32(extreme)), 0)
+    with np.errstate(over="ignore"):
+        return _USUAL_OF.get(np.float32(extreme), 0)

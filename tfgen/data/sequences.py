@@ -245,6 +245,9 @@ def needs_float64(column):
     changes = changes[changes > 0]
     if not len(changes):
         return False
+    largest = min(float(np.abs(seen).max()), float(np.finfo(np.float32).max))
+    if np.spacing(np.float32(largest)) <= changes.min() / 100:  # so it is of any other, too
+        return False
     size = min(float(np.median(np.abs(seen))), float(np.finfo(np.float32).max))
     return bool(np.spacing(np.float32(size)) > np.median(changes) / 100)
 

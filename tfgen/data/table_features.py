@@ -63,9 +63,8 @@ def read_features(table, names, rows, groups, config):
             continue
         features.append(Feature(name, levels))
         columns.append(values)
-    exact = any(map(needs_float64, columns))
     values = np.stack(columns, axis=1) if columns else np.zeros([len(rows), 0])
-    return tuple(features), values if exact else values.astype(np.float32)
+    return tuple(features), _as_short(values)
 
 
 def _is_beside(table, name, rows, groups, config):
@@ -97,9 +96,15 @@ def read_covariates(table, names, rows, config):
             columns.append(np.where(np.isnan(values), values, chosen))
     if not columns:
         return (), None
-    exact = any(map(needs_float64, columns))
-    values = np.stack(columns, axis=1)
-    return tuple(new_names), values if exact else values.astype(np.float32)
+    return tuple(new_names), _as_short(np.stack(columns, axis=1))
+
+
+def _as_short(values):
+    """Values `(rows, columns)` as float32, unless that loses what changes in one of them."""
+    with np.errstate(over="ignore"):
+        short = values.astype(np.float32)
+    differ = np.flatnonzero((short != values).any(axis=0) & ~np.isnan(values).all(axis=0))
+    return values if any(needs_float64(values[:, column]) for column in differ) else short
 
 
 def read_cells(table, name, rows, config):
@@ -196,6 +201,8 @@ def _is_constant(table, name, rows, groups):
 
 def _is_static(values, groups):
     """Whether the numbers of several long sequences differ between them and never within."""
+    if not groups.any():
+        return False
     inside = np.diff(groups) == 0
     starts = np.flatnonzero(np.concatenate([[True], ~inside]))
     if len(starts) < 2 or len(values) < 3 * len(starts) or np.isnan(values).any():

@@ -197,19 +197,23 @@ class _Times(Mapping):
     """The columns that may hold timestamps, by name; one is read when it is first asked for."""
 
     def __init__(self, table):
-        self._table, self._read = table, {}
+        self._table, self._empty, self._read = table, {}, {}
 
     def __getitem__(self, name):
         if name not in self._read:
-            times = self._table._times_of(name)
+            times = self._times_of(name)
             if times is None or name not in self._table._cells:
                 raise KeyError(name)
             self._read[name] = self._table._cells[name].feed(times)
         return self._read[name]
 
     def __iter__(self):
-        table = self._table
-        return (name for name in table._cells if table._times_of(name) is not None)
+        return (name for name in self._table._cells if self._times_of(name) is not None)
+
+    def _times_of(self, name):
+        if name not in self._empty:
+            self._empty[name] = self._table._times_of(name)
+        return self._empty[name]
 
     def __len__(self):
         return sum(1 for _ in self)

@@ -30,7 +30,7 @@ def find_layout(table, config):
     if asked or table.rows < 2 or len(table.names) < _LEAST + 1:
         return "columns"
     run = _run(table)
-    others = [name for name in table.names if name not in set(run)]
+    others = _others(table, run)
     named = config.id in others or _identity(table, others, run)
     if len(run) >= _LEAST and len(run) > len(others) and named:
         return "rows"
@@ -57,7 +57,7 @@ def unfold_rows(table, config, times_of_names):
         raise InputError(
             "A series in each row needs columns of numbers. Received: data.layout='rows'"
         )
-    others = [name for name in table.names if name not in set(run)]
+    others = _others(table, run)
     identity = [config.id] if config.id else _identity(table, others, run)
     values = np.stack([table.columns[name].numbers() for name in run], axis=1)
     stamps = times_of_names(run)
@@ -115,7 +115,8 @@ def unfold_columns(table, config, used, stamps):
         )
     names = config.columns or [n for n in table.names if n not in used]
     chosen = [name for name in names if not table.columns[name].is_text()]
-    left = [name for name in names if name not in set(chosen)]
+    taken = set(chosen)
+    left = [name for name in names if name not in taken]
     long, new_stamps = table.again([VALUE]), []
     for name in chosen:
         values = table.columns[name].numbers()
@@ -133,6 +134,11 @@ def unfold_columns(table, config, used, stamps):
         shown = ", ".join(f"'{name}'" for name in left[:5])
         long.note(f"columns of texts are left out: {shown}")
     return long, np.concatenate(new_stamps) if new_stamps else None
+
+
+def _others(table, run):
+    taken = set(run)
+    return [name for name in table.names if name not in taken]
 
 
 def _run(table):
