@@ -25,10 +25,11 @@ def wide(path, columns):
     return path
 
 
-def test_time_grows_with_the_number_of_columns_only(tmp_path):
+@pytest.mark.parametrize("layout", ["columns", "auto"])
+def test_time_grows_with_the_number_of_columns_only(tmp_path, layout):
     seconds = []
     for columns in (1000, 8000):
-        config = DataConfig(name=str(wide(tmp_path / "a.csv", columns)), layout="columns")
+        config = DataConfig(name=str(wide(tmp_path / "a.csv", columns)), layout=layout)
         begun = time.process_time()
         assert len(open_sequences(config).features) == columns
         seconds.append(time.process_time() - begun)
