@@ -22,10 +22,14 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from tfgen import models  # noqa: E402
-from tfgen.data import SequenceWindows, drawing, open_sequences, open_text  # noqa: E402
+from tfgen.data import SequenceWindows, open_sequences, open_text  # noqa: E402
 from tfgen.evaluation import evaluate, evaluate_sequences  # noqa: E402
 from tfgen.evaluation.memorisation import copied_share  # noqa: E402
 from tfgen.files import atomic_file  # noqa: E402
+from tfgen.report.drawings import stroke_sheet  # noqa: E402
+from tfgen.report.figures import to_png  # noqa: E402
+from tfgen.report.series import forecast_figure  # noqa: E402
+from tfgen.report.sounds import sound_figure  # noqa: E402
 
 MOST_LOST = 0.001  # nats per character or value, to float16
 GOLDEN_TOKENS = GOLDEN_POSITIONS = 64
@@ -117,7 +121,7 @@ def make_numbers(arguments):
     write_json(arguments.entry / "results.json", results)
     write_golden_numbers(model, held_out, arguments.entry / "golden.npz")
     with atomic_file(arguments.entry / "samples.png") as temporary:
-        temporary.write_bytes(drawing.to_png(picture(model, held_out)))
+        temporary.write_bytes(to_png(picture(model, held_out)))
     return results
 
 
@@ -179,12 +183,12 @@ def picture(model, held_out):
     given = {"condition": np.arange(8) % len(classes)} if classes else {}
     if processor.kind == "strokes":
         if not classes:
-            return drawing.stroke_sheet(model.generate(48, seed=0), columns=12)
+            return stroke_sheet(model.generate(48, seed=0), columns=12)
         condition = np.arange(5 * len(classes)) % len(classes)  # a column for each class
         drawn = model.generate(len(condition), seed=0, condition=condition)
-        return drawing.stroke_sheet(drawn, columns=len(classes))
+        return stroke_sheet(drawn, columns=len(classes))
     if processor.kind == "audio":
-        return drawing.sound_figure(
+        return sound_figure(
             model.generate(8, seed=0, **given), processor.sample_rate, classes[:8]
         )
     horizon, context = 48, 120
@@ -196,7 +200,7 @@ def picture(model, held_out):
         ).quantiles
     )
     stop = context + horizon
-    return drawing.forecast_figure(
+    return forecast_figure(
         values[:context],
         quantiles.pop(0.5),
         quantiles,

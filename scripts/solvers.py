@@ -52,7 +52,7 @@ def main(argv=None):
 def measure(arguments):
     """Prints the table."""
     from tfgen import zoo
-    from tfgen.cli_series import data_of
+    from tfgen.models.over_series import data_of
     from tfgen.evaluation import evaluate_sequences
     from tfgen.models.diffusion import DiffusionGenerator
     from tfgen.sampling.diffusion import evaluations, make_solver

@@ -12,9 +12,11 @@ from hostile import limited
 from mutations import mutate, originals
 
 from tfgen import zoo
-from tfgen.data import data_kind, inspect_sequences, inspect_text, open_sequences, open_text
+from tfgen.data import data_kind, open_sequences, open_text
 from tfgen.models.weights import stored_shapes
 from tfgen.recipe import DataConfig, Recipe
+from tfgen.report.inspect_sequences import inspect_sequences
+from tfgen.report.inspect_text import inspect_text
 from tfgen.zoo.description import describe_entry
 
 ORIGINALS = originals()

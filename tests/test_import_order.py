@@ -23,12 +23,10 @@ FLOORS = [
     ["tfgen.layers"],
     ["tfgen.sampling"],
     ["tfgen.models"],
+    ["tfgen.report"],
     ["tfgen.training", "tfgen.evaluation"],
     ["tfgen.zoo"],
-    [
-        "tfgen.cli cli_common cli_text cli_numbers cli_forecast cli_series cli_tables cli_tune "
-        "arguments startup __main__"
-    ],
+    ["tfgen.cli startup __main__"],
     ["scripts"],
 ]
 
@@ -40,6 +38,7 @@ LIGHT = [
     "tfgen.errors",
     "tfgen.files",
     "tfgen.recipe",
+    "tfgen.report.inspection",
     "tfgen.zoo",
 ]
 
@@ -121,7 +120,9 @@ def test_imports_run_downward(module):
         ("tfgen.training", "from tfgen.zoo import get", "tfgen.zoo"),
         ("tfgen.recipe", "from tfgen.data import BUILTIN", "tfgen.data"),
         ("tfgen.values", "from tfgen.export import write_saved_model", "tfgen.export"),
-        ("tfgen.zoo", "from tfgen import arguments", "tfgen.arguments"),
+        ("tfgen.zoo", "from tfgen.cli import arguments", "tfgen.cli.arguments"),
+        ("tfgen.data", "from tfgen.report.series import series_figure", "tfgen.report.series"),
+        ("tfgen.report", "from tfgen.evaluation import evaluate", "tfgen.evaluation"),
     ],
 )
 def test_an_import_upward_or_of_a_sibling_is_found(module, source, forbidden):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tfgen import cli, zoo
-from tfgen.arguments import global_options, parse
+from tfgen.cli.arguments import global_options, parse
 from tfgen.recipe import Recipe
 from tfgen.zoo.table import short_table
 

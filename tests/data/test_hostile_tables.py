@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from tfgen.data.inspect_sequences import inspect_sequences
+from tfgen.report.inspect_sequences import inspect_sequences
 from tfgen.data.series import open_sequences
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig

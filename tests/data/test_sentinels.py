@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfgen.data.inspect_sequences import inspect_sequences
+from tfgen.report.inspect_sequences import inspect_sequences
 from tfgen.data.sentinels import find_sentinels
 from tfgen.recipe import DataConfig
 

@@ -102,7 +102,8 @@ def test_a_full_disk_is_told_in_a_line(source, temporary):
 def test_data_imports_no_tensorflow():
     code = (
         "import sys\n"
-        "from tfgen.data import encode, inspect_text, open_text, Windows\n"
+        "from tfgen.data import encode, open_text, Windows\n"
+        "from tfgen.report.inspect_text import inspect_text\n"
         "import numpy as np\n"
         "inspect_text('names')\n"
         "Windows(np.arange(99), 4, 2).batch(3)\n"

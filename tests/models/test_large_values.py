@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen.data import Feature, Sequences, SequenceWindows, inspect_sequences, open_sequences
+from tfgen.data import Feature, Sequences, SequenceWindows, open_sequences
 from tfgen.data.augmentation import open_augmentation
 from tfgen.data.sequences import needs_float64
 from tfgen.models.diffusion import DiffusionGenerator
@@ -14,6 +14,7 @@ from tfgen.models.numbers import summary_of
 from tfgen.models.recurrent_series import RecurrentSeriesGenerator
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import DataConfig, PreprocessingConfig
+from tfgen.report.inspect_sequences import inspect_sequences
 
 SHIFT = 987_654_321.25
 RNG = np.random.default_rng(0)
@@ -170,7 +171,7 @@ def test_what_is_trained_on_has_the_digits(pair):
 
 
 def test_a_stream_has_the_digits(pair):
-    near, _far = pair
+    near, far = pair
     if hasattr(near, "stream"):
         pieces = [np.concatenate(list(model.stream(9, seed=1))) for model in pair]
         same(pieces[1], pieces[0])

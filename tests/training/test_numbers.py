@@ -9,11 +9,12 @@ import tensorflow as tf
 from event_files import open_events, scalars
 
 from tfgen import models
-from tfgen.data import drawing
 from tfgen.errors import InputError
 from tfgen.models.recurrent_series import RecurrentSeriesGenerator
 from tfgen.models.series import SeriesGenerator
 from tfgen.recipe import Recipe
+from tfgen.report import kinds
+from tfgen.report.series import series_figure
 from tfgen.training import train
 from tfgen.training.data import open_data
 from tfgen.training.series_dashboard import SeriesDashboard
@@ -195,8 +196,8 @@ def test_tensorboard_plays_sound(tmp_path):
 def test_drawings_are_drawn(tmp_path, monkeypatch):
     sheets = []
     monkeypatch.setattr(
-        drawing, "stroke_sheet", lambda drawings, titles=None: sheets.append((drawings, titles))
-        or drawing.series_figure([np.zeros((3, 1))], made.features[:1])
+        kinds, "stroke_sheet", lambda drawings, titles, title: sheets.append((drawings, titles))
+        or series_figure([np.zeros((3, 1))], made.features[:1])
     )  # fmt: skip
     model, made = sounds_model()
     model.processor.kind = "strokes"

@@ -8,9 +8,10 @@ from tensorboard.plugins import projector
 
 from tfgen import models
 from tfgen.recipe import Recipe
+from tfgen.report.thumbnails import thumbnail
 from tfgen.training import train
 from tfgen.training.data import open_data
-from tfgen.training.projector import Cloud, thumbnail, write_clouds
+from tfgen.training.projector import Cloud, write_clouds
 
 
 def read(folder):

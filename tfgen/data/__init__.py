@@ -2,8 +2,6 @@
 
 from tfgen.data.builtin import BUILTIN
 from tfgen.data.carried_windows import CarriedWindows
-from tfgen.data.inspect import inspect_text
-from tfgen.data.inspect_sequences import inspect_sequences
 from tfgen.data.sequence_windows import SequenceWindows
 from tfgen.data.sequences import Feature, Sequences
 from tfgen.data.series import data_kind, open_sequences
@@ -21,8 +19,6 @@ __all__ = [
     "Windows",
     "data_kind",
     "encode",
-    "inspect_sequences",
-    "inspect_text",
     "open_sequences",
     "open_text",
 ]

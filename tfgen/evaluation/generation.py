@@ -7,7 +7,7 @@ from tfgen.evaluation import fidelity
 from tfgen.evaluation.context_fid import TS2Vec, context_fid
 from tfgen.evaluation.cuts import as_numbers, cut_windows, given, one_seed, pad_to, share_complete
 from tfgen.evaluation.memorisation import nearest_neighbour_ratio, nearest_numbers
-from tfgen.evaluation.report import Score
+from tfgen.report.score import Score
 
 DISTANCES = (
     "discriminative", "predictive", "context_fid", "correlational", "marginal", "autocorrelation",

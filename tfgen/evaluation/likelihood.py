@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfgen.evaluation.cuts import given
-from tfgen.evaluation.report import Score
+from tfgen.report.score import Score
 
 # Positions of one call of `score`, and of a piece for a model without a state of constant size.
 _SCORED = 50_000

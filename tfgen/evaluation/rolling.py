@@ -6,7 +6,7 @@ from tfgen.data.seasons import seasons
 from tfgen.errors import InputError
 from tfgen.evaluation import forecasts
 from tfgen.evaluation.cuts import cut_origins, given, one_seed
-from tfgen.evaluation.report import Score
+from tfgen.report.score import Score
 
 COVERED = (0.5, 0.8, 0.9)
 DAY = 86400

@@ -7,10 +7,10 @@ from tfgen.errors import InputError, unknown
 from tfgen.evaluation.cuts import Parts
 from tfgen.evaluation.generation import DISTANCES, score_generation
 from tfgen.evaluation.likelihood import score_likelihood
-from tfgen.evaluation.report import write_report
-from tfgen.evaluation.report_figures import draw
 from tfgen.evaluation.rolling import score_forecasts, seasons_of, usual_season
 from tfgen.recipe import DataConfig
+from tfgen.report.evaluation_figures import draw
+from tfgen.report.evaluation_page import write_report
 
 METRICS = ("likelihood", "forecast", *DISTANCES)
 SPLITS = ("train", "validation", "all")
@@ -84,7 +84,7 @@ def evaluate_sequences(
         say: Called with a line of text before each long part.
 
     Returns:
-        A dict that JSON can hold; scores are those of `tfgen.evaluation.report.Score`. What could
+        A dict that JSON can hold; scores are those of `tfgen.report.score.Score`. What could
         not be computed is told in its `notes`.
 
     Raises:

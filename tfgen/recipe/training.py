@@ -26,12 +26,11 @@ class TrainingConfig(Section):
         "hides so many of the inputs, noise=0.05 replaces so many by tokens as frequent as in the "
         "data. Series and strokes: jitter=0.03 adds noise of so many standard deviations, "
         "scale=0.1 takes a sequence times a factor about 1, warp=0.2 makes it faster here and "
-        "slower there. "
-        "Strokes: rotate=15 turns a drawing by up to so many degrees. Series: "
+        "slower there. Strokes: rotate=15 turns a drawing by up to so many degrees. Series: "
         "transpose=5:alto+bass moves the notes of these columns by up to so many semitones. "
-        "Sound: gain=12 makes it "
-        "quieter by up to so many decibels, flip=0.5 turns so many upside down, pitch=2 plays it "
-        "faster or slower by up to so many semitones, shift=100 begins up to so many samples later",
+        "Sound: gain=12 makes it quieter by up to so many decibels, flip=0.5 turns so many "
+        "upside down, pitch=2 plays it faster or slower by up to so many semitones, shift=100 "
+        "begins up to so many samples later",
     )
     precision: str = field(
         "float32",

@@ -3,15 +3,16 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import drawing
+from tfgen.report.figures import to_rgb
+from tfgen.report.kinds import Samples, shown
+from tfgen.report.series import forecast_figure
+from tfgen.report.thumbnails import thumbnail
 from tfgen.training.dashboard import SAMPLE_SEED, Dashboard
-from tfgen.training.projector import Cloud, thumbnail
+from tfgen.training.projector import Cloud
 
-# How much is drawn, and how long at most: a picture holds no more.
-DRAWINGS = 16
-SERIES = 3
-SOUNDS = 4
+# How long a series is drawn at most: a picture holds no more.
 MOST_POSITIONS = 256
+SAMPLE_RATE = 16000  # of sounds whose rate the model was not told
 # Forecasts go from so much of held-out data over so much more of it.
 HORIZON_SHARE = 0.25
 FUTURES = 50
@@ -44,9 +45,22 @@ class SeriesDashboard(Dashboard):
             tf.summary.scalar("Loss/loss_in_nats_per_value", loss / self.model.position_width)
 
     def samples(self, step):
+        row, processor = shown(self.model.processor.kind), self.model.processor
+        most = min(processor.length or MOST_POSITIONS, MOST_POSITIONS)
+        length = self._room(most) if row.beside else None
+        rate = processor.sample_rate or SAMPLE_RATE
         with self.train.as_default(step):
-            kind = {"strokes": self._drawings, "audio": self._sounds, "series": self._series}
-            clip_fraction = kind[self.model.processor.kind](step)
+            arrays, titles, clip_fraction = self._drawn(row.watched, length)
+            samples = Samples(arrays, processor.features, titles=titles, sample_rate=rate)
+            if row.beside:
+                samples.times = self._drawn_times(arrays)
+                samples.real = [values[:length] for values in self.held_out.values[: row.watched]]
+                samples.real_times = self._held_out_times(row.watched, length)
+            picture(f"samples/{row.noun}", row.figure(samples, quick=True))
+            if row.audible:
+                sound("samples/sound", arrays, rate)
+            if row.beside:
+                self._forecast(processor.features, length)
             if self.model.bounds is not None:
                 tf.summary.scalar("layers/samples/clip_fraction", clip_fraction)
 
@@ -70,35 +84,6 @@ class SeriesDashboard(Dashboard):
         titles = [classes[number] for number in given["condition"]] if classes else None
         return samples, titles, clip_fraction
 
-    def _drawings(self, step):
-        samples, titles, clip_fraction = self._drawn(DRAWINGS)
-        picture("samples/drawings", drawing.stroke_sheet(samples, titles))
-        return clip_fraction
-
-    def _sounds(self, step):
-        rate = self.model.processor.sample_rate or 16000
-        samples, titles, clip_fraction = self._drawn(SOUNDS)
-        picture("samples/sounds", drawing.sound_figure(samples, rate, titles, quick=True))
-        longest = max(len(sample) for sample in samples)
-        padded = np.zeros([len(samples), longest, 1], np.float32)
-        for row, sample in enumerate(samples):
-            padded[row, : len(sample)] = sample[:, :1]
-        tf.summary.audio("samples/sound", padded, rate, max_outputs=SOUNDS)
-        return clip_fraction
-
-    def _series(self, step):
-        features = self.model.processor.features
-        length = self._room(min(self.model.processor.length or MOST_POSITIONS, MOST_POSITIONS))
-        samples, _, clip_fraction = self._drawn(SERIES, length)
-        real = [values[:length] for values in self.held_out.values[:SERIES]]
-        figure = drawing.series_figure(
-            samples, features, real, self._drawn_times(samples), quick=True,
-            real_times=self._held_out_times(length),
-        )  # fmt: skip
-        picture("samples/series", figure)
-        self._forecast(features, length)
-        return clip_fraction
-
     def _drawn_times(self, samples):
         """When the positions of samples are, as far as the model knows, int64 `(time,)` of each."""
         processor = self.model.processor
@@ -107,10 +92,10 @@ class SeriesDashboard(Dashboard):
         start = np.int64(processor.start_time)
         return [np.asarray(processor.times_after(start, np.arange(len(each)))) for each in samples]
 
-    def _held_out_times(self, length):
+    def _held_out_times(self, count, length):
         if self.held_out.times is None:
             return None
-        return [times[:length] for times in self.held_out.times[:SERIES]]
+        return [times[:length] for times in self.held_out.times[:count]]
 
     def clouds(self):
         """Held-out sequences, or pieces of long ones, as the model encodes them."""
@@ -141,18 +126,8 @@ class SeriesDashboard(Dashboard):
         if not self.held_out.ends:
             columns["from"] = [str(start) for _, start, _ in pieces]
         vectors = np.asarray(self.model.encode(values, **given))
-        thumbnails = np.stack([thumbnail(self._lines(each)) for each in values])
+        thumbnails = np.stack([thumbnail(shown(self.held_out.kind).lines(each)) for each in values])
         return [Cloud("held-out", vectors.reshape(len(pieces), -1), columns, thumbnails)]
-
-    def _lines(self, values):
-        """What a thumbnail shows of a sequence: its strokes, or each feature by position."""
-        if self.held_out.kind == "strokes":
-            places = np.cumsum(values[:, :2], axis=0)
-            ends = np.flatnonzero(values[:, 2]) + 1  # the pen is lifted after them
-            return [line for line in np.split(places, ends) if len(line)]
-        upright = -(values - np.nanmean(values, axis=0)) / (np.nanstd(values, axis=0) + 1e-9)
-        across = np.linspace(-2, 2, len(values))
-        return [np.stack([across, column], axis=-1) for column in upright.T]
 
     def _forecast(self, features, length):
         """Draws a forecast of the longest held-out sequence."""
@@ -177,7 +152,7 @@ class SeriesDashboard(Dashboard):
         quantiles = dict(forecast.quantiles)
         median = quantiles.pop(0.5)
         times = None if self.held_out.times is None else self.held_out.times[row][: len(values)]
-        figure = drawing.forecast_figure(
+        figure = forecast_figure(
             values[:context], median, quantiles, features, truth=values[context:], times=times,
             quick=True,
         )  # fmt: skip
@@ -194,4 +169,12 @@ class SeriesDashboard(Dashboard):
 
 def picture(tag, figure):
     """Writes a matplotlib figure as an image."""
-    tf.summary.image(tag, drawing.to_rgb(figure)[None])
+    tf.summary.image(tag, to_rgb(figure)[None])
+
+
+def sound(tag, sounds, rate):
+    """Writes sounds of one channel, arrays `(samples, 1)`, to be heard."""
+    padded = np.zeros([len(sounds), max(map(len, sounds)), 1], np.float32)
+    for row, each in enumerate(sounds):
+        padded[row, : len(each)] = each[:, :1]
+    tf.summary.audio(tag, padded, rate, max_outputs=len(sounds))

@@ -9,6 +9,7 @@ from tfgen.errors import InputError
 from tfgen.files import read_bytes, read_json
 from tfgen.models import read_recipe
 from tfgen.models.hugging_face_folder import Weights, is_hugging_face
+from tfgen.report.results import readable
 from tfgen.zoo.folders import CARD, RESULTS, WEIGHTS, data_kind_of, has_weights
 from tfgen.zoo.registry import find
 from tfgen.zoo.signatures import arguments_of
@@ -164,17 +165,6 @@ def count_parameters(folder):
     from tfgen.models.weights import count_numbers
 
     return count_numbers(path)
-
-
-def readable(value):
-    """Returns a score as a person reads it."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {readable(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(readable(item) for item in value)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def readable_bytes(count):

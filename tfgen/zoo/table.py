@@ -1,6 +1,7 @@
 """Tables of the zoo's entries, made from their recipes and their measured results."""
 
-from tfgen.zoo.description import describe_entry, readable, readable_bytes
+from tfgen.report.results import readable
+from tfgen.zoo.description import describe_entry, readable_bytes
 from tfgen.zoo.folders import entries_in, shipped_folder
 
 _HEAD = """\

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from tfgen.errors import InputError
 from tfgen.models import PROCESSOR
+from tfgen.report.kinds import shown
 from tfgen.zoo.folders import as_argument, data_kind_of
 
-# What a person wants most of the samples of each kind.
-USUAL_SUFFIX = {"series": ".csv", "strokes": ".svg", "audio": ".wav"}
 HORIZON = 24  # rows of a forecast, where there are as many
 _PROMPT = "PROMPT"
 # Positions of a series in a call of a SavedModel.
@@ -38,7 +37,7 @@ def command_for(recipe, folder):
         return f"tfgen generate {name}" + ("" if short else f" {_PROMPT}")
     config = json.loads((final / PROCESSOR).read_text("utf-8"))["config"]
     if not config.get("known_names") and not config.get("static_names"):
-        return f"tfgen generate {name} --out sample{USUAL_SUFFIX[kind]}"
+        return f"tfgen generate {name} --out sample{shown(kind).usual_suffix}"
     horizon, to_come = _horizon(recipe, bool(config.get("known_names")))
     return f"tfgen forecast {name} --data {shlex.quote(recipe.data.name)} --horizon {horizon}" + (
         "" if to_come else " --backtest"

@@ -1,12 +1,14 @@
-"""The pictures of an evaluation's report, drawn by `tfgen.data.drawing`."""
+"""The pictures of an evaluation's report."""
 
 import numpy as np
 
-from tfgen.data import drawing
 from tfgen.errors import InputError
+from tfgen.report.comparisons import autocorrelation_figure, marginal_figure
+from tfgen.report.figures import to_png
+from tfgen.report.kinds import Samples, shown
+from tfgen.report.series import forecast_figure
 
 BANDS = (0.05, 0.25, 0.75, 0.95)
-_SHOWN, _DRAWN = 4, 49
 _COMPARED = 200
 
 
@@ -27,9 +29,7 @@ def draw(sequences, pictures, notes):
     try:
         for picture in pictures:
             one = _forecast if picture["kind"] == "forecast" else _generation
-            figures += [
-                (title, drawing.to_png(figure)) for title, figure in one(sequences, picture)
-            ]
+            figures += [(title, to_png(figure)) for title, figure in one(sequences, picture)]
     except InputError as error:  # matplotlib is not installed
         notes.append(str(error))
     return figures
@@ -39,14 +39,14 @@ def _forecast(sequences, picture):
     samples = picture["samples"]
     bands = {level: np.quantile(samples, level, axis=0) for level in BANDS}
     times, horizon = picture["times"], samples.shape[1]
-    shown = min(len(picture["history"]), 4 * horizon)
-    figure = drawing.forecast_figure(
-        picture["history"][-shown:],
+    before = min(len(picture["history"]), 4 * horizon)
+    figure = forecast_figure(
+        picture["history"][-before:],
         np.median(samples, axis=0),
         bands,
         sequences.features,
         truth=picture["truth"],
-        times=None if times is None else times[-shown - horizon :],
+        times=None if times is None else times[-before - horizon :],
     )
     yield "The last forecast of the held-out data", figure
 
@@ -54,17 +54,16 @@ def _forecast(sequences, picture):
 def _generation(sequences, picture):
     features, real, samples = sequences.features, picture["real"], picture["samples"]
     real, samples = list(real[:_COMPARED]), list(samples[:_COMPARED])
-    if sequences.kind == "strokes":
-        for name, group in (("Real drawings", real), ("Generated drawings", samples)):
-            yield name, drawing.stroke_sheet(group[:_DRAWN])
-    elif sequences.kind == "audio":
-        rate = sequences.sample_rate or 1
-        for name, group in (("Real sounds", real), ("Generated sounds", samples)):
-            yield name, drawing.sound_figure(group[:_SHOWN], rate)
+    row = shown(sequences.kind)
+    few = row.compared
+    if row.beside:
+        both = Samples(samples[:few], features, real=real[:few])
+        yield "Windows, real and generated", row.figure(both)
     else:
-        figure = drawing.series_figure(samples[:_SHOWN], features, real=real[:_SHOWN])
-        yield "Windows, real and generated", figure
-    yield "How often values occur", drawing.marginal_figure(samples, real, features)
+        rate = sequences.sample_rate or 1
+        for name, group in ((f"Real {row.noun}", real), (f"Generated {row.noun}", samples)):
+            yield name, row.figure(Samples(group[:few], features, sample_rate=rate))
+    yield "How often values occur", marginal_figure(samples, real, features)
     lag = min(48, len(real[0]) - 1)
     if lag:
-        yield "Autocorrelation", drawing.autocorrelation_figure(samples, real, features, lag)
+        yield "Autocorrelation", autocorrelation_figure(samples, real, features, lag)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from tfgen.data import inspect_text, open_text
+from tfgen.data import open_text
 from tfgen.errors import InputError
+from tfgen.report.inspect_text import inspect_text
 
 
 def test_a_file(tmp_path):

@@ -1,14 +1,16 @@
-"""The verb `tune`."""
+"""`tfgen tune`: a search for settings with a lower validation loss."""
 
 import importlib.util
 import shlex
 import sys
 
-from tfgen.arguments import Parser, integer, seed
-from tfgen.cli_common import add_data_settings, data_changes, show, text_hint
+from tfgen.cli.arguments import Parser, integer, seed
+from tfgen.cli.data import add_data_settings, data_changes, text_hint
+from tfgen.cli.screen import show
 from tfgen.errors import InputError
 from tfgen.files import home_path
 from tfgen.recipe import Recipe
+from tfgen.report.tables import aligned
 from tfgen.startup import import_tensorflow
 from tfgen.zoo.usage import command_for
 
@@ -16,10 +18,10 @@ from tfgen.zoo.usage import command_for
 SHOWN = 10
 
 
-def tune_parser():
+def parser():
     parser = Parser(
         "tune",
-        _tune,
+        run,
         "Searches for settings with a lower validation loss.\n\n"
         "It trains one model after the other, with settings sampled from a space, and writes\n"
         "the best recipe to LOGDIR/best.toml, for `tfgen train`.",
@@ -52,7 +54,7 @@ def tune_parser():
     return parser
 
 
-def _tune(arguments):
+def run(arguments):
     from tfgen.zoo.runs import new_run
 
     for module in ("keras_tuner", "sklearn", "scipy"):
@@ -109,7 +111,4 @@ def _table(search):
     for trial in finished[:SHOWN]:
         values = [f"{trial.loss:.4f}", trial.name, trial.steps]
         rows.append([str(value) for value in [*values, *trial.changes.values()]])
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows
-    )
+    return aligned(rows)

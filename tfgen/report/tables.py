@@ -1,26 +1,8 @@
-"""Sequences of numbers as tables of text, for the command line's CSV."""
+"""Tables: of sequences and of forecasts, and their CSV and NPZ files."""
 
 import csv
-import re
 
 import numpy as np
-
-from tfgen.errors import InputError
-
-
-def parse_time(text):
-    """Returns seconds since 1970 of an ISO 8601 text, or of more digits than a year has."""
-    if re.fullmatch(r"-?\d{5,18}", text):
-        return int(text)
-    try:
-        time = np.datetime64(text.removesuffix("Z"), "s")
-    except ValueError:
-        time = np.datetime64("NaT")
-    if np.isnat(time):
-        raise InputError(
-            f"--start-time takes ISO 8601, e.g. 2013-07-01T12:00. Received: --start-time {text}"
-        )
-    return int(time.astype(np.int64))
 
 
 def sample_table(arrays, features, times=None, keys=None):
@@ -32,21 +14,40 @@ def sample_table(arrays, features, times=None, keys=None):
         times: Optional list of int64 arrays `(time,)`, seconds since 1970.
         keys: Dict from a column to what it says of each array, e.g. `{"sample": [1, 2]}`.
     """
-    names = [feature.name for feature in features]
-    lengths = [len(values) for values in arrays]
-    table = {
-        _free(key, names): np.repeat(np.array(cells, str), lengths).tolist()
-        for key, cells in keys.items()
-    }
-    if times is not None:
-        table[_free("time", names)] = _dates(np.concatenate(times))
-    values = np.concatenate(arrays)
-    for number, feature in enumerate(features):
-        table[feature.name] = _cells(values[:, number], feature)
+    table = {}
+    for name, column, feature in _columns(arrays, features, times, keys):
+        if feature is not None:
+            table[name] = _cells(column, feature)
+        elif column.dtype.kind == "M":
+            table[name] = _dates(column)
+        else:
+            table[name] = column.astype(str).tolist()
     return table
 
 
-def forecast_table(forecasts, features, levels):
+def sample_arrays(arrays, features, times=None, keys=None):
+    """Returns the same table as arrays: numbers as numbers, times as datetime64."""
+    return {
+        name: np.array(_cells(column, feature)) if feature and feature.is_category else column
+        for name, column, feature in _columns(arrays, features, times, keys)
+    }
+
+
+def _columns(arrays, features, times, keys):
+    """Yields `(name, array, Feature or None)` of each column of a long table."""
+    names = [feature.name for feature in features]
+    lengths = [len(values) for values in arrays]
+    for key, cells in (keys or {}).items():
+        yield _free(key, names), np.repeat(np.array(cells), lengths), None
+    if times is not None:
+        stamps = np.concatenate([np.asarray(part, np.int64) for part in times])
+        yield _free("time", names), stamps.astype("M8[s]"), None
+    values = np.concatenate(arrays)
+    for number, feature in enumerate(features):
+        yield feature.name, values[:, number], feature
+
+
+def forecast_table(contexts, forecasts, features, levels):
     """Returns a long table of forecasts, a row for each position and feature.
 
     The columns are `id`, `time` (`step`, 1 and on, where there are no times), `feature`, `mean`
@@ -54,18 +55,21 @@ def forecast_table(forecasts, features, levels):
     `name=level`, whose mean is the share of the samples that have it.
 
     Args:
-        forecasts: List of `(id, times or None, Forecast)`.
+        contexts: List of `tfgen.data.contexts.Context`, which say the ids and the times.
+        forecasts: List of `Forecast`, of one series each.
         features: The `Feature` of each column.
         levels: The levels of the quantiles.
     """
-    timed = all(times is not None for _, times, _ in forecasts)
+    timed = all(context.future is not None for context in contexts)
     quantiles = [f"q{level:g}" for level in levels]
     table = {
         name: [] for name in ("id", "time" if timed else "step", "feature", "mean", *quantiles)
     }
-    for identity, times, forecast in forecasts:
+    for context, forecast in zip(contexts, forecasts, strict=True):
         horizon = len(forecast.mean)
-        steps = _dates(times) if timed else [str(step) for step in range(1, horizon + 1)]
+        steps = [str(step) for step in range(1, horizon + 1)]
+        if timed:
+            steps = _dates(np.asarray(context.future, np.int64).astype("M8[s]"))
         groups = []  # (name, mean, quantiles), each a list of a cell for every step
         for number, feature in enumerate(features):
             if feature.is_category:
@@ -78,7 +82,7 @@ def forecast_table(forecasts, features, levels):
                 groups.append((feature.name, _texts(forecast.mean[:, number]), bands))
         for step in range(horizon):
             for name, mean, bands in groups:
-                row = [identity, steps[step], name, mean[step], *(band[step] for band in bands)]
+                row = [context.id, steps[step], name, mean[step], *(band[step] for band in bands)]
                 for column, cell in zip(table.values(), row, strict=True):
                     column.append(cell)
     return table
@@ -92,21 +96,25 @@ def write_csv(file, table, header=True):
     writer.writerows(zip(*table.values()))
 
 
-def write_arrays(path, arrays, features, times=None, keys=None):
-    """Writes what `sample_table` makes as an NPZ file: numbers as numbers, times as datetime64."""
-    names = [feature.name for feature in features]
-    lengths = [len(values) for values in arrays]
-    content = {
-        _free(key, names): np.repeat(np.array(cells), lengths) for key, cells in keys.items()
-    }
-    if times is not None:
-        content[_free("time", names)] = np.concatenate(times).astype("M8[s]")
-    values = np.concatenate(arrays)
-    for number, feature in enumerate(features):
-        column = values[:, number]
-        content[feature.name] = np.array(_cells(column, feature)) if feature.is_category else column
+def save_csv(path, table):
+    """Writes a table as a CSV file, in UTF-8."""
+    # The end of a line is the table's own on every system.
+    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        write_csv(file, table)
+
+
+def save_npz(path, arrays):
+    """Writes arrays as an NPZ file, whatever its name ends in."""
     with open(path, "wb") as file:
-        np.savez_compressed(file, **content)
+        np.savez_compressed(file, **arrays)
+
+
+def aligned(rows):
+    """Returns rows of texts as lines, with their columns aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows
+    )
 
 
 def _cells(column, feature):
@@ -122,8 +130,8 @@ def _texts(column):
     return np.where(np.isnan(column), "", column.astype(str)).tolist()
 
 
-def _dates(times):
-    return np.datetime_as_string(np.asarray(times, np.int64).astype("M8[s]")).tolist()
+def _dates(stamps):
+    return np.datetime_as_string(stamps).tolist()
 
 
 def _free(name, taken):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tfgen.data.inspect_sequences import inspect_sequences, sparkline
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
+from tfgen.report.inspect_sequences import inspect_sequences, sparkline
 
 RNG = np.random.default_rng(0)
 DAY = 24

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tfgen.errors import InputError
-from tfgen.evaluation.report import Score, page, readable, write_report
+from tfgen.report.evaluation_page import page, write_report
+from tfgen.report.score import Score, readable
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

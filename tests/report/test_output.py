@@ -1,20 +1,23 @@
 """What is written can be read again, and is whole or not there."""
 
 import csv
+import types
 import wave
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
-from tfgen.data import writers
 from tfgen.data.audio import open_audio
+from tfgen.data.contexts import Context
 from tfgen.data.sequences import Feature
 from tfgen.data.series import open_tables
 from tfgen.data.strokes import FEATURES, open_strokes, to_deltas
-from tfgen.data.writers import check_output, svg_sheet, write_sequences
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
+from tfgen.report import kinds, output
+from tfgen.report.drawings import svg_sheet
+from tfgen.report.output import check_output, write_forecasts, write_sequences
 
 WEATHER = (Feature("temp"), Feature("sky", levels=("clear", "rain")), Feature("humid", low=0))
 SOUND = (Feature("amplitude", low=-1, high=1),)
@@ -66,16 +69,6 @@ def test_series_come_back_as_they_were(tmp_path, suffix):
         np.testing.assert_array_equal(values, expected)
     for stamps, expected in zip(back.times, times, strict=True):
         np.testing.assert_array_equal(stamps, expected)
-
-
-def test_forecasts_have_a_column_for_each_quantile(tmp_path):
-    median = np.zeros([2, 3, 3], np.float32)
-    quantiles = {0.9: median + 1, 0.1: median - 1}
-    [path] = write_sequences(tmp_path / "a.csv", median, WEATHER, quantiles=quantiles)
-    header, first, *rest = rows_of(path)
-    names = [f"{f.name}{ending}" for f in WEATHER for ending in ("", "_q0.1", "_q0.9")]
-    assert header == ["sample", *names]
-    assert first[:4] == ["1", "0.0", "-1.0", "1.0"] and len(rest) == 5
 
 
 def test_a_feature_called_sample_or_time_keeps_its_name(tmp_path):
@@ -174,60 +167,92 @@ def test_sound_as_an_archive_keeps_its_rate(tmp_path):
 # Pictures
 
 
-def captured(monkeypatch):
-    """Makes the functions of drawing tell with what they were called."""
-    calls = []
-    for name in ("series_figure", "forecast_figure", "stroke_sheet", "sound_figure"):
-        draw = getattr(writers.drawing, name)
+def captured(monkeypatch, module, name):
+    """Makes a function that draws tell with what it was called."""
+    calls, draw = [], getattr(module, name)
 
-        def record(*arguments, name=name, draw=draw, **options):
-            calls.append((name, arguments, options))
-            return draw(*arguments, **options)
+    def record(*arguments, **options):
+        calls.append([*arguments, *options.values()])
+        return draw(*arguments, **options)
 
-        monkeypatch.setattr(writers.drawing, name, record)
+    monkeypatch.setattr(module, name, record)
     return calls
 
 
 @pytest.mark.parametrize(
     ("kind", "arrays", "features", "options", "drawn"),
     [
-        ("series", series(), WEATHER, {"real": series()}, "series_figure"),
+        ("series", series(), WEATHER, {"times": [np.arange(3), np.arange(2)]}, "series_figure"),
         ("strokes", drawings(), FEATURES, {"ids": ["a", "b"]}, "stroke_sheet"),
         ("audio", [np.zeros([900, 1])], SOUND, {"sample_rate": 8000}, "sound_figure"),
+        ("a kind of their own", series(), WEATHER, {}, "series_figure"),
     ],
 )
 def test_a_picture_fits_its_kind(tmp_path, monkeypatch, kind, arrays, features, options, drawn):
-    calls = captured(monkeypatch)
+    calls = captured(monkeypatch, kinds, drawn)
     [path] = write_sequences(tmp_path / "a.PNG", arrays, features, kind, title="Title", **options)
     assert path.read_bytes().startswith(b"\x89PNG")
-    [(name, arguments, named)] = calls
-    assert name == drawn
-    given = [*arguments, *named.values()]
-    assert "Title" in given
+    [given] = calls
+    assert any(value == "Title" for value in given if isinstance(value, str))
     for value in options.values():
         assert any(value is one for one in given)
 
 
+# Forecasts
+
+
+def forecasts():
+    """Two forecasts of four steps, of what five rows before them say, with two samples each."""
+    contexts, found = [], []
+    for name, start, level in (("north", 6000, 7.0), ("south", 60000, 9.0)):
+        context = Context(name, np.full([5, 2], level))
+        context.times = start + 60 * np.arange(5)
+        context.future = start + 60 * np.arange(5, 9)
+        samples = np.stack([np.full([4, 2], level), np.full([4, 2], level + 2)])
+        samples[:, :, 1] = [[0], [1]]  # clear and rain
+        quantiles = {0.1: samples[0], 0.9: samples[1]}
+        contexts.append(context)
+        found.append(
+            types.SimpleNamespace(mean=samples.mean(axis=0), quantiles=quantiles, samples=samples)
+        )
+    return contexts, found, WEATHER[:2], (0.1, 0.9)
+
+
+def test_forecasts_as_a_table_have_a_row_for_each_step_and_feature(tmp_path):
+    [path] = write_forecasts(tmp_path / "a.csv", *forecasts())
+    rows = rows_of(path)
+    assert len(rows) == 1 + 2 * 4 * 3
+    assert rows[:4] == [
+        ["id", "time", "feature", "mean", "q0.1", "q0.9"],
+        ["north", "1970-01-01T01:45:00", "temp", "8.0", "7.0", "9.0"],
+        ["north", "1970-01-01T01:45:00", "sky=clear", "0.5", "", ""],
+        ["north", "1970-01-01T01:45:00", "sky=rain", "0.5", "", ""],
+    ]
+
+
+def test_forecasts_as_an_archive(tmp_path):
+    contexts, found, features, levels = forecasts()
+    [path] = write_forecasts(tmp_path / "a.npz", contexts, found, features, levels)
+    with np.load(path) as content:
+        assert content["ids"].tolist() == ["north", "south"]
+        assert content["times"][0, 0] == np.datetime64("1970-01-01T01:45")
+        assert content["samples"].shape == (2, 2, 4, 2)
+        assert content["quantiles"][1, 1, 0].tolist() == [11, 1]
+    for context in contexts:
+        context.future = None
+    [path] = write_forecasts(tmp_path / "b.npz", contexts, found, features, levels)
+    with np.load(path) as content:
+        assert "times" not in content
+
+
 def test_a_picture_of_each_forecast(tmp_path, monkeypatch):
-    calls = captured(monkeypatch)
-    median = np.zeros([2, 4, 3])
-    stamps = [np.arange(4) * 60 + 600, np.arange(4) * 60 + 6000]
-    paths = write_sequences(
-        tmp_path / "a.png",
-        median,
-        WEATHER,
-        times=stamps,
-        quantiles={0.1: median - 1, 0.9: median + 1},
-        history=[np.full([5, 3], 7.0)] * 2,
-        history_times=[stamp[0] - 300 + np.arange(5) * 60 for stamp in stamps],
-        truth=[np.full([4, 3], 8.0), np.full([4, 3], 9.0)],
-        units={"temp": "°C"},
-    )
+    calls = captured(monkeypatch, output, "forecast_figure")
+    paths = write_forecasts(tmp_path / "a.png", *forecasts())
     assert [path.name for path in paths] == ["a-1.png", "a-2.png"]
-    history, _, quantiles, _, truth, times, units, _ = calls[1][1]
-    assert (history == 7).all() and (truth == 9).all() and units == {"temp": "°C"}
-    assert (quantiles[0.1] == -1).all() and (quantiles[0.9] == 1).all()
-    np.testing.assert_array_equal(times, 5700 + np.arange(9) * 60)
+    history, median, quantiles, _, times = calls[1]
+    assert (history == 9).all() and (median[:, 0] == 10).all()
+    assert (quantiles[0.1][:, 0] == 9).all() and (quantiles[0.9][:, 0] == 11).all()
+    np.testing.assert_array_equal(times, 60000 + np.arange(9) * 60)
     assert paths[0].read_bytes() != paths[1].read_bytes()
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tfgen import cli, cli_numbers, zoo
+from tfgen import cli, zoo
+from tfgen.cli import evaluate_numbers, generate_numbers
 from tfgen.recipe import DataConfig, PreprocessingConfig, Recipe, fields_help
 from tfgen.zoo import registry
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class FakeModel:
@@ -190,7 +191,7 @@ def test_generate_takes_classes_of_text_by_number(run, fails, model):
     )
 
 
-@pytest.mark.parametrize("option", cli_numbers.GENERATE_OPTIONS)
+@pytest.mark.parametrize("option", generate_numbers.OPTIONS)
 def test_text_takes_no_options_of_numbers(fails, model, option):
     option = f"--{option.replace('_', '-')}"
     refused = f"{option} is for models of numbers, and verse writes text"
@@ -202,7 +203,7 @@ def test_forecast_impute_and_evaluate_tell_text_from_numbers(fails, model):
     for verb in (["forecast", "verse", "--horizon", "2"], ["impute", "verse", "--out", "x.csv"]):
         refused = f"{verb[0]} is for models of time series, and verse is one of text"
         assert refused in fails(*verb, "--data", "x.csv")
-    for option in cli_numbers.EVALUATE_OPTIONS:
+    for option in evaluate_numbers.OPTIONS:
         option = f"--{option.replace('_', '-')}"
         refused = f"{option} is for models of numbers, and verse writes text"
         assert refused in fails("evaluate", "verse", "--data", "x.txt", option, "2")
@@ -303,18 +304,15 @@ def test_evaluate_prints_and_writes(run, fails, model, monkeypatch, tmp_path):
 def test_inspect_prints_what_the_library_says(run, fails, monkeypatch):
     configs = []
 
-    def data_kind(config):
+    def inspect_data(config):
         configs.append(config)
-        return "text"
+        return f"what is in {config.name}"
 
-    def inspect_text(path, column, validation_fraction):
-        return f"{path} {column} {validation_fraction}"
-
-    data = types.SimpleNamespace(inspect_text=inspect_text, data_kind=data_kind)
-    monkeypatch.setitem(sys.modules, "tfgen.data", data)
-    assert run("inspect", "a.csv", "--column", "c") == (0, "a.csv c 0.1\n", "")
+    monkeypatch.setattr("tfgen.report.inspection.inspect_data", inspect_data)
+    monkeypatch.setattr("tfgen.data.data_kind", lambda config: "text")
+    assert run("inspect", "a.csv", "--column", "c") == (0, "what is in a.csv\n", "")
     fraction = ["--set", "data.validation-fraction=0.5"]
-    assert run("inspect", "none", "--kind", "text", *fraction) == (0, "none None 0.5\n", "")
+    assert run("inspect", "none", "--kind", "text", *fraction) == (0, "what is in none\n", "")
     assert configs == [
         DataConfig(name="a.csv", column="c"),
         DataConfig(name="none", kind="text", validation_fraction=0.5),
@@ -327,7 +325,7 @@ def test_inspect_prints_what_the_library_says(run, fails, monkeypatch):
     assert "Did you mean 'series'" in fails("inspect", "a.txt", "--kind", "serie")
     assert "give one of the two" in fails("inspect", "a.csv", "--column", "c", "--columns", "a,b")
     assert "--columns takes names with commas" in fails("inspect", "a.csv", "--columns", "a,,b")
-    assert len(configs) == 3
+    assert len(configs) == 2
 
 
 def test_export_writes_a_numbered_folder_and_never_over_one(run, fails, model, tmp_path):

@@ -6,9 +6,14 @@ import sys
 import numpy as np
 import pytest
 
-from tfgen.data import drawing
 from tfgen.data.sequences import Feature
 from tfgen.data.strokes import to_deltas
+from tfgen.report import comparisons, series
+from tfgen.report.comparisons import autocorrelation, autocorrelation_figure, marginal_figure
+from tfgen.report.drawings import MARGIN, lay_out, stroke_sheet
+from tfgen.report.figures import BLACK, BLUE, COLOURS, ORANGE, new_figure, to_png, to_rgb
+from tfgen.report.series import forecast_figure, series_figure
+from tfgen.report.sounds import sound_figure, spectrogram
 
 pytest.importorskip("matplotlib")
 
@@ -41,22 +46,22 @@ def panel(figure, number, rgb):
 
 
 def test_pixels_are_bytes_of_the_figures_size():
-    rgb = drawing.to_rgb(drawing.new_figure(3, 2))
+    rgb = to_rgb(new_figure(3, 2))
     assert rgb.shape == (200, 300, 3) and rgb.dtype == np.uint8
     assert (rgb == 255).all()
-    assert drawing.to_png(drawing.new_figure(3, 2)).startswith(b"\x89PNG")
+    assert to_png(new_figure(3, 2)).startswith(b"\x89PNG")
 
 
 def test_the_same_figure_is_the_same_file():
     def png():
-        return drawing.to_png(drawing.series_figure([np.zeros([5, 2])], NUMBERS))
+        return to_png(series_figure([np.zeros([5, 2])], NUMBERS))
 
     assert png() == png()
     assert b"matplotlib" not in png().lower()
 
 
 def test_matplotlib_is_imported_when_something_is_drawn():
-    code = "import sys, tfgen.data.writers; print('matplotlib' in sys.modules)"
+    code = "import sys, tfgen.report.output; print('matplotlib' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
 
@@ -66,10 +71,10 @@ def test_matplotlib_is_imported_when_something_is_drawn():
 
 def test_a_series_is_a_line_where_its_values_are():
     rise = np.stack([np.linspace(0, 1, 50), np.linspace(1, 0, 50)], axis=1)
-    figure = drawing.series_figure([rise], NUMBERS)
-    rgb = drawing.to_rgb(figure)
+    figure = series_figure([rise], NUMBERS)
+    rgb = to_rgb(figure)
     for number, sign in ((0, -1), (1, 1)):
-        rows, columns = np.nonzero(where(panel(figure, number, rgb), drawing.COLOURS[0], 60))
+        rows, columns = np.nonzero(where(panel(figure, number, rgb), COLOURS[0], 60))
         # Rows count downwards.
         assert np.corrcoef(rows, columns)[0, 1] * sign > 0.99
 
@@ -80,8 +85,8 @@ def test_a_gap_is_no_line_and_a_lone_value_a_dot():
     values[15] = 0
 
     def columns(values):
-        figure = drawing.series_figure([values], NUMBERS[:1])
-        found = where(panel(figure, 0, drawing.to_rgb(figure)), drawing.COLOURS[0], 60)
+        figure = series_figure([values], NUMBERS[:1])
+        found = where(panel(figure, 0, to_rgb(figure)), COLOURS[0], 60)
         return found.any(axis=0)
 
     found = columns(values)
@@ -94,29 +99,29 @@ def test_a_gap_is_no_line_and_a_lone_value_a_dot():
 
 def test_series_are_labelled_and_real_ones_stand_beside():
     samples = [np.zeros([4, 2]), np.ones([4, 2])]
-    alone = drawing.series_figure(samples, NUMBERS, units={"temp": "°C"}, title="Weather")
+    alone = series_figure(samples, NUMBERS, units={"temp": "°C"}, title="Weather")
     assert {"temp (°C)", "humid", "Weather", "position"} <= texts(alone)
     assert len(alone.axes) == 2 and "generated" not in texts(alone)
-    beside = drawing.series_figure(samples, NUMBERS, real=[np.zeros([4, 2])])
+    beside = series_figure(samples, NUMBERS, real=[np.zeros([4, 2])])
     assert len(beside.axes) == 4 and {"real", "generated"} <= texts(beside)
-    rgb = drawing.to_rgb(beside)
-    assert where(panel(beside, 0, rgb), drawing.BLACK, 30).any()
-    assert not where(panel(beside, 0, rgb), drawing.COLOURS[1], 30).any()
-    assert where(panel(beside, 1, rgb), drawing.COLOURS[1], 30).any()
+    rgb = to_rgb(beside)
+    assert where(panel(beside, 0, rgb), BLACK, 30).any()
+    assert not where(panel(beside, 0, rgb), COLOURS[1], 30).any()
+    assert where(panel(beside, 1, rgb), COLOURS[1], 30).any()
     # One scale for both.
     assert beside.axes[0].get_ylim() == beside.axes[1].get_ylim()
 
 
 def test_series_with_times_show_them():
     times = [np.arange(4) * 3600 + 1357020000]  # from 2013-01-01 06:00
-    figure = drawing.series_figure([np.zeros([4, 2])], NUMBERS, times=times)
+    figure = series_figure([np.zeros([4, 2])], NUMBERS, times=times)
     found = texts(figure)
     assert "time (UTC)" in found and any("2013-Jan-01" in text for text in found)
     assert "06:00" in found
 
 
 def test_a_category_has_its_levels_beside():
-    figure = drawing.series_figure([np.array([[0.0], [2.0], [1.0]])], SKY)
+    figure = series_figure([np.array([[0.0], [2.0], [1.0]])], SKY)
     assert {"clear", "cloudy", "rain", "sky"} <= texts(figure)
 
 
@@ -127,18 +132,18 @@ def fan(**options):
     history = np.linspace(0, 1, 40)[:, None]
     median = np.ones([20, 1])
     quantiles = {0.1: median - 1, 0.5: median, 0.9: median + 1}
-    return drawing.forecast_figure(history, median, quantiles, NUMBERS[:1], **options)
+    return forecast_figure(history, median, quantiles, NUMBERS[:1], **options)
 
 
 def test_a_forecast_is_a_fan_after_its_history():
     figure = fan(truth=np.full([20, 1], 1.5), units={"temp": "°C"}, title="A day ahead")
     names = {"history", "median", "truth", "10% to 90%"}
     assert names | {"temp (°C)", "A day ahead"} <= texts(figure)
-    image = panel(figure, 0, drawing.to_rgb(figure))
+    image = panel(figure, 0, to_rgb(figure))
     width = image.shape[1]
-    line = where(image, drawing.BLACK, 30)
-    median = where(image, drawing.BLUE, 60)
-    truth = where(image, drawing.ORANGE, 60)
+    line = where(image, BLACK, 30)
+    median = where(image, BLUE, 60)
+    truth = where(image, ORANGE, 60)
     # The history fills the first two thirds, the rest the last.
     assert line[:, : int(0.6 * width)].any() and not line[2:-2, int(0.72 * width) : -2].any()
     for found in (median, truth):
@@ -151,7 +156,7 @@ def test_a_forecast_is_a_fan_after_its_history():
 
 
 def test_pairs_of_quantiles_are_nested_bands():
-    figure = drawing.forecast_figure(
+    figure = forecast_figure(
         np.zeros([4, 1]),
         np.zeros([4, 1]),
         {level: np.full([4, 1], level) for level in (0.9, 0.1, 0.25, 0.75, 0.5)},
@@ -163,8 +168,8 @@ def test_pairs_of_quantiles_are_nested_bands():
 
 
 def test_a_forecast_without_history_or_with_times():
-    figure = drawing.forecast_figure(np.zeros([0, 1]), np.zeros([3, 1]), {}, NUMBERS[:1])
-    assert drawing.to_rgb(figure).any()
+    figure = forecast_figure(np.zeros([0, 1]), np.zeros([3, 1]), {}, NUMBERS[:1])
+    assert to_rgb(figure).any()
     times = np.arange(60) * 3600
     assert "time (UTC)" in texts(fan(times=times)) and "time (UTC)" not in texts(fan())
 
@@ -173,9 +178,9 @@ def test_a_quick_picture_has_fewer_pixels_and_says_the_same():
     slow, quick = fan(truth=np.full([20, 1], 1.5)), fan(truth=np.full([20, 1], 1.5), quick=True)
     said = {"history", "median", "truth", "10% to 90%", "temp"}
     assert said <= texts(slow) and said <= texts(quick)
-    shapes = [np.array(drawing.to_rgb(figure).shape[:2]) for figure in (slow, quick)]
+    shapes = [np.array(to_rgb(figure).shape[:2]) for figure in (slow, quick)]
     assert shapes[1].prod() < 0.3 * shapes[0].prod()
-    assert panel(quick, 0, drawing.to_rgb(quick)).shape[1] > 0.8 * shapes[1][1]
+    assert panel(quick, 0, to_rgb(quick)).shape[1] > 0.8 * shapes[1][1]
 
 
 # Strokes
@@ -184,35 +189,35 @@ def test_a_quick_picture_has_fewer_pixels_and_says_the_same():
 def test_drawings_lie_in_their_cells_to_one_scale():
     horizontal = to_deltas([[[0, 0], [8, 0]]])
     vertical = to_deltas([[[0, 0], [0, 4]]])
-    cells, cell, columns, rows = drawing.lay_out([horizontal, vertical, horizontal], columns=2)
+    cells, cell, columns, rows = lay_out([horizontal, vertical, horizontal], columns=2)
     assert (columns, rows) == (2, 2)
-    assert cell == pytest.approx(8 / (1 - 2 * drawing.MARGIN))
+    assert cell == pytest.approx(8 / (1 - 2 * MARGIN))
     np.testing.assert_allclose(cells[0][0], [[cell / 2 - 4, cell / 2], [cell / 2 + 4, cell / 2]])
     np.testing.assert_allclose(
         cells[1][0], [[1.5 * cell, cell / 2 - 2], [1.5 * cell, cell / 2 + 2]]
     )
     assert cells[2][0][0, 1] == pytest.approx(1.5 * cell)
-    assert drawing.lay_out([horizontal] * 10)[2:] == (4, 3)
+    assert lay_out([horizontal] * 10)[2:] == (4, 3)
 
 
 def test_a_drawing_that_ran_away_is_shrunk():
     small, huge = to_deltas([[[0, 0], [1, 0]]]), to_deltas([[[0, 0], [1000, 0]]])
-    cells, cell, *_ = drawing.lay_out([small, small, huge])
+    cells, cell, *_ = lay_out([small, small, huge])
     assert np.ptp(cells[2][0][:, 0]) == pytest.approx(2)
-    assert cell == pytest.approx(2 / (1 - 2 * drawing.MARGIN))
-    cells, cell, *_ = drawing.lay_out([huge])
+    assert cell == pytest.approx(2 / (1 - 2 * MARGIN))
+    cells, cell, *_ = lay_out([huge])
     assert np.ptp(cells[0][0][:, 0]) == pytest.approx(1000)
 
 
 def test_ink_is_where_the_pen_was_down():
     # A bar at the top, and one at the bottom: the pen is lifted in between.
     two = to_deltas([[[0, 0], [10, 0]], [[10, 10], [0, 10]]])
-    ink = where(drawing.to_rgb(drawing.stroke_sheet([two])), drawing.BLACK, 90)
+    ink = where(to_rgb(stroke_sheet([two])), BLACK, 90)
     rows = np.flatnonzero(ink.any(axis=1)) / len(ink)
     assert ((rows > 0.08) & (rows < 0.2) | (rows > 0.8) & (rows < 0.92)).all()
     joined = two.copy()
     joined[1, 2] = 0
-    ink = where(drawing.to_rgb(drawing.stroke_sheet([joined])), drawing.BLACK, 90)
+    ink = where(to_rgb(stroke_sheet([joined])), BLACK, 90)
     height, width = ink.shape
     assert ink[height // 2, int(0.8 * width) :].any(), "the stroke between, at the right"
     assert not ink[height // 2, : width // 2].any()
@@ -221,7 +226,7 @@ def test_ink_is_where_the_pen_was_down():
 def test_drawings_stand_upright():
     # A stroke down, then one to the right: an L, whose foot is at the bottom.
     foot = to_deltas([[[0, 0], [0, 10], [10, 10]]])
-    ink = where(drawing.to_rgb(drawing.stroke_sheet([foot])), drawing.BLACK, 90)
+    ink = where(to_rgb(stroke_sheet([foot])), BLACK, 90)
     height, width = ink.shape
     assert ink[height // 2 :, width // 2].any() and not ink[: height // 2, width // 2].any()
     assert ink[height // 2, : width // 2].any() and not ink[height // 2, width // 2 :].any()
@@ -229,9 +234,9 @@ def test_drawings_stand_upright():
 
 def test_a_dot_a_title_and_a_blank_are_drawn():
     dot, blank = to_deltas([[[3, 3]]]), np.zeros([0, 3])
-    figure = drawing.stroke_sheet([dot, blank], titles=["a", "b"], title="Sheet")
+    figure = stroke_sheet([dot, blank], titles=["a", "b"], title="Sheet")
     assert {"a", "b", "Sheet"} <= texts(figure)
-    ink = where(panel(figure, 0, drawing.to_rgb(figure)), drawing.BLACK, 90)
+    ink = where(panel(figure, 0, to_rgb(figure)), BLACK, 90)
     width = ink.shape[1]
     assert ink[:, : width // 2].any() and not ink[:, width // 2 :].any()
 
@@ -242,23 +247,23 @@ def test_a_dot_a_title_and_a_blank_are_drawn():
 def test_a_tone_is_a_bright_line_at_its_frequency():
     rate = 8000
     sound = np.sin(2 * np.pi * 1000 * np.arange(rate) / rate)
-    loudness = drawing.spectrogram(sound, window=256, hop=64)
+    loudness = spectrogram(sound, window=256, hop=64)
     assert loudness.shape == (rate // 64 + 1, 129)
     assert (np.argmax(loudness[4:-4], axis=1) == 1000 / rate * 256).all()
     assert loudness.max() == pytest.approx(0) and loudness.min() >= -80
     # Far from the line, a Hann window has fallen off.
     assert loudness[10:-10, 80:].max() < -60
-    assert (drawing.spectrogram(np.zeros(500)) == -80).all()
-    assert drawing.spectrogram(np.zeros(10)).shape[1] == 129
+    assert (spectrogram(np.zeros(500)) == -80).all()
+    assert spectrogram(np.zeros(10)).shape[1] == 129
 
 
 def test_a_sound_is_loud_where_it_is_loud():
     sound = np.zeros([4000, 1], np.float32)
     sound[:2000, 0] = 0.8 * np.sin(np.arange(2000))
-    figure = drawing.sound_figure([sound, sound[:1000]], 8000, titles=["clap", "hum"], title="S")
+    figure = sound_figure([sound, sound[:1000]], 8000, titles=["clap", "hum"], title="S")
     assert {"clap", "hum", "S", "amplitude", "kHz", "seconds"} <= texts(figure)
-    rgb = drawing.to_rgb(figure)
-    wave = where(panel(figure, 0, rgb), drawing.BLUE, 40)
+    rgb = to_rgb(figure)
+    wave = where(panel(figure, 0, rgb), BLUE, 40)
     width = wave.shape[1]
     assert wave[:, : width // 3].sum() > 5 * wave[:, 2 * width // 3 :].sum()
     spectrum = panel(figure, 1, rgb).astype(int)
@@ -273,19 +278,19 @@ def test_a_sound_is_loud_where_it_is_loud():
 def test_autocorrelation_is_numpys_and_leaves_out_what_is_missing():
     rng = np.random.default_rng(0)
     values = np.cumsum(rng.normal(size=(200, 2)), axis=0)
-    found = drawing.autocorrelation(values, 5)
+    found = autocorrelation(values, 5)
     centred = values[:, 0] - values[:, 0].mean()
     for lag in range(6):
         first, second = centred[: 200 - lag], centred[lag:]
         norms = np.linalg.norm(first) * np.linalg.norm(second)
         assert found[lag, 0] == pytest.approx(first @ second / norms)
     period = np.tile([1.0, -1.0], 50)[:, None]
-    np.testing.assert_allclose(drawing.autocorrelation(period, 3)[:, 0], [1, -1, 1, -1])
+    np.testing.assert_allclose(autocorrelation(period, 3)[:, 0], [1, -1, 1, -1])
     period[10:30] = np.nan
-    np.testing.assert_allclose(drawing.autocorrelation(period, 3)[:, 0], [1, -1, 1, -1])
-    short = drawing.autocorrelation(np.array([[1.0], [2.0]]), 3)[:, 0]
+    np.testing.assert_allclose(autocorrelation(period, 3)[:, 0], [1, -1, 1, -1])
+    short = autocorrelation(np.array([[1.0], [2.0]]), 3)[:, 0]
     assert np.isnan(short[2:]).all() and not np.isnan(short[:2]).any()
-    assert np.isnan(drawing.autocorrelation(np.ones([5, 1]), 2)).all()
+    assert np.isnan(autocorrelation(np.ones([5, 1]), 2)).all()
 
 
 def test_comparisons_draw_both_sides():
@@ -293,20 +298,20 @@ def test_comparisons_draw_both_sides():
     real = [rng.normal(size=(200, 2)) for _ in range(3)]
     samples = [rng.normal(5, 1, size=(200, 2)) for _ in range(3)]
     for figure in (
-        drawing.autocorrelation_figure(samples, real, NUMBERS, max_lag=10, title="A"),
-        drawing.marginal_figure(samples, real, NUMBERS, bins=20, title="A"),
+        autocorrelation_figure(samples, real, NUMBERS, max_lag=10, title="A"),
+        marginal_figure(samples, real, NUMBERS, bins=20, title="A"),
     ):
         assert {"real", "generated", "A"} <= texts(figure)
-        rgb = drawing.to_rgb(figure)
+        rgb = to_rgb(figure)
         for number in range(2):
             image = panel(figure, number, rgb)
-            assert where(image, drawing.BLACK, 40).any() and where(image, drawing.ORANGE, 40).any()
-    assert drawing.autocorrelation_figure(samples, real, NUMBERS, 10).axes[0].get_xlim()[1] < 11
+            assert where(image, BLACK, 40).any() and where(image, ORANGE, 40).any()
+    assert autocorrelation_figure(samples, real, NUMBERS, 10).axes[0].get_xlim()[1] < 11
 
 
 def test_marginals_are_densities_with_the_bins_of_the_real_values():
     real = [np.linspace(0, 1, 1001)[:, None]]
-    figure = drawing.marginal_figure(real, real, NUMBERS[:1], {"temp": "°C"}, bins=7)
+    figure = marginal_figure(real, real, NUMBERS[:1], {"temp": "°C"}, bins=7)
     [truth, other] = figure.axes[0].patches
     heights, edges, _ = truth.get_data()
     assert len(heights) == 7 and "temp (°C)" in texts(figure)
@@ -317,33 +322,34 @@ def test_marginals_are_densities_with_the_bins_of_the_real_values():
 
 def test_marginals_of_a_category_are_shares():
     real, samples = [np.array([[0.0], [0], [1], [np.nan]])], [np.array([[2.0]])]
-    figure = drawing.marginal_figure(samples, real, SKY)
+    figure = marginal_figure(samples, real, SKY)
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert heights == pytest.approx([2 / 3, 1 / 3, 0, 0, 0, 1])
     assert {"clear", "cloudy", "rain"} <= texts(figure)
 
 
 def test_of_many_features_the_first_are_drawn(monkeypatch):
-    monkeypatch.setattr(drawing, "MOST_FEATURES", 3)
+    for module in (series, comparisons):
+        monkeypatch.setattr(module, "MOST_FEATURES", 3)
     features = tuple(Feature(f"x{number}") for number in range(5))
     values = [np.zeros([3, 5])]
-    assert len(drawing.series_figure(values, features).axes) == 3
-    found = texts(drawing.marginal_figure(values, values, features))
+    assert len(series_figure(values, features).axes) == 3
+    found = texts(marginal_figure(values, values, features))
     assert "x2" in found and "x3" not in found
 
 
 def test_a_quick_figure_is_legible_in_a_card_and_has_dates():
     hours = np.datetime64("2013-07-01T00", "s").astype(np.int64) + 3600 * np.arange(96)
     values = np.stack([np.arange(96.0), np.sin(np.arange(96.0))], axis=1)
-    series = drawing.series_figure(
+    lines = series_figure(
         [values], NUMBERS, real=[values], times=[hours], real_times=[hours], quick=True
     )
     quantiles = {0.1: values[72:], 0.9: values[72:]}
-    forecast = drawing.forecast_figure(
+    forecast = forecast_figure(
         values[:72], values[72:], quantiles, NUMBERS, times=hours, quick=True
     )
-    for figure in (series, forecast):
-        pixels = drawing.to_rgb(figure)
+    for figure in (lines, forecast):
+        pixels = to_rgb(figure)
         assert pixels.shape[1] == 360  # a card of TensorBoard is 330 wide: hardly made smaller
         for axes in figure.axes:
             marks = [*axes.get_xticklabels(), *axes.get_yticklabels()]
@@ -352,5 +358,5 @@ def test_a_quick_figure_is_legible_in_a_card_and_has_dates():
         assert last.get_xlabel() == "time (UTC)"
         shown = [mark.get_text() for mark in last.get_xticklabels()]
         assert 1 <= len(shown) <= 5 and any("Jul" in text or text.isdigit() for text in shown)
-    sounds = drawing.sound_figure([np.zeros([400, 1])], 8000, quick=True)
-    assert drawing.to_rgb(sounds).shape[1] == 500
+    sounds = sound_figure([np.zeros([400, 1])], 8000, quick=True)
+    assert to_rgb(sounds).shape[1] == 500

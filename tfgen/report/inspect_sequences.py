@@ -9,6 +9,7 @@ from tfgen.data.calendar_steps import find_step
 from tfgen.data.seasons import autocorrelation, seasons
 from tfgen.data.sentinels import find_sentinels
 from tfgen.data.series import open_sequences
+from tfgen.report import kinds
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60
@@ -16,7 +17,6 @@ _SHOWN = 8  # levels of a category, classes, names
 _LAGS = (1, 2, 5, 10)
 _MOST_FEATURES = 200
 _MAX_SEQUENCES = 300  # of which correlations are taken
-_UNITS = {"series": "row", "strokes": "drawing", "audio": "clip"}
 _DAY = 86400
 
 
@@ -34,7 +34,7 @@ def inspect_sequences(config):
     lines = [
         f"{sequences.name}: {sequences.kind}, {_count(len(sequences), 'sequence')}, "
         f"{_count(sequences.positions, 'position')}, {_count(len(sequences.features), 'feature')}",
-        f"kept: {_count(report.kept, _UNITS[sequences.kind])}",
+        f"kept: {_count(report.kept, kinds.shown(sequences.kind).unit)}",
     ]
     if not report.dropped:
         lines.append("dropped: nothing")

@@ -1,6 +1,8 @@
 """Reading command lines: options spelt with `-` or `_`, and mistakes told in one line."""
 
 import argparse
+import json
+import math
 
 from tfgen.errors import InputError, unknown
 from tfgen.names import normalise
@@ -91,3 +93,41 @@ def global_options(argv):
             raise InputError(f"{name} needs a {'module' if name == '--import' else 'folder'}")
         taken[name].append(value)
     return rest, taken["--import"], taken["--zoo"]
+
+
+def check_counts(arguments, *names):
+    """Raises an `InputError` if one of these options was given and is below 1."""
+    for name in names:
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} must be >= 1. Received: {option} {value}")
+
+
+def names_of(option, text):
+    """Returns the parts of a text between commas."""
+    parts = [to_unicode(part).strip() for part in text.split(",")]
+    if "" in parts:
+        raise InputError(f"{option} takes names with commas between. Received: {option} {text}")
+    return parts
+
+
+def numbers_of(option, text):
+    """Returns the finite numbers of a text, with commas between."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = [math.nan]
+    if not all(math.isfinite(value) for value in values):
+        raise InputError(f"{option} takes numbers with commas between. Received: {option} {text}")
+    return values
+
+
+def quoted(text):
+    """Returns a text as a TOML string, so that `--data none` is data called none."""
+    return json.dumps(to_unicode(text), ensure_ascii=False)
+
+
+def to_unicode(text):
+    """Returns an argument with bytes that are no UTF-8 as U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

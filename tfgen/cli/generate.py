@@ -1,0 +1,43 @@
+"""`tfgen generate`: samples of a model."""
+
+from tfgen.cli import generate_numbers, generate_text
+from tfgen.cli.arguments import Parser, integer, seed
+from tfgen.cli.models import NAME_HELP, add_dtype, find_model, way_of
+from tfgen.recipe import GenerationConfig
+
+WAYS = {"text": generate_text, "numbers": generate_numbers}
+
+
+def parser():
+    temperature = GenerationConfig.__dataclass_fields__["temperature"].metadata["help"]
+    parser = Parser("generate", run, "Generates with a model: text goes on from prompts.")
+    parser.add_argument("name", metavar="NAME", help=NAME_HELP)
+    parser.add_argument(
+        "prompts", metavar="PROMPT", nargs="*", help="of text; default: one empty prompt"
+    )
+    parser.add_argument("--temperature", type=float, help=temperature)
+    parser.add_argument("--seed", type=seed, help="the same seed gives the same samples")
+    parser.add_argument(
+        "--num-samples", type=integer, default=1, help="how many; of text, for each prompt"
+    )
+    parser.add_argument("--condition", metavar="CLASS", help="the class to generate")
+    parser.add_argument(
+        "--guidance-scale", type=float, help="with --condition: above 1 keeps closer to the class"
+    )
+    parser.add_argument("--stream", action="store_true", help="print samples as they come")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write to a file: text, .jsonl (one object a line); numbers .csv, .npz, .png; strokes "
+        ".svg; sound .wav",
+    )
+    add_dtype(parser)
+    for way in WAYS.values():
+        way.add_options(parser)
+    return parser
+
+
+def run(arguments):
+    """Draws samples and prints or writes them."""
+    item = find_model(arguments.name)
+    way_of(item.data_kind, WAYS, arguments).run(arguments, item.data_kind)

@@ -1,0 +1,38 @@
+"""What the verbs that read time series share: forecast and impute."""
+
+from tfgen.cli.arguments import integer, seed
+from tfgen.errors import InputError
+from tfgen.recipe import GenerationConfig
+from tfgen.uses import KINDS
+
+# Options of a diffusion model.
+FILLING = "num_steps", "method", "resamplings"
+
+
+def add_series_options(parser):
+    parser.add_argument(
+        "--data", required=True, help="a path, or a built-in set's name; read as the model's own"
+    )
+    parser.add_argument("--id", help="only the series of this id")
+    parser.add_argument("--seed", type=seed, help="the same seed gives the same samples")
+
+
+def add_diffusion_options(parser):
+    group = parser.add_argument_group("diffusion models")
+    fields = GenerationConfig.__dataclass_fields__
+    for name in ("num_steps", "resamplings"):
+        option = f"--{name.replace('_', '-')}"
+        group.add_argument(option, type=integer, help=fields[name].metadata["help"])
+    group.add_argument(
+        "--method",
+        help="how gaps are filled: by the network, if it was trained with infilling; else by "
+        "repaint (default), or guidance",
+    )
+
+
+def series_only(verb, name, kind):
+    if kind != "series":
+        raise InputError(
+            f"{verb} is for models of time series, and {name} is one of {KINDS[kind]}: "
+            f"tfgen generate {name}"
+        )

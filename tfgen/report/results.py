@@ -1,0 +1,44 @@
+"""What was measured, as lines of text."""
+
+from tfgen.report.score import is_score, with_spread
+
+
+def results_text(results, heading=""):
+    """Returns an evaluation's results: facts, and scores beside those of real data and a naive model.
+
+    Args:
+        results: Dict of facts, of scores (`tfgen.report.score.Score.to_dict`), and of dicts of such.
+        heading: What the text is of, or empty.
+    """
+    scores = {key: value for key, value in results.items() if is_score(value)}
+    sections = {k: v for k, v in results.items() if isinstance(v, dict) and k not in scores}
+    facts = {k: v for k, v in results.items() if k not in {*scores, *sections}}
+    facts = {key: value for key, value in facts.items() if value not in (None, [], "")}
+    lines = [f"\n{heading}"] if heading and (scores or facts) else []
+    width = max((len(key) for key in (*facts, *scores)), default=0)
+    cells = {key: readable(value) for key, value in facts.items()}
+    cells |= {key: "   ".join(_cells(value)) for key, value in scores.items()}
+    lines += [f"{key.replace('_', ' '):<{width}}  {cell}" for key, cell in cells.items()]
+    for key, value in sections.items():
+        text = results_text(value, f"{heading}, {key}".strip(", ").replace("_", " "))
+        lines += [text] if text else []
+    return "\n".join(lines)
+
+
+def _cells(score):
+    """A score, and what real data and a naive model get."""
+    yield with_spread(score["mean"], score["spread"], "none")
+    for name, of in (("real", "real"), ("naive", "baseline")):
+        if score[of] is not None:
+            yield f"{name} {with_spread(score[of], score.get(f'{of}_spread'))}"
+
+
+def readable(value):
+    """Returns a number, a text, or a dict or list of them as a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {readable(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(readable(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
