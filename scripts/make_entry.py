@@ -188,9 +188,7 @@ def picture(model, held_out):
         drawn = model.generate(len(condition), seed=0, condition=condition)
         return stroke_sheet(drawn, columns=len(classes))
     if processor.kind == "audio":
-        return sound_figure(
-            model.generate(8, seed=0, **given), processor.sample_rate, classes[:8]
-        )
+        return sound_figure(model.generate(8, seed=0, **given), processor.sample_rate, classes[:8])
     horizon, context = 48, 120
     values, times = held_out.values[0], held_out.times and held_out.times[0]
     told = {} if times is None else {"times": times[:context]}

@@ -52,9 +52,9 @@ def main(argv=None):
 def measure(arguments):
     """Prints the table."""
     from tfgen import zoo
-    from tfgen.models.over_series import data_of
     from tfgen.evaluation import evaluate_sequences
     from tfgen.models.diffusion import DiffusionGenerator
+    from tfgen.models.over_series import data_of
     from tfgen.sampling.diffusion import evaluations, make_solver
 
     model = zoo.get(arguments.name)

@@ -6,10 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from tfgen.report.inspect_sequences import inspect_sequences
 from tfgen.data.series import open_sequences
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
+from tfgen.report.inspect_sequences import inspect_sequences
 
 
 def refused(path, **fields):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tfgen.report.inspect_sequences import inspect_sequences
 from tfgen.data.sentinels import find_sentinels
 from tfgen.recipe import DataConfig
+from tfgen.report.inspect_sequences import inspect_sequences
 
 RNG = np.random.default_rng(0)
 

@@ -171,7 +171,7 @@ def test_what_is_trained_on_has_the_digits(pair):
 
 
 def test_a_stream_has_the_digits(pair):
-    near, far = pair
+    near, _far = pair
     if hasattr(near, "stream"):
         pieces = [np.concatenate(list(model.stream(9, seed=1))) for model in pair]
         same(pieces[1], pieces[0])

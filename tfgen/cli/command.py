@@ -137,8 +137,8 @@ def _check_modules(modules):
     for module in modules:
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", module):
             raise InputError(
-                "--import takes the name of a module that is here or installed, e.g. my_models, not "
-                f"a path. Received: --import {module}"
+                "--import takes the name of a module that is here or installed, e.g. my_models, "
+                f"not a path. Received: --import {module}"
             )
 
 

@@ -4,10 +4,11 @@ from tfgen.report.score import is_score, with_spread
 
 
 def results_text(results, heading=""):
-    """Returns an evaluation's results: facts, and scores beside those of real data and a naive model.
+    """Returns results of an evaluation: facts, and scores beside those of real data.
 
     Args:
-        results: Dict of facts, of scores (`tfgen.report.score.Score.to_dict`), and of dicts of such.
+        results: Dict of facts, of scores as `tfgen.report.score.Score.to_dict` returns them, and
+            of dicts of such.
         heading: What the text is of, or empty.
     """
     scores = {key: value for key, value in results.items() if is_score(value)}
