@@ -28,6 +28,10 @@ class InputError(ValueError):
         super().__init__(printable(str(message), MOST_MESSAGE))
 
 
+class NoValues(InputError):
+    """A table has no column of numbers or categories: its texts may be what is wanted."""
+
+
 class Terminated(KeyboardInterrupt):
     """The process was asked to end by SIGTERM or SIGHUP, which is taken as Ctrl-C is.
 

@@ -140,7 +140,7 @@ class _Turns:
         data = open_data(recipe)
         data = dataclasses.replace(data, dashboard=self._clocked(data))
         model = models.build(recipe, data.preprocessing, recipe.training.precision)
-        self.run, self.events = trainer._Run(model, recipe, data, folder, False), []
+        self.run, self.events = trainer.Run(model, recipe, data, folder, False), []
         self.run.state.step = begin
         self._inside, self._left, self._ended, self._failure = False, 0, False, None
         self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)

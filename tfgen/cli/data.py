@@ -3,7 +3,7 @@
 import contextlib
 
 from tfgen.cli.arguments import names_of, quoted
-from tfgen.errors import InputError
+from tfgen.errors import InputError, NoValues
 from tfgen.recipe import DataConfig, Recipe
 
 # What a recipe says of its own data, and of no other: --data takes it back to the defaults.
@@ -79,7 +79,5 @@ def text_hint():
     """A table in which nothing but text was found may be one of texts to a person."""
     try:
         yield
-    except InputError as error:
-        if not str(error).startswith("There is no column of values"):
-            raise
+    except NoValues as error:
         raise InputError(f"{error} (--column NAME reads a column as text)") from None

@@ -30,7 +30,7 @@ from tfgen.data.table_features import (
 from tfgen.data.table_rows import check_dropped, sort_rows
 from tfgen.data.text import open_text
 from tfgen.data.text_tables import looks_like_table
-from tfgen.errors import InputError, unknown
+from tfgen.errors import InputError, NoValues, unknown
 from tfgen.files import home_path
 from tfgen.names import normalise
 
@@ -185,7 +185,7 @@ def open_tables(name, paths, config):
     check_dropped(table, len(rows), config)
     features, values = read_features(table, chosen, rows, groups, config)
     if not features:
-        raise strokes.nothing_found("column of values", name, table.report)
+        raise strokes.nothing_found("column of values", name, table.report, NoValues)
     known_names, known = read_covariates(table, config.known, rows, config)
     static_names, static = read_covariates(table, config.static, rows, config)
     used, starts = np.unique(groups, return_index=True)

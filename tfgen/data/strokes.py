@@ -169,13 +169,13 @@ def number_labels(labels):
     return classes, np.array([number[label] for label in labels], np.int32)
 
 
-def nothing_found(what, name, report):
+def nothing_found(what, name, report, error=InputError):
     """Returns the `InputError` of data without a sequence, with the reasons of the report."""
     dropped = "; ".join(
         f"{number} x {reason} (first: {example})"
         for reason, (number, example) in report.dropped.items()
     )
-    return InputError(f"There is no {what} in {name}" + (f": {dropped}" if dropped else ""))
+    return error(f"There is no {what} in {name}" + (f": {dropped}" if dropped else ""))
 
 
 # Lines and movements
