@@ -5,15 +5,12 @@ import re
 
 import numpy as np
 
+from tfgen.data.date_forms import DAY, NO_TIME, SECOND, month_number
 from tfgen.data.date_texts import (
-    DAY,
-    NO_TIME,
     ORDERS,
-    SECOND,
     Dates,
     days_of,
     looks_like_time,
-    month_number,
     read_clocks,
     read_dates,
 )

@@ -4,16 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfgen.data.date_texts import (
-    DAY,
-    NO_TIME,
-    ORDERS,
-    SECOND,
-    Dates,
-    days_of,
-    days_of_weeks,
-    read_dates,
-)
+from tfgen.data.date_forms import DAY, NO_TIME, SECOND
+from tfgen.data.date_texts import ORDERS, Dates, days_of, days_of_weeks, read_dates
 from tfgen.data.dates import Times, formatted, part_of, time_rank
 from tfgen.data.ids import find_id
 from tfgen.errors import InputError, unknown
