@@ -14,8 +14,9 @@ from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_file, atomic_folder, read_json
 from tfgen.recipe import Recipe
 from tfgen.training.data import open_data
+from tfgen.training.run import BEST
 from tfgen.training.space import default_space, make_space, read_space
-from tfgen.training.trainer import BEST, train
+from tfgen.training.trainer import train
 
 SEARCH, BEST_RECIPE = "search.json", "best.toml"
 METHODS = ("bayesian", "hyperband", "random")
