@@ -367,7 +367,7 @@ def test_what_is_asked_to_be_times_and_is_none_is_refused(tmp_path, cells, messa
 def test_whatever_cells_hold_they_are_times_or_none():
     characters = "0123456789-/.: TZqQwWamp+,\u00e9\u5e74\u0967\u00b2"
     draw = random.Random(0)
-    for trial in range(500):
+    for trial in range(150):
         cells = [draw.choice([*FORMS, "", "-5", "1e400", "inf", "99999999999999999999"])]
         text = list(draw.choice(list(FORMS)))
         for _ in range(draw.randint(1, 3)):

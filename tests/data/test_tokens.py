@@ -139,8 +139,14 @@ print(len(tokens), tokens.dtype, tokenizer.vocabulary_size, encoded - before)
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "megabytes"), [("a.txt", 300), ("a.csv", 20)])
+@pytest.mark.parametrize(
+    ("name", "megabytes"),
+    [
+        ("a.txt", 60),
+        pytest.param("a.txt", 300, marks=pytest.mark.long),
+        pytest.param("a.csv", 20, marks=pytest.mark.long),
+    ],
+)
 def test_a_large_file_takes_little_memory(tmp_path, name, megabytes):
     rows = b"A line of plain text as there are more\n" * 25_000  # 1.025 MB
     with open(tmp_path / name, "wb") as file:
