@@ -1,6 +1,7 @@
 """An import runs downward only: the floors of the house."""
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -63,8 +64,14 @@ def modules():
     return found
 
 
-def imports(source, module, known):
-    """Returns the modules of `known` that a source imports, also inside functions and as names."""
+parsed = functools.lru_cache(None)(ast.parse)
+
+
+def imports(source, module, known, at_once=False):
+    """Returns the modules of `known` that a source imports, also inside functions and as names.
+
+    With `at_once` only those that are imported when the module is.
+    """
     found = set()
 
     def add(name):
@@ -74,7 +81,8 @@ def imports(source, module, known):
         if name in known:
             found.add(name)
 
-    for node in ast.walk(ast.parse(source)):
+    tree = parsed(source)
+    for node in tree.body if at_once else ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 add(alias.name)
@@ -100,6 +108,24 @@ def upward(source, module, known):
         elif other_height == height and other_room != room:
             wrong.append(f"{module} imports {target}, its sibling")
     return wrong
+
+
+def circles(graph):
+    """Returns the sets of modules that import each other, each a sorted list."""
+    reached = {}
+    for module in graph:
+        seen, waiting = set(), [module]
+        while waiting:
+            for target in graph[waiting.pop()] - seen:
+                seen.add(target)
+                waiting.append(target)
+        reached[module] = seen
+    found = {
+        tuple(sorted(target for target in seen if module in reached[target]))
+        for module, seen in reached.items()
+        if module in seen
+    }
+    return [list(circle) for circle in sorted(found)]
 
 
 @pytest.mark.parametrize("module", modules())
@@ -136,6 +162,22 @@ def test_an_import_downward_or_on_the_same_floor_is_allowed():
     assert imports(source, "tfgen.cli", modules()) == {
         "tfgen", "tfgen.models", "tfgen.startup", "tfgen.zoo",
     }  # fmt: skip
+
+
+def test_no_modules_import_each_other():
+    known = modules()
+    sources = {module: path.read_text("utf-8") for module, path in known.items()}
+    at_once = {module: imports(sources[module], module, known, at_once=True) for module in known}
+    assert circles(at_once) == []
+    # Inside functions and by name, only the table of families and the models in it.
+    graph = {module: imports(sources[module], module, known) for module in known}
+    for circle in circles(graph):
+        assert all(module.startswith("tfgen.models") for module in circle), circle
+
+
+def test_a_circle_is_found():
+    graph = {"a": {"b", "d"}, "b": {"c"}, "c": {"a"}, "d": {"e"}, "e": set(), "f": {"f"}}
+    assert circles(graph) == [["a", "b", "c"], ["f"]]
 
 
 def test_a_module_needs_a_floor():

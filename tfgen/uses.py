@@ -10,6 +10,7 @@ KINDS = {
     "strokes": "pen strokes",
     "audio": "sound",
 }
+NUMBERS = tuple(kind for kind in KINDS if kind != "text")
 ENGINES = ("autoregressive", "diffusion")
 # What a field may be for, in words.
 TRAITS = {

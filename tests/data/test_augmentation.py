@@ -135,7 +135,7 @@ def test_mistakes(text, part):
 
 
 def test_sound_is_not_a_series():
-    with pytest.raises(InputError, match="for sound, and these data are series"):
+    with pytest.raises(InputError, match="for sound, and the data are time series"):
         open_augmentation(["gain=3"], "series")
 
 
@@ -492,12 +492,12 @@ def test_one_after_the_other():
 @pytest.mark.parametrize(
     "kind, text, part",
     [
-        ("text", "jitter=0.1", "'jitter' is for series and strokes, and these data are text"),
-        ("text", "gain=3", "'gain' is for sound, and these data are text"),
-        ("series", "dropout=0.1", "'dropout' is for text, and these data are series"),
-        ("series", "rotate=5", "'rotate' is for strokes, and these data are series"),
-        ("strokes", "transpose=5", "'transpose' is for series, and these data are strokes"),
-        ("audio", "noise=0.1", "'noise' is for text, and these data are sound"),
+        ("text", "jitter=0.1", "'jitter' is for time series and pen strokes, and the data are text"),
+        ("text", "gain=3", "'gain' is for sound, and the data are text"),
+        ("series", "dropout=0.1", "'dropout' is for text, and the data are time series"),
+        ("series", "rotate=5", "'rotate' is for pen strokes, and the data are time series"),
+        ("strokes", "transpose=5", "'transpose' is for time series, and the data are pen strokes"),
+        ("audio", "noise=0.1", "'noise' is for text, and the data are sound"),
         ("text", "dropout=1.5", "dropout takes a number above 0 and at most 1, as in 'dropout=0.5'"),
         ("text", "noise", "noise takes a number above 0"),
         ("text", "noise=0.1:a", "noise takes no columns"),

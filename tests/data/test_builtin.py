@@ -12,11 +12,12 @@ import pytest
 
 from tfgen.data import BUILTIN, open_text
 from tfgen.data.archives import load_npz
-from tfgen.data.builtin import FILES, open_builtin
-from tfgen.data.sequences import KINDS
+from tfgen.data.builtin import open_builtin
+from tfgen.data.catalog import FILES
 from tfgen.data.strokes import simplify, to_lines
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
+from tfgen.uses import KINDS
 
 ROOT = Path(__file__).parents[2]
 README = (FILES / "README.md").read_text(encoding="utf-8")
@@ -76,7 +77,7 @@ def test_the_readme_knows_every_set_and_no_other():
 def test_every_set_says_what_it_is():
     for built_in in BUILTIN.values():
         assert built_in.summary and built_in.licence
-        assert built_in.kind in ("text", *KINDS)
+        assert built_in.kind in KINDS
 
 
 def test_the_licence_of_the_edition_is_there():

@@ -11,8 +11,8 @@ import pytest
 from tfgen.data.audio import open_audio
 from tfgen.data.contexts import Context
 from tfgen.data.sequences import Feature
-from tfgen.data.series import open_tables
 from tfgen.data.strokes import FEATURES, open_strokes, to_deltas
+from tfgen.data.time_series import open_tables
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
 from tfgen.report import kinds, output

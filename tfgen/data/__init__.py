@@ -1,7 +1,7 @@
 """Data: files and built-in sets to arrays, and arrays to batches. Imports no TensorFlow."""
 
-from tfgen.data.builtin import BUILTIN
 from tfgen.data.carried_windows import CarriedWindows
+from tfgen.data.catalog import BUILTIN
 from tfgen.data.sequence_windows import SequenceWindows
 from tfgen.data.sequences import Feature, Sequences
 from tfgen.data.series import data_kind, open_sequences

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfgen.data.bounds import set_bounds
 from tfgen.data.budget import Budget
 from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
 from tfgen.data.readers import Report, Unreadable
@@ -86,10 +87,11 @@ def open_audio(name, paths, config):
     if not values:
         raise nothing_found("sound", name, report)
     classes, labels = number_labels(labels)
-    return Sequences(
+    sequences = Sequences(
         name, "audio", FEATURES, values, ids, labels=labels, classes=classes, sample_rate=rate,
         ends=True, report=report,
     )  # fmt: skip
+    return set_bounds(sequences, config)
 
 
 class Header(NamedTuple):

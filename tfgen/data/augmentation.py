@@ -5,6 +5,7 @@ from typing import Any
 
 from tfgen.data import series_augmentation, sound_augmentation, text_augmentation
 from tfgen.errors import InputError, unknown
+from tfgen.uses import model_words, words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +54,6 @@ AUGMENTATIONS = {
     "pitch": _of_sound(sound_augmentation.pitch, 24),
     "shift": _of_sound(sound_augmentation.shift, 1_000_000),
 }
-# How the kinds of data are called where an error names them.
-_CALLED = {"audio": "sound"}
 
 
 def open_augmentation(texts, kind, data=None):
@@ -104,14 +103,10 @@ def check_augmentation(texts, kind):
         kinds = AUGMENTATIONS[name].kinds
         if kind not in kinds:
             raise InputError(
-                f"training.augment: '{name}' is for {' and '.join(map(_called, kinds))}, and these "
-                f"data are {_called(kind)}. Received: training.augment={list(texts)}"
+                f"training.augment: '{name}' is for {words(kinds)}, and {model_words(kind)}. "
+                f"Received: training.augment={list(texts)}"
             )
     return chosen
-
-
-def _called(kind):
-    return _CALLED.get(kind, kind)
 
 
 def _parse(text):

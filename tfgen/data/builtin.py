@@ -1,16 +1,17 @@
-"""The data sets that come with tfgen. `tfgen/data/files/README.md` tells their sources."""
+"""`open_builtin`: the built-in sets of numbers."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
 from tfgen.data import audio, strokes
 from tfgen.data.archives import load_npz
+from tfgen.data.bounds import set_bounds
+from tfgen.data.catalog import BUILTIN
 from tfgen.data.sequences import Sequences
+from tfgen.data.time_series import open_tables
 from tfgen.errors import InputError, unknown
 
-FILES = Path(__file__).parent / "files"
 # In the drawing's units, KanjiVG's square is 109 wide; scripts/build_data.py rounds to this.
 _KANJI_STEP = 1 / 8
 # The columns of weather and what their values lie between.
@@ -22,65 +23,6 @@ _WEATHER_BOUNDS = {
     "visib": (0.0, 10.0),
 }
 _DRUM_RATE = 16000
-
-
-@dataclasses.dataclass(frozen=True)
-class BuiltIn:
-    """A data set in this package.
-
-    Attributes:
-        file: Name of its file.
-        summary: One line for people.
-        licence: Its licence.
-        kind: `"text"`, `"series"`, `"strokes"` or `"audio"`.
-    """
-
-    file: str
-    summary: str
-    licence: str
-    kind: str = "text"
-
-    @property
-    def path(self):
-        return FILES / self.file
-
-
-BUILTIN = {
-    "shakespeare": BuiltIn(
-        "shakespeare.txt.xz",
-        "nine plays of Shakespeare, much the text of char-rnn's tiny-shakespeare",
-        "MIT (the edition); the plays are in the public domain",
-    ),
-    "names": BuiltIn(
-        "names.txt.xz",
-        "given names in the United States since 1880, one a line, in random order",
-        "public domain (US government)",
-    ),
-    "weather": BuiltIn(
-        "weather.csv.xz",
-        "hourly weather at the three airports of New York in 2013: 8 variables with gaps",
-        "CC0",
-        "series",
-    ),
-    "kanji": BuiltIn(
-        "kanji/kanji.npz",
-        "6,703 Japanese characters stroke by stroke, from KanjiVG",
-        "CC BY-SA 3.0, Copyright Ulrich Apel (KanjiVG)",
-        "strokes",
-    ),
-    "pendigits": BuiltIn(
-        "pendigits.npz",
-        "10,992 handwritten digits of 8 points each, with the digit as class",
-        "CC BY 4.0, E. Alpaydin and F. Alimoglu",
-        "strokes",
-    ),
-    "drums": BuiltIn(
-        "drums.npz",
-        "105 drum sounds of at most 1.024 seconds at 16 kHz, in 8 classes",
-        "CC0",
-        "audio",
-    ),
-}
 
 
 def open_builtin(key, config):
@@ -115,9 +57,6 @@ def open_builtin(key, config):
 
 
 def _weather(config):
-    # Not above: the reader of tables asks this module for the built-in sets.
-    from tfgen.data.series import open_tables
-
     config = dataclasses.replace(config, time=config.time or "time_hour", id=config.id or "origin")
     sequences = open_tables("weather", [BUILTIN["weather"].path], config)
     sequences.features = tuple(
@@ -182,7 +121,7 @@ def _drums(config):
     sequences.values = strokes.cut_to(
         sequences.values, config.max_length, sequences.ids, sequences.report
     )
-    return sequences
+    return set_bounds(sequences, config)
 
 
 _OPEN = {"weather": _weather, "kanji": _kanji, "pendigits": _pendigits, "drums": _drums}

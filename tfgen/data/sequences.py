@@ -6,8 +6,8 @@ import numpy as np
 
 from tfgen.data.readers import Report
 from tfgen.errors import InputError, unknown
+from tfgen.uses import NUMBERS
 
-KINDS = ("series", "strokes", "audio")
 SPLIT_RULES = ("auto", "time", "sequences")
 # With fewer sequences than this, each is cut in time; with more, whole ones are set aside.
 FEW = 20
@@ -82,8 +82,8 @@ class Sequences:
     time_form: str | None = None
 
     def __post_init__(self):
-        if self.kind not in KINDS:
-            raise unknown("kind of sequences", self.kind, KINDS)
+        if self.kind not in NUMBERS:
+            raise unknown("kind of sequences", self.kind, NUMBERS)
 
     def __len__(self):
         return len(self.values)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfgen.data import quick_draw, readers
+from tfgen.data.bounds import set_bounds
 from tfgen.data.budget import Budget
 from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
 from tfgen.data.readers import Report, Unreadable
@@ -130,7 +131,7 @@ def _held_out(found, report):
 
 
 def prepare(sequences, config):
-    """Returns drawings simplified and cut, as `config.simplify` and `config.max_length` say."""
+    """Returns drawings simplified, cut and bounded, as the configuration says."""
     drawings = sequences.values
     if config.simplify:
         drawings = [simplify_drawing(drawing, config.simplify) for drawing in drawings]
@@ -139,7 +140,7 @@ def prepare(sequences, config):
         # A drawing is over where the pen is lifted for good.
         drawing[-1, 2] = UP
     sequences.values = drawings
-    return sequences
+    return set_bounds(sequences, config)
 
 
 def cut_to(values, max_length, ids, report):

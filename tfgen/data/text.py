@@ -6,7 +6,7 @@ import fractions
 import os
 
 from tfgen.data import readers, text_columns
-from tfgen.data.builtin import BUILTIN
+from tfgen.data.catalog import BUILTIN
 from tfgen.errors import InputError, unknown
 from tfgen.files import home_path
 from tfgen.names import normalise

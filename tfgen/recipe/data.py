@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from tfgen.errors import InputError
 from tfgen.recipe.fields import Section, field
+from tfgen.uses import KINDS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,7 @@ class DataConfig(Section):
     kind: str | None = field(
         None,
         "what the data is: text, series, strokes or audio; none infers it",
-        choices=("text", "series", "strokes", "audio"),
+        choices=tuple(KINDS),
     )
     columns: tuple[str, ...] = field(
         (), "columns to model; empty takes all that are left", of="series"

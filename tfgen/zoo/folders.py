@@ -9,6 +9,7 @@ from tfgen.errors import InputError
 from tfgen.files import home_path, read_json, restore_folder
 from tfgen.models import PROCESSOR, RECIPE, WEIGHTS
 from tfgen.models.hugging_face_folder import is_hugging_face
+from tfgen.uses import NUMBERS
 
 RESULTS = "results.json"
 CARD = "README.md"
@@ -103,17 +104,26 @@ def data_kind_of(folder):
     """Tells what the model of a folder is of, without building anything.
 
     Returns:
-        `"text"`, `"series"`, `"strokes"` or `"audio"`. Of a file that is not as it should be,
-        opening the model tells what is wrong.
+        One of `tfgen.uses.KINDS`.
+
+    Raises:
+        InputError: The file that tells it is not as it should be, or of a kind unknown here.
     """
     path = Path(folder) / PROCESSOR
     if not path.is_file():
         return "text"
     try:
         kind = read_json(path, MOST_OF_PROCESSOR)["config"]["kind"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "series"
-    return kind if kind in ("strokes", "audio") else "series"
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except (KeyError, TypeError):
+        kind = None
+    if not isinstance(kind, str) or kind not in NUMBERS:
+        raise InputError(
+            f"{path} tells no kind of numbers that is known here: {', '.join(NUMBERS)}. "
+            f"Received: kind={kind!r:.40}"
+        )
+    return kind
 
 
 def has_weights(folder):

@@ -1,0 +1,65 @@
+"""The data sets that come with tfgen, one row each. `files/README.md` tells their sources."""
+
+import dataclasses
+from pathlib import Path
+
+FILES = Path(__file__).parent / "files"
+
+
+@dataclasses.dataclass(frozen=True)
+class BuiltIn:
+    """A data set in this package.
+
+    Attributes:
+        file: Name of its file.
+        summary: One line for people.
+        licence: Its licence.
+        kind: `"text"`, `"series"`, `"strokes"` or `"audio"`.
+    """
+
+    file: str
+    summary: str
+    licence: str
+    kind: str = "text"
+
+    @property
+    def path(self):
+        return FILES / self.file
+
+
+BUILTIN = {
+    "shakespeare": BuiltIn(
+        "shakespeare.txt.xz",
+        "nine plays of Shakespeare, much the text of char-rnn's tiny-shakespeare",
+        "MIT (the edition); the plays are in the public domain",
+    ),
+    "names": BuiltIn(
+        "names.txt.xz",
+        "given names in the United States since 1880, one a line, in random order",
+        "public domain (US government)",
+    ),
+    "weather": BuiltIn(
+        "weather.csv.xz",
+        "hourly weather at the three airports of New York in 2013: 8 variables with gaps",
+        "CC0",
+        "series",
+    ),
+    "kanji": BuiltIn(
+        "kanji/kanji.npz",
+        "6,703 Japanese characters stroke by stroke, from KanjiVG",
+        "CC BY-SA 3.0, Copyright Ulrich Apel (KanjiVG)",
+        "strokes",
+    ),
+    "pendigits": BuiltIn(
+        "pendigits.npz",
+        "10,992 handwritten digits of 8 points each, with the digit as class",
+        "CC BY 4.0, E. Alpaydin and F. Alimoglu",
+        "strokes",
+    ),
+    "drums": BuiltIn(
+        "drums.npz",
+        "105 drum sounds of at most 1.024 seconds at 16 kHz, in 8 classes",
+        "CC0",
+        "audio",
+    ),
+}
