@@ -670,7 +670,7 @@ def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(
     monkeypatch.setattr(RecurrentGenerator, "hidden_states", hidden)
     monkeypatch.setattr(RecurrentGenerator, "batch_total", total)
     monkeypatch.setattr(trainer.Run, "_one_step", counted)
-    monkeypatch.setattr(trainer, "first_not_finite", lambda *given: _at(steps, 10, given))
+    monkeypatch.setattr("tfgen.training.run.first_not_finite", lambda *given: _at(steps, 10, given))
     with pytest.raises(InputError, match=f"Step 11 .*not finite: {first}.*of step 8 is kept"):
         train(recipe, tmp_path / "run", progress=False)
     latest = Checkpoints(tmp_path / "run" / "checkpoints").latest()
