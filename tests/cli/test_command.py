@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import textwrap
@@ -12,46 +11,9 @@ from pathlib import Path
 import pytest
 
 from tfgen import cli, zoo
-from tfgen.cli import evaluate_numbers, generate_numbers
 from tfgen.recipe import DataConfig, PreprocessingConfig, Recipe, fields_help
-from tfgen.zoo import registry
 
 ROOT = Path(__file__).parents[2]
-
-
-class FakeModel:
-    """Stands for a trained model: it writes down how it was called."""
-
-    def __init__(self):
-        self.calls = []
-
-    def generate(self, prompts, num_samples=1, **options):
-        self.calls.append((prompts, num_samples, options))
-        texts = [[f"{prompt}|é{row}" for row in range(num_samples)] for prompt in prompts]
-        return texts if num_samples > 1 else [row[0] for row in texts]
-
-    def stream(self, prompt, **options):
-        self.calls.append((prompt, options))
-        yield from [prompt, "a", "bc"]
-
-    def export(self, path):
-        self.calls.append(path)
-        path.mkdir(parents=True)
-
-
-@pytest.fixture
-def model(monkeypatch, tmp_path):
-    """The entry `verse` of text, which `zoo.get` gives as a `FakeModel`."""
-    folder = tmp_path / "entries" / "verse"
-    folder.mkdir(parents=True)
-    (folder / "recipe.toml").write_text(
-        'family = "lstm"\n[model]\nunits = 8\n[data]\nname = "book.csv"\ncolumn = "text"\n'
-    )
-    (folder / "model.weights.h5").write_bytes(b"")
-    monkeypatch.setattr(registry, "_added_entries", {"verse": folder})
-    fake = FakeModel()
-    monkeypatch.setattr(zoo, "get", {"verse": fake}.__getitem__)
-    return fake
 
 
 @pytest.fixture
@@ -65,31 +27,6 @@ def trained(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "tfgen.training", types.SimpleNamespace(train=train))
     return calls
-
-
-@pytest.fixture
-def run(capsys):
-    """A function that runs a command line in this process: (code, stdout, stderr)."""
-
-    def call(*argv):
-        code = cli.main([str(word) for word in argv])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture
-def fails(run):
-    """A function that runs a command line which must be refused in one line: that line."""
-
-    def call(*argv):
-        code, out, err = run(*argv)
-        assert (code, out) == (2, "")
-        assert re.fullmatch(r"tfgen: error: [^\n]+\n", err), err
-        return err
-
-    return call
 
 
 def process(*argv, **options):
@@ -152,193 +89,6 @@ def test_mistakes_in_the_arguments(fails):
     assert "--zoo needs a folder" in fails("list", "--zoo")
     assert "no module named 'no_such_module'" in fails("list", "--import", "no_such_module")
     assert "named without .py" in fails("list", "--import", "no_such_module.py")
-
-
-def test_generate_hands_over_only_what_was_given(run, model):
-    assert run("generate", "verse") == (0, "|é0\n", "")
-    assert run("generate", "verse", "--seed", "3", "A", "--top_k=4", "--strip_prompt")[0] == 0
-    everything = [
-        "--max-new-tokens", "7", "--temperature", "0.5", "--top-k", "4", "--top-p", "0.9",
-        "--min-p", "0.1", "--repetition-penalty", "1.5", "--stop", "x", "--stop", "y\n",
-    ]  # fmt: skip
-    assert run("generate", "verse", "A", *everything)[0] == 0
-    options = {"seed": None, "strip_prompt": False}
-    assert model.calls == [
-        ([""], 1, options),
-        (["A"], 1, {"seed": 3, "strip_prompt": True, "top_k": 4}),
-        (
-            ["A"],
-            1,
-            {
-                "max_new_tokens": 7,
-                "temperature": 0.5,
-                "top_k": 4,
-                "top_p": 0.9,
-                "min_p": 0.1,
-                "repetition_penalty": 1.5,
-                "stop": ["x", "y\n"],
-                **options,
-            },
-        ),
-    ]
-
-
-def test_generate_takes_classes_of_text_by_number(run, fails, model):
-    assert run("generate", "verse", "--condition", "1", "--guidance-scale", "2")[0] == 0
-    assert model.calls[0][2]["condition"] == 1 and model.calls[0][2]["guidance_scale"] == 2
-    assert "--condition takes the number of a class. Received: --condition cat" in fails(
-        "generate", "verse", "--condition", "cat"
-    )
-
-
-@pytest.mark.parametrize("option", generate_numbers.OPTIONS)
-def test_text_takes_no_options_of_numbers(fails, model, option):
-    option = f"--{option.replace('_', '-')}"
-    refused = f"{option} is for models of numbers, and verse writes text"
-    assert refused in fails("generate", "verse", option, "2")
-    assert model.calls == []
-
-
-def test_forecast_impute_and_evaluate_tell_text_from_numbers(fails, model):
-    for verb in (["forecast", "verse", "--horizon", "2"], ["impute", "verse", "--out", "x.csv"]):
-        refused = f"{verb[0]} is for models of time series, and verse is one of text"
-        assert refused in fails(*verb, "--data", "x.csv")
-    for option in evaluate_numbers.OPTIONS:
-        option = f"--{option.replace('_', '-')}"
-        refused = f"{option} is for models of numbers, and verse writes text"
-        assert refused in fails("evaluate", "verse", "--data", "x.txt", option, "2")
-    assert "verse writes text, and the built-in set 'weather' is series" in fails(
-        "evaluate", "verse", "--data", "weather"
-    )
-    assert model.calls == []
-
-
-def test_generate_tells_several_texts_apart(run, model):
-    _, out, _ = run("generate", "verse", "A", "B", "--num-samples", "2")
-    assert out == (
-        "--- prompt 1, sample 1 ---\nA|é0\n--- prompt 1, sample 2 ---\nA|é1\n"
-        "--- prompt 2, sample 1 ---\nB|é0\n--- prompt 2, sample 2 ---\nB|é1\n"
-    )
-    _, out, _ = run("generate", "verse", "A", "B")
-    assert out == "--- prompt 1 ---\nA|é0\n--- prompt 2 ---\nB|é0\n"
-    # Behind -- even a word like an option is a prompt, spelt as it was.
-    assert run("generate", "verse", "--", "--top_k")[1] == "--top_k|é0\n"
-    # Bytes that are no UTF-8 come as surrogates.
-    assert run("generate", "verse", "a\udcff")[1] == "a\ufffd|é0\n"
-
-
-def test_generate_writes_files(run, model, tmp_path):
-    assert run("generate", "verse", "A", "--out", tmp_path / "a.txt")[0] == 0
-    assert (tmp_path / "a.txt").read_text("utf-8") == "A|é0\n"
-    arguments = ["A", "B", "--num_samples=2", "--out", tmp_path / "a.jsonl"]
-    assert run("generate", "verse", *arguments)[0] == 0
-    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text("utf-8").splitlines()]
-    assert lines == [
-        {"prompt": prompt, "sample": number, "text": f"{prompt}|é{number - 1}"}
-        for prompt in "AB"
-        for number in (1, 2)
-    ]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.txt", "entries"]
-
-
-def test_generate_streams(run, fails, model):
-    assert run("generate", "verse", "A", "--stream", "--seed", "3") == (0, "Aabc\n", "")
-    assert model.calls == [("A", {"seed": 3, "strip_prompt": False})]
-    for extra in (["B"], ["--num-samples", "2"], ["--out", "x"]):
-        assert "--stream is for one prompt" in fails("generate", "verse", "A", "--stream", *extra)
-
-
-def test_generate_refuses_before_it_loads(fails, model, tmp_path):
-    assert "temperature must be >= 0. Received" in fails("generate", "verse", "--temperature", "-1")
-    assert "top_p must be <= 1" in fails("generate", "verse", "--top-p", "2")
-    assert "--num-samples must be >= 1" in fails("generate", "verse", "--num-samples", "0")
-    assert "must hold no empty string" in fails("generate", "verse", "--stop", "")
-    assert "'lstm' is a family and has no weights" in fails("generate", "lstm")
-    assert "Did you mean 'verse'" in fails("generate", "verze")
-    assert "no model: the folder does not exist" in fails("generate", "./nowhere")
-    assert model.calls == []
-
-
-def test_faults_of_files_are_one_line(fails, model, monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
-    assert "file" in fails("generate", "verse", "--out", tmp_path / "file" / "x")
-
-    def full(*_, **__):
-        raise OSError(28, "No space left on device", "out.txt")
-
-    monkeypatch.setattr(model, "generate", full)
-    assert "out.txt: No space left on device" in fails("generate", "verse")
-
-    def stop(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(model, "generate", stop)
-    assert cli.main(["generate", "verse"]) == 130
-
-    def fault(*_, **__):
-        raise RuntimeError("a fault of ours")
-
-    monkeypatch.setattr(model, "generate", fault)
-    with pytest.raises(RuntimeError):  # keeps its traceback
-        cli.main(["generate", "verse"])
-
-
-def test_evaluate_prints_and_writes(run, fails, model, monkeypatch, tmp_path):
-    calls = []
-
-    def evaluate(model, data, column=None):
-        calls.append((model, data, column))
-        return {"nats_per_character": 1.23456, "characters": 12345}
-
-    monkeypatch.setitem(sys.modules, "tfgen.evaluation", types.SimpleNamespace(evaluate=evaluate))
-    out = tmp_path / "results.json"
-    code, text, _ = run("evaluate", "verse", "--data", "x.csv", "--column", "c", "--out", out)
-    assert code == 0
-    assert text == "nats per character  1.235\ncharacters          12,345\n"
-    assert json.loads(out.read_text()) == {"nats_per_character": 1.23456, "characters": 12345}
-    assert run("evaluate", "verse", "--data", "x.txt")[0] == 0
-    assert calls == [(model, "x.csv", "c"), (model, "x.txt", None)]
-    assert "required: --data" in fails("evaluate", "verse")
-
-
-def test_inspect_prints_what_the_library_says(run, fails, monkeypatch):
-    configs = []
-
-    def inspect_data(config):
-        configs.append(config)
-        return f"what is in {config.name}"
-
-    monkeypatch.setattr("tfgen.report.inspection.inspect_data", inspect_data)
-    monkeypatch.setattr("tfgen.data.data_kind", lambda config: "text")
-    assert run("inspect", "a.csv", "--column", "c") == (0, "what is in a.csv\n", "")
-    fraction = ["--set", "data.validation-fraction=0.5"]
-    assert run("inspect", "none", "--kind", "text", *fraction) == (0, "what is in none\n", "")
-    assert configs == [
-        DataConfig(name="a.csv", column="c"),
-        DataConfig(name="none", kind="text", validation_fraction=0.5),
-    ]
-    assert "--out draws sequences of numbers, and a.txt is text" in fails(
-        "inspect", "a.txt", "--out", "x.png"
-    )
-    assert "Did you mean 'data.bounds'" in fails("inspect", "a.txt", "--set", "data.bound=x=0:")
-    assert "--set takes data.KEY=VALUE here" in fails("inspect", "a", "--set", "model.units=3")
-    assert "Did you mean 'series'" in fails("inspect", "a.txt", "--kind", "serie")
-    assert "give one of the two" in fails("inspect", "a.csv", "--column", "c", "--columns", "a,b")
-    assert "--columns takes names with commas" in fails("inspect", "a.csv", "--columns", "a,,b")
-    assert len(configs) == 2
-
-
-def test_export_writes_a_numbered_folder_and_never_over_one(run, fails, model, tmp_path):
-    code, out, _ = run("export", "verse", tmp_path / "served")
-    assert code == 0 and model.calls == [tmp_path / "served" / "1"]
-    # What it prints is Python.
-    compile(textwrap.dedent(out.partition("\n\n")[2]), "printed", "exec")
-    assert str(tmp_path / "served" / "1") in out
-    (tmp_path / "served" / "1" / "x").write_text("")
-    assert "there is something already" in fails("export", "verse", tmp_path / "served")
-    (tmp_path / "file").mkdir()
-    (tmp_path / "file" / "1").write_text("")
-    assert "there is something already" in fails("export", "verse", tmp_path / "file")
 
 
 def test_train_begins_with_a_family_an_entry_a_recipe_or_a_run(run, trained, model, tmp_path):
