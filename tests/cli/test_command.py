@@ -1,5 +1,7 @@
 """The command line: what it hands to the library, what it prints, and how it answers mistakes."""
 
+import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tfgen import cli, zoo
+from tfgen.cli.data import data_changes
 from tfgen.recipe import DataConfig, PreprocessingConfig, Recipe, fields_help
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +162,26 @@ def test_train_forgets_what_the_recipe_says_of_other_data(run, trained, tmp_path
     # Of the recipe's own data it is all kept.
     assert run("train", tmp_path / "my.toml", "--logdir", tmp_path / "n")[0] == 0
     assert trained[1][0] == recipe
+
+
+def test_of_other_data_only_how_it_is_trained_on_is_kept():
+    texts = dict.fromkeys(
+        ("column", "time", "time_format", "id", "label", "header", "delimiter", "sheet"), "x"
+    )
+    lists = dict.fromkeys(("columns", "categories", "known", "static", "missing", "bounds"), ("x",))
+    own = {
+        **texts, **lists, "kind": "series", "layout": "rows", "decimal": ",", "simplify": 2.0,
+        "allow_dropped": 0.9, "max_numbers": 99,
+    }  # fmt: skip
+    kept = {"sample_rate": 100, "max_length": 9, "validation_fraction": 0.3, "split": "time"}
+    names = {field.name for field in dataclasses.fields(DataConfig)}
+    assert names == {"name", *own, *kept}, "does a new field belong to its own data?"
+    recipe = Recipe("gru", data=DataConfig(name="a.csv", **own, **kept))
+    given = dict.fromkeys(("column", "columns", "kind", "time", "id", "label"))
+    changes = data_changes(argparse.Namespace(**given, set=[]), "b.csv")
+    assert recipe.override(changes).data == DataConfig(name="b.csv", **kept)
+    unchanged = data_changes(argparse.Namespace(**given, set=[]), None)
+    assert recipe.override(unchanged) == recipe
 
 
 @pytest.mark.parametrize(

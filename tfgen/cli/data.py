@@ -1,19 +1,23 @@
 """The options that tell how data is read, and what becomes of them."""
 
 import contextlib
+import dataclasses
 
 from tfgen.cli.arguments import names_of, quoted
 from tfgen.errors import InputError, NoValues
 from tfgen.recipe import DataConfig, Recipe
 
-# What a recipe says of its own data, and of no other: --data takes it back to the defaults.
+# What a recipe says of any data: how a model is trained on them.
+_OF_ANY_DATA = ("sample_rate", "max_length", "validation_fraction", "split")
+# What it says of its own data, and of no other: --data takes it back to the defaults.
 _OF_ITS_DATA = {
-    **{f"data.{key}": getattr(DataConfig(), key) for key in (
-        "kind", "column", "columns", "time", "id", "categories", "known", "static", "label",
-        "bounds", "simplify",
-    )},
+    **{
+        f"data.{field.name}": field.default
+        for field in dataclasses.fields(DataConfig)
+        if field.name not in ("name", *_OF_ANY_DATA)
+    },
     "preprocessing.log1p": (),
-}  # fmt: skip
+}
 
 
 def add_data_settings(parser):
