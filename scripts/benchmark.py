@@ -24,7 +24,7 @@ reach     seconds of training to nanoGPT's validation loss; a round takes minute
 peak      float32 matrix product and read bandwidth of the machine
 
 The peers of lstm and gru are PyTorch and Keras; of the transformer nanoGPT, from a checkout of
-https://github.com/karpathy/nanoGPT, and Hugging Face's transformers; of forecasts seasonal-naive
+https://github.com/karpathy/nanoGPT, and Hugging Face's transformers; of forecasts the naive one
 and the DeepAR of GluonTS, which `pip install gluonts[torch]` brings: it wants other versions than
 tfgen has, so start the script in an environment with both; of diffusion models lucidrains' Unet1D,
 by `pip install denoising-diffusion-pytorch`, and diffusers, each with as many weights.

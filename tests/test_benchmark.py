@@ -470,10 +470,10 @@ def test_a_figure_of_forecasts(monkeypatch):
     # Three hours before an origin are less than a day: the last value is repeated.
     last = np.nan_to_num(task.before()[:, -1:, 0], nan=14.0)
     error = np.nanmean(np.abs(task.truth()[..., 0] - last))
-    assert figure["scores"]["seasonal-naive"]["a"] == pytest.approx(error / deviation[0])
-    assert "in 80%" not in figure["scores"]["seasonal-naive"]
+    assert figure["scores"]["naive"]["a"] == pytest.approx(error / deviation[0])
+    assert "in 80%" not in figure["scores"]["naive"]
     assert ours["in 80%"] == 0.0  # off by 1, all samples alike
-    assert {"tfgen", "seasonal-naive", "seasonal-naive, residuals", "DeepAR"} == set(
+    assert {"tfgen", "naive", "naive, residuals", "DeepAR"} == set(
         figure["scores"]
     )
     assert any("26 of 28 values were observed" in note for note in figure["notes"])
@@ -488,10 +488,26 @@ def test_a_figure_of_forecasts(monkeypatch):
     assert any("0.40 x (0.40 to 0.40)" in line for line in lines)
 
     # The bounds of the data hold for all: "b" is at least 0.
-    far = {name: [np.full([7, 2, 2, 2], -1e6)] for name in ("tfgen", "seasonal-naive")}
+    far = {name: [np.full([7, 2, 2, 2], -1e6)] for name in ("tfgen", "naive")}
     figure = figures_series.score(task, far, dict.fromkeys(far, ""), {})
     expected = np.nanmean(task.truth()[..., 1]) / deviation[1]
     assert figure["scores"]["tfgen"]["b"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("season", [1, 4, 24])
+@pytest.mark.parametrize("spread", [False, True])
+def test_the_naive_forecast_has_the_season_that_serves_it_best(season, spread):
+    rng = np.random.default_rng(0)
+    value = np.cumsum(rng.normal(size=240)) if season == 1 else rng.normal(size=season)
+    values = [np.resize(value, [240, 1]).astype(np.float32)]
+    made = Sequences("made", "series", (Feature("a"),), values, ["x"], [hours(240)])
+    task = forecast_task.make_task(made, 0.35, context=48, horizon=2)
+    (samples,), note = figures_series._best_naive(task, 3, spread)
+    begin = "the last value" if season == 1 else f"the values of {season} positions before"
+    assert note.startswith(f"{begin}, ") and "24: " in note and "1: " in note
+    assert samples.shape == (len(task.origins), 3 if spread else 1, 2, 1)
+    if season > 1:
+        np.testing.assert_allclose(samples, np.repeat(task.truth()[:, None], samples.shape[1], 1))
 
 
 def test_a_figure_of_forecasts_without_a_peer_and_with_a_broken_one(monkeypatch):

@@ -19,6 +19,7 @@ from benchmarks.forecast_task import HOUR, make_task
 from benchmarks.workers import Missing, call
 from tfgen import zoo
 from tfgen.data import open_sequences
+from tfgen.data.seasons import DAY
 from tfgen.errors import InputError
 from tfgen.models import RECIPE
 from tfgen.recipe import Recipe
@@ -26,8 +27,7 @@ from tfgen.recipe import Recipe
 MODULES = {OURS: "benchmarks.peer_series", PYTORCH: "benchmarks.peer_pytorch_series"}
 PEER_DEEPAR = "benchmarks.peer_deepar"
 INSTALL_DEEPAR = "pip install gluonts[torch], in an environment of its own"
-NAIVE, NAIVE_SPREAD = "seasonal-naive", "seasonal-naive, residuals"
-DAY = 24 * HOUR
+NAIVE, NAIVE_SPREAD = "naive", "naive, residuals"
 INSIDE = "in 80%"
 BOOTSTRAPS = 2000
 LABELS = {"lstm": "LSTM", "gru": "GRU"}
@@ -95,18 +95,9 @@ def forecast(entry, task, num_samples, epochs, seeds=1):
     tell(f"forecast: {entry}")
     samples, parameters, note = call(MODULES[OURS], "forecast", entry, task, num_samples, 0)
     notes[OURS] = f"{entry}, {parameters:,} weights, {note}"
-    season = max(DAY // task.step, 1)
-    before, horizon = task.before(), task.horizon
-    residuals = forecasts.seasonal_residuals(task.training(), season)
-    drawn = {
-        OURS: [samples],
-        NAIVE: [forecasts.seasonal_naive(before, horizon, season)[:, None]],
-        NAIVE_SPREAD: [
-            forecasts.seasonal_naive_samples(before, horizon, season, num_samples, residuals)
-        ],
-    }
-    notes[NAIVE] = "the value of 24 hours before, as a point: its CRPS is the absolute error"
-    notes[NAIVE_SPREAD] = "and the errors that this makes in the training data, drawn at random"
+    drawn = {OURS: [samples]}
+    for contestant, spread in ((NAIVE, False), (NAIVE_SPREAD, True)):
+        drawn[contestant], notes[contestant] = _best_naive(task, num_samples, spread)
     try:
         trained = []
         for seed in range(seeds):
@@ -122,6 +113,46 @@ def forecast(entry, task, num_samples, epochs, seeds=1):
     return score(task, drawn, notes, skipped)
 
 
+def _best_naive(task, num_samples, spread):
+    """The naive forecast of that season which serves it best, as `tfgen evaluate` chooses it.
+
+    Args:
+        task: `ForecastTask`.
+        num_samples: Samples from each origin.
+        spread: Whether the errors of the training data are added; else it is a point.
+
+    Returns:
+        `(samples, note)`: a list of one array, as of `score`.
+    """
+    from tfgen.evaluation import forecasts
+    from tfgen.evaluation.rolling import common_seasons
+
+    training, before = task.training(), task.before()
+    found, day = common_seasons(training, task.step), max(DAY // task.step, 1)
+    seasons = sorted({1, *(lag for lag in (day, *found) if lag <= before.shape[1])})
+    _, deviations = task.moments()
+    tried, scores = {}, {}
+    for season in seasons:
+        if spread:
+            residuals = forecasts.seasonal_residuals(training, season)
+            tried[season] = forecasts.seasonal_naive_samples(
+                before, task.horizon, season, num_samples, residuals
+            )
+        else:
+            tried[season] = forecasts.seasonal_naive(before, task.horizon, season)[:, None]
+        errors = forecasts.crps(task.bounded(tried[season]), task.truth()) / deviations
+        scores[season] = float(_means(*_sums(errors, task.days))[0])
+    best = min(seasons, key=lambda season: (scores[season], season))
+    told = ", ".join(f"{season}: {scores[season]:.3f}" for season in seasons)
+    how = (
+        "with the errors that this makes in the training data, drawn at random"
+        if spread
+        else "as a point: its CRPS is the absolute error"
+    )
+    what = "the last value" if best == 1 else f"the values of {best} positions before"
+    return [tried[best]], f"{what}, {how}; the best of the seasons {told}"
+
+
 def score(task, drawn, notes, skipped):
     """The figure of samples `{contestant: [(origins, samples, horizon, variables) of each run]}`.
 
@@ -130,7 +161,7 @@ def score(task, drawn, notes, skipped):
     """
     from tfgen.evaluation import forecasts
 
-    # A context that was not observed at all says nothing to seasonal-naive.
+    # A context that was not observed at all says nothing to a naive forecast.
     truth = np.where(np.isfinite(drawn[NAIVE][0][:, 0]), task.truth(), np.nan)
     _, deviations = task.moments()
     errors, scores = {}, {}

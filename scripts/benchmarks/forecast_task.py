@@ -1,6 +1,6 @@
 """What the contestants of the section `forecast` are asked: which hours of which series.
 
-Time runs on a grid without gaps, because seasonal-naive and DeepAR count in steps. A row that the
+Time runs on a grid without gaps, because naive forecasts and DeepAR count in steps. A row that the
 data lacks is a row of missing values there.
 """
 

@@ -33,16 +33,29 @@ def seasons_of(processor, known):
         `(naive_seasons, season)`: ascending integers, of which 1 repeats the last value; and a day
         if the data have several positions in one, else the strongest season found, else 1.
     """
-    found = {}
     columns = [i for i, feature in enumerate(known.features) if not feature.is_category]
     chosen = known.values[:: -(-len(known) // _MAX_SEQUENCES) or 1]
-    for number in columns[:_MAX_FEATURES]:
-        lags = seasons([values[:, number] for values in chosen], processor.mean_step)
-        for place, lag in enumerate(lags):
-            found[lag] = found.get(lag, 0) + 1 / (1 + place)
-    found = sorted(found, key=lambda lag: (-found[lag], lag))[:_MAX_SEASONS]
+    chosen = [values[:, columns[:_MAX_FEATURES]] for values in chosen]
+    found = common_seasons(chosen, processor.mean_step)
     day = usual_season(processor)
     return sorted({1, day, *found}), day if day > 1 else [*found, 1][0]
+
+
+def common_seasons(parts, step):
+    """The seasons of several features: those of most of them, and there the strongest, first.
+
+    Args:
+        parts: List of arrays `(time, features)`, NaN where missing.
+        step: Seconds between two positions, or None.
+
+    Returns:
+        List of at most 6 integers.
+    """
+    found = {}
+    for number in range(parts[0].shape[1] if parts else 0):
+        for place, lag in enumerate(seasons([values[:, number] for values in parts], step)):
+            found[lag] = found.get(lag, 0) + 1 / (1 + place)
+    return sorted(found, key=lambda lag: (-found[lag], lag))[:_MAX_SEASONS]
 
 
 def score_forecasts(
