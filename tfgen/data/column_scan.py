@@ -29,16 +29,14 @@ class Scan:
 
     def add_numbers(self, numbers):
         self.numbers.append(numbers)
-        self.found += int((~np.isnan(numbers)).sum())
+        self.found += len(numbers) - int(np.count_nonzero(np.isnan(numbers)))
         self.rows += len(numbers)
 
     def add_texts(self, texts):
         numbers = cells.to_floats(texts)
         if numbers is None:
             numbers = np.array([self._read(row, text) for row, text in enumerate(texts)], float)
-        self.numbers.append(numbers)
-        self.found += int((~np.isnan(numbers)).sum())
-        self.rows += len(texts)
+        self.add_numbers(numbers)
 
     def _read(self, row, text):
         known = self.known.get(text)

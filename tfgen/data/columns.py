@@ -103,6 +103,11 @@ class Column:
         scan = self._scan()
         return scan.texts > scan.found
 
+    def is_plain(self):
+        """Whether every cell is missing or a number in the way of computers."""
+        scan = self._scan()
+        return not scan.texts and not scan.odd
+
     def is_coded(self):
         """Whether it says 0, a or b: a few texts that come again beside at most three numbers."""
         scan = self._scan()

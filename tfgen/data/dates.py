@@ -40,6 +40,8 @@ _WORDS = {"timestamp", "datetime", "date", "time", "ts", "dt", "epoch", "unix", 
 _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 # Numbers since 1970 must be of 1973 to 2100: what counts from 0 is no such time.
 _FIRST_EPOCH, _LAST_EPOCH = 1e8, 4.1e9
+_SIGNS = re.compile(r"[\W_]+")
+_PARTS = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _LONGEST = 64  # characters: no date has more
 _SAMPLED = 64
 _SHARE = 0.95  # of numbers, that must be times for the column to be one of times
@@ -227,17 +229,17 @@ def formatted(codes, texts, form):
 @functools.lru_cache(maxsize=1 << 12)
 def time_rank(name):
     """Returns how well a name says that a column holds times, 0 for best; None if it does not."""
-    plain = re.sub(r"[\W_]+", "", name.casefold())
+    plain = _SIGNS.sub("", name.casefold())
     if plain in TIME_NAMES and (plain or not name.strip()):
         return TIME_NAMES.index(plain)
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)
-    return len(TIME_NAMES) if _WORDS & {word.lower() for word in words} else None
+    words = {word.lower() for word in _PARTS.findall(name)}
+    return len(TIME_NAMES) if _WORDS & words else None
 
 
 @functools.lru_cache(maxsize=1 << 12)
 def part_of(name):
     """Returns which of `PART_NAMES` a column's name says that it is; None if none."""
-    return _PART_OF.get(re.sub(r"[\W_]+", "", name.casefold()))
+    return _PART_OF.get(_SIGNS.sub("", name.casefold()))
 
 
 _EXCEL = -25569 * DAY  # 1899-12-30

@@ -160,6 +160,10 @@ class Table:
         columns = [column for key, column in self._cells.items() if _is_unnamed(key)]
         return [column for column in columns if not column.is_empty()]
 
+    def is_plain(self, name):
+        """Whether every cell of a column, also of one of times, is missing or a plain number."""
+        return self._cells[name].is_plain()
+
     def where(self, row):
         """Where a row is, for a person."""
         part = bisect.bisect_right(self._starts, row) - 1

@@ -180,8 +180,10 @@ def _refused(times, config):
 def _find(table, config):
     """The column, or the columns, that say when the rows are, as their names and cells tell."""
     found = {}
-    for name, times in table.times.items():
-        dates = times.read()
+    for name in table.times:
+        if time_rank(name) is None and config.time_format is None and table.is_plain(name):
+            continue  # numbers are times only where the name says so
+        dates = table.times[name].read()
         if dates is not None and dates.numbers and dates.span == "year":
             if _is_feature(table, name, dates.stamps, config):
                 continue
@@ -251,8 +253,9 @@ def _parts(table):
     """Returns the columns that say when together, as `{part: Times}` from the year on; empty if
     they do not."""
     found = {}
-    for name, times in table.times.items():
-        found.setdefault(part_of(name), times)
+    for name in table.times:
+        if part_of(name) is not None:
+            found.setdefault(part_of(name), table.times[name])
     return _chain(found)
 
 
