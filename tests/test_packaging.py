@@ -188,7 +188,7 @@ def test_the_sdist_holds_the_project(built):
 # What is installed
 
 
-@pytest.fixture(scope="module", params=["wheel", "sdist"])
+@pytest.fixture(scope="module", params=["wheel", pytest.param("sdist", marks=pytest.mark.long)])
 def python(request, built, tmp_path_factory):
     """The interpreter of an environment with tfgen from the wheel, or from the sdist.
 
