@@ -267,10 +267,10 @@ def test_a_failing_import_of_a_persons_module_keeps_its_traceback(tmp_path, monk
 @pytest.mark.parametrize(
     "argv", [["--help"], ["list"], ["train", "--help"], ["trian"], ["generate", "lstmm", "--out=x"]]
 )
-def test_what_needs_no_tensorflow_does_not_import_it(argv, tmp_path):
+def test_what_needs_neither_tensorflow_nor_numpy_does_not_import_them(argv, tmp_path):
     code = (
         "import sys\nfrom tfgen.cli import main\n"
-        f"main({argv!r})\nassert not {{'tensorflow', 'keras'}} & set(sys.modules)"
+        f"main({argv!r})\nassert not {{'tensorflow', 'keras', 'numpy'}} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True)
 

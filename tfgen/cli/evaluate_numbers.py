@@ -18,8 +18,6 @@ OPTIONS = (
     "max_sequences", "scale",
 )  # fmt: skip
 SCALES = ("unit", "data")
-# The files of a report, by the suffix of --out.
-_REPORTS = {".json": "report.json", ".html": "report.html"}
 
 
 def add_options(parser):
@@ -53,13 +51,16 @@ def add_options(parser):
 
 def run(arguments):
     """Prints the report on a model of numbers, and writes it as JSON or as a page."""
+    from tfgen.report.evaluation_page import JSON_NAME, PAGE_NAME
+
+    reports = {".json": JSON_NAME, ".html": PAGE_NAME}
     others = "season", "metrics", "scale"
     counts = [name for name in OPTIONS if name not in others]
     check_counts(arguments, *counts)
     if arguments.scale not in (None, *SCALES):
         raise unknown("--scale", arguments.scale, SCALES)
     out = None if arguments.out is None else Path(arguments.out)
-    if out is not None and out.suffix.lower() not in _REPORTS:
+    if out is not None and out.suffix.lower() not in reports:
         raise InputError(f"--out must end in .json or .html. Received: --out {out}")
     metrics = None if arguments.metrics is None else names_of("--metrics", arguments.metrics)
     season = None if arguments.season is None else numbers_of("--season", arguments.season)
@@ -98,5 +99,5 @@ def run(arguments):
         show(results_text(results))
         if out is not None:
             with atomic_file(out) as temporary:
-                shutil.copyfile(Path(options["report"]) / _REPORTS[out.suffix.lower()], temporary)
+                shutil.copyfile(Path(options["report"]) / reports[out.suffix.lower()], temporary)
             show(f"Wrote {out}")

@@ -10,7 +10,7 @@ from tfgen.cli.screen import show
 from tfgen.errors import InputError
 from tfgen.files import home_path
 from tfgen.recipe import Recipe
-from tfgen.report.tables import aligned
+from tfgen.report.words import aligned
 from tfgen.startup import import_tensorflow
 from tfgen.zoo.usage import command_for
 

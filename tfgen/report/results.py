@@ -1,6 +1,7 @@
 """What was measured, as lines of text."""
 
 from tfgen.report.score import is_score, with_spread
+from tfgen.report.words import readable
 
 
 def results_text(results, heading=""):
@@ -32,14 +33,3 @@ def _cells(score):
     for name, of in (("real", "real"), ("naive", "baseline")):
         if score[of] is not None:
             yield f"{name} {with_spread(score[of], score.get(f'{of}_spread'))}"
-
-
-def readable(value):
-    """Returns a number, a text, or a dict or list of them as a person reads it."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {readable(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(readable(item) for item in value)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

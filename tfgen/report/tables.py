@@ -109,14 +109,6 @@ def save_npz(path, arrays):
         np.savez_compressed(file, **arrays)
 
 
-def aligned(rows):
-    """Returns rows of texts as lines, with their columns aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows
-    )
-
-
 def _cells(column, feature):
     if not feature.is_category:
         return _texts(column)

@@ -9,7 +9,7 @@ from tfgen.errors import InputError
 from tfgen.files import read_bytes, read_json
 from tfgen.models import read_recipe
 from tfgen.models.hugging_face_folder import Weights, is_hugging_face
-from tfgen.report.results import readable
+from tfgen.report.words import readable
 from tfgen.zoo.folders import CARD, RESULTS, WEIGHTS, data_kind_of, has_weights
 from tfgen.zoo.registry import find
 from tfgen.zoo.signatures import arguments_of

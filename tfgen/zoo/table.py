@@ -1,6 +1,6 @@
 """Tables of the zoo's entries, made from their recipes and their measured results."""
 
-from tfgen.report.results import readable
+from tfgen.report.words import readable
 from tfgen.zoo.description import describe_entry, readable_bytes
 from tfgen.zoo.folders import entries_in, shipped_folder
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tfgen.errors import InputError
 from tfgen.models import PROCESSOR
-from tfgen.report.kinds import shown
 from tfgen.zoo.folders import as_argument, data_kind_of
 
 HORIZON = 24  # rows of a forecast, where there are as many
@@ -37,6 +36,8 @@ def command_for(recipe, folder):
         return f"tfgen generate {name}" + ("" if short else f" {_PROMPT}")
     config = json.loads((final / PROCESSOR).read_text("utf-8"))["config"]
     if not config.get("known_names") and not config.get("static_names"):
+        from tfgen.report.kinds import shown
+
         return f"tfgen generate {name} --out sample{shown(kind).usual_suffix}"
     horizon, to_come = _horizon(recipe, bool(config.get("known_names")))
     return f"tfgen forecast {name} --data {shlex.quote(recipe.data.name)} --horizon {horizon}" + (
