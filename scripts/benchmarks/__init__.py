@@ -1,1 +1,1 @@
-"""The parts of `scripts/benchmark.py`: one contestant a file, and what they have in common."""
+"""The parts of scripts/benchmark.py: contests, what takes part, and how it is measured."""

@@ -1,8 +1,8 @@
 """DeepAR as GluonTS has it in PyTorch, trained here: `pip install gluonts[torch]`.
 
-Salinas et al., arXiv:1704.04110: each variable of each series is a series of its own with a learnt
+Salinas et al., arXiv:1704.04110: each variable of each series is a series of its own with a learned
 embedding, recurrent layers read lagged values and features of the time, and a Student-t
-distribution is drawn from step by step. Lags, features and training are GluonTS' own for the
+distribution is sampled from step by step. Lags, features and training are GluonTS' own for the
 frequency; what is chosen here is said at the constants and in `_estimator`.
 """
 
@@ -24,7 +24,7 @@ FREQUENCIES = {60: "min", 3600: "h", 86400: "D"}  # by seconds
 LAYERS = 2
 # Its products are small: on a machine that does other things too, more threads mostly wait.
 THREADS = 1
-# Every so manieth origin tells which epoch is the best.
+# One of so many origins decides which epoch is the best.
 VALIDATE_EVERY = 5
 LARGEST = 4096  # units
 
@@ -41,7 +41,7 @@ class _Losses(lightning.Callback):
 
 
 def forecast(task, parameters, num_samples, epochs, seed, batches=50):
-    """Trains DeepAR on the part to learn from, and draws from every origin.
+    """Trains DeepAR on the part to learn from, and samples from every origin.
 
     It gets the variables standardised by the training data, so that its scaling by the mean sees no
     large offsets. It sees all that was before an origin, of which it reads the context and the
@@ -49,7 +49,7 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
     of the part held out: that favours it.
 
     Args:
-        task: A `ForecastTask`.
+        task: A `forecast.Task`.
         parameters: How many weights it is to have; it comes as near as its width allows.
         num_samples: Samples from each origin.
         epochs: Epochs of so many `batches` of 32 windows.
@@ -72,26 +72,16 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         trainer = {
-            "max_epochs": epochs,
-            "accelerator": "cpu",
-            "callbacks": [losses],
-            "default_root_dir": folder,
-            "enable_model_summary": False,
-            "enable_progress_bar": False,
-            "logger": False,
-        }
+            "max_epochs": epochs, "accelerator": "cpu", "callbacks": [losses],
+            "default_root_dir": folder, "enable_model_summary": False,
+            "enable_progress_bar": False, "logger": False,
+        }  # fmt: skip
         units = units_for(task, parameters)
-        own = {
-            "num_parallel_samples": num_samples,
-            "num_batches_per_epoch": batches,
-            "trainer_kwargs": trainer,
-        }
-        estimator = _estimator(task, units, **own)
-        training = [
-            _entry(task, scaled, series, variable, task.edges[series])
-            for series in range(len(task.ids))
-            for variable in range(len(task.names))
-        ]
+        estimator = _estimator(
+            task, units, num_parallel_samples=num_samples, num_batches_per_epoch=batches,
+            trainer_kwargs=trainer,
+        )  # fmt: skip
+        training = list(_entries(task, scaled, enumerate(task.edges)))
         chosen = task.origins[:: min(VALIDATE_EVERY, len(task.origins))]
         validation = list(_entries(task, scaled, chosen, task.horizon))
         predictor = estimator.train(training, validation, cache_data=True)
@@ -110,18 +100,18 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
 
 def units_for(task, parameters):
     """The width of the layers whose number of weights is nearest to `parameters`."""
+
+    def off(units):
+        return abs(count_parameters(_estimator(task, units)) - parameters)
+
     low, high = 1, LARGEST
-    while low < high:  # the first that has so many
+    while high - low > 2:  # the number grows with the width: the least distance lies between
         middle = (low + high) // 2
         if count_parameters(_estimator(task, middle)) < parameters:
-            low = middle + 1
+            low = middle
         else:
             high = middle
-    candidates = [units for units in (low - 1, low) if units]
-    return min(
-        candidates,
-        key=lambda units: abs(count_parameters(_estimator(task, units)) - parameters),
-    )
+    return min(range(low, high + 1), key=off)
 
 
 def count_parameters(estimator):
@@ -137,7 +127,7 @@ def _estimator(task, units, **own):
         num_layers=LAYERS,
         hidden_size=units,
         num_feat_static_cat=1,
-        cardinality=[len(task.ids) * len(task.names)],
+        cardinality=[len(task.values) * len(task.names)],
         **own,
     )
 
@@ -145,14 +135,10 @@ def _estimator(task, units, **own):
 def _entries(task, scaled, origins, beyond=0):
     """One series for each origin and variable, up to the origin or so many positions further."""
     for series, origin in origins:
+        start = pd.Timestamp(task.starts[series], unit="s")
         for variable in range(len(task.names)):
-            yield _entry(task, scaled, series, variable, origin + beyond)
-
-
-def _entry(task, scaled, series, variable, end):
-    start = pd.Timestamp(task.starts[series], unit="s")
-    return {
-        "start": pd.Period(start, freq=FREQUENCIES[task.step]),
-        "target": scaled[series][:end, variable],
-        "feat_static_cat": np.array([series * len(task.names) + variable]),
-    }
+            yield {
+                "start": pd.Period(start, freq=FREQUENCIES[task.step]),
+                "target": scaled[series][: origin + beyond, variable],
+                "feat_static_cat": np.array([series * len(task.names) + variable]),
+            }

@@ -1,6 +1,5 @@
 """lucidrains' Unet1D and GaussianDiffusion1D, as installed: `denoising_diffusion_pytorch`."""
 
-import itertools
 import os
 
 os.environ["TQDM_DISABLE"] = "1"  # its loop shows a bar; tqdm reads this when it is imported
@@ -15,36 +14,30 @@ try:
 except RuntimeError as error:  # so fails a torchvision that was built for another PyTorch
     raise ImportError(str(error).splitlines()[-1]) from error
 
-from benchmarks.pytorch_ways import eager_and_compiled, fastest, nearest_width
 from benchmarks.sizes import TIMESTEPS, random_sequences
+from benchmarks.ways import eager_and_compiled, nearest_width, training
 
 
-def train(sizes, parameters, trial_seconds):
+def network(sizes, width):
+    """The U-Net with random weights."""
+    torch.manual_seed(0)
+    return Unet1D(width, dim_mults=sizes.multipliers, channels=sizes.features)
+
+
+def train(sizes, parameters):
     """Training steps with torch.optim.Adam: `GaussianDiffusion1D`'s own loss of the noise."""
     width, note = nearest_width(lambda width: network(sizes, width), parameters)
     sequences = torch.from_numpy(random_sequences(sizes)).transpose(-1, -2).contiguous()
 
     def make(wrap):
         unet = network(sizes, width)
-        diffusion = _diffusion(wrap(unet), sizes)
         optimizer = torch.optim.Adam(unet.parameters(), lr=1e-3)
-        batches = itertools.cycle(list(sequences))
+        return training(_diffusion(wrap(unet), sizes), optimizer, list(sequences), 1)
 
-        def run():
-            optimizer.zero_grad()
-            loss = diffusion(next(batches))
-            loss.backward()
-            optimizer.step()
-            loss.item()
-            return 1
-
-        return run
-
-    run, tried = fastest(eager_and_compiled(make), trial_seconds)
-    return run, _note(note, width, sizes, tried)
+    return eager_and_compiled(make), note
 
 
-def sample(sizes, parameters, trial_seconds):
+def sample(sizes, parameters):
     """Whole calls of its `sample`, which is `ddim_sample` for fewer steps than it is trained on."""
     width, note = nearest_width(lambda width: network(sizes, width), parameters)
 
@@ -57,26 +50,11 @@ def sample(sizes, parameters, trial_seconds):
 
         return run
 
-    run, tried = fastest(eager_and_compiled(make), trial_seconds)
-    return run, _note(note, width, sizes, tried)
-
-
-def network(sizes, width):
-    """The U-Net with random weights."""
-    torch.manual_seed(0)
-    return Unet1D(width, dim_mults=sizes.multipliers, channels=sizes.features)
+    return eager_and_compiled(make), note
 
 
 def _diffusion(unet, sizes):
     return GaussianDiffusion1D(
-        unet,
-        seq_length=sizes.length,
-        timesteps=TIMESTEPS,
-        sampling_timesteps=sizes.steps,
-        objective="pred_noise",
-        auto_normalize=False,
-    )
-
-
-def _note(note, width, sizes, tried):
-    return f"Unet1D, {note}, dim {width} x {sizes.multipliers}; {tried}"
+        unet, seq_length=sizes.length, timesteps=TIMESTEPS, sampling_timesteps=sizes.steps,
+        objective="pred_noise", auto_normalize=False,
+    )  # fmt: skip

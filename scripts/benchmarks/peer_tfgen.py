@@ -1,60 +1,126 @@
-"""tfgen itself, used as its trainer and its users do."""
+"""tfgen itself, as its trainer and its users run it, and what TensorFlow makes of the machine."""
 
 import dataclasses
-import functools
 import itertools
 
 from tfgen.startup import import_tensorflow
 
 import_tensorflow()
 
-import keras  # noqa: E402
+import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from benchmarks import reach as reaching  # noqa: E402
 from benchmarks.sizes import (  # noqa: E402
-    SYMBOLS,
+    DiffusionSizes,
+    NumbersSizes,
     TransformerSizes,
     as_text,
     random_prompts,
+    random_sequences,
     random_windows,
     vocabulary,
 )
-from tfgen import zoo  # noqa: E402
+from tfgen import models, zoo  # noqa: E402
+from tfgen.models.diffusion import DiffusionGenerator  # noqa: E402
 from tfgen.models.recurrent import RecurrentGenerator  # noqa: E402
+from tfgen.models.recurrent_series import RecurrentSeriesGenerator  # noqa: E402
 from tfgen.models.transformer import TransformerDecoder  # noqa: E402
-from tfgen.preprocessing import CharacterTokenizer  # noqa: E402
+from tfgen.preprocessing import CharacterTokenizer, SequenceProcessor  # noqa: E402
 from tfgen.recipe import TrainingConfig  # noqa: E402
-from tfgen.sampling import random  # noqa: E402
 from tfgen.sampling.search import Speculative  # noqa: E402
+from tfgen.training.data import open_data  # noqa: E402
 from tfgen.training.optimizers import make_optimizer  # noqa: E402
+from tfgen.training.step import Step  # noqa: E402
+from tfgen.zoo.runs import starting_recipe  # noqa: E402
+
+# The optimizers that the peers have.
+PLAIN = {"warmup_steps": 0, "schedule": "constant", "seed": 0}
+ADAM = PLAIN | {"optimizer": "adam", "learning_rate": 1e-3, "beta_2": 0.999, "clip_norm": 0.0}
+ADAMW = PLAIN | {"optimizer": "adamw", "optimizer_options": ("epsilon=1e-8",)}
+ADAMW |= {
+    name: reaching.NANOGPT[name]
+    for name in ("learning_rate", "beta_2", "weight_decay", "clip_norm")
+}
+BATCHES = 4  # in memory, taken in turn
+
+
+def build(sizes, cache="float32"):
+    """The model of some sizes with random weights; `cache` is a transformer's `cache_dtype`."""
+    if isinstance(sizes, DiffusionSizes):
+        without = {} if sizes.attention else {"attention_at": (), "linear_attention": False}
+        return DiffusionGenerator(
+            width=sizes.width, multipliers=sizes.multipliers, objective="epsilon",
+            weighting="uniform", sigmas="schedule", schedule="linear",
+            processor=SequenceProcessor.plain(features=sizes.features), seed=0, **without,
+        )  # fmt: skip
+    if isinstance(sizes, NumbersSizes):
+        return RecurrentSeriesGenerator(
+            sizes.cell, sizes.units, sizes.layers, head="gaussian_mixture",
+            components=sizes.components,
+            processor=SequenceProcessor.plain(features=sizes.features), seed=0,
+        )  # fmt: skip
+    tokenizer = CharacterTokenizer(vocabulary())
+    if isinstance(sizes, TransformerSizes):
+        return TransformerDecoder(
+            layers=sizes.layers, heads=sizes.heads, width=sizes.width, positions="learned",
+            max_length=sizes.window, cache_dtype=cache, tokenizer=tokenizer, seed=0,
+        )  # fmt: skip
+    return RecurrentGenerator(
+        sizes.cell, sizes.units, sizes.layers, embedding=sizes.embedding, tokenizer=tokenizer,
+        seed=0,
+    )  # fmt: skip
+
+
+def parameters(sizes):
+    """Number of weights, all of which are trained."""
+    return build(sizes).count_params()
 
 
 def train(sizes):
-    """Training steps as in `tfgen.training`, with the optimiser that the peers have."""
-    model = build(sizes)
-    if isinstance(sizes, TransformerSizes):
-        recipe = reaching.NANOGPT
-        optimizer = _adamw(
-            recipe["learning_rate"], recipe["beta_2"], recipe["weight_decay"], recipe["clip_norm"]
-        )
+    """Training steps as the Trainer takes them, with the optimizer that the peers have."""
+    settings, amount = ADAM, 1
+    if isinstance(sizes, DiffusionSizes):
+        batches = [{"values": values} for values in random_sequences(sizes, BATCHES)]
     else:
-        optimizer = keras.optimizers.Adam(1e-3)
-    step = training_step(model, optimizer, _pair)
-    batches = itertools.cycle([tf.constant(batch) for batch in random_windows(sizes)])
+        batches, amount = random_windows(sizes, BATCHES), sizes.batch * sizes.window
+        settings = ADAMW if isinstance(sizes, TransformerSizes) else ADAM
+    model = build(sizes)
+    return _training(model, TrainingConfig(**settings, batch_size=sizes.batch), batches, amount)
+
+
+def train_recipe(recipe, precision="float32"):
+    """Training steps of a `Recipe`, or of an entry's own, from new weights."""
+    recipe = starting_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = recipe.override({"training.precision": precision})
+    data = open_data(recipe)
+    model = models.build(recipe, data.preprocessing, precision)
+    windows = data.windows["train"]
+    return _training(model, recipe.training, [windows.batch(k) for k in range(BATCHES)], 1)
+
+
+def _training(model, config, batches, amount):
+    optimizer = make_optimizer(config)
+    optimizer.build(model.trainable_variables)
+    step = Step(model, optimizer, config, config.batch_size)
+    batches = itertools.cycle([tf.nest.map_structure(tf.constant, batch) for batch in batches])
+    carried = {"state": model.initial_state(config.batch_size) if config.carry_state else None}
 
     def run():
-        step(next(batches)).numpy()  # waits for the step
-        return sizes.batch * sizes.window
+        loss, _, state = step(next(batches), carried["state"])
+        carried["state"] = state if config.carry_state else None
+        loss.numpy()  # waits for the step
+        return amount
 
-    return run, "jit" if model.jit_compile_training else "without jit"
+    jit = "jit" if model.jit_compile_training else "pieces by jit"
+    return {f"{model.count_params():,} weights, {jit}": run}
 
 
 def generate(sizes, weights="float32", cache="float32"):
     """Whole calls of `model.generate`, from strings to strings.
 
     Args:
-        sizes: `Sizes` or `TransformerSizes`.
+        sizes: `TextSizes` or `TransformerSizes`.
         weights: How the weights are kept: `"float32"` or `"int8"`.
         cache: How a transformer keeps keys and values: `"float32"` or `"bfloat16"`.
     """
@@ -64,99 +130,7 @@ def generate(sizes, weights="float32", cache="float32"):
     prompts = ["\n"] * sizes.batch
     if isinstance(sizes, TransformerSizes):
         prompts = texts_of(random_prompts(sizes))
-    seeds = itertools.count()
-
-    def run():
-        texts = model.generate(
-            prompts, sizes.tokens, temperature=1.0, seed=next(seeds), strip_prompt=True
-        )
-        return sum(len(text) for text in texts)
-
-    return run, f"calls of {sizes.tokens} tokens"
-
-
-def draft(entry, tokens, drafting=None, draft_tokens=0):
-    """Texts of a zoo entry, one at a time, which another one may draft.
-
-    Args:
-        entry: Name of the entry.
-        tokens: Tokens of a text.
-        drafting: Name of the entry that drafts, or None.
-        draft_tokens: Tokens that it guesses at a time.
-    """
-    model = zoo.get(entry)
-    search = Speculative(zoo.get(drafting), draft_tokens) if drafting else None
-    seeds = itertools.count()
-
-    def run():
-        return len(model.generate("\n", tokens, seed=next(seeds), strip_prompt=True, search=search))
-
-    if search is None:
-        return run, f"calls of {tokens} tokens"
-    run()
-    told = search.statistics
-    return run, (
-        f"calls of {tokens} tokens; in the first one {told['acceptance']:.0%} of the guesses are "
-        f"accepted, and a pass of {entry} gives {told['tokens_per_pass']:.2f} tokens"
-    )
-
-
-def reach(path, target, batches, seed):
-    """Trains tfgen by its own recipe to a validation loss; see `reach.race`."""
-    recipe = reaching.TFGEN
-    text = reaching.Text(path)
-    tokenizer = CharacterTokenizer(text.characters)
-    # Its ids are those of the text but for the first one, "unknown".
-    training = reaching.Crops(text.train + 1, recipe["window"], seed)
-    validation = reaching.Crops(text.validation + 1, reaching.WINDOW, seed)
-
-    def make():
-        model = TransformerDecoder(**recipe["model"], tokenizer=tokenizer, seed=seed)
-        names = {field.name for field in dataclasses.fields(TrainingConfig)}
-        config = {name: value for name, value in recipe.items() if name in names}
-        step = training_step(model, make_optimizer(TrainingConfig(**config)), _pair)
-        # Validations are few and short: compiling them would take longer than it saves.
-        loss = tf.function(
-            lambda batch: model.batch_loss((batch[:, :-1], batch[:, 1:]))[0], autograph=False
-        )
-
-        def validate():
-            crops = validation.draw(batches * reaching.BATCH)
-            return float(loss(tf.constant(crops, tf.int32)))
-
-        def take(number):
-            step(tf.constant(training.draw(recipe["batch"]), tf.int32))
-
-        return take, validate
-
-    return reaching.race(make, recipe["steps"], recipe["validate_every"], target)
-
-
-def build(sizes, cache="float32"):
-    """The model of `Sizes` or `TransformerSizes`, with random weights; see `generate`."""
-    tokenizer = CharacterTokenizer(vocabulary())
-    assert tokenizer.vocabulary_size == SYMBOLS
-    if isinstance(sizes, TransformerSizes):
-        mixed = {} if sizes.dtype == "float32" else {"dtype": f"mixed_{sizes.dtype}"}
-        return TransformerDecoder(
-            layers=sizes.layers,
-            heads=sizes.heads,
-            width=sizes.width,
-            positions="learned",
-            max_length=sizes.window,
-            cache_dtype=cache,
-            tokenizer=tokenizer,
-            seed=0,
-            **mixed,
-        )
-    return RecurrentGenerator(
-        sizes.cell,
-        sizes.units,
-        sizes.layers,
-        embedding=sizes.embedding,
-        tokenizer=tokenizer,
-        seed=0,
-    )
+    return {f"calls of {sizes.tokens} tokens": _texts(model, prompts, sizes.tokens)}
 
 
 def texts_of(prompts):
@@ -164,46 +138,115 @@ def texts_of(prompts):
     return [as_text(row[1:]) for row in prompts]
 
 
-def training_step(model, optimizer, unpack):
-    """A compiled function of a batch that takes one step.
+def _texts(model, prompts, tokens, **options):
+    seeds = itertools.count()
 
-    Args:
-        model: A generator.
-        optimizer: A Keras optimiser.
-        unpack: Function of a batch that returns what `model.batch_loss` takes.
+    def run():
+        texts = model.generate(
+            prompts, tokens, temperature=1.0, seed=next(seeds), strip_prompt=True, **options
+        )
+        return sum(len(text) for text in texts)
+
+    return run
+
+
+def draft(entry, tokens, drafting=None, draft_tokens=0):
+    """Texts of a zoo entry, one at a time, which another one may draft so many tokens at a time."""
+    model = zoo.get(entry)
+    if not drafting:
+        return {f"calls of {tokens} tokens": _texts(model, ["\n"], tokens)}
+    search = Speculative(zoo.get(drafting), draft_tokens)
+    run = _texts(model, ["\n"], tokens, search=search)
+    run()
+    accepted, yielded = (search.statistics[name] for name in ("acceptance", "tokens_per_pass"))
+    return {f"{accepted:.0%} of the proposals accepted, {yielded:.2f} tokens a pass": run}
+
+
+def rollout(sizes):
+    """Whole calls of `model.generate`; counts positions of numbers."""
+    return _numbers(build(sizes), sizes.batch, sizes.steps, sizes.batch * sizes.steps)
+
+
+def sample(sizes):
+    """Whole calls of `model.generate`; counts sequences sampled by diffusion."""
+    options = {"num_steps": sizes.steps, "solver": "ddim"}
+    return _numbers(build(sizes), sizes.batch, sizes.length, sizes.batch, **options)
+
+
+def _numbers(model, count, length, amount, **options):
+    seeds = itertools.count()
+
+    def run():
+        values = model.generate(num_samples=count, length=length, seed=next(seeds), **options)
+        assert values.shape[:2] == (count, length)
+        return amount
+
+    return {f"{model.count_params():,} weights": run}
+
+
+def forecast(entry, task, num_samples, seed):
+    """Samples of a zoo entry or a run from every origin of a `forecast.Task`.
+
+    Returns:
+        `(samples, parameters, note)`: samples float32 `(origins, num_samples, horizon, variables)`.
     """
-    optimizer.build(model.trainable_variables)
-
-    @functools.partial(tf.function, jit_compile=True, autograph=False)
-    def update(gradients):
-        optimizer.apply(gradients, model.trainable_variables)
-
-    @functools.partial(tf.function, jit_compile=model.jit_compile_training, autograph=False)
-    def step(batch):
-        key = random.fold(random.root(0, random.DROPOUT), optimizer.iterations.value)
-        weights = model.trainable_variables
-        with tf.GradientTape() as tape:
-            loss, _ = model.batch_loss(unpack(batch), key, training=True)
-        gradients = tape.gradient(loss, [weight.value for weight in weights])
-        update([tf.convert_to_tensor(gradient) for gradient in gradients])
-        return loss
-
-    return step
+    model = zoo.get(entry)
+    values, times = task.rows_before()
+    drawn = model.forecast(values, task.horizon, num_samples, seed=seed, times=times)
+    weights = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    return drawn.samples, weights, f"{entry}, {task.context} positions of context"
 
 
-def _pair(batch):
-    """Inputs and targets of windows `(batch, time + 1)`."""
-    return batch[:, :-1], batch[:, 1:]
+def reach(path, target, batches, seed):
+    """Trains tfgen by its own recipe to a validation loss; see `reach.race`."""
+    recipe, text = reaching.TFGEN, reaching.Text(path)
+    tokenizer = CharacterTokenizer(text.characters)
+    # Its ids are those of the text but for the first one, "unknown".
+    training = reaching.Crops(text.train + 1, recipe["window"], seed)
+    validation = reaching.Crops(text.validation + 1, reaching.WINDOW, seed)
+
+    def make():
+        own = ("layers", "heads", "width", "positions", "norm", "qk_norm", "conv")
+        arguments = {name: recipe[name] for name in own}
+        model = TransformerDecoder(**arguments, tokenizer=tokenizer, seed=seed)
+        fields = {field.name for field in dataclasses.fields(TrainingConfig)}
+        settings = {name: value for name, value in recipe.items() if name in fields}
+        config = TrainingConfig(**settings, batch_size=recipe["batch"])
+        optimizer = make_optimizer(config)
+        optimizer.build(model.trainable_variables)
+        step = Step(model, optimizer, config, recipe["batch"])
+        # Validations are few and short: compiling them would take longer than it saves.
+        loss = tf.function(lambda batch: model.batch_loss(model.unpack(batch))[0], autograph=False)
+
+        def validate():
+            return float(loss(tf.constant(validation.draw(batches * reaching.BATCH), tf.int32)))
+
+        def take(number):
+            step(tf.constant(training.draw(recipe["batch"]), tf.int32))
+
+        return take, validate
+
+    seconds, note = reaching.race(make, recipe, target)
+    return (float("inf") if "NOT REACHED" in note else seconds), note
 
 
-def _adamw(learning_rate, beta_2, weight_decay, clip_norm):
-    """AdamW that, like nanoGPT's, does not decay the gains of normalisations."""
-    optimizer = keras.optimizers.AdamW(
-        learning_rate,
-        beta_2=beta_2,
-        epsilon=1e-8,  # PyTorch's
-        weight_decay=weight_decay,
-        global_clipnorm=clip_norm,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "scale", "bias"])
-    return optimizer
+def matrix_product(size):
+    """Products of two float32 matrices; counts floating-point operations."""
+    matrix = tf.ones([size, size])
+
+    def run():
+        tf.matmul(matrix, matrix)
+        return 2 * size**3
+
+    return {"": run}
+
+
+def read(mebibytes):
+    """Sums of a float32 array; counts bytes."""
+    array = tf.ones([mebibytes * 2**18])
+
+    def run():
+        tf.reduce_sum(array).numpy()
+        return 4 * array.shape[0]
+
+    return {"": run}

@@ -14,62 +14,30 @@ from tfgen.errors import InputError
 # --compile=False --eval_iters=20 --block_size=64 --batch_size=12 --n_layer=4 --n_head=4
 # --n_embd=128 --max_iters=2000 --lr_decay_iters=2000 --dropout=0.0.
 NANOGPT = {
-    "layers": 4,
-    "heads": 4,
-    "width": 128,
-    "window": 64,
-    "batch": 12,
-    "steps": 2000,
-    "learning_rate": 1e-3,
-    "final_learning_rate": 1e-4,
-    "warmup_steps": 100,
-    "beta_2": 0.99,
-    "weight_decay": 0.1,
-    "clip_norm": 1.0,
-    "validate_every": 250,
-}
+    "layers": 4, "heads": 4, "width": 128, "window": 64, "batch": 12, "steps": 2000,
+    "learning_rate": 1e-3, "final_learning_rate": 1e-4, "warmup_steps": 100, "beta_2": 0.99,
+    "weight_decay": 0.1, "clip_norm": 1.0, "validate_every": 250,
+}  # fmt: skip
 # tfgen's own: a model of that size, whose positions, convolution and optimizer bring it there in
-# fewer steps. `model` holds arguments of TransformerDecoder, the rest are fields of TrainingConfig.
+# fewer steps.
 TFGEN = {
-    "model": {
-        "layers": 4,
-        "heads": 4,
-        "width": 128,
-        "positions": "rotary",
-        "norm": "rms",
-        "qk_norm": True,
-        "conv": 4,
-    },
-    "window": 64,
-    "batch": 12,
-    "steps": 360,
-    "optimizer": "muon",
-    "learning_rate": 1e-2,
-    "final_learning_rate": 2e-4,
-    "warmup_steps": 30,
-    "beta_2": 0.99,
-    "weight_decay": 0.1,
-    "clip_norm": 1.0,
-    "validate_every": 50,
-}
+    "layers": 4, "heads": 4, "width": 128, "window": 64, "batch": 12, "steps": 360,
+    "learning_rate": 1e-2, "final_learning_rate": 2e-4, "warmup_steps": 30, "beta_2": 0.99,
+    "weight_decay": 0.1, "clip_norm": 1.0, "validate_every": 50, "optimizer": "muon",
+    "positions": "rotary", "norm": "rms", "qk_norm": True, "conv": 4,
+}  # fmt: skip
 # Validation is the same for both: batches of so many crops of so many tokens.
 BATCH, WINDOW = NANOGPT["batch"], NANOGPT["window"]
 TRAIN_FRACTION = 0.9
-# Validations whose mean is told after the clock has stopped: of many looks at noisy estimates the
+# Validations whose mean is taken after the clock has stopped: of many looks at noisy estimates the
 # luckiest ends the race.
 CONTROLS = 10
 
 
 class Text:
-    """A file's characters as int64 ids, the first 90% to train on.
+    """A file's characters as int64 ids: `train`, the first 90%, and `validation`, the rest.
 
-    Args:
-        path: A UTF-8 file.
-
-    Attributes:
-        characters: The characters in the order of their ids.
-        train: Ids of the first part.
-        validation: Ids of the rest.
+    `characters` are in the order of their ids.
 
     Raises:
         InputError: The file cannot be read, or is too short.
@@ -93,13 +61,7 @@ class Text:
 
 
 class Crops:
-    """Random crops of a text, as nanoGPT draws them.
-
-    Args:
-        ids: The text, int64 `(length,)`.
-        window: Tokens of a crop; it holds one more, the last target.
-        seed: An integer.
-    """
+    """Random crops of `window` tokens and one more, the last target, as nanoGPT draws them."""
 
     def __init__(self, ids, window, seed):
         self._ids = ids
@@ -112,40 +74,30 @@ class Crops:
         return self._ids[starts[:, None] + self._offsets]
 
 
-def race(make, steps, validate_every, target):
+def race(make, recipe, target):
     """Trains until a validation loss is reached, on the clock.
 
     The clock includes `make`, what is compiled at first steps, and the validations.
 
     Args:
-        make: Function that builds model and optimiser; returns `(step, validate)`: `step(number)`
+        make: Function that builds model and optimizer; returns `(step, validate)`: `step(number)`
             takes step number 1, 2, ...; `validate()` returns the validation loss.
-        steps: The most steps.
-        validate_every: Steps between validations; the last step is followed by one too.
+        recipe: Has the most `steps`, and `validate_every`; the last step is validated too.
         target: The loss to reach.
 
     Returns:
-        A dict: `seconds`, `step` and `loss` at the end; `reached`, whether that is the target;
-        `history`, a list of `(step, seconds, loss)`; `control`, the mean loss of the final weights
-        on more crops, off the clock.
+        `(seconds, note)`: the note says what was reached, and the mean loss of the final weights on
+        more crops, off the clock.
     """
     start = time.perf_counter()
     step, validate = make()
-    history = []
-    for number in range(1, steps + 1):
+    for number in range(1, recipe["steps"] + 1):
         step(number)
-        if number % validate_every == 0 or number == steps:
-            loss = validate()
-            history.append((number, time.perf_counter() - start, loss))
+        if number % recipe["validate_every"] == 0 or number == recipe["steps"]:
+            loss, seconds = validate(), time.perf_counter() - start
             if loss <= target:
                 break
-    number, seconds, loss = history[-1]
     control = sum(validate() for _ in range(CONTROLS)) / CONTROLS
-    return {
-        "seconds": seconds,
-        "step": number,
-        "loss": loss,
-        "reached": loss <= target,
-        "history": history,
-        "control": control,
-    }
+    words = "" if loss <= target else "NOT REACHED: "
+    note = f"{words}{loss:.3f} after {number:,} steps, {control:.3f} on more crops"
+    return seconds, note

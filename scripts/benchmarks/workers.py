@@ -1,126 +1,153 @@
 """A process for each contestant, which measures when it is asked and sleeps otherwise.
 
-TensorFlow and PyTorch in one process share its threads, its memory pools and its OpenMP runtime; in
+TensorFlow and PyTorch in one process would share threads, memory pools and the OpenMP runtime; in
 processes of their own each runs as its users run it.
 """
 
-import gc
+import contextlib
 import importlib
 import multiprocessing
-import os
 import signal
 import time
-import traceback
+from concurrent.futures import ProcessPoolExecutor
+
+# Rounds in which the ways of a contestant are tried, and how long a compilation may take.
+TRIAL_ROUNDS = 2
+COMPILE_SECONDS = 240
+COMPILED = "torch.compile"
 
 
 class Missing(Exception):
     """A contestant's library cannot be imported."""
 
 
-class Worker:
-    """A process that holds prepared work.
+class Worker(contextlib.AbstractContextManager):
+    """A process that calls the functions of this module when it is asked to."""
 
-    Args:
-        module: The module whose functions make the work. For `prepare` such a function returns
-            `(run, note)`: `run()` does a piece of work and returns how much that was; the note is a
-            text for people, or "".
-        environment: Environment variables of the process.
-    """
-
-    def __init__(self, module, environment=None):
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, module, environment or {}), daemon=True
+    def __init__(self):
+        # Ctrl-C is for the process that asks.
+        self._pool = ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
         )
-        self._process.start()
-        theirs.close()
-        self._module = module
 
-    def prepare(self, function, *arguments):
-        """Makes the work that `measure` measures, in place of earlier work; returns its note.
+    def ask(self, function, *arguments):
+        return self._pool.submit(function, *arguments).result()
 
-        Raises:
-            Missing: The module cannot be imported.
-        """
-        return self._ask("prepare", function, *arguments)
-
-    def measure(self, seconds):
-        """Works for at least so many seconds; returns how much was done per second."""
-        return self._ask("measure", seconds)
-
-    def call(self, function, *arguments):
-        """Calls a function of the module once; returns what it returned.
-
-        Raises:
-            Missing: The module cannot be imported.
-        """
-        return self._ask("call", function, *arguments)
-
-    def stop(self):
-        self._connection.close()  # the process reads the end of the pipe and ends
-        self._process.join()
-
-    def _ask(self, *message):
-        try:
-            self._connection.send(message)
-            kind, answer = self._connection.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            self._process.join()
-            raise RuntimeError(
-                f"The process of {self._module} ended with exit code {self._process.exitcode}"
-            ) from None
-        if kind == "missing":
-            raise Missing(answer)
-        if kind == "failed":
-            raise RuntimeError(f"In the process of {self._module}:\n{answer}")
-        return answer
+    def __exit__(self, *_):
+        self._pool.shutdown()
 
 
-def call(module, function, *arguments):
-    """Calls a function in a process of its own."""
-    worker = Worker(module)
+def call(function, *arguments):
+    """Calls a function by its name in a process of its own; see `named`."""
+    with Worker() as worker:
+        return worker.ask(named, function, *arguments)
+
+
+def check(function):
+    """Raises `Missing` if the module of a function cannot be imported; see `named`."""
+    module, _, name = function.rpartition(".")
     try:
-        return worker.call(function, *arguments)
-    finally:
-        worker.stop()
+        module = importlib.import_module(module if "." in module else f"benchmarks.{module}")
+        _found[function] = getattr(module, name)
+    except ImportError as error:
+        raise Missing(str(error).splitlines()[-1]) from None
 
 
-def _serve(connection, module, environment):
-    """The process: answers questions until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
-    os.environ.update(environment)
-    run = None
-    while True:
-        try:
-            question, *arguments = connection.recv()
-        except EOFError:
-            return
-        try:
-            if question == "prepare":
-                run = None  # frees the memory of earlier work first
-                gc.collect()
-                function, *arguments = arguments
-                run, answer = getattr(importlib.import_module(module), function)(*arguments)
-                run()
-            elif question == "call":
-                function, *arguments = arguments
-                answer = getattr(importlib.import_module(module), function)(*arguments)
-            else:
-                answer = rate(run, *arguments)
-        except ImportError as error:
-            connection.send(("missing", str(error)))
-        except Exception:
-            connection.send(("failed", traceback.format_exc()))
-        else:
-            connection.send(("done", answer))
+def named(function, *arguments):
+    """Calls a function: one of a module of this package, `"module.function"`, or of another."""
+    check(function)
+    return _found[function](*arguments)
 
 
-def rate(run, seconds):
-    """Repeats `run` for at least so many seconds, but once; returns the amount per second."""
+_work, _found = {}, {}  # of this process
+
+
+def prepare(seconds, function, *arguments):
+    """Makes the work that `take_turn` measures: the fastest of the ways that a function returns.
+
+    Returns a note: that of the function, and what `fastest` says.
+    """
+    made = named(function, *arguments)
+    ways, note = made if isinstance(made, tuple) else (made, "")
+    _work["run"], tried = fastest(ways, seconds)
+    return "; ".join(filter(None, [note, tried]))
+
+
+def take_turn(seconds):
+    return turn(_work["run"], seconds)
+
+
+def turn(run, seconds):
+    """Repeats `run` for at least so many seconds, but once; returns the amount and the seconds."""
     done, start = 0, time.perf_counter()
     while True:
         done += run()
         elapsed = time.perf_counter() - start
         if elapsed >= seconds:
-            return done / elapsed
+            return done, elapsed
+
+
+def fastest(ways, seconds):
+    """The fastest of some ways to do the same work, each of which is tried.
+
+    Args:
+        ways: From names to functions as `turn` takes them. One whose name begins with `COMPILED`
+            may fail or take too long, and then is left out.
+        seconds: Least length of a trial.
+
+    Returns:
+        `(run, note)`: the note has its name and what was tried.
+    """
+    ready, tried = {}, []
+    for name, run in ways.items():
+        try:
+            with time_limit(COMPILE_SECONDS):
+                run()
+            ready[name] = run
+        except TooLong:
+            tried.append(f"{name} takes longer than {COMPILE_SECONDS} s")
+        except Exception as error:  # whatever a compiler may complain about
+            if not name.startswith(COMPILED):
+                raise
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            tried.append(f"{name} fails: {reason}")
+    if len(ways) == 1:
+        return ready.popitem()[::-1]
+    best = dict.fromkeys(ready, 0.0)
+    for _ in range(TRIAL_ROUNDS):
+        for name, run in ready.items():
+            amount, elapsed = turn(run, seconds)
+            best[name] = max(best[name], amount / elapsed)
+    chosen = max(best, key=best.get)
+    tried += [f"{name} {shown(speed)}" for name, speed in best.items()]
+    return ready[chosen], f"{chosen} (tried: {'; '.join(tried)})"
+
+
+def shown(value):
+    """A number as text."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2f}"
+
+
+class TooLong(BaseException):
+    """Not an `Exception`, so that a compiler does not take it for one of its own."""
+
+
+@contextlib.contextmanager
+def time_limit(seconds):
+    """Raises `TooLong` within; does nothing where the system has no alarm signal."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def stop(number, frame):
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,196 @@
+"""Measures contests: contestants in processes of their own, which take turns.
+
+A machine's speed drifts: by its clock, its heat, its other users. Contestants therefore take turns,
+A B C A B C ..., and a ratio is formed of the two measurements of one round before the median is
+taken, so that drift slower than a round cancels.
+
+A result is a dict, as it stands in the JSON: `name`, `unit`, `notes`; `contestants`, from names to
+the spread of what was measured and a `note`; `ratios`, from tfgen, and each other way to run it, to
+the spreads of it over every other contestant, round by round; `shares`, from headings to, by
+contestant, the spread of the share of a ceiling that it reached; `skipped`, from names to reasons.
+"""
+
+import contextlib
+import dataclasses
+import statistics
+import sys
+
+from benchmarks.workers import Missing, Worker, call, check, prepare, take_turn
+
+OURS = "tfgen"
+# What the machine itself can do: nobody is compared with these.
+PRODUCT, PYTORCH_PRODUCT, READ = CEILINGS = "matrix product", "matrix product, PyTorch", "reading"
+INSTALL = "pip install .[benchmark]"
+# A contestant whose rounds differ by more than this factor was disturbed. What waits for all of its
+# threads at every step, as PyTorch does, may lose far more than the share that others take.
+STEADY = 1.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Contest:
+    """Who is measured doing what, in which unit.
+
+    Attributes:
+        name: What is measured.
+        unit: Of the values: something per second, `"ms/step"`, or `"s"`. Contestants of seconds are
+            functions `(*arguments, round) -> (seconds, note)`, each call in a process of its own.
+            All others are functions `(*arguments)` that return the ways to do the same work, of
+            which the fastest is measured: a dict from names to functions `run() -> amount`; or a
+            pair of it and a note.
+        contestants: From names to `("module.function", *arguments)`, in the order of their turns.
+        shares: From headings to `(ceiling, cost)`: what a unit costs of what the contestant of that
+            name counts, or a dict of it by contestant.
+        notes: Texts.
+        install: From contestants to what installs them, where that is not `INSTALL`.
+        skipped: From those that cannot take part to the reason.
+        rounds: How many; None takes that of all contests.
+        turns: Turns that each contestant takes in a round.
+        seconds: Least length of a turn; None takes that of all contests.
+        warm: Whether a first round does not count.
+    """
+
+    name: str
+    unit: str
+    contestants: dict
+    shares: dict = dataclasses.field(default_factory=dict)
+    notes: tuple = ()
+    install: dict = dataclasses.field(default_factory=dict)
+    skipped: dict = dataclasses.field(default_factory=dict)
+    rounds: int | None = None
+    turns: int = 1
+    seconds: float | None = None
+    warm: bool = False
+
+
+def measure(contest, rounds, seconds):
+    """Measures a `Contest` in so many rounds of turns of so many seconds; returns its result."""
+    skipped, rounds = dict(contest.skipped), contest.rounds or rounds
+    with contextlib.ExitStack() as stack:
+        contestants = {}
+        for name in contest.contestants:
+            tell(f"{contest.name}: preparing {name}")
+            make = _Afresh if contest.unit == "s" else _Prepared
+            try:
+                contestants[name] = make(contest, name, seconds, stack)
+            except Missing as error:
+                skipped[name] = f"{error}: {contest.install.get(name, INSTALL)}"
+        turns = {name: contestant.turn for name, contestant in contestants.items()}
+        if contest.warm:
+            alternate(turns, -1)
+        values = {name: [] for name in turns}
+        for number in range(rounds):
+            tell(f"{contest.name}: round {number + 1} of {rounds}")
+            for name, (amount, elapsed) in alternate(turns, number, contest.turns).items():
+                values[name].append(value_of(contest.unit, amount, elapsed))
+    notes = {name: contestant.note for name, contestant in contestants.items()}
+    return result_of(contest, values, notes) | {"skipped": skipped}
+
+
+def alternate(turns, number=0, count=1):
+    """A round, in which contestants take so many turns each, A B C A B C ...
+
+    `turns` are functions of the round's number that return `(amount, seconds)`; by name. Returned
+    are the sums of both, by name.
+    """
+    totals = {name: (0, 0.0) for name in turns}
+    for _ in range(count):
+        for name, turn in turns.items():
+            totals[name] = tuple(map(sum, zip(totals[name], turn(number), strict=True)))
+    return totals
+
+
+def value_of(unit, amount, elapsed):
+    """What a round measured, in the contest's unit."""
+    if unit == "s":
+        return elapsed
+    return 1000 * elapsed / amount if unit.startswith("ms/") else amount / elapsed
+
+
+def result_of(contest, values, notes):
+    """The result of values `{contestant: [value of each round]}`; see the module."""
+    result = {
+        "name": contest.name,
+        "unit": contest.unit,
+        "contestants": {
+            name: {**spread(each), "note": notes.get(name, "")} for name, each in values.items()
+        },
+        "ratios": {
+            ours: {
+                other: spread(ratios(values[ours], values[other]))
+                for other in values
+                if other != ours and other not in CEILINGS
+            }
+            for ours in values
+            if is_ours(ours)
+        },
+        "shares": {},
+        "notes": list(contest.notes),
+        "skipped": {},
+    }
+    for heading, (ceiling, costs) in contest.shares.items():
+        if not isinstance(costs, dict):
+            costs = {name: costs for name in values if name not in CEILINGS}
+        result["shares"][heading] = {
+            name: spread(ratios(values[name], values[ceiling], cost))
+            for name, cost in costs.items()
+            if name in values
+        }
+    for name, each in values.items():
+        if min(each) > 0 and max(each) > STEADY * min(each):
+            result["notes"].append(
+                f"{name} varied by a factor of {max(each) / min(each):.1f} between rounds: "
+                "was the machine busy?"
+            )
+    return result
+
+
+def is_ours(name):
+    """Whether a contestant is tfgen, in whichever way it is run."""
+    return name.split(", ")[0] == OURS
+
+
+def ratios(ours, theirs, scale=1.0):
+    """`scale * ours / theirs`, round by round."""
+    return [scale * mine / other for mine, other in zip(ours, theirs, strict=True)]
+
+
+def spread(values):
+    """A dict of the `values`, their `median`, `min` and `max`."""
+    return {
+        "median": statistics.median(values),
+        "min": min(values),
+        "max": max(values),
+        "values": list(values),
+    }
+
+
+def tell(text):
+    """Shows progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class _Prepared:
+    """A contestant whose process holds prepared work, and sleeps between its turns."""
+
+    def __init__(self, contest, name, seconds, stack):
+        self.seconds = seconds if contest.seconds is None else contest.seconds
+        self.worker = stack.enter_context(Worker())
+        self.note = self.worker.ask(prepare, seconds / 3, *contest.contestants[name])
+        self.turn(0)
+
+    def turn(self, number):
+        return self.worker.ask(take_turn, self.seconds)
+
+
+class _Afresh:
+    """A contestant whose function is called in a new process at each turn."""
+
+    def __init__(self, contest, name, seconds, stack):
+        self.job, self.note = contest.contestants[name], ""
+        with Worker() as worker:
+            worker.ask(check, self.job[0])
+
+    def turn(self, number):
+        seconds, note = call(*self.job, number)
+        self.note += f"; {note}" if self.note else note
+        return 1, seconds
