@@ -148,3 +148,8 @@ def test_shipped_recipes_hold_nothing_that_is_ignored(path):
     for each in [kind] if kind else NUMBERS:
         engine = "diffusion" if recipe.family == "unet1d" else "autoregressive"
         recipe.generation.check_used(each, engine)
+
+
+def test_names_are_listed_as_in_a_sentence():
+    assert uses.listed(uses.KINDS) == "text, series, strokes or audio"
+    assert uses.listed(["text"]) == "text"

@@ -45,6 +45,12 @@ def traits(kind, engine=None, conditional=None):
     return found
 
 
+def listed(names):
+    """Returns names as a sentence has them, e.g. `"text, series, strokes or audio"`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def words(names):
     """Returns a field's traits as a person reads them."""
     return " and ".join(TRAITS[name] for name in names)

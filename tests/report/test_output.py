@@ -18,6 +18,7 @@ from tfgen.recipe import DataConfig
 from tfgen.report import kinds, output
 from tfgen.report.drawings import svg_sheet
 from tfgen.report.output import check_output, write_forecasts, write_sequences
+from tfgen.uses import NUMBERS
 
 WEATHER = (Feature("temp"), Feature("sky", levels=("clear", "rain")), Feature("humid", low=0))
 SOUND = (Feature("amplitude", low=-1, high=1),)
@@ -299,3 +300,9 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     blocked.write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_sequences(blocked / "a.csv", [np.zeros([1, 3])], WEATHER)
+
+
+def test_each_kind_of_numbers_has_a_row():
+    assert set(kinds.KINDS) == set(NUMBERS)
+    for row in kinds.KINDS.values():
+        assert row.usual_suffix in row.formats and set(row.needs_rate) <= set(row.formats)

@@ -6,6 +6,7 @@ import dataclasses
 from tfgen.cli.arguments import names_of, quoted
 from tfgen.errors import InputError, NoValues
 from tfgen.recipe import DataConfig, Recipe
+from tfgen.uses import KINDS, listed
 
 # What a recipe says of any data: how a model is trained on them.
 _OF_ANY_DATA = ("sample_rate", "max_length", "validation_fraction", "split")
@@ -22,7 +23,7 @@ _OF_ITS_DATA = {
 
 def add_data_settings(parser):
     """Adds the options that tell how data is read."""
-    parser.add_argument("--kind", help="text, series, strokes or audio; inferred (data.kind)")
+    parser.add_argument("--kind", help=f"{listed(KINDS)}; inferred (data.kind)")
     parser.add_argument(
         "--column", help="text: the column of a CSV file, the key of a JSONL file (data.column)"
     )

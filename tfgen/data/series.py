@@ -11,6 +11,7 @@ from tfgen.data.text import open_text
 from tfgen.errors import InputError
 from tfgen.files import home_path
 from tfgen.names import normalise
+from tfgen.uses import NUMBERS, listed
 
 
 def data_kind(config):
@@ -65,7 +66,7 @@ def open_sequences(config):
     if kind == "text":
         raise InputError(
             f"{config.name} is text, where sequences of numbers are wanted (data.kind says what a "
-            "file is: series, strokes or audio)"
+            f"file is: {listed(NUMBERS)})"
         )
     if key is not None:
         return open_builtin(key, config)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from tfgen.errors import InputError
 from tfgen.recipe.fields import Section, field
-from tfgen.uses import KINDS
+from tfgen.uses import KINDS, listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class DataConfig(Section):
     )
     kind: str | None = field(
         None,
-        "what the data is: text, series, strokes or audio; none infers it",
+        f"what the data is: {listed(KINDS)}; none infers it",
         choices=tuple(KINDS),
     )
     columns: tuple[str, ...] = field(
