@@ -5,12 +5,14 @@
     python scripts/cases.py 01 15           # those whose names begin so
     python scripts/cases.py --show 06       # with what the commands print
 
-A case is a folder with its files and a case.toml: what is expected, and commands with regular
-expressions that their output must show and must not show, and their exit code.
+A case is a folder with its files and a case.toml: what is expected, which modules beyond the
+core dependencies it needs, and commands with regular expressions that their output must show and
+must not show, and their exit code.
 """
 
 import argparse
 import dataclasses
+import importlib.util
 import os
 import re
 import shlex
@@ -56,12 +58,17 @@ class Case:
     name: str
     expected: str
     runs: tuple
+    needs: tuple = ()  # modules that are installed with an extra
 
     @classmethod
     def read(cls, folder):
         content = tomllib.loads((folder / DEFINITION).read_text("utf-8"))
         runs = tuple(Run(**run) for run in content.pop("run"))
         return cls(folder.name, runs=runs, **content)
+
+    def missing(self):
+        """The modules that it needs and that are not installed."""
+        return [name for name in self.needs if importlib.util.find_spec(name) is None]
 
     @property
     def trains(self):
@@ -113,6 +120,9 @@ def main(argv=None):
         parser.error(f"no case begins with {' or '.join(arguments.beginnings)}")
     failed = 0
     for case in chosen:
+        if case.missing():
+            print(f"skipped {case.name}: it needs {', '.join(case.missing())}", flush=True)
+            continue
         faults = []
         with tempfile.TemporaryDirectory() as folder:
             case.copy(folder)
@@ -125,7 +135,8 @@ def main(argv=None):
         print(f"{'FAILED' if faults else 'ok':<7} {case.name}: {case.expected}", flush=True)
         for fault in faults:
             print(f"        {fault}")
-    print(f"{len(chosen) - failed} of {len(chosen)} cases are as expected")
+    done = [case for case in chosen if not case.missing()]
+    print(f"{len(done) - failed} of {len(done)} cases are as expected")
     return 1 if failed else 0
 
 

@@ -31,6 +31,8 @@ def run(command, folder):
     ],
 )
 def test_what_comes_of_it(case, tmp_path, monkeypatch):
+    if case.missing():
+        pytest.skip(f"needs {', '.join(case.missing())}")
     case.copy(tmp_path)
     monkeypatch.chdir(tmp_path)
     for each in case.runs:

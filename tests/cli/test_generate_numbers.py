@@ -62,10 +62,10 @@ def test_a_diffusion_model_is_sampled_by_options_of_its_own(run, fails, fakes, w
     call["progress"](1, 2), call["progress"](2, 2)
     assert (call["num_steps"], call["solver"], call["guidance_scale"]) == (3, "heun", 2.0)
     assert "temperature" not in call and "bias" not in call
-    options = "--num-steps", "4", "--method", "guidance", "--resamplings", "3"
+    options = "--num-steps", "4", "--method", "repaint", "--resamplings", "3"
     assert run(*forecast, *options)[0] == 0
     call = weather.calls[-1]
-    assert (call["num_steps"], call["method"], call["resamplings"]) == (4, "guidance", 3)
+    assert (call["num_steps"], call["method"], call["resamplings"]) == (4, "repaint", 3)
     assert f"--temperature {refused}num-steps, --solver" in fails(*generate, "--temperature", "2")
     assert f"--particles {refused}num-steps, --method" in fails(*impute, "--particles", "9")
     assert "Did you mean 'heun'" in fails(*generate, "--solver", "heum")

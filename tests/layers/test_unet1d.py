@@ -9,6 +9,7 @@ from tfgen.layers.linear_attention_1d import LinearAttention1D
 from tfgen.layers.self_attention_1d import SelfAttention1D
 from tfgen.layers.unet1d import UNet1D
 
+WITHOUT = {"linear_attention": False, "attention_at": ()}
 SMALL = {
     "width": 8,
     "multipliers": (1, 2, 2),
@@ -108,7 +109,7 @@ def test_one_level_at_every_position_is_the_level_of_the_row(network):
 
 
 def test_a_level_of_a_position_is_told_to_that_position():
-    network = make(linear_attention=False, attention_at=(), multipliers=(1,), groups=8)
+    network = make(multipliers=(1,), groups=8, heads=4, head_width=32, **WITHOUT)
     everywhere = np.zeros((1, 64), "float32")
     x = RNG.normal(size=(1, 64, CHANNELS)).astype("float32")
     changed = everywhere.copy()
@@ -188,7 +189,7 @@ def test_which_levels_have_which_attention():
     assert kinds(attention_at=[1]) == {
         **expected, **full, "middle_attention": LinearAttention1D,
     }  # fmt: skip
-    assert kinds(attention_at=[], linear_attention=False) == {}
+    assert kinds(heads=4, head_width=32, **WITHOUT) == {}
 
 
 def test_other_channels_come_out_and_zeros_at_first():
@@ -306,6 +307,7 @@ def test_half_precision_is_near_and_gives_single():
         {"multipliers": ()}, {"multipliers": (1, 0)}, {"multipliers": 2}, {"blocks": 0},
         {"attention_at": (4,)}, {"attention_at": (-1,)}, {"attention_at": 3},
         {"linear_attention": 1}, {"heads": 0}, {"head_width": 0}, {"embedding": "none"},
+        {"heads": 2, **WITHOUT}, {"head_width": 8, **WITHOUT},  # there is none
         {"embedding_scale": -1}, {"condition_width": -1}, {"sequence_width": 1.0},
         {"self_condition": None}, {"seed": "x"}, {"groups": 0},
     ],

@@ -18,7 +18,10 @@ from tfgen.sampling.diffusion import SOLVERS
 HOUR = 3600
 START = 1_600_000_000
 SMALL = {"width": 4, "multipliers": (1, 2), "blocks": 1, "heads": 2, "head_width": 4, "groups": 2}
-LEAST = {**SMALL, "multipliers": (1,), "attention_at": (), "linear_attention": False}
+LEAST = {
+    "width": 4, "multipliers": (1,), "blocks": 1, "groups": 2, "attention_at": (),
+    "linear_attention": False,
+}  # fmt: skip
 MEAN, STD, MEMORY = 100.0, 3.0, 0.8
 MOST = 24
 
@@ -298,7 +301,7 @@ def test_drawings_are_told_how_far_their_ends_are():
     ]
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
     np.testing.assert_array_equal(outputs[0], outputs[2])
-    assert small(numbers(), positions=4).places is None  # a series has no end of its own
+    assert small(numbers()).places is None  # a series has no end of its own
 
 
 def test_classes_are_hidden_in_training_alone():
@@ -394,6 +397,31 @@ def test_arguments_out_of_range(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=f"{name}.*Received: .*="):
         DiffusionGenerator(**{**SMALL, **wrong})
+
+
+@pytest.mark.parametrize(
+    "given, name",
+    [
+        ({"sigmas": "schedule", "sigma_mean": 0.1}, "sigma_mean"),
+        ({"sigmas": "schedule", "sigma_std": 0.9}, "sigma_std"),
+        ({"positions": 8}, "positions"),
+        ({"condition_dropout": 0.2}, "condition_dropout"),
+        ({"heads": 2}, "heads"),  # LEAST has no attention
+        ({"head_width": 8}, "head_width"),
+        ({"companding": 0.1, "processor": None}, "companding"),
+    ],
+    ids=str,
+)
+def test_what_would_do_nothing_is_refused(given, name):
+    if "processor" in given:  # of nothing but a category
+        values = np.arange(20, dtype=np.float32)[:, None] % 2
+        level = Feature("k", levels=("x", "y"))
+        given = {**given, "processor": processor(Sequences("m", "series", (level,), [values], "0"))}
+    rule = f"{name} is for .*does nothing here. Received: {name}={given[name]}"
+    with pytest.raises(ValueError, match=rule):
+        DiffusionGenerator(**LEAST, **given)
+    others = {key: value for key, value in given.items() if key != name}
+    DiffusionGenerator(**LEAST, **others)
 
 
 @pytest.mark.parametrize("energy", [False, True])
@@ -1132,6 +1160,8 @@ MISTAKES = [
     ("impute", {"method": ["guidance"]}, "guidance"),
     ("impute", {"num_samples": 1.5}, "num_samples=1.5"),
     ("impute", {"resamplings": 0}, "resamplings=0"),
+    ("impute", {"method": "guidance", "resamplings": 3}, "by 'guidance' here. Received: resamp"),
+    ("forecast", {"method": "guidance", "resamplings": 3}, "resamplings=3"),
     ("impute", {"series": np.zeros((2, 10, 3))}, "one series"),
     ("score", {"series": np.zeros((10, 2))}, "(10, 2)"),
     ("score", {"series": np.zeros((0, 3))}, "Received"),

@@ -210,10 +210,11 @@ class DiffusionGenerator(DiffusionGraphs):
         arguments, single = self._forecast_arguments(
             context, horizon, num_samples, quantiles, times, known, condition, static
         )
-        arguments |= self._filling(seed, num_steps, resamplings)
+        filler = self._filler(method)
+        arguments |= self._filling(filler, seed, num_steps, resamplings)
         rows = len(arguments["lengths"]) * num_samples
-        graph = self._graph("forecast", self._filler(method), progress is not None)
-        with self._compiling(progress, "fill", self._filler(method), rows, horizon) as tell:
+        graph = self._graph("forecast", filler, progress is not None)
+        with self._compiling(progress, "fill", filler, rows, horizon) as tell:
             self._tell_to(tell)
             result = graph(arguments)
         return Forecast.of(result, quantiles, single)
@@ -243,7 +244,7 @@ class DiffusionGenerator(DiffusionGraphs):
                 Any model can do without: `"repaint"`, else the default, comes back to each noise level several times (arXiv:2201.09865);
                 `"guidance"` follows the gradient of how well the estimate reconstructs what was
                 observed (PiGDM, ICLR 2023), whose gradient each evaluation takes.
-            resamplings: Of `"repaint"`: how often each step is taken, U in the paper.
+            resamplings: Of `"repaint"` alone: how often each step is taken, U in the paper.
             times: See `forecast`.
             known: `(time, known)`.
             condition: See `generate`.
@@ -261,15 +262,16 @@ class DiffusionGenerator(DiffusionGraphs):
             raise InputError(f"impute takes one series. Received: {len(values)} series")
         num_samples = whole_number("num_samples", num_samples, 1)
         time = values.shape[1]
+        filler = self._filler(method)
         arguments = {
             "values": values,
             "lengths": lengths,
             "num_samples": tf.constant(num_samples),
-            **self._filling(seed, num_steps, resamplings),
+            **self._filling(filler, seed, num_steps, resamplings),
             **self._series_given(1, time, lengths, times, known, condition, static, 0),
         }
-        graph = self._graph("impute", self._filler(method), progress is not None)
-        with self._compiling(progress, "fill", self._filler(method), num_samples, time) as tell:
+        graph = self._graph("impute", filler, progress is not None)
+        with self._compiling(progress, "fill", filler, num_samples, time) as tell:
             self._tell_to(tell)
             result = graph(arguments)
         return result["samples"].numpy()[0]
@@ -517,7 +519,13 @@ class DiffusionGenerator(DiffusionGraphs):
                 f"Received: guidance_scale={guidance_scale!r}"
             )
 
-    def _filling(self, seed, num_steps, resamplings):
+    def _filling(self, filler, seed, num_steps, resamplings):
+        if resamplings is not None and filler != "repaint":
+            used = "guidance" if filler in FILLERS else "network"
+            raise InputError(
+                f"resamplings is for method='repaint', and gaps are filled by '{used}' here. "
+                f"Received: resamplings={resamplings!r}"
+            )
         resamplings = self.generation.resamplings if resamplings is None else resamplings
         resamplings = whole_number("resamplings", resamplings, 1)
         return {

@@ -11,6 +11,7 @@ from tfgen.layers.checks import (
     check_choice,
     check_flag,
     check_most,
+    check_of_use,
     check_positive,
     check_rate,
     check_whole,
@@ -53,7 +54,7 @@ class DiffusionDensity(NumbersGenerator):
             `tfgen.sampling.denoising`.
         weighting: Of the loss by level: `"uniform"`, `"snr"`, `"min_snr"` or `"edm"`.
         sigmas: Levels to train on: `"lognormal"` (arXiv:2206.00364), or those of the `"schedule"`.
-        sigma_mean: Mean of the logarithm of a lognormal level.
+        sigma_mean: Mean of the logarithm of a lognormal level; of no other.
         sigma_std: Its standard deviation.
         sigma_data: Standard deviation of the scaled data.
         schedule: Noise schedule of a run: `"karras"`, `"linear"`, `"cosine"`, `"sigmoid"` or
@@ -74,7 +75,7 @@ class DiffusionDensity(NumbersGenerator):
             that to `"repaint"` and `"guidance"`, see `DiffusionGenerator.impute`.
         positions: Features, an even number, that show the network how far each position is
             from the beginning of a drawing or a clip, and as many for how far from its end; 0 tells
-            neither. Convolutions alone do not know where they are.
+            neither. Convolutions alone do not know where they are. A series has no end of its own.
         companding: Above 0, scaled numbers (or the coefficients of frames) c are told as
             `asinh(c / companding)`: linear below it, logarithmic above. For what is loud here and
             quiet there, such as sound: noise of one level is then as loud as what it is on.
@@ -137,8 +138,14 @@ class DiffusionDensity(NumbersGenerator):
         ):  # fmt: skip
             finite = is_number(value) and math.isfinite(value)
             check(finite, f"{name} must be a finite number", **{name: value})
+        lognormal = sigmas == "lognormal", "sigmas='lognormal'"
+        check_of_use(*lognormal, -0.5, sigma_mean=sigma_mean)
+        check_of_use(*lognormal, 1.2, sigma_std=sigma_std)
         super().__init__(**kwargs)
         processor = self.processor
+        ends = processor.ends or positions == 0
+        check_of_use(ends, "drawings and clips, which end by themselves", 16, positions=positions)
+        check_of_use(processor.num_numbers, "data with numbers", 0, companding=companding)
         # Levels as channels: 1 for the level there is, -1 for the others.
         self._offsets = np.cumsum([processor.num_numbers * self.frame, *processor.levels])
         self.channels = int(self._offsets[-1])

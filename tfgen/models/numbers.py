@@ -5,7 +5,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.errors import InputError
-from tfgen.layers.checks import MOST_PARTS, check, check_most, check_rate, check_whole
+from tfgen.layers.checks import (
+    MOST_PARTS,
+    check,
+    check_most,
+    check_of_use,
+    check_rate,
+    check_whole,
+)
 from tfgen.layers.clip_by_value import ClipByValue
 from tfgen.layers.products import dense
 from tfgen.models.base import SequenceGenerator, check_kind
@@ -58,6 +65,8 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         check(
             fits, "frame must be 1, except for one number over time without a calendar", frame=frame
         )
+        classes = bool(processor.num_classes), "data with classes"
+        check_of_use(*classes, 0.1, condition_dropout=condition_dropout)
         self.processor = processor
         self.frame = frame
         self.position_width = processor.num_features * frame  # values at a position of the network
