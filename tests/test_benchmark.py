@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -104,44 +105,39 @@ def test_the_fastest_way_counts(monkeypatch):
 def test_a_time_limit():
     with pytest.raises(workers.TooLong), workers.time_limit(1):
         time.sleep(5)
-    with workers.time_limit(1):
-        pass
-    time.sleep(1.1)  # no alarm is left
+    assert signal.alarm(0) == 0  # none is left
+
+
+# A contestant that keeps a diary of what it was asked, and in which process.
+CONTESTANT = """\
+import os, time
+
+def note(diary, what):
+    with open(diary, "a") as file:
+        file.write(f"{what} {os.getpid()}\\n")
+
+def ways(amount, diary):
+    return {"a way": lambda: note(diary, amount) or time.sleep(0.01) or amount}, "a note"
+
+def afresh(seconds, diary, number):
+    return note(diary, number) or seconds + number, f"round {number}"
+"""
 
 
 def test_a_contest_in_processes(tmp_path, monkeypatch):
-    """Contestants that keep a diary take turns in processes of their own."""
     (tmp_path / "of_a_test").mkdir()
-    (tmp_path / "of_a_test" / "contestant.py").write_text(
-        "import os, time\n"
-        "def ways(amount, diary):\n"
-        "    def run():\n"
-        "        with open(diary, 'a') as file:\n"
-        "            file.write(f'{amount} {os.getpid()}\\n')\n"
-        "        time.sleep(0.01)\n"
-        "        return amount\n"
-        "    return {'a way': run}, 'a note'\n"
-        "def afresh(seconds, diary, number):\n"
-        "    with open(diary, 'a') as file:\n"
-        "        file.write(f'{number} {os.getpid()}\\n')\n"
-        "    return seconds + number, f'round {number}'\n"
-        "def die():\n"
-        "    os._exit(7)\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "of_a_test" / "contestant.py").write_text(CONTESTANT)
     (tmp_path / "of_a_test" / "missing.py").write_text("import no_such_library_of_a_test\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
     diary = tmp_path / "diary"
+
+    def noted():
+        return zip(*(line.split() for line in diary.read_text().splitlines()), strict=True)
+
     job = "of_a_test.contestant.ways"
-    contest = Contest(
-        "made up",
-        "things/s",
-        {
-            "tfgen": (job, 40, diary),
-            "peer": (job, 10, diary),
-            "other": ("of_a_test.missing.ways",),
-        },
-        skipped={"nanoGPT": "no checkout"},
-    )
+    contestants = {"tfgen": (job, 40, diary), "peer": (job, 10, diary)}
+    contestants["other"] = ("of_a_test.missing.ways",)
+    contest = Contest("made up", "things/s", contestants, skipped={"nanoGPT": "no checkout"})
     result = runner.measure(contest, 2, 0.0)
     ours, theirs = (result["contestants"][name] for name in ("tfgen", "peer"))
     assert ours["note"] == "a note; a way"
@@ -149,21 +145,16 @@ def test_a_contest_in_processes(tmp_path, monkeypatch):
     expected = [a / b for a, b in zip(ours["values"], theirs["values"], strict=True)]
     assert result["ratios"]["tfgen"]["peer"]["values"] == expected
     assert set(result["skipped"]) == {"nanoGPT", "other"}
-    assert result["skipped"]["other"].endswith(
-        "'no_such_library_of_a_test': pip install .[benchmark]"
-    )
-    lines = [line.split() for line in diary.read_text().splitlines()]
-    assert [amount for amount, _ in lines][-4:] == ["40", "10", "40", "10"]
-    assert len({pid for _, pid in lines}) == 2
+    assert "_of_a_test': pip install .[benchmark]" in result["skipped"]["other"]
+    amounts, processes = noted()
+    assert amounts[-4:] == ("40", "10", "40", "10") and len(set(processes)) == 2
 
     diary.unlink()
     job = ("of_a_test.contestant.afresh", 2.0, diary)
     result = runner.measure(Contest("made up", "s", {"tfgen": job}, warm=True), 3, 1.0)
     assert result["contestants"]["tfgen"]["values"] == [2.0, 3.0, 4.0]  # and not round -1
-    assert [line.split()[0] for line in diary.read_text().splitlines()] == ["-1", "0", "1", "2"]
-    assert len({line.split()[1] for line in diary.read_text().splitlines()}) == 4
-    with pytest.raises(RuntimeError, match="terminated abruptly"):
-        workers.call("of_a_test.contestant.die")
+    numbers, processes = noted()
+    assert numbers == ("-1", "0", "1", "2") and len(set(processes)) == 4
 
 
 def test_a_result_and_its_table():
@@ -184,13 +175,12 @@ def test_a_result_and_its_table():
     ]  # fmt: skip
     json.dumps(result)
     lines = table(result)
-    assert lines[2] == (
-        "| chars/s | median | min | max | tfgen is | tfgen, int8 is | of the peak | of the bandwidth |"
-    )
-    assert (
+    shown = "| chars/s | median | min | max | tfgen is | tfgen, int8 is | of the peak | of the bandwidth |"
+    assert lines[2] == shown
+    peer = (
         "| peer | 10.00 | 4.00 | 24.00 | 2.00 x (0.50 to 3.00) | 3.00 x (0.25 to 4.00) | 10% |  |"
-        in lines
     )
+    assert peer in lines
     assert "| matrix product, GFLOP/s | 2.00 | 1.00 | 4.00 |  |  |  |  |" in lines
     assert "- tfgen: its way" in lines and "- a note" in lines
 
@@ -360,8 +350,6 @@ def test_peers_have_as_many_weights_as_the_diffusion_model(peer):
     from benchmarks import peer_tfgen, ways
 
     count = peer_tfgen.parameters(DiffusionSizes())
-    assert abs(count / 4e6 - 1) < 0.01
-    assert peer_tfgen.parameters(DiffusionSizes(attention=False)) < count
     width, note = ways.nearest_width(lambda n: peer.network(DiffusionSizes(), n), count)
     assert width == 32 and "compare" not in note
     for function, amount in ((peer.train, 1), (peer.sample, 2)):
@@ -377,7 +365,7 @@ def hours(rows, gaps=(), start=0):
     return start + 3600 * np.setdiff1d(np.arange(rows + len(gaps)), gaps)
 
 
-def two_series(**changes):
+def two_series():
     """Two series of 20 rows whose values are their hours; in the first the hour 15 is missing."""
     times = [hours(20, gaps=[15]), hours(20, start=7200)]
     values = [
@@ -386,8 +374,7 @@ def two_series(**changes):
     ]
     values[1][3, 1] = np.nan
     features = (Feature("a"), Feature("b", low=0.0, high=5000.0))
-    sequences = Sequences("made up", "series", features, values, ["x", "y"], times)
-    return dataclasses.replace(sequences, **changes)
+    return Sequences("made up", "series", features, values, ["x", "y"], times)
 
 
 def test_what_forecasts_are_asked_for():
@@ -408,16 +395,11 @@ def test_what_forecasts_are_asked_for():
     assert values[2][:, 0].tolist() == [14, 16]
     assert times[2].tolist() == [14 * 3600, 16 * 3600]
     assert times[4].tolist() == [12 * 3600, 13 * 3600, 14 * 3600]  # the second begins at 2
-    later = dataclasses.replace(task, origins=np.array([[0, 16]]))
-    values, times = later.rows_before()
-    assert np.isnan(values[0][:, 0]).tolist() == [False, False, True]
     mean, deviation = task.moments()
     expected = np.delete(np.tile(np.arange(13), 2), 3) * 100
     assert (mean[1], deviation[1]) == pytest.approx((expected.mean(), expected.std()))
     with pytest.raises(benchmark.InputError, match="no room for a context"):
         forecast.make_task(two_series(), 0.35, 30, 2)
-    with pytest.raises(benchmark.InputError, match="needs timestamps"):
-        forecast.make_task(two_series(times=None), 0.35, 3, 2)
 
 
 def test_scores_of_forecasts_by_hand():
@@ -523,19 +505,13 @@ def test_the_text_of_a_race(tmp_path):
     "argv, message",
     [
         ("trian", "Unknown section 'trian'. Did you mean 'train'"),
-        ("train --model gur", "Unknown model 'gur'. Did you mean 'gru'"),
-        (f"train --nanogpt {ROOT}", "holds no model.py of nanoGPT"),
         ("train --transformer 4x3x128x64x12", "width a multiple of heads. Received: 4x3"),
         ("generate --tokens 241", "A prompt of 16 and --tokens 241 do not fit into"),
         ("reach", "reach needs a text: --text FILE"),
         (f"reach --text {ROOT}/.gitignore", "each part needs 66 characters"),
         ("--repeats 0", "--repeats: must be an integer >= 1. Received: 0"),
-        ("--seconds nan", "--seconds must be >= 0. Received: --seconds nan"),
-        ("rollout --numbers 2x0x8x10", "must be LAYERSxUNITSxFEATURESxCOMPONENTS"),
-        ("unet --length 100", "--length: must be a multiple of 8. Received: 100"),
         ("unet --steps 1000", "unet samples in fewer than 1000 steps. Received: --steps 1000"),
         ("forecast --entry lstm-shakespeare", "'lstm-shakespeare' is of text"),
-        ("trainer --families grue", "Unknown family 'grue'. Did you mean 'gru'?"),
     ],
 )
 def test_mistakes_are_told_in_one_line(argv, message, capsys):
@@ -562,10 +538,9 @@ def test_options_reach_the_contests():
     assert found[4:] == [TransformerSizes(4, 4, 128, 64, 12), TransformerSizes()]
     found = asked("--model transformer", "generate")
     assert found == [TransformerSizes(batch=1), TransformerSizes(batch=32)]
-    argv = "--model lstm --numbers 1x4x3x2 --steps 9 --rows 5"
     one = NumbersSizes("lstm", 1, 4, 3, 2, 1, 9)
-    assert asked(argv, "rollout") == [one, dataclasses.replace(one, batch=5)]
-    assert [each.batch for each in asked("--model gru", "rollout")] == [1, 64]
+    found = asked("--model lstm --numbers 1x4x3x2 --steps 9 --rows 5", "rollout")
+    assert found == [one, dataclasses.replace(one, batch=5)]
 
 
 # What the benchmark takes from a checkout of nanoGPT.
@@ -590,23 +565,19 @@ class GPT(torch.nn.Module):
     def forward(self, idx, targets):
         logits = self.head(self.table(idx))
         return logits, torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-
-    def generate(self, idx, max_new_tokens):
-        return torch.cat([idx, idx[:, :1].expand(-1, max_new_tokens)], dim=1)
 """
 
 
 @pytest.mark.long
-def test_a_small_run_of_all(tmp_path):
+def test_a_small_run(tmp_path):
     pytest.importorskip("torch")
     (tmp_path / "model.py").write_text(CHECKOUT)
     (tmp_path / "input.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 100)
     out = tmp_path / "results.json"
     argv = (
-        "train generate rollout unet first reach --model gru transformer --units 16 --embedding 8 "
-        "--window 8 --batch 2 --tokens 4 --transformer 1x2x8x32x2 --numbers 1x8x3x4 --rows 3 "
-        "--steps 6 --width 8 --length 8 --target 100 --eval-batches 2 --repeats 1 --seconds 0 "
-        "--matrix 32 --array-mib 1"
+        "train rollout reach --model gru transformer --units 16 --embedding 8 --window 8 --batch 2 "
+        "--transformer 1x2x8x32x2 --numbers 1x8x3x4 --rows 3 --steps 6 --target 100 "
+        "--eval-batches 2 --repeats 1 --seconds 0 --matrix 32"
     ).split()
     argv += ["--nanogpt", tmp_path, "--text", tmp_path / "input.txt", "--out", out]
     # Without compilation, which takes PyTorch a minute.
@@ -614,16 +585,12 @@ def test_a_small_run_of_all(tmp_path):
     command = [sys.executable, ROOT / "scripts" / "benchmark.py", *map(str, argv)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    found = {each["name"].split(",")[0]: each for each in json.loads(out.read_text())["figures"]}
-    assert set(found) == {
-        "training", "generating", "sampling numbers", "sampling by diffusion", "first token",
-        "training from nothing to a validation loss of 100 nats per character",
-    }  # fmt: skip
-    for result in found.values():
-        for contestant in result["contestants"].values():
-            assert min(contestant["values"]) > 0
+    found = json.loads(out.read_text())["figures"]
+    assert len(found) == 2 + 2 + 1  # by section
+    for result in found:
+        assert all(min(each["values"]) > 0 for each in result["contestants"].values())
         for others in result["ratios"].values():
             assert all(ratio["median"] > 0 for ratio in others.values())
-    race = found.popitem()[1]
+
     for name, recipe in {"tfgen": reach.TFGEN, "nanoGPT": reach.NANOGPT}.items():
-        assert f"after {recipe['validate_every']} steps" in race["contestants"][name]["note"]
+        assert f"after {recipe['validate_every']} steps" in found[-1]["contestants"][name]["note"]
