@@ -318,8 +318,9 @@ def small_model(**arguments):
     return keras.Model(inputs, ClipByValue(name="clip", **arguments)(hidden))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    ("jit_compile", "dtype"), [(False, "float32"), (True, "mixed_bfloat16")], ids=["graph", "xla"]
+)
 def test_fit_shows_the_fraction_and_the_penalty(jit_compile, dtype, tmp_path):
     model = small_model(min_value=[0.0, -0.1, -INF], max_value=0.3, penalty=0.5, dtype=dtype)
     layer = model.get_layer("clip")
@@ -383,7 +384,7 @@ def test_an_output_that_begins_outside_everywhere_learns_by_default():
         dense = keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer=lambda s, dtype:
                                    tf.constant([5.0]))  # fmt: skip
         model = keras.Sequential([keras.Input((2,)), dense, ClipByValue(0.0, 1.0, **options)])
-        model.compile(keras.optimizers.SGD(0.05), "mse")
+        model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
         model.fit(np.ones((64, 2)), np.full((64, 1), 0.25), epochs=20, batch_size=8, verbose=0)
         return float(model(np.ones((1, 2)))[0, 0])
 
@@ -444,6 +445,7 @@ print("equal")
 """
 
 
+@pytest.mark.long
 def test_keras_file_and_saved_model_in_a_fresh_process(tmp_path):
     model = small_model(min_value=[0.0, -0.1, -INF], gradient="inward", penalty=0.5)
     model.compile("sgd", "mse")

@@ -112,6 +112,7 @@ def compiled_chains(sigma, steps):
     return lambda _energy, x: run(x)
 
 
+@pytest.mark.long
 def test_what_the_losses_say_of_the_weights_of_modes():
     """The model gives both modes the same weight; 75% of the data are left.
 
@@ -137,6 +138,7 @@ def test_what_the_losses_say_of_the_weights_of_modes():
     assert -0.21 < longer < -0.15
 
 
+@pytest.mark.long
 def test_refinement_mends_the_weights():
     """A few steps of descent, the negatives from the model's own sampler: .5 becomes .75."""
     rows, sigma = 1000, 0.2

@@ -146,6 +146,7 @@ def filled():
     return call
 
 
+@pytest.mark.long
 def test_repaint_comes_near_the_conditional_law_with_resampling(filled):
     """Errors of mean and covariance, 80 levels: .24 and .07 without, .02 and .02 with."""
     once, often = filled(1), filled(20)
@@ -155,10 +156,21 @@ def test_repaint_comes_near_the_conditional_law_with_resampling(filled):
     assert mean_often < 0.06 and covariance_often < 0.05
 
 
+@pytest.mark.long
 def test_repaint_in_jumps(filled):
     mean, covariance = errors(filled(10, jump_length=5))
     assert mean < 0.1 and covariance < 0.06
-    assert np.abs(filled(2, eta=0.3) - filled(2)).max() > 0.1
+
+
+def test_eta_of_repaint_counts():
+    x = initial(KEY, [2, TIME, 1], 5.0, tf.float64)
+    found = [
+        sample(
+            process, x, [5.0, 2.0, 0.7], repaint(column(OBSERVED), column(KNOWN), 2, eta=eta), KEY
+        )
+        for eta in (1.0, 0.3)
+    ]
+    assert np.abs(found[0] - found[1]).max() > 0.1
 
 
 def test_repaint_is_algorithm_1():

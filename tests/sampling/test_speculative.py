@@ -161,10 +161,11 @@ def chi_square(texts, expected):
         {"temperature": 1.3, "top_p": 0.9, "repetition_penalty": 0.6},
     ],
 )
-def test_the_law_is_the_targets(options):
+@pytest.mark.parametrize("number", [5000, pytest.param(40000, marks=pytest.mark.long)])
+def test_the_law_is_the_targets(options, number):
     # Four tokens are the first one, two guesses and what follows them, and, where a guess is not
     # accepted, the beginning of one or two more rounds.
-    keys = random.bits(KEY, [40000, 2])  # as good as folded ones, and sooner made
+    keys = random.bits(KEY, [number, 2])  # as good as folded ones, and sooner made
     texts, accepted, proposed = run_many(
         tf.constant(DRAFT), tf.constant(4), keys, sampling(**options)
     )
