@@ -138,13 +138,6 @@ def test_levels_of_training():
     log = np.log(d.lognormal_sigma(KEY, shape, mean=0.3, std=0.5))
     assert stats.kstest(log, stats.norm(0.3, 0.5).cdf).pvalue > 0.01
 
-    sigma = d.logit_normal_sigma(KEY, shape, mean=0.2, std=0.7).numpy()
-    n = sigma / (1 + sigma)
-    assert stats.kstest(np.log(n / (1 - n)), stats.norm(0.2, 0.7).cdf).pvalue > 0.01
-    np.testing.assert_allclose(
-        d.logit_normal_sigma(KEY, shape, 0.2, 0.7, 3.0), 3 * sigma, rtol=1e-6
-    )
-
     schedule = noise_schedule("cosine", 0.01, 50)
     sigma = d.scheduled_sigma(KEY, [2000, 10], schedule)
     assert sigma.dtype == tf.float32 and sigma.shape == (2000, 10)

@@ -150,7 +150,3 @@ def to_floats(texts):
     if not (np.abs(numbers) <= LARGEST).all() or "_" in "".join(texts):
         return None
     return numbers
-
-
-def is_missing(text):
-    return text.strip().casefold() in MISSING

@@ -233,18 +233,3 @@ def lognormal_sigma(key, shape, mean=-1.2, std=1.2):
         std: Of the logarithm.
     """
     return tf.exp(mean + std * random.normal(key, shape))
-
-
-def logit_normal_sigma(key, shape, mean=0.0, std=1.0, shift=1.0):
-    """Draws levels to train a flow on: the logit of n is normal, arXiv:2403.03206, section 3.1.
-
-    As sigma = shift * n / (1 - n), the logarithm of sigma is normal of mean `mean + log(shift)`.
-
-    Args:
-        key: int32 `(2,)`.
-        shape: `(batch,)` or `(batch, time)`.
-        mean: Of the logit; above 0 for more noise.
-        std: Of the logit.
-        shift: Of the schedule `"flow"`.
-    """
-    return shift * tf.exp(mean + std * random.normal(key, shape))
