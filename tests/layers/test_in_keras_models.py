@@ -76,7 +76,6 @@ def test_a_layer_goes_into_a_model_a_file_and_a_configuration(name, tmp_path):
 
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    loaded.jit_compile = False  # each would be compiled for this call
     for mine, theirs in zip(flat(loaded.predict(data, verbose=0)), expected, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
 

@@ -59,15 +59,17 @@ def test_training_finds_least_squares_and_the_size_of_the_residuals():
     head = RegressionHead(2)
     head.build((None, 4))
     optimizer = keras.optimizers.Adam(0.05)
+    optimizer.build(head.trainable_variables)
 
     @tf.function(autograph=False)
     def step():
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(head.log_prob(head(hidden), values))
-        return tape.gradient(loss, [weight.value for weight in head.trainable_variables])
+        gradients = tape.gradient(loss, [weight.value for weight in head.trainable_variables])
+        optimizer.apply(gradients, head.trainable_variables)
 
     for _ in range(400):
-        optimizer.apply(step(), head.trainable_variables)
+        step()
     design = np.concatenate([hidden, np.ones((500, 1))], axis=1)
     best, *_ = np.linalg.lstsq(design, values)
     np.testing.assert_allclose(head.dense.kernel, best[:4], atol=0.03)

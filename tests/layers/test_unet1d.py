@@ -46,6 +46,12 @@ def network():
     return make(**EVERYTHING)
 
 
+@pytest.fixture(scope="module")
+def shallow():
+    """One level less: for what every level does alike."""
+    return make(**EVERYTHING, multipliers=(1, 2))
+
+
 def difference(a, b):
     return np.abs(np.asarray(a) - np.asarray(b)).max()
 
@@ -67,7 +73,7 @@ def test_outputs_do_not_depend_on_what_padding_follows(network, levels):
     given = {"condition": VECTORS, "sequence": SEQUENCE, "self_condition": X[..., ::-1]}
     alone = network(X, c_noise, **given).numpy()
     assert np.abs(alone).max() > 0.3 and alone.shape == X.shape
-    for time in (14, 16, 32):
+    for time in (14, 32):
         mask = np.broadcast_to(np.arange(time) < 13, (2, time))
         wide = {name: padded(x, time) if x.ndim == 3 else x for name, x in given.items()}
         noise = padded(c_noise, time) if c_noise.ndim == 2 else c_noise
@@ -77,11 +83,11 @@ def test_outputs_do_not_depend_on_what_padding_follows(network, levels):
 
 
 @pytest.mark.parametrize("time", [1, 6])
-def test_any_length_and_rows_of_different_lengths(network, time):
+def test_any_length_and_rows_of_different_lengths(shallow, time):
     mask = np.arange(13) < np.array([[time], [13]])
-    outputs = network(np.where(mask[..., None], X, 1e9), C_NOISE, mask=mask)
-    np.testing.assert_allclose(outputs[0, :time], network(X[:1, :time], C_NOISE[:1])[0], atol=3e-6)
-    np.testing.assert_allclose(outputs[1], network(X, C_NOISE)[1], atol=3e-6)
+    outputs = shallow(np.where(mask[..., None], X, 1e9), C_NOISE, mask=mask)
+    np.testing.assert_allclose(outputs[0, :time], shallow(X[:1, :time], C_NOISE[:1])[0], atol=3e-6)
+    np.testing.assert_allclose(outputs[1], shallow(X, C_NOISE)[1], atol=3e-6)
 
 
 def test_without_padding_no_mask_is_a_mask_of_all(network):
@@ -90,22 +96,22 @@ def test_without_padding_no_mask_is_a_mask_of_all(network):
     np.testing.assert_allclose(network(x, C_NOISE), everything, atol=2e-6)
 
 
-def test_a_row_does_not_see_the_others(network):
-    np.testing.assert_allclose(network(X, C_NOISE)[:1], network(X[:1], C_NOISE[:1]), atol=2e-6)
+def test_a_row_does_not_see_the_others(shallow):
+    np.testing.assert_allclose(shallow(X, C_NOISE)[:1], shallow(X[:1], C_NOISE[:1]), atol=2e-6)
 
 
 # Noise levels
 
 
-def test_one_level_at_every_position_is_the_level_of_the_row(network):
+def test_one_level_at_every_position_is_the_level_of_the_row(shallow):
     everywhere = np.repeat(C_NOISE[:, None], 13, axis=1)
-    one = network(X, C_NOISE)
-    np.testing.assert_allclose(network(X, everywhere), one, atol=3e-6)
+    one = shallow(X, C_NOISE)
+    np.testing.assert_allclose(shallow(X, everywhere), one, atol=3e-6)
     changed = everywhere.copy()
     changed[0, 4] += 1
-    assert difference(network(X, changed)[0], one[0]) > 1e-3
-    np.testing.assert_allclose(network(X, changed)[1], one[1], atol=3e-6)
-    assert difference(network(X, C_NOISE + 0.1), one) > 1e-3
+    assert difference(shallow(X, changed)[0], one[0]) > 1e-3
+    np.testing.assert_allclose(shallow(X, changed)[1], one[1], atol=3e-6)
+    assert difference(shallow(X, C_NOISE + 0.1), one) > 1e-3
 
 
 def test_a_level_of_a_position_is_told_to_that_position():
@@ -122,17 +128,17 @@ def test_a_level_of_a_position_is_told_to_that_position():
 # Conditions
 
 
-def test_conditions_change_the_outputs_and_none_is_zeros(network):
-    plain = network(X, C_NOISE).numpy()
+def test_conditions_change_the_outputs_and_none_is_zeros(shallow):
+    plain = shallow(X, C_NOISE).numpy()
     for name, given in {
         "condition": VECTORS, "sequence": SEQUENCE, "self_condition": X,
     }.items():  # fmt: skip
-        assert difference(network(X, C_NOISE, **{name: given}), plain) > 1e-2
-        zeros = network(X, C_NOISE, **{name: np.zeros_like(given)})
+        assert difference(shallow(X, C_NOISE, **{name: given}), plain) > 1e-2
+        zeros = shallow(X, C_NOISE, **{name: np.zeros_like(given)})
         np.testing.assert_array_equal(zeros, plain)
     everywhere = np.repeat(C_NOISE[:, None], 13, axis=1)
     np.testing.assert_allclose(
-        network(X, everywhere, condition=VECTORS), network(X, C_NOISE, condition=VECTORS), atol=3e-6
+        shallow(X, everywhere, condition=VECTORS), shallow(X, C_NOISE, condition=VECTORS), atol=3e-6
     )
 
 
@@ -243,7 +249,8 @@ def test_activations_are_recorded(network):
 # The graph
 
 
-def test_graphs_and_xla_with_any_time_equal_eager():
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_graph_of_any_time_equals_eager(jit_compile):
     network = make(multipliers=(1, 2))
 
     def call(x, c_noise, mask):
@@ -255,8 +262,8 @@ def test_graphs_and_xla_with_any_time_equal_eager():
         tf.TensorSpec((None, None), tf.bool),
     ]
     mask = np.arange(13) < np.array([[5], [13]])
+    graph = tf.function(call, signature, jit_compile=jit_compile, autograph=False)
     expected = network(X, C_NOISE, mask=mask)
-    graph = tf.function(call, signature, autograph=False)
     np.testing.assert_allclose(graph(X, C_NOISE, mask), expected, atol=5e-6)
     np.testing.assert_allclose(
         graph(X[:, :6], C_NOISE, mask[:, :6]),
@@ -264,8 +271,6 @@ def test_graphs_and_xla_with_any_time_equal_eager():
         atol=5e-6,
     )
     assert graph.experimental_get_tracing_count() == 1
-    compiled = tf.function(call, signature, jit_compile=True, autograph=False)
-    np.testing.assert_allclose(compiled(X, C_NOISE, mask), expected, atol=5e-6)
 
 
 def test_xla_with_a_static_time_and_levels_of_positions():
@@ -294,7 +299,7 @@ def test_config_and_weights_round_trip(network, tmp_path):
 
 
 def test_half_precision_is_near_and_gives_single():
-    network, half = make(), make(dtype="mixed_bfloat16")
+    network, half = (make(multipliers=(1, 2), dtype=d) for d in ("float32", "mixed_bfloat16"))
     outputs = half(X, C_NOISE)
     assert outputs.dtype == tf.float32
     assert 1e-5 < difference(outputs, network(X, C_NOISE)) < 0.1

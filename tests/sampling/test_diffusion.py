@@ -238,7 +238,7 @@ CHOICES = {
 
 @pytest.mark.parametrize("name, key", [(name, key) for name, own in CHOICES.items() for key in own])
 def test_every_argument_counts(name, key):
-    sigmas = schedule("karras", 3, 0.1, 5.0)[:-1]
+    sigmas = schedule("karras", 4, 0.1, 5.0)[:-1]
     own = {"corrector_steps": 3} if name in ("langevin", "predictor_corrector") else {}
     x = initial(KEY, [2, 3, 1], 5.0)
     plain = sample(gaussian, x, sigmas, name, KEY, **own)

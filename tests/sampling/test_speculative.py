@@ -175,19 +175,24 @@ def test_the_law_is_the_targets(options, number):
     assert 0.3 < accepted.numpy().sum() / proposed.numpy().sum() < 0.95
 
 
-def greedy(stops=(), count=CAPACITY, **options):
-    """The text of `decode` for the target, its tokens drawn and its trim."""
-    sampled = sampling(stops, **{**options, "temperature": 0.0})
-    tokens, carry = decoding.decode(
+@tf.function(autograph=False)
+def decode(count, sampled):
+    return decoding.decode(
         lambda ids, position: (tf.gather(TARGET, ids) + position[:, None] * DRIFT, position + 1),
         decoding.start(tf.zeros([1]), tf.constant(FIRST_LOGITS), tf.constant(SEEN), sampled.stops),
         tf.zeros([1, CAPACITY], tf.int32),
         tf.constant(0),
-        tf.constant(count),
+        count,
         KEY,
         sampled,
         tf.constant(FORBIDDEN),
     )
+
+
+def greedy(stops=(), count=CAPACITY, **options):
+    """The text of `decode` for the target, its tokens drawn and its trim."""
+    sampled = sampling(stops, **{**options, "temperature": 0.0})
+    tokens, carry = decode(tf.constant(count), sampled)
     return tokens.numpy().tolist(), carry.drawn.numpy().tolist(), carry.trim.numpy().tolist()
 
 
@@ -202,9 +207,9 @@ def test_temperature_0_is_greedy_decoding():
         {"stops": [(1, 2), (2,)], "repetition_penalty": 3.0},
         {"repetition_penalty": 30.0, "count": 11},
     ):
+        expected = greedy(**options)
         for draft in (TARGET, DRAFT, -TARGET):
             result = speculate(draft=draft, **{"temperature": 0.0, **options})
-            expected = greedy(**options)
             assert [x.tolist() for x in (result.tokens, result.drawn, result.trim)] == [*expected]
         texts.add(str(expected))
     assert len(texts) > 4
