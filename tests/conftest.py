@@ -2,7 +2,30 @@
 
 import signal
 
+import pytest
+
 # Tests send signals to themselves and to the processes they start. What is ignored, as by nohup or
 # in the background of a shell, would stay so in both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def op_by_op():
+    """Runs the functions of TensorFlow op by op, without graphs.
+
+    To trace and compile the graph of a small network takes seconds, to run its ops milliseconds.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def as_graphs(op_by_op):
+    """Traces and compiles as always, in a module whose other tests run op by op."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(False)

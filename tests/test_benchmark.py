@@ -303,7 +303,7 @@ def test_pytorch_has_the_same_model_of_numbers(cell):
     for as_cells in (False, True):
         network = peer_pytorch.numbers_network(sizes, as_cells)
         with torch.no_grad():
-            for index, layer in enumerate(model.recurrent):
+            for index, layer in enumerate(model.network.recurrent):
                 of = swapped if cell == "gru" else np.asarray
                 bias = of(layer.cell.bias)
                 both = bias if cell == "gru" else [bias, np.zeros_like(bias)]

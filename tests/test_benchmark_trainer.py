@@ -4,7 +4,7 @@ import benchmark
 import pytest
 from benchmarks import contests, trainer
 
-from tfgen.models.recurrent import RecurrentGenerator
+from tfgen.networks import RecurrentNetwork
 
 
 def test_a_round_is_a_period_of_all_that_is_done_now_and_then():
@@ -17,7 +17,7 @@ def test_a_round_is_a_period_of_all_that_is_done_now_and_then():
 
 @pytest.mark.long
 def test_turns_of_the_trainer_do_what_is_due(monkeypatch):
-    monkeypatch.setattr(RecurrentGenerator, "jit_compile_training", False)
+    monkeypatch.setattr(RecurrentNetwork, "jit_compile_training", False)
     monkeypatch.setattr(trainer, "PERIOD", 8)
     monkeypatch.setattr(trainer, "TURN", 4)
     settings = {

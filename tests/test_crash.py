@@ -5,6 +5,7 @@ import shutil
 import crash
 import numpy as np
 import pytest
+from eager import eagerly
 
 from tfgen.recipe import Recipe
 from tfgen.training import train
@@ -21,6 +22,11 @@ def test_runs_that_were_killed_end_as_those_that_were_not(capsys):
 
 
 def test_every_difference_is_counted(tmp_path):
+    with eagerly():
+        assert_counted(tmp_path)
+
+
+def assert_counted(tmp_path):
     settings = {**crash.COMMON, **crash.FAMILIES["gru"], "training.steps": 14}
     train(Recipe("gru").override(settings), tmp_path / "one", progress=False)
     shutil.copytree(tmp_path / "one", tmp_path / "other")

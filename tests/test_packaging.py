@@ -99,9 +99,9 @@ def test_every_import_is_required_and_every_requirement_imported():
     assert imported - set(sys.stdlib_module_names) - {"tfgen"} == modules
 
 
-def test_pyproject_holds_the_build_system_only():
+def test_pyproject_holds_the_build_system_and_the_style():
     content = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    assert list(content) == ["build-system"]
+    assert list(content) == ["build-system", "tool"] and list(content["tool"]) == ["ruff"]
 
 
 # What is built

@@ -68,12 +68,13 @@ def test_what_is_opened_does_not_take_the_place_of_a_closed_stream(tmp_path):
 ENDED = """
 import os, signal, sys, time
 from tfgen import cli, files
+from tfgen.cli import command
 def run(argv):
     with files.atomic_folder("model") as folder:
         (folder / "half").write_text("x")
         os.kill(os.getpid(), getattr(signal, sys.argv[1]))
         time.sleep(10)
-cli._run = run
+command._run = run
 sys.exit(cli.main([]))
 """
 

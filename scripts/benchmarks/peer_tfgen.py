@@ -22,10 +22,8 @@ from benchmarks.sizes import (  # noqa: E402
     vocabulary,
 )
 from tfgen import models, zoo  # noqa: E402
+from tfgen.models import make as new_model  # noqa: E402
 from tfgen.models.diffusion import DiffusionGenerator  # noqa: E402
-from tfgen.models.recurrent import RecurrentGenerator  # noqa: E402
-from tfgen.models.recurrent_series import RecurrentSeriesGenerator  # noqa: E402
-from tfgen.models.transformer import TransformerDecoder  # noqa: E402
 from tfgen.preprocessing import CharacterTokenizer, SequenceProcessor  # noqa: E402
 from tfgen.recipe import TrainingConfig  # noqa: E402
 from tfgen.sampling.search import Speculative  # noqa: E402
@@ -55,20 +53,21 @@ def build(sizes, cache="float32"):
             processor=SequenceProcessor.plain(features=sizes.features), seed=0, **without,
         )  # fmt: skip
     if isinstance(sizes, NumbersSizes):
-        return RecurrentSeriesGenerator(
-            sizes.cell, sizes.units, sizes.layers, head="gaussian_mixture",
+        return new_model(
+            sizes.cell, units=sizes.units, layers=sizes.layers, head="gaussian_mixture",
             components=sizes.components,
             processor=SequenceProcessor.plain(features=sizes.features), seed=0,
         )  # fmt: skip
     tokenizer = CharacterTokenizer(vocabulary())
     if isinstance(sizes, TransformerSizes):
-        return TransformerDecoder(
-            layers=sizes.layers, heads=sizes.heads, width=sizes.width, positions="learned",
+        return new_model(
+            "transformer", layers=sizes.layers, heads=sizes.heads, width=sizes.width,
+            positions="learned",
             max_length=sizes.window, cache_dtype=cache, tokenizer=tokenizer, seed=0,
         )  # fmt: skip
-    return RecurrentGenerator(
-        sizes.cell, sizes.units, sizes.layers, embedding=sizes.embedding, tokenizer=tokenizer,
-        seed=0,
+    return new_model(
+        sizes.cell, units=sizes.units, layers=sizes.layers, embedding=sizes.embedding,
+        tokenizer=tokenizer, seed=0,
     )  # fmt: skip
 
 
@@ -208,7 +207,7 @@ def reach(path, target, batches, seed):
     def make():
         own = ("layers", "heads", "width", "positions", "norm", "qk_norm", "conv")
         arguments = {name: recipe[name] for name in own}
-        model = TransformerDecoder(**arguments, tokenizer=tokenizer, seed=seed)
+        model = new_model("transformer", **arguments, tokenizer=tokenizer, seed=seed)
         fields = {field.name for field in dataclasses.fields(TrainingConfig)}
         settings = {name: value for name, value in recipe.items() if name in fields}
         config = TrainingConfig(**settings, batch_size=recipe["batch"])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 from tfgen.cli import main
 from tfgen.zoo import get
@@ -28,7 +29,8 @@ def train(folder, name, dates, *options):
     path.write_text(f"Date,value\n{rows}", encoding="utf-8")
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
     words = ["train", "gru", "--data", str(path), "--logdir", str(run), *settings, *options]
-    assert main(words) == 0
+    with eagerly():
+        assert main(words) == 0
     return path, run
 
 
@@ -48,7 +50,8 @@ def business(tmp_path_factory):
 def forecast(capsys, path, run, horizon):
     capsys.readouterr()
     words = ["forecast", str(run), "--data", str(path), "--horizon", str(horizon), "--seed", "0"]
-    assert main([*words, "--num-samples", "2"]) == 0
+    with eagerly():
+        assert main([*words, "--num-samples", "2"]) == 0
     return [row["time"] for row in csv.DictReader(capsys.readouterr().out.splitlines())]
 
 
@@ -69,7 +72,8 @@ def test_a_forecast_of_business_days_skips_weekends(capsys, business):
 def test_generated_months_begin_where_they_are_told(capsys, monthly):
     capsys.readouterr()
     words = ["generate", str(monthly[1]), "--length", "3", "--start-time", "1999-12-01"]
-    assert main(words) == 0
+    with eagerly():
+        assert main(words) == 0
     rows = csv.DictReader(capsys.readouterr().out.splitlines())
     assert [row["time"][:10] for row in rows] == ["1999-12-01", "2000-01-01", "2000-02-01"]
 
@@ -77,7 +81,8 @@ def test_generated_months_begin_where_they_are_told(capsys, monthly):
 def test_training_says_what_was_decided(tmp_path, capsys, business):
     path, run = business
     words = ["train", "gru", "--data", str(path), "--logdir", str(run), "--resume"]
-    main(words)
+    with eagerly():
+        main(words)
     out = capsys.readouterr()
     assert "note: the newest row comes first: rows are sorted by 'Date'" in out.out + out.err
 

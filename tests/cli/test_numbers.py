@@ -5,6 +5,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from eager import eagerly
 from fakes import rows_of
 
 from tfgen import cli, models, zoo
@@ -34,13 +35,15 @@ def test_an_entry_tells_the_arguments_of_its_own_class(fakes, tmp_path):
     assert zoo.find("lstm").data_kind is None
 
 
-def test_get_with_a_head_is_a_model_of_numbers():
-    model = zoo.get("lstm", head="student_t", units=4, layers=1, temperature=0.5)
-    assert (model.head, model.units, model.generation.temperature) == ("student_t", 4, 0.5)
+def test_get_of_numbers_is_a_model_of_numbers():
+    model = zoo.get("lstm", of="numbers", head="student_t", units=4, layers=1, temperature=0.5)
+    assert (model.head, model.network.units, model.generation.temperature) == ("student_t", 4, 0.5)
     assert model.processor.num_features == 1
     with pytest.raises(InputError, match="Did you mean 'components'"):
-        zoo.get("lstm", head="gaussian_mixture", component=3)
-    with pytest.raises(InputError, match="'components' is for models of numbers: give 'lstm' a he"):
+        zoo.get("lstm", of="numbers", head="gaussian_mixture", component=3)
+    with pytest.raises(
+        InputError, match=r"'components' is for models of numbers: get\('lstm', of='numbers'"
+    ):
         zoo.get("lstm", components=3)
 
 
@@ -58,12 +61,17 @@ def trained(tmp_path_factory):
         temp = "" if hour % 50 == 7 else f"{10 + 5 * np.sin(hour / 24 * 2 * np.pi):.2f}"
         lines.append(f"{time}:00,{temp},{max(0, rng.normal()):.2f}")
     (folder / "data.csv").write_text("\n".join(lines) + "\n")
-    code = cli.main(
-        ["train", "lstm", "--data", str(folder / "data.csv"), "--logdir", str(folder / "run")]
-        + ["--set=model.units=8", "--set=model.layers=1", "--set=training.window=16"]
-        + ["--set=training.batch_size=4", "--set=training.steps=2", "--set=training.sample_every=0"]
-        + ["--set=training.histogram_every=0", "--set=data.bounds=rain=0:"]
-    )
+    with eagerly():
+        code = cli.main(
+            ["train", "lstm", "--data", str(folder / "data.csv"), "--logdir", str(folder / "run")]
+            + ["--set=model.units=8", "--set=model.layers=1", "--set=training.window=16"]
+            + [
+                "--set=training.batch_size=4",
+                "--set=training.steps=2",
+                "--set=training.sample_every=0",
+            ]
+            + ["--set=training.histogram_every=0", "--set=data.bounds=rain=0:"]
+        )
     assert code == 0
     # Opened once, so that what is compiled is compiled once.
     return folder / "data.csv", folder / "run", zoo.get(folder / "run")
@@ -73,12 +81,13 @@ def trained(tmp_path_factory):
 def opened(trained, monkeypatch):
     data, folder, model = trained
     monkeypatch.setattr(zoo, "get", lambda name, **_: model)
-    return data, folder, model
+    with eagerly():
+        yield data, folder, model
 
 
 def test_a_table_of_numbers_trains_a_model_of_numbers(trained):
     _, folder, model = trained
-    assert isinstance(model, models.family("lstm").of_numbers().load())
+    assert isinstance(model, models.family("lstm").row("numbers").load())
     assert model.processor.feature_names == ("temp", "rain")
     assert zoo.find(folder).data_kind == "series"
 
@@ -140,9 +149,9 @@ def test_a_real_report(run, opened, tmp_path):
     assert json.loads(out.read_text())["likelihood"]["values"] == 40
 
 
-def test_the_python_that_export_prints_calls_the_model(run, opened, tmp_path):
-    code, out, _ = run("export", opened[1], tmp_path / "served")
+def test_the_python_that_export_prints_calls_the_model(run, trained, tmp_path):
+    code, out, _ = run("export", trained[1], tmp_path / "served")
     assert code == 0
     names = {}
     exec(textwrap.dedent(out.partition("\n\n")[2]), names)
-    assert names["outputs"]["values"].shape == (2, opened[2].processor.length, 2)
+    assert names["outputs"]["values"].shape == (2, trained[2].processor.length, 2)

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tfgen.models import make as new_model
 from tfgen.models.autoregressive import _ARGUMENTS
-from tfgen.models.recurrent import RecurrentGenerator
 from tfgen.preprocessing import CharacterTokenizer
 
 SOURCE = Path(__file__).with_name("c_client.c")
@@ -35,9 +35,10 @@ def client(tmp_path_factory):
     return program
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_c_api_writes_the_live_models_texts(client, tmp_path):
-    model = RecurrentGenerator(
+    model = new_model(
+        "lstm",
         tokenizer=CharacterTokenizer("\n abcé"),
         units=8,
         layers=2,

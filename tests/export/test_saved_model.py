@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfgen.errors import InputError
 from tfgen.export import write_saved_model
-from tfgen.models.recurrent import RecurrentGenerator
+from tfgen.models import make as new_model
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 
 PROMPTS = ["", "a", "abc é\nab", "Zürich ❤ \x00!"]
@@ -58,23 +58,30 @@ print("MODULES", json.dumps([name for name in new if name.partition(".")[0] in (
 
 def make(tokenizer, **options):
     options = {"units": 16, "layers": 2, "layer_norm": True, "attention": 3, "seed": 1, **options}
-    model = RecurrentGenerator(tokenizer=tokenizer, **options)
+    model = new_model("lstm", tokenizer=tokenizer, **options)
     kernel = model.head.kernel
     kernel.assign(np.random.default_rng(0).normal(size=kernel.shape) * 2)
     return model
 
 
+@pytest.fixture(
+    scope="module", params=["characters", pytest.param("bytes", marks=pytest.mark.long)]
+)
+def kind(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """`{kind: (live model, folder of its export)}`."""
-    folder = tmp_path_factory.mktemp("served")
-    live = {
-        "characters": make(
+def served(kind, tmp_path_factory):
+    """`(live model, folder of its export)`."""
+    folder = tmp_path_factory.mktemp("served") / "1"
+    if kind == "characters":
+        model = make(
             CharacterTokenizer("\n abcé"),
             generation={"max_new_tokens": 25, "temperature": 0.9, "stop": ["\n\n"]},
-        ),
-        "bytes": make(ByteTokenizer(), cell="gru", layers=1, generation={"max_new_tokens": 9}),
-    }
+        )
+    else:
+        model = make(ByteTokenizer(), cell="gru", layers=1, generation={"max_new_tokens": 9})
     with pytest.MonkeyPatch.context() as patch:
         # As on a machine with a GPU, where Keras' own loop is that of the fused kernels, and in a
         # program that has set a seed.
@@ -84,9 +91,8 @@ def served(tmp_path_factory):
                 layer, "inner_loop", lambda *_, **__: pytest.fail("exported fused kernels")
             )
         tf.random.set_seed(3)
-        for kind, model in live.items():
-            model.export(folder / kind / "1")
-    return {kind: (model, folder / kind / "1") for kind, model in live.items()}
+        model.export(folder)
+    return model, folder
 
 
 def encoded(texts):
@@ -114,37 +120,27 @@ GENERATE = {
     "greedy": (PROMPTS, {"temperature": 0.0}),
     "no prompts": ([], {}),
 }  # fmt: skip
-ASKED = [
-    (kind, name)
-    for kind in ("characters", "bytes")
-    for name in GENERATE
-    if (kind, name) != ("bytes", "no prompts")  # each size is compiled: asked once
-]
 SCORED = ["", "a", "abc é\nab", "Zürich", "ab \n" * 90]
 INVALID = [b"\xff\xfe", b"ab\xc3", b"\xed\xa0\x80\x00", b"\x80"]
 
 
 @pytest.fixture(scope="module")
 def answers(served):
-    """What a process that has imported TensorFlow alone gets: `{(kind, case): outputs}`."""
-    cases = {}
-    for kind, (_, folder) in served.items():
-        folder = str(folder)
-        for name in (name for asked, name in ASKED if asked == kind):
-            prompts, options = GENERATE[name]
-            inputs = {**PLAIN, **options, "prompts": encoded(prompts)}
-            cases[kind, name] = folder, 0, "generate", inputs
-        for count in (1, len(SCORED)):
-            cases[kind, f"score {count}"] = folder, 0, "score", {"texts": encoded(SCORED[:count])}
-        for number, copy in enumerate((0, 0, 1)):
-            inputs = {"prompts": encoded(PROMPTS)}
-            cases[kind, f"default {number}"] = folder, copy, "serving_default", inputs
-        inputs = {"prompts": encoded(INVALID)}
-        cases[kind, "invalid"] = folder, 0, "serving_default", inputs
-        cases[kind, "invalid score"] = folder, 0, "score", {"texts": encoded(INVALID)}
+    """What a process that has imported TensorFlow alone gets: `{case: outputs}`."""
+    folder, cases = str(served[1]), {}
+    for name, (prompts, options) in GENERATE.items():
+        inputs = {**PLAIN, **options, "prompts": encoded(prompts)}
+        cases[name] = folder, 0, "generate", inputs
+    for count in (1, len(SCORED)):
+        cases[f"score {count}"] = folder, 0, "score", {"texts": encoded(SCORED[:count])}
+    for number, copy in enumerate((0, 0, 1)):
+        inputs = {"prompts": encoded(PROMPTS)}
+        cases[f"default {number}"] = folder, copy, "serving_default", inputs
+    cases["invalid"] = folder, 0, "serving_default", {"prompts": encoded(INVALID)}
+    cases["invalid score"] = folder, 0, "score", {"texts": encoded(INVALID)}
     done = subprocess.run(
         [sys.executable, "-c", CLIENT], input=json.dumps(list(cases.values())), capture_output=True,
-        text=True, cwd=served["bytes"][1].parent,
+        text=True, cwd=served[1].parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -153,44 +149,39 @@ def answers(served):
     return {**dict(zip(cases, results, strict=True)), "modules": modules}
 
 
-kinds = pytest.mark.parametrize("kind", ["characters", "bytes"])
-
-
 @pytest.mark.slow
 def test_the_server_needs_tensorflow_alone(answers):
     assert answers["modules"] == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind,name", ASKED)
-def test_generate_gives_the_live_models_texts(served, answers, kind, name):
+@pytest.mark.parametrize("name", GENERATE)
+def test_generate_gives_the_live_models_texts(served, answers, name):
     prompts, options = GENERATE[name]
-    texts = decoded(answers[kind, name]["texts"])
+    texts = decoded(answers[name]["texts"])
     arguments = {**PLAIN, **options}
     if not prompts:
         assert texts == []
     elif arguments["num_samples"] == 1:
-        assert texts == [[text] for text in served[kind][0].generate(prompts, **arguments)]
+        assert texts == [[text] for text in served[0].generate(prompts, **arguments)]
     else:
-        assert texts == served[kind][0].generate(prompts, **arguments)
+        assert texts == served[0].generate(prompts, **arguments)
         assert [len(row) for row in texts] == [2] * len(prompts)
 
 
 @pytest.mark.slow
-@kinds
-def test_score_gives_the_live_models_scores(served, answers, kind):
+def test_score_gives_the_live_models_scores(served, answers):
     for count in (1, len(SCORED)):
-        live = served[kind][0].score(SCORED[:count])
-        scores = answers[kind, f"score {count}"]
+        live = served[0].score(SCORED[:count])
+        scores = answers[f"score {count}"]
         assert set(scores) == set(live)
         for name, value in live.items():
             np.testing.assert_allclose(scores[name], value, rtol=1e-6, err_msg=name)
 
 
 @pytest.mark.slow
-@kinds
 def test_the_default_signature_continues_prompts_anew_each_time(served, answers, kind):
-    texts = [decoded(answers[kind, f"default {number}"]["texts"]) for number in range(3)]
+    texts = [decoded(answers[f"default {number}"]["texts"]) for number in range(3)]
     for row in texts:
         assert all(text.startswith(prompt) for text, prompt in zip(row, PROMPTS, strict=True))
     # Neither a second call nor a second server repeats the first, whatever the exporter's seed.
@@ -201,19 +192,17 @@ def test_the_default_signature_continues_prompts_anew_each_time(served, answers,
 
 
 @pytest.mark.slow
-@kinds
-def test_invalid_utf8_is_read_as_replacement_characters(served, answers, kind):
-    texts = [base64.b64decode(text) for text in answers[kind, "invalid"]["texts"]]
+def test_invalid_utf8_is_read_as_replacement_characters(served, answers):
+    texts = [base64.b64decode(text) for text in answers["invalid"]["texts"]]
     assert all(text.startswith(prompt) for text, prompt in zip(texts, INVALID))
     replaced = [text.decode("utf-8", "replace") for text in INVALID]
-    live = served[kind][0].score(replaced)
+    live = served[0].score(replaced)
     for name, value in live.items():
-        np.testing.assert_allclose(answers[kind, "invalid score"][name], value, rtol=1e-6)
+        np.testing.assert_allclose(answers["invalid score"][name], value, rtol=1e-6)
 
 
-@kinds
-def test_weights_are_stored_once_and_apart(served, kind):
-    model, folder = served[kind]
+def test_weights_are_stored_once_and_apart(served):
+    model, folder = served
     assert sorted(p.name for p in (folder / "variables").iterdir()) == [
         "variables.data-00000-of-00001", "variables.index",
     ]  # fmt: skip
@@ -235,7 +224,7 @@ def all_nodes(folder):
 
 
 def test_signatures_name_their_inputs(served):
-    _model, folder = served["characters"]
+    _, folder = served
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     signatures = saved.meta_graphs[0].signature_def
     assert {"serving_default", "generate", "score"} <= set(signatures)
@@ -244,9 +233,10 @@ def test_signatures_name_their_inputs(served):
     assert list(signatures["score"].inputs) == ["texts"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["characters"], indirect=True)
 def test_saved_model_cli(served, tmp_path):
-    model, folder = served["characters"]
+    model, folder = served
     types = {"seed": "int64", "strip_prompt": "bool"}
     inputs = {"prompts": np.array([text.encode() for text in PROMPTS[1:]])}
     for name, value in PLAIN.items():

@@ -6,7 +6,7 @@ import scipy.stats
 import tensorflow as tf
 
 from tfgen.errors import InputError
-from tfgen.models.recurrent import RecurrentGenerator
+from tfgen.models import make as new_model
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
@@ -17,7 +17,7 @@ NEW = 24
 
 def make(tokenizer, favoured=None, **options):
     """A model whose next token is neither certain nor a matter of chance alone."""
-    model = RecurrentGenerator(tokenizer=tokenizer, units=12, layers=1, seed=1, **options)
+    model = new_model("lstm", tokenizer=tokenizer, units=12, layers=1, seed=1, **options)
     kernel, bias = model.head.get_weights()
     kernel = np.random.default_rng(0).normal(size=kernel.shape) * 4
     if favoured is not None:

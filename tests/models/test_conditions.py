@@ -6,12 +6,13 @@ import pytest
 import tensorflow as tf
 
 from tfgen.errors import InputError
+from tfgen.models import make as new_model
 from tfgen.models.conditions import condition_specs, condition_tensors
-from tfgen.models.recurrent import RecurrentGenerator
-from tfgen.models.transformer import TransformerDecoder
 from tfgen.preprocessing import CharacterTokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
+
+pytestmark = pytest.mark.usefixtures("op_by_op")
 
 TOKENIZER = CharacterTokenizer("\n abcdefgh")
 VOCABULARY = 11
@@ -24,8 +25,8 @@ CLASSES = [2, 0, 1]
 
 def make(seed=1, **options):
     options = {"layers": 1, "heads": 2, "width": 16, "tokenizer": TOKENIZER, **options}
-    model = TransformerDecoder(
-        seed=seed, **options, generation={"max_new_tokens": 12, "temperature": 0}
+    model = new_model(
+        "transformer", seed=seed, **options, generation={"max_new_tokens": 12, "temperature": 0}
     )
     generator = np.random.default_rng(seed)
     for weight in model.weights:
@@ -114,7 +115,7 @@ def test_what_are_no_vectors_is_refused(value):
 
 def test_a_model_without_conditions_refuses_them():
     plain = make()
-    rnn = RecurrentGenerator(units=4, layers=1, tokenizer=TOKENIZER)
+    rnn = new_model("lstm", units=4, layers=1, tokenizer=TOKENIZER)
     for model in (plain, rnn):
         for call in (model.generate, model.stream, model.score, model.encode):
             with pytest.raises(InputError, match="num_classes or condition_width"):
@@ -239,7 +240,7 @@ def test_scores_and_embeddings_know_the_condition(classes, vectors):
 
 def test_a_draft_need_not_know_the_condition(classes):
     """What a search begins with, for the model and for a draft without conditions."""
-    draft = RecurrentGenerator(units=4, layers=1, tokenizer=TOKENIZER)
+    draft = new_model("lstm", units=4, layers=1, tokenizer=TOKENIZER)
     begun = {}
 
     class Searches:
@@ -268,7 +269,6 @@ def test_a_share_of_the_conditions_is_hidden_in_training(classes):
     rate = classes._hide(4000, KEY).numpy().mean()
     assert abs(rate - 0.1) < 0.02
     assert make(num_classes=3, condition_dropout=0.0)._hide(10, KEY) is None
-    assert make()._hide(10, KEY) is None
 
     model = make(num_classes=3, condition_dropout=0.5)
     ids, labels = np.repeat(IDS[:1], 40, axis=0), tf.constant([1] * 40)
@@ -293,8 +293,8 @@ def test_a_share_of_the_conditions_is_hidden_in_training(classes):
 def test_fit_takes_a_dict_and_learns_what_the_classes_say():
     labels = np.arange(48) % 3
     windows = np.stack([TOKENIZER.encode("\n" + "abc"[label] * 8) for label in labels])
-    model = TransformerDecoder(
-        layers=1, heads=2, width=16, num_classes=3, condition_dropout=0.2, tokenizer=TOKENIZER,
+    model = new_model(
+        "transformer", layers=1, heads=2, width=16, num_classes=3, condition_dropout=0.2, tokenizer=TOKENIZER,
         seed=1,
     )  # fmt: skip
     model.compile(keras.optimizers.AdamW(1e-2))
@@ -341,6 +341,7 @@ def test_in_bfloat16_the_whole_of_it_is():
 # Export
 
 
+@pytest.mark.usefixtures("as_graphs")
 def test_a_saved_model_takes_classes(classes, tmp_path):
     classes.export(tmp_path / "1")
     loaded = tf.saved_model.load(str(tmp_path / "1")).signatures
@@ -367,6 +368,8 @@ def test_a_saved_model_takes_classes(classes, tmp_path):
     assert [text.decode() for text in default.numpy()] == live
 
 
+@pytest.mark.usefixtures("as_graphs")
+@pytest.mark.long
 def test_a_saved_model_takes_vectors(vectors, tmp_path):
     vectors.export(tmp_path / "1")
     score = tf.saved_model.load(str(tmp_path / "1")).signatures["score"]

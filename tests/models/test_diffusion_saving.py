@@ -15,6 +15,8 @@ from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig, Recipe
 
 FILES = ["SHA256SUMS", "model.weights.h5", "recipe.toml", "sequence.json"]
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 START, HOUR = 1_600_000_000, 3600
 COUNT = 8  # positions of the series
 
@@ -60,8 +62,6 @@ def series(data):
 def folder(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     model.save(folder / "model")
-    model.save(folder / "model.keras")
-    model.export(folder / "served")
     return folder
 
 
@@ -134,8 +134,11 @@ for model in (zoo.get("./model"), keras.saving.load_model("model.keras")):
 """
 
 
+@pytest.mark.usefixtures("as_graphs")
 @pytest.mark.long
 def test_a_fresh_process_gives_what_this_one_gives(model, data, folder, series):
+    model.save(folder / "model.keras")
+    model.export(folder / "served")
     values, given = series
     padded = np.full([2, COUNT, 3], np.nan, np.float32)
     times = np.zeros([2, COUNT], int)

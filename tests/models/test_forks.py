@@ -7,8 +7,8 @@ import signal
 import numpy as np
 import tensorflow as tf
 
-from tfgen.models.recurrent import RecurrentGenerator
-from tfgen.models.recurrent_series import RecurrentSeriesGenerator
+from tfgen.models import make as new_model
+from tfgen.models.autoregressive import TextModel
 
 
 def in_child(function):
@@ -27,8 +27,8 @@ def in_child(function):
 
 
 def test_a_forked_child_raises_and_its_parent_goes_on():
-    text = RecurrentGenerator(units=4, layers=1, seed=1)
-    numbers = RecurrentSeriesGenerator(units=4, layers=1, components=2, seed=1)
+    text = new_model("lstm", units=4, layers=1, seed=1)
+    numbers = new_model("lstm", "numbers", units=4, layers=1, components=2, seed=1)
     ids = np.zeros((1, 3), np.int32)
     text.compile()
     before = text(ids).numpy()
@@ -43,7 +43,7 @@ def test_a_forked_child_raises_and_its_parent_goes_on():
         lambda: numbers.forecast(np.zeros((4, 1)), 2),
         lambda: numbers.impute(np.zeros((4, 1))),
         lambda: numbers.export("nowhere"),
-        lambda: RecurrentGenerator(units=4, layers=1),
+        lambda: new_model("lstm", units=4, layers=1),
     ):
         assert in_child(call) == "raised"
     assert in_child(lambda: 7) == 7
@@ -52,5 +52,5 @@ def test_a_forked_child_raises_and_its_parent_goes_on():
 
 
 def test_a_method_keeps_its_signature_and_its_words():
-    names = list(inspect.signature(RecurrentGenerator.generate).parameters)
-    assert names[:2] == ["self", "prompts"] and "Args:" in RecurrentGenerator.generate.__doc__
+    names = list(inspect.signature(TextModel.generate).parameters)
+    assert names[:2] == ["self", "prompts"] and "Args:" in TextModel.generate.__doc__

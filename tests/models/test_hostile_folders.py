@@ -10,9 +10,8 @@ from mutations import mutate
 
 from tfgen import models
 from tfgen.models import hugging_face
+from tfgen.models import make as new_model
 from tfgen.models.hugging_face_folder import Config
-from tfgen.models.recurrent import RecurrentGenerator
-from tfgen.models.recurrent_series import RecurrentSeriesGenerator
 from tfgen.preprocessing import CharacterTokenizer, load_processor, load_tokenizer
 from tfgen.training.checkpoints import read_arrays, write_arrays
 
@@ -21,11 +20,9 @@ from tfgen.training.checkpoints import read_arrays, write_arrays
 def folders(tmp_path_factory):
     """A model of text and one of numbers, small enough to be opened many times."""
     path = tmp_path_factory.mktemp("models")
-    text = RecurrentGenerator(
-        "gru", units=4, layers=1, tokenizer=CharacterTokenizer("ab\n"), seed=1
-    )
+    text = new_model("gru", units=4, layers=1, tokenizer=CharacterTokenizer("ab\n"), seed=1)
     text.save(path / "text")
-    RecurrentSeriesGenerator("gru", units=4, layers=1, components=2, seed=1).save(path / "numbers")
+    new_model("gru", "numbers", units=4, layers=1, components=2, seed=1).save(path / "numbers")
     return path
 
 

@@ -122,7 +122,7 @@ def test_the_logits_are_those_of_transformers(kind, options, tmp_path):
     assert np.std(expected) > 0.5  # that there is something to tell apart
     # The stretching and the window do something to texts as long as these.
     for name in ("rotary_scaling", "window"):
-        if getattr(model, name):
+        if getattr(model.network, name):
             other = models.build(
                 model.recipe.override({f"model.{name}": _OFF[name]}), model.tokenizer
             )
@@ -222,11 +222,19 @@ def test_overrides(written):
         folder, dropout=0.0, attention_dropout=0.25, window=3, cache_dtype="bfloat16", seed=5,
         temperature=0.5, stop=["\n"],
     )  # fmt: skip
-    assert (model.dropout, model.attention_dropout, model.window) == (0.0, 0.25, 3)
-    assert (model.cache_dtype, model.seed) == ("bfloat16", 5)
+    assert (model.network.dropout, model.network.attention_dropout, model.network.window) == (
+        0.0,
+        0.25,
+        3,
+    )
+    assert (model.network.cache_dtype, model.seed) == ("bfloat16", 5)
     assert (model.generation.temperature, model.generation.stop) == (0.5, ("\n",))
     plain = load_gpt2(folder)
-    assert (plain.dropout, plain.attention_dropout, plain.window) == (0.1, 0.1, 0)
+    assert (plain.network.dropout, plain.network.attention_dropout, plain.network.window) == (
+        0.1,
+        0.1,
+        0,
+    )
     assert abs(model(IDS) - plain(IDS)).numpy().max() > 0.01  # the window
     with pytest.raises(InputError, match="Unknown override 'width'"):
         load_gpt2(folder, width=3)
@@ -394,7 +402,7 @@ def test_the_command_line_opens_a_folder(written, capsys):
 def test_the_stretching_of_positions_is_saved(tmp_path):
     write_model("llama", tmp_path / "hf", rope_parameters=LLAMA_3)
     model = get(tmp_path / "hf")
-    assert list(model.rotary_scaling) == [8.0, 1.0, 4.0, 64.0]
+    assert list(model.network.rotary_scaling) == [8.0, 1.0, 4.0, 64.0]
     model.save(tmp_path / "saved")
     np.testing.assert_array_equal(get(tmp_path / "saved")(IDS), model(IDS))
 
@@ -413,11 +421,11 @@ def test_older_configs_are_understood(written, tmp_path):
     change_config(folder, rope_parameters="DROP", rope_theta="DROP", rope_scaling=None)
     np.testing.assert_allclose(load_llama(folder)(IDS), expected, rtol=1e-4, atol=1e-4)
     change_config(folder, rope_theta=50.0)
-    assert load_llama(folder).rotary_base == 50.0
+    assert load_llama(folder).network.rotary_base == 50.0
     change_config(folder, rope_scaling={"type": "default"}, attention_bias="DROP", mlp_bias="DROP")
-    assert load_llama(folder).rotary_base == 50.0
+    assert load_llama(folder).network.rotary_base == 50.0
     change_config(folder, rope_parameters={"rope_theta": 70})
-    assert load_llama(folder).rotary_base == 70.0
+    assert load_llama(folder).network.rotary_base == 70.0
 
 
 def rewritten(folder, change):

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from tfgen.data import Feature, Sequences
-from tfgen.models.recurrent_series import RecurrentSeriesGenerator
+from tfgen.models import make as new_model
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig
 from tfgen.zoo import get
+
+pytestmark = pytest.mark.usefixtures("op_by_op")
 
 NUMBER, OTHER = Feature("x"), Feature("y")
 BOUNDED = Feature("x", low=0.0, high=10.0)
@@ -52,8 +54,8 @@ def case(request):
     processor = SequenceProcessor.fit(made, PreprocessingConfig(scaler=scaler))
     if any(not each.is_category for each in features):
         options |= {"head": "gaussian_mixture", "components": 2}
-    model = RecurrentSeriesGenerator(
-        cell="gru", units=8, layers=1, seed=1, processor=processor, **options
+    model = new_model(
+        "lstm", "numbers", cell="gru", units=8, layers=1, seed=1, processor=processor, **options
     )
     rng = np.random.default_rng(1)
     model.set_weights([w + rng.normal(0, 0.5, w.shape) for w in model.get_weights()])

@@ -7,10 +7,6 @@ import tensorflow as tf
 
 from tfgen import models, zoo
 from tfgen.errors import InputError
-from tfgen.models.diffusion import DiffusionGenerator
-from tfgen.models.recurrent import RecurrentGenerator
-from tfgen.models.recurrent_series import RecurrentSeriesGenerator
-from tfgen.models.transformer import TransformerDecoder
 from tfgen.preprocessing import CharacterTokenizer
 
 TOKENIZER = CharacterTokenizer("\n abcdefgh")
@@ -20,18 +16,26 @@ X, Y = WINDOWS[:, :-1], WINDOWS[:, 1:]
 VALUES = np.random.default_rng(0).normal(size=(16, 8, 1)).astype("float32")
 
 
-def make(cls=RecurrentGenerator, **options):
-    defaults = {
-        RecurrentGenerator: {"cell": "gru", "units": 8, "layers": 1, "tokenizer": TOKENIZER},
-        TransformerDecoder: {"layers": 1, "heads": 2, "width": 16, "tokenizer": TOKENIZER},
-        RecurrentSeriesGenerator: {"cell": "gru", "units": 8, "layers": 1, "head": "student_t"},
-        DiffusionGenerator: {"width": 8, "multipliers": [1], "groups": 2, "head_width": 4},
-    }[cls]
-    return cls(**{"seed": 1, **defaults, **options})
+def make(name="text", **options):
+    family, of, defaults = {
+        "text": ("gru", "text", {"units": 8, "layers": 1, "tokenizer": TOKENIZER}),
+        "gpt": (
+            "transformer",
+            "text",
+            {"layers": 1, "heads": 2, "width": 16, "tokenizer": TOKENIZER},
+        ),
+        "series": ("gru", "numbers", {"units": 8, "layers": 1, "head": "student_t"}),
+        "diffusion": (
+            "unet1d",
+            "numbers",
+            {"width": 8, "multipliers": [1], "groups": 2, "head_width": 4},
+        ),
+    }[name]
+    return models.make(family, of, **{"seed": 1, **defaults, **options})
 
 
-def compiled(cls=RecurrentGenerator, compile=None, **options):
-    model = make(cls, **options)
+def compiled(name="text", compile=None, **options):
+    model = make(name, **options)
     model.compile(**{"jit_compile": False, **(compile or {})})
     return model
 
@@ -43,8 +47,8 @@ def message(call, *args, error=InputError, **kwargs):
     return str(caught.value)
 
 
-NUMBERS = [RecurrentSeriesGenerator, DiffusionGenerator]
-ALL = [RecurrentGenerator, TransformerDecoder, *NUMBERS]
+NUMBERS = ["series", "diffusion"]
+ALL = ["text", "gpt", *NUMBERS]
 
 
 @pytest.mark.parametrize("cls", ALL)
@@ -90,7 +94,7 @@ class Perplexity(keras.metrics.Mean):
         return keras.ops.exp(super().result())
 
 
-@pytest.mark.parametrize("cls", [RecurrentGenerator, TransformerDecoder])
+@pytest.mark.parametrize("cls", ["text", "gpt"])
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_metrics_compare_targets_and_logits(cls, jit_compile):
     model = compiled(cls, compile={
@@ -123,7 +127,7 @@ def test_metrics_of_probabilities_would_be_wrong_without_a_word():
     model.compile(metrics=[keras.metrics.SparseCategoricalCrossentropy(from_logits=True)])
 
 
-@pytest.mark.parametrize("cls", [RecurrentGenerator, TransformerDecoder])
+@pytest.mark.parametrize("cls", ["text", "gpt"])
 def test_weights_of_windows_and_tokens_weigh_the_loss(cls):
     """What weighs nothing teaches nothing: training with weights is training without the rest."""
     mask = np.zeros(24, "float32")
@@ -209,7 +213,7 @@ def test_copies(cls, tmp_path, capsys):
 
 
 def test_a_conditional_model_predicts_and_learns_from_a_dict():
-    model = compiled(TransformerDecoder, num_classes=3, compile={"metrics": ["accuracy"]})
+    model = compiled("gpt", num_classes=3, compile={"metrics": ["accuracy"]})
     classes = np.arange(24, dtype="int32") % 3
     given = {"tokens": X, "condition": classes}
     np.testing.assert_allclose(
@@ -221,7 +225,7 @@ def test_a_conditional_model_predicts_and_learns_from_a_dict():
     model.fit({"tokens": WINDOWS, "condition": classes}, sample_weight=weights, verbose=0)
 
 
-@pytest.mark.parametrize("cls", [RecurrentGenerator, RecurrentSeriesGenerator])
+@pytest.mark.parametrize("cls", ["text", "series"])
 def test_the_seed_of_keras_governs_what_nobody_seeded(cls):
     def drawn():
         keras.utils.set_random_seed(3)
@@ -237,13 +241,13 @@ def test_the_seed_of_keras_governs_what_nobody_seeded(cls):
 
 
 def test_smaller_numbers(tmp_path):
-    model = make(TransformerDecoder)
+    model = make("gpt")
     before = model.score("abc")["log_likelihood"]
     model.quantize("int8")
     assert 0 < abs(model.score("abc")["log_likelihood"] - before) < 0.1
     assert "Unknown mode of quantize 'int4'" in message(model.quantize, "int4")
     assert "float16=True" in message(make().quantize, "int8")
-    assert "float16=True" in message(make(DiffusionGenerator).quantize, "int8")
+    assert "float16=True" in message(make("diffusion").quantize, "int8")
     assert "training.lora_rank=4" in message(model.enable_lora, 4)
 
 
@@ -278,27 +282,23 @@ def test_export_says_its_format(cls, tmp_path):
 @pytest.mark.parametrize("cls", ALL)
 def test_a_typo_is_told_with_near_matches(cls):
     model = make(cls)
-    typo, meant = ("num_step", "num_steps") if cls is DiffusionGenerator else (
+    typo, meant = ("num_step", "num_steps") if cls == "diffusion" else (
         "temprature", "temperature")  # fmt: skip
     assert f"Did you mean '{meant}'" in message(model.generate, **{typo: 1})
     assert "units" not in message(make, cls, unit=3, error=ValueError) or cls in (
-        RecurrentGenerator, RecurrentSeriesGenerator)  # fmt: skip
+        "text", "series")  # fmt: skip
 
 
 def test_sampling_defaults_that_say_nothing_to_a_model_are_refused(tmp_path):
     assert "generation.solver is for diffusion models, and this is a model of text" in message(
         make, generation={"solver": "heun"}
     )
-    assert "generation.top_k is for text" in message(
-        make, DiffusionGenerator, generation={"top_k": 5}
-    )
+    assert "generation.top_k is for text" in message(make, "diffusion", generation={"top_k": 5})
     assert "generation.num_steps is for diffusion" in message(
-        make, RecurrentSeriesGenerator, generation={"num_steps": 5}
+        make, "series", generation={"num_steps": 5}
     )
-    assert "takes no condition" in message(
-        make, TransformerDecoder, generation={"guidance_scale": 2.0}
-    )
-    make(TransformerDecoder, num_classes=2, generation={"guidance_scale": 2.0})
+    assert "takes no condition" in message(make, "gpt", generation={"guidance_scale": 2.0})
+    make("gpt", num_classes=2, generation={"guidance_scale": 2.0})
     make().save(tmp_path / "a")
     assert "generation.length is for sequences of numbers" in message(
         zoo.get, tmp_path / "a", length=9
@@ -314,18 +314,18 @@ def test_sampling_defaults_that_say_nothing_to_a_model_are_refused(tmp_path):
 def test_a_draft_has_to_write_text():
     from tfgen.sampling.search import Speculative
 
-    numbers = zoo.get("transformer", layers=1, heads=2, width=16, head="student_t")
-    for draft in (numbers, make(RecurrentSeriesGenerator), "lstm"):
+    numbers = zoo.get("transformer", of="numbers", layers=1, heads=2, width=16, head="student_t")
+    for draft in (numbers, make("series"), "lstm"):
         assert "draft must be a model of text" in message(Speculative, draft)
 
 
 @pytest.mark.parametrize("cls, options", [
-    (TransformerDecoder, {"positions": "alibi", "rotary_base": 20.0}),
-    (TransformerDecoder, {"max_length": 20}),
-    (TransformerDecoder, {"condition_dropout": 0.5}),
-    (RecurrentSeriesGenerator, {"head": "student_t", "components": 3}),
-    (RecurrentSeriesGenerator, {"head": "regression", "covariance": "full"}),
-    (RecurrentSeriesGenerator, {"head": "gaussian_mixture", "bins": 16}),
+    ("gpt", {"positions": "alibi", "rotary_base": 20.0}),
+    ("gpt", {"max_length": 20}),
+    ("gpt", {"condition_dropout": 0.5}),
+    ("series", {"head": "student_t", "components": 3}),
+    ("series", {"head": "regression", "covariance": "full"}),
+    ("series", {"head": "gaussian_mixture", "bins": 16}),
 ])  # fmt: skip
 def test_arguments_of_another_choice_are_refused(cls, options):
     name, value = [*options.items()][-1]

@@ -1,5 +1,6 @@
 """Values so large that float32 loses what changes in them keep their digits, there and back."""
 
+import functools
 import json
 
 import numpy as np
@@ -9,12 +10,14 @@ import tensorflow as tf
 from tfgen.data import Feature, Sequences, SequenceWindows, open_sequences
 from tfgen.data.augmentation import open_augmentation
 from tfgen.data.sequences import needs_float64
+from tfgen.models import make as new_model
 from tfgen.models.diffusion import DiffusionGenerator
 from tfgen.models.numbers import summary_of
-from tfgen.models.recurrent_series import RecurrentSeriesGenerator
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import DataConfig, PreprocessingConfig
 from tfgen.report.inspect_sequences import inspect_sequences
+
+pytestmark = pytest.mark.usefixtures("op_by_op")
 
 SHIFT = 987_654_321.25
 RNG = np.random.default_rng(0)
@@ -80,22 +83,28 @@ def processors(scaler="standard"):
     ]
 
 
-@pytest.fixture(scope="module", params=["recurrent", "diffusion"])
-def pair(request):
+@functools.cache
+def pair_of(kind):
     def make(processor):
-        if request.param == "recurrent":
-            return RecurrentSeriesGenerator(
-                units=8, layers=1, seed=1, head="gaussian_mixture", components=2,
+        if kind == "recurrent":
+            return new_model(
+                "lstm", "numbers", units=8, layers=1, seed=1, head="gaussian_mixture", components=2,
                 processor=processor,
             )  # fmt: skip
         return DiffusionGenerator(
-            width=8, multipliers=(1,), blocks=1, groups=2, seed=1, processor=processor,
+            width=8, multipliers=(1,), blocks=1, groups=2, attention_at=(), seed=1,
+            processor=processor,
             generation={"num_steps": 3, "resamplings": 1},
         )  # fmt: skip
 
     near, far = map(make, processors())
     far.set_weights(near.get_weights())
     return near, far
+
+
+@pytest.fixture(params=["recurrent", "diffusion"])
+def pair(request):
+    return pair_of(request.param)
 
 
 def moved(values):
@@ -187,8 +196,12 @@ def test_latents_lead_back(pair):
         same(far.decode(ours, num_steps=3), near.decode(ours, num_steps=3))
 
 
-def test_a_saved_model_takes_and_gives_them_too(pair, tmp_path):
-    _, far = pair
+@pytest.mark.usefixtures("as_graphs")
+@pytest.mark.parametrize(
+    "kind", ["recurrent", pytest.param("diffusion", marks=pytest.mark.long)]
+)  # fmt: skip
+def test_a_saved_model_takes_and_gives_them_too(kind, tmp_path):
+    _, far = pair_of(kind)
     far.export(tmp_path / "served")
     served = tf.saved_model.load(str(tmp_path / "served"))
     series = moved(data(0.0, np.float32).values[0][:12])

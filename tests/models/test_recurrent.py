@@ -1,4 +1,4 @@
-"""`RecurrentGenerator` against stock Keras layers on the same weights, and what it trains on."""
+"""`RecurrentNetwork` against stock Keras layers on the same weights, and what it trains on."""
 
 import keras
 import numpy as np
@@ -7,7 +7,9 @@ import tensorflow as tf
 from scipy import special
 
 from tfgen.layers.products import look_up
-from tfgen.models.recurrent import RecurrentGenerator
+from tfgen.models import make as new_model
+from tfgen.models.autoregressive import TextModel
+from tfgen.networks import RecurrentNetwork
 from tfgen.preprocessing import CharacterTokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
@@ -39,7 +41,7 @@ every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def make(seed=1, **options):
     """A small model whose weights are far from their initial values, biases and gains included."""
     options = {"units": UNITS, "tokenizer": TOKENIZER, **options}
-    model = RecurrentGenerator(seed=seed, **options)
+    model = new_model("lstm", seed=seed, **options)
     generator = np.random.default_rng(seed)
     for weight in model.weights:
         weight.assign(weight.numpy() + 0.3 * generator.normal(size=weight.shape))
@@ -62,21 +64,23 @@ def stock(model, ids):
         return new
 
     def norm(index, x):
-        if not model.layer_norm:
+        if not model.network.layer_norm:
             return x
-        return twin(keras.layers.LayerNormalization(), model.norms[index], x.shape)(x)
+        return twin(keras.layers.LayerNormalization(), model.network.norms[index], x.shape)(x)
 
     width = model.token_embedding.output_dim
     embedding = twin(keras.layers.Embedding(VOCABULARY, width), model.token_embedding, (None, None))
     x = embedding(ids)
-    for index, mine in enumerate(model.recurrent):
-        cls = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[model.cell]
-        new = twin(cls(model.units, return_sequences=True, use_cudnn=False), mine, x.shape)
+    for index, mine in enumerate(model.network.recurrent):
+        cls = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[model.network.cell]
+        new = twin(cls(model.network.units, return_sequences=True, use_cudnn=False), mine, x.shape)
         y = new(norm(index, x))
-        x = x + y if model.residual and x.shape[-1] == y.shape[-1] else y
+        x = x + y if model.network.residual and x.shape[-1] == y.shape[-1] else y
     x = norm(-1, x)
-    if model.attention:  # has its own test against NumPy
-        x, _ = model.past_attention(x, model.past_attention.initial_state(len(ids), model.units))
+    if model.network.attention:  # has its own test against NumPy
+        x, _ = model.network.past_attention(
+            x, model.network.past_attention.initial_state(len(ids), model.network.units)
+        )
     if model.tie_embeddings:
         return (x @ tf.transpose(embedding.embeddings)).numpy()
     return twin(keras.layers.Dense(VOCABULARY), model.head, x.shape)(x).numpy()
@@ -156,7 +160,7 @@ def test_looking_up_rows_has_the_gradient_of_a_gather_however_large_the_table(vo
 def test_a_large_vocabulary_gives_what_a_small_one_gives():
     small = make()
     tokenizer = CharacterTokenizer("".join(map(chr, range(100, 1200))))
-    large = RecurrentGenerator(units=UNITS, tokenizer=tokenizer)
+    large = new_model("lstm", units=UNITS, tokenizer=tokenizer)
     for mine, theirs in zip(large.weights, small.weights):
         value = mine.numpy()
         value[tuple(slice(size) for size in theirs.shape)] = theirs.numpy()
@@ -172,11 +176,11 @@ def shapes(model):
 
 
 def test_cell_units_and_layers_make_the_layers():
-    model = RecurrentGenerator("gru", units=5, layers=3, tokenizer=TOKENIZER)
-    assert (model.cell, model.units, model.num_layers) == ("gru", 5, 3)
-    assert [layer.units for layer in model.recurrent] == [5, 5, 5]
+    model = new_model("gru", units=5, layers=3, tokenizer=TOKENIZER)
+    assert (model.network.cell, model.network.units, model.network.num_layers) == ("gru", 5, 3)
+    assert [layer.units for layer in model.network.recurrent] == [5, 5, 5]
     assert [shapes(model)[f"gru_{i}/gru_cell/recurrent_kernel"] for i in range(3)] == [(5, 15)] * 3
-    assert shapes(RecurrentGenerator(units=5, tokenizer=TOKENIZER))[
+    assert shapes(new_model("lstm", units=5, tokenizer=TOKENIZER))[
         "lstm_0/lstm_cell/recurrent_kernel"
     ] == (5, 20)
 
@@ -192,7 +196,7 @@ def test_cell_units_and_layers_make_the_layers():
     ],
 )
 def test_the_width_of_the_embedding(arguments, width):
-    model = RecurrentGenerator(layers=1, tokenizer=TOKENIZER, **arguments)
+    model = new_model("lstm", layers=1, tokenizer=TOKENIZER, **arguments)
     assert model.token_embedding.embeddings.shape == (VOCABULARY, width)
     assert (model.head is None) == arguments.get("tie_embeddings", False)
 
@@ -223,11 +227,11 @@ def test_recurrent_dropout_drops_what_a_cell_hands_to_itself(cell):
 
 
 def test_layer_norm_normalises_what_goes_into_the_softmax():
-    model = RecurrentGenerator(units=UNITS, tokenizer=TOKENIZER, layer_norm=True, seed=1)
+    model = new_model("lstm", units=UNITS, tokenizer=TOKENIZER, layer_norm=True, seed=1)
     hidden, _ = run(model)
     np.testing.assert_allclose(hidden.mean(axis=-1), 0, atol=1e-5)
     np.testing.assert_allclose(hidden.var(axis=-1), 1, atol=0.2)  # Keras adds an epsilon of 1e-3
-    assert len(model.norms) == model.num_layers + 1
+    assert len(model.network.norms) == model.network.num_layers + 1
 
 
 def test_attention_looks_back_so_many_positions():
@@ -236,12 +240,12 @@ def test_attention_looks_back_so_many_positions():
     np.testing.assert_allclose(wide(IDS)[:, 0], narrow(IDS)[:, 0], atol=1e-6)
     assert np.abs(wide(IDS)[:, 1:] - narrow(IDS)[:, 1:]).max() > 1e-3
     assert [x.shape[1] for x in wide.initial_state(BATCH)["attention"]] == [2, 2]
-    assert make().past_attention is None
+    assert make().network.past_attention is None
 
 
 def test_the_seed_decides_the_weights():
     def weights(**arguments):
-        model = RecurrentGenerator(units=UNITS, tokenizer=TOKENIZER, attention=2, **arguments)
+        model = new_model("lstm", units=UNITS, tokenizer=TOKENIZER, attention=2, **arguments)
         return model.get_weights()
 
     for mine, theirs in zip(weights(seed=1), weights(seed=1)):
@@ -271,7 +275,7 @@ def test_the_seed_decides_the_weights():
 )  # fmt: skip
 def test_what_is_out_of_range_is_told_in_one_line(arguments):
     with pytest.raises(ValueError) as caught:
-        RecurrentGenerator(**{"units": 4, "layers": 1, **arguments})
+        new_model("lstm", **{"units": 4, "layers": 1, **arguments})
     ((name, value),) = arguments.items()
     assert str(caught.value).endswith(f"Received: {name}={value!r}")
     assert "\n" not in str(caught.value)
@@ -279,7 +283,7 @@ def test_what_is_out_of_range_is_told_in_one_line(arguments):
 
 def test_tied_embeddings_have_the_width_of_the_layers():
     with pytest.raises(ValueError, match=r"needs embedding == units == 4\. Received: embedding=5$"):
-        RecurrentGenerator(units=4, embedding=5, tie_embeddings=True)
+        new_model("lstm", units=4, embedding=5, tie_embeddings=True)
 
 
 # Saving as Keras does
@@ -292,14 +296,18 @@ ODD = {
 
 
 def test_config_round_trip():
-    model = RecurrentGenerator(
-        **ODD, tokenizer=TOKENIZER, generation={"temperature": 0.5, "stop": ["\n"]}, name="odd"
+    model = new_model(
+        "lstm",
+        **ODD,
+        tokenizer=TOKENIZER,
+        generation={"temperature": 0.5, "stop": ["\n"]},
+        name="odd",
     )
     config = model.get_config()
+    own = {**config, **model.network.get_config()}
     for name, value in ODD.items():
-        assert config[name] == value, name
-        assert getattr(model, "num_layers" if name == "layers" else name) == value, name
-    again = RecurrentGenerator.from_config(config)
+        assert own[name] == value, name
+    again = TextModel.from_config(config)
     assert again.get_config() == config and again.name == "odd"
     assert again.generation == GenerationConfig(temperature=0.5, stop=("\n",))
     assert again.tokenizer.vocabulary == TOKENIZER.vocabulary
@@ -314,7 +322,7 @@ def test_a_keras_file_round_trip(tmp_path, compiled):
         model.compile(keras.optimizers.SGD(0.25), jit_compile=False)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    assert type(again) is RecurrentGenerator
+    assert type(again.network) is RecurrentNetwork
     assert again.get_config() == model.get_config()
     np.testing.assert_array_equal(again(IDS), model(IDS))
     assert again.compiled == compiled
@@ -443,8 +451,8 @@ def test_fit_takes_windows_or_pairs_and_its_dropout_is_seeded():
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
 def test_other_precisions(policy):
-    model = RecurrentGenerator(
-        units=UNITS, tokenizer=TOKENIZER, **EVERYTHING, dropout=0.2, seed=1, dtype=policy
+    model = new_model(
+        "lstm", units=UNITS, tokenizer=TOKENIZER, **EVERYTHING, dropout=0.2, seed=1, dtype=policy
     )
     assert model(IDS).dtype == model.compute_dtype
     loss, _ = model.batch_loss((tf.constant(IDS), tf.constant(TARGETS)), KEY, training=True)

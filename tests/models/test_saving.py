@@ -12,8 +12,10 @@ import tensorflow as tf
 
 from tfgen import models, zoo
 from tfgen.errors import InputError
+from tfgen.models import make as new_model
 from tfgen.models import weights as weights_module
-from tfgen.models.recurrent import RecurrentGenerator
+from tfgen.models.autoregressive import TextModel
+from tfgen.networks import RecurrentNetwork
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 from tfgen.recipe import GenerationConfig, Recipe, TrainingConfig
 
@@ -24,7 +26,7 @@ FILES = ["SHA256SUMS", "model.weights.h5", "recipe.toml", "tokenizer.json"]
 def make(**options):
     options = {"units": 8, "layers": 2, "layer_norm": True, "attention": 2, "seed": 1, **options}
     options.setdefault("tokenizer", CharacterTokenizer("\n abcé"))
-    return RecurrentGenerator(**options)
+    return new_model("lstm", **options)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,8 @@ def test_every_option_comes_back(tmp_path, options):
     again = models.load(tmp_path / "model")
     assert_same_weights(again, model)
     for name in ("cell", "tie_embeddings", "residual", "embedding", "dropout", "attention", "seed"):
-        assert getattr(again, name) == getattr(model, name), name
+        one, other = ({**each.network.get_config(), **each.get_config()} for each in (again, model))
+        assert one[name] == other[name], name
     assert type(again.tokenizer) is type(model.tokenizer)
 
 
@@ -166,7 +169,7 @@ def test_saving_again_replaces_the_model(folder):
     other = make(cell="gru", layers=1)
     other.save(folder)
     assert names(folder) == FILES and names(folder.parent) == ["model"]
-    assert models.load(folder).cell == "gru"
+    assert models.load(folder).network.cell == "gru"
 
 
 @pytest.mark.parametrize("failing", ["base.save_weights", "sha256"])
@@ -197,10 +200,10 @@ def test_a_folder_of_other_things_is_not_replaced(model, folder, tmp_path):
 
 
 def test_a_class_without_a_name_cannot_be_saved(tmp_path):
-    class Nameless(RecurrentGenerator):
+    class Nameless(RecurrentNetwork):
         pass
 
-    model = Nameless(units=4, layers=1)
+    model = TextModel(Nameless(units=4, layers=1))
     assert "Nameless is no registered family" in message(model.save, tmp_path / "model")
     assert names(tmp_path) == []
 
@@ -257,7 +260,8 @@ def test_the_right_shapes_under_other_names_are_refused(model, folder, tmp_path)
     path = tmp_path / "renamed.h5"
     path.write_bytes((folder / "model.weights.h5").read_bytes())
     with h5py.File(path, "r+") as file:
-        file.move("layers/layer_normalization", "layers/other")
+        norms = "layers/recurrent_network/norms"
+        file.move(f"{norms}/layer_normalization", f"{norms}/other")
     assert "do not fit the model" in message(weights_module.load_weights, model, path)
 
 
@@ -266,13 +270,13 @@ def test_without_weights_the_model_is_new(model, folder):
     assert [w.shape for w in fresh.weights] == [w.shape for w in model.weights]
     assert not np.allclose(fresh.weights[0], model.weights[0])
     bigger = models.load(folder, weights=False, overrides={"units": 12})
-    assert bigger.units == 12 and bigger.tokenizer.vocabulary == model.tokenizer.vocabulary
+    assert bigger.network.units == 12 and bigger.tokenizer.vocabulary == model.tokenizer.vocabulary
 
 
 def test_overrides(model, folder):
     changed = models.load(folder, overrides={"temperature": 0.1, "dropout": 0.5, "stop": ["a"]})
     assert changed.generation.temperature == 0.1 and changed.generation.stop == ("a",)
-    assert changed.generation.max_new_tokens == 20 and changed.dropout == 0.5
+    assert changed.generation.max_new_tokens == 20 and changed.network.dropout == 0.5
     assert_same_weights(changed, model)
 
     told = message(models.load, folder, overrides={"units": 9})
@@ -341,7 +345,7 @@ def families(monkeypatch):
 
 def test_a_subclass_hands_its_arguments_up(families, tmp_path):
     @zoo.register("my-lstm", preset={"cell": "lstm"})
-    class MyLSTM(RecurrentGenerator):
+    class MyLSTM(RecurrentNetwork):
         """An LSTM with one argument more.
 
         Args:
@@ -365,21 +369,23 @@ def test_a_subclass_hands_its_arguments_up(families, tmp_path):
 
     recipe = Recipe("my-lstm", {"extra": 3, "layers": 1, "units": 4, "seed": 7})
     model = models.build(recipe)
-    assert type(model) is MyLSTM
-    assert (model.extra, model.num_layers, model.units, model.seed) == (3, 1, 4, 7)
+    assert type(model.network) is MyLSTM
+    network = model.network
+    assert (network.extra, network.num_layers, network.units, model.seed) == (3, 1, 4, 7)
     assert "Did you mean 'layers'" in message(models.build, recipe.override({"model.layer": 1}))
     same = zoo.get("my-lstm", extra=3, layers=1, units=4, seed=7)
     assert_same_weights(same, model)
-    MyLSTM(extra=5, units=4, layers=1).save(tmp_path / "model")
-    assert zoo.get(tmp_path / "model").extra == 5
+    TextModel(MyLSTM(extra=5, units=4, layers=1)).save(tmp_path / "model")
+    assert zoo.get(tmp_path / "model").network.extra == 5
     described = {argument.name: argument for argument in zoo.describe("my-lstm").arguments}
     assert described["extra"].help == "One more." and described["units"].help.startswith("Units")
 
 
 def test_a_constructor_without_kwargs_hands_nothing_up(families):
-    class Closed(RecurrentGenerator):
+    class Closed(TextModel):
         def __init__(self, extra=1, tokenizer=None, generation=None):
-            super().__init__(units=4, layers=1, tokenizer=tokenizer, generation=generation)
+            network = RecurrentNetwork(units=4, layers=1)
+            super().__init__(network, tokenizer=tokenizer, generation=generation)
 
     models.register_family("closed", Closed)
     assert list(models.family("closed").arguments()) == ["extra"]
@@ -392,7 +398,7 @@ def test_a_constructor_without_kwargs_hands_nothing_up(families):
 )
 def test_weights_beyond_the_memory_are_an_input_error(families, error):
     # The real thing takes TensorFlow ten seconds to give up.
-    class Huge(RecurrentGenerator):
+    class Huge(RecurrentNetwork):
         def __init__(self, **kwargs):
             raise error
 

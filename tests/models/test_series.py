@@ -7,10 +7,11 @@ from scipy import fft, stats
 
 from tfgen.data import Feature, Sequences
 from tfgen.errors import InputError
-from tfgen.models.recurrent_series import RecurrentSeriesGenerator
-from tfgen.models.transformer_series import TransformerSeriesDecoder
+from tfgen.models import make as new_model
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig
+
+pytestmark = pytest.mark.usefixtures("op_by_op")
 
 HOUR = 3600
 
@@ -33,12 +34,12 @@ def processor(data=None, **config):
 
 def recurrent(**options):
     options = {"cell": "gru", "units": 8, "layers": 1, "seed": 1, **options}
-    return RecurrentSeriesGenerator(**options)
+    return new_model("lstm", "numbers", **options)
 
 
 def transformer(**options):
     options = {"layers": 2, "heads": 2, "width": 8, "seed": 1, **options}
-    return TransformerSeriesDecoder(**options)
+    return new_model("transformer", "numbers", **options)
 
 
 MAKERS = pytest.mark.parametrize("make", [recurrent, transformer])
@@ -175,6 +176,7 @@ def test_a_stream_is_what_generate_returns(make, monkeypatch):
     )
 
 
+@pytest.mark.usefixtures("as_graphs")
 def test_nothing_is_compiled_again_for_another_length_or_seed():
     model = recurrent(processor=processor())
     model.generate(num_samples=2, length=20, seed=1)
@@ -287,6 +289,7 @@ def test_it_learns_the_entropy_of_a_process(learned):
     assert np.mean(score["nats_per_value"]) == pytest.approx(entropy, abs=0.05)
 
 
+@pytest.mark.usefixtures("as_graphs")
 def test_a_forecast_has_the_mean_and_the_spread_of_the_process(learned):
     context = [ar1(60, seed) for seed in range(4)]
     forecast = learned.forecast(context, 6, num_samples=2000, seed=1)
@@ -305,6 +308,7 @@ def test_a_forecast_has_the_mean_and_the_spread_of_the_process(learned):
     )
 
 
+@pytest.mark.usefixtures("as_graphs")
 def test_a_gap_is_filled_given_what_comes_after_it_too(learned):
     series = ar1(40, 3)
     series[20:24] = np.nan

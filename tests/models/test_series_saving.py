@@ -12,12 +12,14 @@ import tensorflow as tf
 from tfgen import models, zoo
 from tfgen.data import Feature, Sequences
 from tfgen.errors import InputError
-from tfgen.models.recurrent_series import RecurrentSeriesGenerator
-from tfgen.models.transformer_series import TransformerSeriesDecoder
+from tfgen.models import make as new_model
+from tfgen.models.series import SeriesGenerator
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig, Recipe
 
 FILES = ["SHA256SUMS", "model.weights.h5", "recipe.toml", "sequence.json"]
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 START = 1_600_000_000
 
 
@@ -40,8 +42,7 @@ def data():
 @pytest.fixture(scope="module")
 def model(data):
     processor = SequenceProcessor.fit(data, PreprocessingConfig())
-    return RecurrentSeriesGenerator(
-        "gru", units=8, layers=2, components=2, processor=processor, seed=1,
+    return new_model("gru", "numbers", units=8, layers=2, components=2, processor=processor, seed=1,
         generation={"length": 6, "temperature": 0.5},
     )  # fmt: skip
 
@@ -58,7 +59,7 @@ def test_a_folder_holds_the_whole_model(model, data, tmp_path):
     model.save(tmp_path / "model")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == FILES
     again = zoo.get(tmp_path / "model")
-    assert type(again) is RecurrentSeriesGenerator
+    assert type(again) is SeriesGenerator
     assert again.generation.length == 6 and again.processor.features == model.processor.features
     same(model, again, data)
     model.save(tmp_path / "model")  # its own files may be replaced
@@ -86,20 +87,24 @@ def test_overrides_are_of_the_class_for_numbers(model, tmp_path):
         zoo.get(tmp_path / "model", units=9)
 
 
-def test_a_head_chooses_the_class_of_a_new_model():
-    assert isinstance(zoo.get("gru", head="student_t", units=8), RecurrentSeriesGenerator)
-    new = models.build(Recipe("transformer", {"head": "regression", "width": 8, "heads": 2}))
-    assert isinstance(new, TransformerSeriesDecoder)
-    assert "embedding" in models.family("lstm").arguments()
-    assert "embedding" not in models.family("lstm").of_numbers().arguments()
+def test_of_chooses_the_class_of_a_new_model():
+    assert isinstance(zoo.get("gru", of="numbers", head="student_t", units=8), SeriesGenerator)
+    recipe = Recipe("transformer", {"head": "regression", "width": 8, "heads": 2})
+    assert isinstance(models.build(recipe, of="numbers"), SeriesGenerator)
+    with pytest.raises(InputError, match="of='numbers'"):
+        zoo.get("gru", head="student_t")
+    with pytest.raises(InputError, match="Did you mean 'numbers'"):
+        zoo.get("gru", of="number")
+    assert "embedding" in models.family("lstm").row("text").arguments()
+    assert "embedding" not in models.family("lstm").row("numbers").arguments()
 
 
 @pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
 def test_the_recipe_of_a_model_builds_it_again(family, data):
     processor = SequenceProcessor.fit(data, PreprocessingConfig())
     own = {"width": 8, "heads": 2, "layers": 1} if family == "transformer" else {"units": 8}
-    row = models.family(family).of_numbers()
-    made = row.load()(**row.preset, **own, components=3, processor=processor, seed=4)
+    row = models.family(family).row("numbers")
+    made = row.make(**own, components=3, processor=processor, seed=4)
     recipe = models.recipe_of(made)
     assert recipe.family == family and recipe.model["components"] == 3
     again = models.build(Recipe.from_toml(recipe.to_toml()), processor)
@@ -126,11 +131,14 @@ print("MODULES", json.dumps([n for n in sys.modules if n.split(".")[0] == "tfgen
 """
 
 
-@pytest.mark.parametrize("make", ["recurrent", "transformer"])
+@pytest.mark.usefixtures("as_graphs")
+@pytest.mark.parametrize(
+    "make", ["recurrent", pytest.param("transformer", marks=pytest.mark.long)]
+)  # fmt: skip
 def test_the_saved_model_gives_what_the_live_one_gives(make, model, data, tmp_path):
     if make == "transformer":
-        model = TransformerSeriesDecoder(
-            layers=2, heads=2, width=8, components=2, processor=model.processor, seed=1,
+        model = new_model(
+            "transformer", "numbers", layers=2, heads=2, width=8, components=2, processor=model.processor, seed=1,
             generation={"length": 6},
         )  # fmt: skip
     model.export(tmp_path / "served")
@@ -178,6 +186,7 @@ def test_the_saved_model_gives_what_the_live_one_gives(make, model, data, tmp_pa
         assert (numbers[..., 0] >= 0).all() and (numbers[..., 0] <= 5).all()
 
 
+@pytest.mark.usefixtures("as_graphs")
 def test_a_model_of_drawings_serves_lengths(tmp_path):
     made = Sequences(
         "made", "strokes", (Feature("dx"), Feature("dy"), Feature("pen", levels=("down", "up"))),
@@ -185,7 +194,7 @@ def test_a_model_of_drawings_serves_lengths(tmp_path):
         [str(i) for i in range(30)], ends=True,
     )  # fmt: skip
     processor = SequenceProcessor.fit(made, PreprocessingConfig())
-    model = RecurrentSeriesGenerator(units=8, layers=1, processor=processor, seed=1)
+    model = new_model("lstm", "numbers", units=8, layers=1, processor=processor, seed=1)
     model.export(tmp_path / "served")
     run = tf.saved_model.load(tmp_path / "served").signatures["generate"]
     served = run(

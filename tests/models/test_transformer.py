@@ -1,4 +1,4 @@
-"""`TransformerDecoder`: its arguments, its ways of reading a text, its limits and its training."""
+"""`TransformerNetwork`: its arguments, its ways of reading a text, its limits and its training."""
 
 import keras
 import numpy as np
@@ -8,13 +8,17 @@ import tensorflow as tf
 from tfgen import models
 from tfgen.errors import InputError
 from tfgen.layers import decoding
-from tfgen.models import transformer_network
-from tfgen.models.recurrent import RecurrentGenerator
-from tfgen.models.transformer import TransformerDecoder
-from tfgen.models.transformer_network import POSITIONS
+from tfgen.models import make as new_model
+from tfgen.models.autoregressive import TextModel
+from tfgen.networks import TransformerNetwork
+from tfgen.networks import transformer as transformer_network
+from tfgen.networks.transformer import POSITIONS
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
+
+pytestmark = pytest.mark.usefixtures("op_by_op")
+as_graphs = pytest.mark.usefixtures("as_graphs")
 
 TOKENIZER = CharacterTokenizer("\n abcdefgh")
 VOCABULARY = 11
@@ -27,7 +31,7 @@ KEY = random.root(5, random.DROPOUT)
 def make(seed=1, **options):
     """A small model whose weights are far from their initial values, biases and gains included."""
     options = {"layers": 2, "heads": 4, "width": 16, "tokenizer": TOKENIZER, **options}
-    model = TransformerDecoder(seed=seed, **options)
+    model = new_model("transformer", seed=seed, **options)
     generator = np.random.default_rng(seed)
     for weight in model.weights:
         weight.assign(weight.numpy() + 0.3 * generator.normal(size=weight.shape))
@@ -50,11 +54,11 @@ def whole(model, ids=IDS):
 def test_the_model_is_its_parts(options):
     model = make(**options)
     x = model.token_embedding.embeddings.numpy()[IDS]
-    if model.position_embedding is not None:
-        x = x + model.position_embedding(tf.range(TIME)[None])
-    for block in model.blocks:
+    if model.network.position_embedding is not None:
+        x = x + model.network.position_embedding(tf.range(TIME)[None])
+    for block in model.network.blocks:
         x = block(x)
-    hidden = model.final_norm(x)
+    hidden = model.network.final_norm(x)
     kernel = tf.transpose(model.token_embedding.embeddings.value)
     kernel = kernel if model.head is None else model.head.kernel
     np.testing.assert_allclose(model(IDS), hidden @ kernel, atol=1e-5)
@@ -106,7 +110,7 @@ def outcome(model):
 @pytest.mark.parametrize("base,change", CHANGES.values(), ids=CHANGES)
 def test_every_argument_changes_the_result(base, change, monkeypatch):
     # What is compiled in pieces has a test of its own.
-    monkeypatch.setattr(TransformerDecoder, "jit_compile_training", True)
+    monkeypatch.setattr(TransformerNetwork, "jit_compile_training", True)
     first, second = make(**base), make(**{**base, **change})
     shapes = [[tuple(w.shape) for w in model.weights] for model in (first, second)]
     if shapes[0] == shapes[1] and change.keys() != {"seed"}:
@@ -119,14 +123,16 @@ def test_every_argument_changes_the_result(base, change, monkeypatch):
         assert differences[:2] == [0, 0]
     ((name, value),) = change.items()
     if name not in ("seed", "tokenizer"):
-        assert second.get_config()[name] == value
+        assert {**second.network.get_config(), **second.get_config()}[name] == value
 
 
 def test_the_defaults_are_those_that_the_docstring_names():
-    model = TransformerDecoder(layers=1, heads=2, width=96)
-    assert model.mlp_width == 384 and model.blocks[0].attention.head_width == 48
-    assert TransformerDecoder(layers=1, heads=2, width=96, mlp="swiglu").mlp_width == 256
-    assert model.head is None and model.position_embedding is None
+    model = new_model("transformer", layers=1, heads=2, width=96)
+    assert model.network.mlp_width == 384 and model.network.blocks[0].attention.head_width == 48
+    assert (
+        new_model("transformer", layers=1, heads=2, width=96, mlp="swiglu").network.mlp_width == 256
+    )
+    assert model.head is None and model.network.position_embedding is None
     assert {weight.name for weight in model.weights} == {
         "embeddings", "qkv_kernel", "output_kernel", "input_kernel", "gamma",
     }  # fmt: skip
@@ -143,7 +149,7 @@ def test_the_window_looks_back_so_far():
 
 def test_dropout_drops_its_share_everywhere_and_keeps_the_mean():
     model = make(dropout=0.25, attention_dropout=0.5)
-    drop, ones = model._drop(True, KEY, False), tf.ones([50, 40])
+    drop, ones = model.network._drop(True, KEY, False), tf.ones([50, 40])
     masks = {}
     sites = [(index, name) for index in range(2) for name in transformer_network._SITES[1:]]
     for index, name in [(-1, "embedding"), *sites]:
@@ -153,7 +159,7 @@ def test_dropout_drops_its_share_everywhere_and_keeps_the_mean():
         assert abs((mask == 0).mean() - rate) < 0.05
     zeros = {tuple((mask == 0).ravel()) for mask in masks.values()}
     assert len(zeros) == len(masks) == 9  # each site has its own
-    assert model._drop(False, KEY, False)(ones, "mlp", 0) is ones
+    assert model.network._drop(False, KEY, False)(ones, "mlp", 0) is ones
 
 
 @pytest.mark.parametrize(
@@ -173,7 +179,7 @@ def test_dropout_drops_its_share_everywhere_and_keeps_the_mean():
 )  # fmt: skip
 def test_what_is_out_of_range_is_told_in_one_line(arguments):
     with pytest.raises(ValueError) as caught:
-        TransformerDecoder(**{"layers": 1, "heads": 4, "width": 16, **arguments})
+        new_model("transformer", **{"layers": 1, "heads": 4, "width": 16, **arguments})
     ((name, value),) = arguments.items()
     assert str(caught.value).endswith(f"Received: {name}={value!r}")
     assert "\n" not in str(caught.value)
@@ -383,6 +389,7 @@ def test_a_text_is_what_the_model_finds_likeliest(model):
         assert text[len(prompt) :] == forced(model, prompt, text)
 
 
+@as_graphs
 def test_texts_of_a_batch_and_of_a_stream_are_those_of_each_alone(model):
     together = model.generate(PROMPTS)
     assert [model.generate(prompt) for prompt in PROMPTS] == together
@@ -392,6 +399,7 @@ def test_texts_of_a_batch_and_of_a_stream_are_those_of_each_alone(model):
     assert "".join(model.stream(PROMPTS[0], temperature=1.0, seed=3)) == drawn[0]
 
 
+@as_graphs
 def test_a_second_call_of_the_same_bucket_compiles_nothing(model):
     def traces():
         graphs = model._decode, model._decode_single, model._begin_graph, model._generate_graph
@@ -445,7 +453,7 @@ def test_weights_of_float32_stay_and_others_are_refused(model):
         np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(InputError, match="Unknown dtype of weights 'int4'"):
         model.quantize_weights("int4")
-    rnn = RecurrentGenerator(units=4, layers=1)
+    rnn = new_model("lstm", units=4, layers=1)
     with pytest.raises(InputError, match="Received: dtype='int8'$"):
         rnn.quantize_weights("int8")
 
@@ -508,6 +516,7 @@ def test_a_default_is_no_more_than_there_is_room_for(learned):
     assert stopped[1] == prompts[1] + drawn.partition(stop)[0]
 
 
+@as_graphs
 def test_a_served_default_is_no_more_than_there_is_room_for(learned, tmp_path):
     learned.export(tmp_path / "served")
     served = tf.saved_model.load(str(tmp_path / "served")).signatures
@@ -558,7 +567,7 @@ def test_scores_are_the_sum_of_the_log_probabilities_however_long_the_text():
 @pytest.mark.parametrize("kind", ["transformer", "ring", "rnn"])
 def test_an_embedding_is_the_mean_or_the_last_of_the_hidden_states(kind):
     if kind == "rnn":
-        model = RecurrentGenerator(units=6, layers=1, tokenizer=TOKENIZER, seed=1)
+        model = new_model("lstm", units=6, layers=1, tokenizer=TOKENIZER, seed=1)
     else:
         model = make(window=3 if kind == "ring" else 0)
     texts = ["abc", "", "hgf edc\nab"]
@@ -603,8 +612,9 @@ def test_the_loss_is_the_mean_cross_entropy_and_a_pure_function_of_batch_and_key
     assert loss(KEY, training=False) == loss(training=False) != loss(KEY)
 
 
+@as_graphs
 def test_pieces_compiled_by_xla_and_the_whole_step_have_the_same_gradients(monkeypatch):
-    monkeypatch.setattr(TransformerDecoder, "jit_compile_training", False)
+    monkeypatch.setattr(TransformerNetwork, "jit_compile_training", False)
     model = make(
         layers=1, dropout=0.2, attention_dropout=0.1, conv=2, qk_norm=True, condition_width=2,
         condition_dropout=0.5,
@@ -613,7 +623,7 @@ def test_pieces_compiled_by_xla_and_the_whole_step_have_the_same_gradients(monke
     loss, pieces = gradients(model, data)
     plain = model.batch_loss(data)[0]
     assert abs(loss - plain) > 1e-3  # dropout is on
-    monkeypatch.setattr(TransformerDecoder, "jit_compile_training", True)
+    monkeypatch.setattr(TransformerNetwork, "jit_compile_training", True)
     compiled = tf.function(lambda: gradients(model, data), jit_compile=True, autograph=False)
     other, everything = compiled()
     np.testing.assert_allclose(loss, other, rtol=1e-5)
@@ -665,9 +675,10 @@ def toy_windows(count=48, length=12):
     return np.stack([ids[i * 5 : i * 5 + length + 1] for i in range(count)])  # uint8
 
 
+@as_graphs
 def test_fit_learns_a_toy_text_in_bfloat16():
-    model = TransformerDecoder(
-        layers=1, heads=2, width=16, tokenizer=TOKENIZER, dropout=0.05, seed=1,
+    model = new_model(
+        "transformer", layers=1, heads=2, width=16, tokenizer=TOKENIZER, dropout=0.05, seed=1,
         dtype="mixed_bfloat16",
     )  # fmt: skip
     model.compile(keras.optimizers.AdamW(1e-2))
@@ -677,7 +688,7 @@ def test_fit_learns_a_toy_text_in_bfloat16():
     assert {weight.dtype for weight in model.weights} == {"float32"}
     assert model(IDS).dtype == tf.bfloat16
     loss = model.evaluate(toy_windows(16), batch_size=16, verbose=0)
-    exact = TransformerDecoder(layers=1, heads=2, width=16, tokenizer=TOKENIZER)
+    exact = new_model("transformer", layers=1, heads=2, width=16, tokenizer=TOKENIZER)
     exact.set_weights(model.get_weights())
     windows = toy_windows(16)
     expected, _ = exact.batch_loss((windows[:, :-1], windows[:, 1:]))
@@ -688,7 +699,9 @@ def test_activations_are_those_of_the_blocks():
     model = make()
     outputs = model.activations(tf.constant(IDS))
     assert list(outputs) == ["block_0", "block_1"]
-    np.testing.assert_allclose(model.final_norm(outputs["block_1"]), whole(model), atol=1e-6)
+    np.testing.assert_allclose(
+        model.network.final_norm(outputs["block_1"]), whole(model), atol=1e-6
+    )
 
 
 # Saving
@@ -697,15 +710,15 @@ def test_activations_are_those_of_the_blocks():
 def test_config_and_keras_file_round_trip(tmp_path):
     model = make(**EVERYTHING, generation={"temperature": 0.5, "stop": ["\n"]}, name="odd")
     config = model.get_config()
+    own = {**config, **model.network.get_config()}
     for name, value in EVERYTHING.items():
-        assert config[name] == value, name
-        assert getattr(model, "num_layers" if name == "layers" else name) == value, name
-    again = TransformerDecoder.from_config(config)
+        assert own[name] == value, name
+    again = TextModel.from_config(config)
     assert again.get_config() == config and again.name == "odd"
     assert again.generation == GenerationConfig(temperature=0.5, stop=("\n",))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert type(loaded) is TransformerDecoder
+    assert type(loaded.network) is TransformerNetwork
     np.testing.assert_array_equal(loaded(IDS), model(IDS))
 
 
@@ -724,13 +737,19 @@ def test_a_folder_round_trip(options, tmp_path):
     assert {**again.get_config(), "tokenizer": None} == config
     # What does not change a weight's shape may be another.
     other = zoo.get(tmp_path / "model", window=2)
-    assert other.window == 2 and np.abs(other(IDS) - model(IDS)).max() > 1e-3
+    assert other.network.window == 2 and np.abs(other(IDS) - model(IDS)).max() > 1e-3
 
 
 def test_the_seed_decides_the_weights():
     def weights(**arguments):
-        model = TransformerDecoder(
-            layers=2, heads=2, width=8, tokenizer=TOKENIZER, num_classes=3, **arguments
+        model = new_model(
+            "transformer",
+            layers=2,
+            heads=2,
+            width=8,
+            tokenizer=TOKENIZER,
+            num_classes=3,
+            **arguments,
         )
         return model.get_weights()
 
@@ -751,7 +770,7 @@ def test_a_recipe_builds_it():
 
     small = {"model.layers": 1, "model.heads": 4, "model.width": 16}
     recipe = Recipe(family="transformer").override(small)
-    assert models.build(recipe).num_layers == 1
+    assert models.build(recipe).network.num_layers == 1
     with pytest.raises(InputError, match="Did you mean 'heads'"):
         models.build(recipe.override({"model.head": 3}))
     with pytest.raises(InputError, match="Received: heads=5"):

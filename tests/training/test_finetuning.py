@@ -7,10 +7,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 from tfgen import cli, models
 from tfgen.errors import InputError
-from tfgen.models.recurrent import RecurrentGenerator
+from tfgen.networks import RecurrentNetwork
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 from tfgen.recipe import Recipe, TrainingConfig
 from tfgen.training import train, trainer
@@ -42,7 +43,7 @@ SETTINGS = {
 
 @pytest.fixture(autouse=True)
 def no_xla(monkeypatch):
-    monkeypatch.setattr(RecurrentGenerator, "jit_compile_training", False)
+    monkeypatch.setattr(RecurrentNetwork, "jit_compile_training", False)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,12 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def recipe(folder):
     return Recipe.from_file(folder / "start" / "recipe.toml")
+
+
+@pytest.fixture
+def quick():
+    with eagerly():
+        yield
 
 
 def weights(model):
@@ -366,7 +373,7 @@ ADAPTED = {
 def adapted(folder, tmp_path_factory):
     """A run that trained adapters, without XLA."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RecurrentGenerator, "jit_compile_training", False)
+        patch.setattr(RecurrentNetwork, "jit_compile_training", False)
         recipe = Recipe.from_file(folder / "start" / "recipe.toml").override(ADAPTED)
         run = tmp_path_factory.mktemp("adapted") / "run"
         train(recipe, run, progress=False, start=models.load(folder / "start"))
@@ -436,6 +443,7 @@ def test_a_run_of_adapters_stopped_and_resumed_ends_with_the_same_bits(
 # The command line
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_command_freezes_and_takes_new_symbols(folder, tmp_path, capsys):
     shutil.copytree(folder / "start", tmp_path / "start")
     run = tmp_path / "run"

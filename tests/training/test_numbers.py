@@ -6,12 +6,14 @@ import wave
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 from event_files import open_events, scalars
 
 from tfgen import models
 from tfgen.errors import InputError
-from tfgen.models.recurrent_series import RecurrentSeriesGenerator
+from tfgen.models import make as new_model
 from tfgen.models.series import SeriesGenerator
+from tfgen.networks import RecurrentNetwork
 from tfgen.recipe import Recipe
 from tfgen.report import kinds
 from tfgen.report.series import series_figure
@@ -62,6 +64,12 @@ def recipe(table):
     )
 
 
+@pytest.fixture
+def quick():
+    with eagerly():
+        yield
+
+
 def events(run, split):
     return open_events(run / "logs" / split)
 
@@ -69,7 +77,7 @@ def events(run, split):
 def test_a_table_is_trained_on_without_further_arguments(recipe, tmp_path):
     final = train(recipe, tmp_path / "run", progress=False)
     model = models.load(final)
-    assert type(model) is RecurrentSeriesGenerator
+    assert type(model) is SeriesGenerator and type(model.network) is RecurrentNetwork
     assert model.processor.feature_names == ("load", "price")
     assert model.processor.has_missing and model.processor.needs_times
     drawn = model.generate(2, 30, seed=1)
@@ -80,12 +88,14 @@ def test_a_table_is_trained_on_without_further_arguments(recipe, tmp_path):
     assert model.processor.scaler.mean[0] == pytest.approx(loads[:360].mean(), rel=1e-5)
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_small_table_is_one_batch(recipe, tmp_path):
     # 360 hours are 3 windows of 100, and the recipe asks for batches of 32.
     small = recipe.override({"training.batch_size": 32, "training.window": 100})
     assert train(small, tmp_path / "run", progress=False).is_dir()
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(recipe, tmp_path):
     # A constant rate: a schedule would know how many steps were planned.
     recipe = recipe.override(
@@ -115,6 +125,7 @@ def test_what_is_augmented_can_still_be_scaled(recipe):
     assert "load" in data.preprocessing.feature_names
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_carried_state_goes_along_whole_clips(tmp_path):
     path = tmp_path / "clips.npz"
     rng = np.random.default_rng(0)
@@ -172,8 +183,15 @@ def sounds_model():
         labels=np.array([0, 1, 0, 1], np.int32), classes=("hat", "kick"), sample_rate=8000, ends=True,
     )  # fmt: skip
     processor = SequenceProcessor.fit(made, PreprocessingConfig())
-    model = RecurrentSeriesGenerator(
-        units=8, layers=1, bins=16, processor=processor, seed=1, generation={"length": 40}
+    model = new_model(
+        "lstm",
+        "numbers",
+        units=8,
+        layers=1,
+        bins=16,
+        processor=processor,
+        seed=1,
+        generation={"length": 40},
     )
     return model, made
 

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 from event_files import scalars
 
 from tfgen import models
 from tfgen.errors import InputError
-from tfgen.models.recurrent import RecurrentGenerator
 from tfgen.recipe import Recipe, TrainingConfig
 from tfgen.sampling import random
 from tfgen.training import train
@@ -128,15 +128,23 @@ FAMILIES = {
         "unet1d",
         {
             "data.name": "pendigits", "training.window": 8, "model.width": 8, "model.groups": 2,
-            "model.multipliers": [1], "model.blocks": 1, "model.condition_dropout": 0.3,
+            "model.multipliers": [1], "model.blocks": 1, "model.linear_attention": False,
+            "model.heads": 1, "model.head_width": 8, "model.condition_dropout": 0.3,
             "model.infilling": 0.5, "model.self_condition": True,
         },
     ),
 }  # fmt: skip
 
 
+@pytest.fixture
+def quick():
+    with eagerly():
+        yield
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_batch_in_parts_is_the_batch_as_a_whole(name, monkeypatch):
+def test_a_batch_in_parts_is_the_batch_as_a_whole(name):
     """Also its noise; the parts count by how much is in them."""
     family, settings = FAMILIES[name]
     common = {
@@ -149,7 +157,6 @@ def test_a_batch_in_parts_is_the_batch_as_a_whole(name, monkeypatch):
     weights = {}
     for parts in (1, 3):
         model = models.build(recipe, data.preprocessing)
-        monkeypatch.setattr(type(model), "jit_compile_training", False)
         optimizer = make_optimizer(recipe.training)
         optimizer.build(model.trainable_variables)
         changed = recipe.override({"training.accumulate": parts}).training
@@ -165,7 +172,8 @@ def test_a_batch_in_parts_is_the_batch_as_a_whole(name, monkeypatch):
         np.testing.assert_allclose(weights[3][1][path], weights[1][1][path], atol=1e-6)
 
 
-def test_the_norm_of_a_table_that_is_told_row_by_row(monkeypatch):
+@pytest.mark.usefixtures("quick")
+def test_the_norm_of_a_table_that_is_told_row_by_row():
     family, settings = FAMILIES["unet1d"]  # whose classes are rows of a table
     recipe = Recipe(family).override({**settings, "training.batch_size": 24})
     data = open_data(recipe)
@@ -173,7 +181,6 @@ def test_the_norm_of_a_table_that_is_told_row_by_row(monkeypatch):
     rng = np.random.default_rng(0)
     for weight in model.trainable_weights:  # as if trained: at first nothing depends on the class
         weight.assign_add(0.1 * rng.normal(size=weight.shape))
-    monkeypatch.setattr(type(model), "jit_compile_training", False)
     optimizer = make_optimizer(recipe.training)
     optimizer.build(model.trainable_variables)
     step = Step(model, optimizer, recipe.training, 24)
@@ -210,7 +217,8 @@ def test_parts_that_cannot_be_are_refused(settings, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_float16_scales_the_loss_and_leaves_out_what_it_cannot_hold(monkeypatch):
+@pytest.mark.usefixtures("quick")
+def test_float16_scales_the_loss_and_leaves_out_what_it_cannot_hold():
     settings = {"data.name": "names", "training.window": 12, "training.batch_size": 4}
     common = {"model.units": 8, "model.layers": 1, "training.warmup_steps": 0, **settings}
     recipe = Recipe("lstm").override(common)
@@ -219,7 +227,6 @@ def test_float16_scales_the_loss_and_leaves_out_what_it_cannot_hold(monkeypatch)
     found = {}
     for precision in ("float32", "mixed_float16"):
         model = models.build(recipe, data.preprocessing, precision)
-        monkeypatch.setattr(type(model), "jit_compile_training", False)
         changed = recipe.override({"training.precision": precision}).training
         optimizer = make_optimizer(changed)
         optimizer.build(model.trainable_variables)
@@ -244,6 +251,7 @@ def test_float16_scales_the_loss_and_leaves_out_what_it_cannot_hold(monkeypatch)
         np.testing.assert_array_equal(weight.numpy(), before)
 
 
+@pytest.mark.usefixtures("quick")
 def test_float16_goes_on_where_a_step_is_left_out(tmp_path, monkeypatch):
     """And ends, as ever, where it is not the scale's fault."""
     settings = {
@@ -253,7 +261,6 @@ def test_float16_goes_on_where_a_step_is_left_out(tmp_path, monkeypatch):
         "training.validate_every": 0, "training.validation_batches": 1,
     }  # fmt: skip
     recipe = Recipe("lstm").override(settings)
-    monkeypatch.setattr(RecurrentGenerator, "jit_compile_training", False)
     scaled = keras.optimizers.LossScaleOptimizer
     first = {"scale": 2.0**40}
     monkeypatch.setattr(

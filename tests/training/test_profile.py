@@ -3,18 +3,17 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from tfgen.errors import InputError
-from tfgen.models.recurrent import RecurrentGenerator
 from tfgen.recipe import Recipe
 from tfgen.training import train, trainer
 from tfgen.training.profile import NOTHING, Profile
 
 
 @pytest.fixture
-def recipe(tmp_path, monkeypatch):
-    monkeypatch.setattr(RecurrentGenerator, "jit_compile_training", False)
+def recipe(tmp_path):
     (tmp_path / "text.txt").write_text("to be or not to be, that is the question. " * 20)
     settings = {
         "data.name": str(tmp_path / "text.txt"), "model.units": 4, "model.layers": 1,
@@ -22,7 +21,8 @@ def recipe(tmp_path, monkeypatch):
         "training.checkpoint_every": 4, "training.sample_every": 0, "training.histogram_every": 0,
         "training.profile": "2:3",
     }  # fmt: skip
-    return Recipe("lstm").override(settings)
+    with eagerly():
+        yield Recipe("lstm").override(settings)
 
 
 def profiled(run):

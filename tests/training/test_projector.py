@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 from google.protobuf import text_format
 from tensorboard.plugins import projector
 
@@ -67,6 +68,13 @@ def test_a_thumbnail_is_the_line():
 COMMON = {"training.steps": 1, "training.batch_size": 4, "training.sample_every": 0}
 
 
+@pytest.fixture
+def quick():
+    with eagerly():
+        yield
+
+
+@pytest.mark.usefixtures("quick")
 def test_the_tokens_of_a_text_model(tmp_path):
     settings = {**COMMON, "data.name": "names", "training.window": 8, "model.units": 8}
     run = train(Recipe("lstm").override(settings), tmp_path / "run", progress=False).parent
@@ -77,6 +85,7 @@ def test_the_tokens_of_a_text_model(tmp_path):
     assert rows[int(model.tokenizer.encode("q")[0])] == "q"
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     "family,settings,columns,count",
     [
@@ -86,6 +95,7 @@ def test_the_tokens_of_a_text_model(tmp_path):
             {
                 "data.name": "pendigits", "training.window": 8, "model.width": 8,
                 "model.multipliers": [1], "model.blocks": 1, "model.groups": 2,
+                "model.linear_attention": False, "model.heads": 1, "model.head_width": 8,
             },
             "sequence\tclass",
             256,

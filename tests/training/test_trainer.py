@@ -4,15 +4,18 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import event_files
 import keras
 import numpy as np
 import pytest
+from eager import eagerly
 
 from tfgen import models
 from tfgen.errors import InputError
-from tfgen.models.recurrent import RecurrentGenerator
+from tfgen.models.autoregressive import TextModel
+from tfgen.networks import RecurrentNetwork
 from tfgen.recipe import Recipe
 from tfgen.training import train, trainer
 from tfgen.training.checkpoints import Checkpoints, read_arrays
@@ -59,10 +62,19 @@ TRANSFORMER = {
 }
 
 
+# These tests are about the loop: what XLA compiles, and what is traced, is tested once.
+
+
 @pytest.fixture
-def recipe(text, monkeypatch):
-    # These tests are about the loop; compiling its step by XLA takes seconds and is tested once.
-    monkeypatch.setattr(RecurrentGenerator, "jit_compile_training", False)
+def recipe(text):
+    with eagerly():
+        yield Recipe(family="lstm").override({**SETTINGS, "data.name": str(text)})
+
+
+@pytest.fixture
+def traced(text, monkeypatch):
+    """The recipe of runs whose steps are graphs."""
+    monkeypatch.setattr(RecurrentNetwork, "jit_compile_training", False)
     return Recipe(family="lstm").override({**SETTINGS, "data.name": str(text)})
 
 
@@ -89,28 +101,29 @@ def stop_at(monkeypatch, step):
     monkeypatch.setattr(trainer.Run, "_one_step", one_step)
 
 
+def test_a_run_stopped_and_resumed_ends_with_the_same_bits(traced, tmp_path, monkeypatch):
+    changes = {
+        "training.carry_state": True,
+        "training.augment": ["dropout=0.1", "noise=0.2"],
+        "training.ema": 0.9,
+        "model.recurrent_dropout": 0.2,
+    }
+    assert_resumes(traced.override(changes), tmp_path, monkeypatch)
+
+
+def test_so_does_a_run_on_windows(recipe, tmp_path, monkeypatch):
+    assert_resumes(recipe, tmp_path, monkeypatch)
+
+
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {
-            "training.carry_state": True,
-            "training.augment": ["dropout=0.1", "noise=0.2"],
-            "model.recurrent_dropout": 0.2,
-        },
-        {"training.ema": 0.9, "training.carry_state": True},
-    ],
-    ids=["windows", "carried", "averaged"],
+    "way", [pytest.param(eagerly, id="eagerly"), pytest.param(nullcontext, marks=pytest.mark.long)]
 )
-def test_a_run_stopped_and_resumed_ends_with_the_same_bits(recipe, changes, tmp_path, monkeypatch):
-    assert_resumes(recipe.override(changes), tmp_path, monkeypatch)
-
-
-def test_a_transformer_stopped_and_resumed_ends_with_the_same_bits(text, tmp_path, monkeypatch):
+def test_so_does_a_transformer(way, text, tmp_path, monkeypatch):
     """With all that its step has beyond an RNN's: muon, bfloat16 and a state that grows."""
     changes = {"data.name": str(text), "training.carry_state": True, "training.ema": 0.9}
     recipe = Recipe(family="transformer").override({**TRANSFORMER, **changes})
-    arrays = assert_resumes(recipe, tmp_path, monkeypatch)
+    with way():
+        arrays = assert_resumes(recipe, tmp_path, monkeypatch)
     state = [array for name, array in arrays.items() if name.startswith("state/")]
     # The features of the convolution are bfloat16, keys and values the bits of such numbers.
     assert {array.dtype.name for array in state} == {"bfloat16", "uint16", "int32"}
@@ -321,13 +334,10 @@ def test_every_setting_changes_the_weights(recipe, change, tmp_path, reference):
 
 @pytest.fixture(scope="module")
 def reference(text, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RecurrentGenerator, "jit_compile_training", False)
-        recipe = Recipe(family="lstm").override(
-            {**SETTINGS, "data.name": str(text), "training.steps": 4}
-        )
-        folder = tmp_path_factory.mktemp("reference") / "run"
-        return weights(train(recipe, folder, progress=False))
+    settings = {**SETTINGS, "data.name": str(text), "training.steps": 4}
+    folder = tmp_path_factory.mktemp("reference") / "run"
+    with eagerly():
+        return weights(train(Recipe("lstm").override(settings), folder, progress=False))
 
 
 def test_weight_decay_shrinks_matrices_and_leaves_biases(recipe, tmp_path):
@@ -642,7 +652,10 @@ def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(
     import tensorflow as tf
 
     steps = tf.Variable(0.0)
-    original = {"hidden": RecurrentGenerator.hidden_states, "loss": RecurrentGenerator.batch_total}
+    original = {
+        "hidden": TextModel.hidden_states,
+        "loss": TextModel.batch_total,
+    }
 
     @tf.custom_gradient
     def times(tensor, bad):
@@ -652,11 +665,11 @@ def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(
     def poison(tensor):
         return times(tensor, tf.where(steps >= 10.0, float("nan"), 1.0))
 
-    def hidden(self, *args, outputs=None, **kwargs):
-        outputs = {} if outputs is None else outputs
-        result, state = original["hidden"](self, *args, outputs=outputs, **kwargs)
+    def hidden(self, *args, record=None, **kwargs):
+        record = {} if record is None else record
+        result, state = original["hidden"](self, *args, record=record, **kwargs)
         if place == "hidden":
-            outputs["lstm_0"] = result = poison(result)
+            record["lstm_0"] = result = poison(result)
         return result, state
 
     def total(self, *args, **kwargs):
@@ -667,8 +680,8 @@ def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(
         steps.assign(self.state.step)
         return one_step(self, batch)
 
-    monkeypatch.setattr(RecurrentGenerator, "hidden_states", hidden)
-    monkeypatch.setattr(RecurrentGenerator, "batch_total", total)
+    monkeypatch.setattr(TextModel, "hidden_states", hidden)
+    monkeypatch.setattr(TextModel, "batch_total", total)
     monkeypatch.setattr(trainer.Run, "_one_step", counted)
     monkeypatch.setattr("tfgen.training.run.first_not_finite", lambda *given: _at(steps, 10, given))
     with pytest.raises(InputError, match=f"Step 11 .*not finite: {first}.*of step 8 is kept"):

@@ -8,12 +8,12 @@ import signal
 import keras
 import numpy as np
 import pytest
+from eager import eagerly
 from event_files import open_events
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from tfgen import cli, models, zoo
 from tfgen.errors import InputError
-from tfgen.models.recurrent import RecurrentGenerator
 from tfgen.recipe import DataConfig, Recipe
 from tfgen.training import train, trainer, tuning
 from tfgen.training.oracles import Oracle
@@ -401,7 +401,11 @@ def test_data_that_are_not_there_are_told_before_the_first_trial(recipe, stub, t
 
 def test_trials_are_runs(recipe, tmp_path, monkeypatch):
     """Two tiny models, the second one stopped at its fifth step and resumed."""
-    monkeypatch.setattr(RecurrentGenerator, "jit_compile_training", False)
+    with eagerly():
+        assert_trials_are_runs(recipe, tmp_path, monkeypatch)
+
+
+def assert_trials_are_runs(recipe, tmp_path, monkeypatch):
     recipe = recipe.override({"training.steps": 6, "training.checkpoint_every": 2})
     space = {
         "model.units": {"choices": [8, 12]},

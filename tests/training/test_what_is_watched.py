@@ -5,12 +5,11 @@ import json
 import event_files
 import numpy as np
 import pytest
+from eager import eagerly
 
 from tfgen import models
 from tfgen.evaluation import evaluate
-from tfgen.models.recurrent import RecurrentGenerator
-from tfgen.models.series import SeriesGenerator
-from tfgen.models.transformer import TransformerDecoder
+from tfgen.networks import RecurrentNetwork, TransformerNetwork
 from tfgen.recipe import Recipe
 from tfgen.training import dashboard, series_dashboard, train
 from tfgen.training.checkpoints import Checkpoints, read_arrays, write_arrays
@@ -30,8 +29,14 @@ TEXT = "the quick brown fox jumps over the lazy dog. " * 60
 
 @pytest.fixture(autouse=True)
 def no_jit(monkeypatch):
-    for cls in (RecurrentGenerator, SeriesGenerator, TransformerDecoder):
+    for cls in (RecurrentNetwork, TransformerNetwork):
         monkeypatch.setattr(cls, "jit_compile_training", False)
+
+
+@pytest.fixture
+def quick():
+    with eagerly():
+        yield
 
 
 @pytest.fixture
@@ -60,6 +65,7 @@ def test_samples_are_no_longer_than_a_model_has_positions(kind, tmp_path, text, 
     assert (tmp_path / "run" / "logs" / "train" / "projector_config.pbtxt").is_file()
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_fails_to_be_shown_costs_a_line_for_each_kind(text, tmp_path, monkeypatch, capsys):
     def fails(*args, **kwargs):
         raise RuntimeError(f"no {fails.what}")
@@ -106,6 +112,7 @@ def test_a_process_that_dies_of_a_picture_has_its_checkpoint(table, tmp_path, mo
     assert [step for step, _ in steps] == [3, 6]
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("carry", [False, True])
 def test_validation_is_of_the_whole_split_however_easy_it_begins(carry, tmp_path):
     """The held-out text begins with what is easy and ends with what cannot be predicted."""
@@ -128,6 +135,7 @@ def test_validation_is_of_the_whole_split_however_easy_it_begins(carry, tmp_path
     assert told > 0.55
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_run_says_that_its_data_changed_and_forgets_the_best(table, tmp_path, capsys):
     recipe = Recipe("gru").override({
         **STEPS, **RNN, "data.name": str(table), "training.sample_every": 0,

@@ -19,6 +19,17 @@ from tfgen.zoo.folders import entries_in, shipped_folder
 ENTRIES = [
     path.name for path in entries_in(shipped_folder()) if (path / models.TOKENIZER).is_file()
 ]
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
+# Compiled as for people; by default one entry is, the others' networks run op by op.
+COMPILED = pytest.mark.parametrize(
+    "name",
+    [
+        each if each == "gru-names" else pytest.param(each, marks=pytest.mark.long)
+        for each in ENTRIES
+    ],
+    indirect=True,
+)
 FILES = {
     "README.md",
     "SHA256SUMS",
@@ -82,6 +93,16 @@ def test_golden_logits(model, golden):
 
 
 def test_golden_greedy_continuation(model, golden):
+    assert_greedy_continuation(model, golden)
+
+
+@pytest.mark.usefixtures("as_graphs")
+@COMPILED
+def test_golden_greedy_continuation_compiled(model, golden):
+    assert_greedy_continuation(model, golden)
+
+
+def assert_greedy_continuation(model, golden):
     prompt, text = str(golden["prompt"]), str(golden["text"])
     new = len(text) - len(prompt)
     assert new > 0
@@ -124,6 +145,8 @@ def test_score_agrees_with_the_golden_logits(model, golden):
     assert score["characters"] == len(text)
 
 
+@pytest.mark.usefixtures("as_graphs")
+@COMPILED
 def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
     model.save(tmp_path / "saved")
     script = (
@@ -137,6 +160,8 @@ def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
     assert done.stdout.decode() == model.generate("A", 30, seed=3, stop=[])
 
 
+@pytest.mark.usefixtures("as_graphs")
+@COMPILED
 def test_the_saved_model_equals_the_live_model_at_two_batch_sizes(model, tmp_path):
     model.export(tmp_path / "served" / "1")
     served = tf.saved_model.load(str(tmp_path / "served" / "1"))
@@ -189,6 +214,7 @@ def test_results_are_those_of_the_stored_weights(model, folder):
     assert model.count_params() == results["parameters"]
 
 
+@pytest.mark.usefixtures("as_graphs")
 @pytest.mark.long
 def test_the_score_can_be_measured_again(model, folder):
     from tfgen.evaluation import evaluate

@@ -231,7 +231,7 @@ def test_register_refuses_what_is_taken_or_cannot_be(tmp_path):
     for name in ("", "a b", "a/b", ".a", "~a", "ä"):
         assert "A name is made of" in message(zoo.register, name)
     for cls in (int, 3, keras.Model.call):
-        assert "Only a SequenceGenerator or a keras.layers.Layer" in message(
+        assert "Only a CausalNetwork, a SequenceGenerator or a keras.layers.Layer" in message(
             zoo.register("mine"), cls
         )
     assert "takes no preset" in message(zoo.register("mine", preset={"value": 3}), Constant)

@@ -30,7 +30,7 @@ def evaluate(
     nanoGPT's `estimate_loss` has it; its standard error is that of the random choice of crops.
 
     Args:
-        model: An `AutoregressiveGenerator`.
+        model: A `TextModel`.
         data: What `tfgen.data.open_text` takes.
         column: The column of a table.
         split: `"train"`, `"validation"` or `"all"`; None takes the validation split of a built-in

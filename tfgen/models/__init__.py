@@ -27,100 +27,197 @@ WEIGHTS = "model.weights.h5"
 # Of the list of checksums, which has three lines.
 _MOST_CHECKSUMS = 1 << 16
 
+# What reads and writes positions around a causal network, by what a position is.
+MODELS = {
+    "text": "tfgen.models.autoregressive:TextModel",
+    "numbers": "tfgen.models.series:SeriesGenerator",
+}
 # Constructor arguments that a recipe does not hold in its [model] section.
-_NOT_MODEL_KEYS = ("self", "tokenizer", "processor", "generation")
+_NOT_MODEL_KEYS = ("self", "network", "cross_attention", "tokenizer", "processor", "generation")
+# Those that only a network with cross-attention has a use for.
+_CONDITIONS = ("num_classes", "condition_width", "condition_dropout")
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """A class of models under a name.
+    """Models under a name: a network for text and for numbers, or a class of models as a whole.
 
     Attributes:
-        path: `"module:Class"`, or the class itself.
-        preset: Constructor arguments that the name fixes.
         summary: One line for people.
-        numbers: The same for sequences of numbers, if the family has another class for them.
-        text: Whether `path` is of text.
+        network: `"module:Class"` of a `tfgen.networks.CausalNetwork`, or the class itself; None for
+            a class as a whole.
+        model: The same of a `SequenceGenerator` that is no network between what reads and writes
+            positions; None otherwise.
+        preset: Constructor arguments that the name fixes.
+        defaults: Of text and of numbers: constructor arguments whose defaults are others here.
+        modalities: What it is for, of `MODELS`.
+        of: Which of these this is; None takes the first one.
     """
 
-    path: Any
-    preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     summary: str = ""
-    numbers: Any = None
-    text: bool = True
+    network: Any = None
+    model: Any = None
+    preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    modalities: tuple[str, ...] = tuple(MODELS)
+    of: str | None = None
 
-    def of_numbers(self):
-        """Returns the `Family` of the class for sequences of numbers."""
-        if self.numbers is None:
-            raise InputError("This family has no class for sequences of numbers, only for text")
-        return dataclasses.replace(self, path=self.numbers, numbers=None)
+    @property
+    def modality(self):
+        """Which of `MODELS` this is a row of."""
+        return self.modalities[0] if self.of is None else self.of
+
+    def row(self, of):
+        """Returns the `Family` for text or for numbers; as a whole where it is for one alone."""
+        return dataclasses.replace(self, of=of) if of in self.modalities else self
 
     def load(self):
-        """Returns the class, importing its module if need be."""
-        if not isinstance(self.path, str):
-            return self.path
-        module, _, name = self.path.partition(":")
-        return getattr(importlib.import_module(module), name)
+        """Returns the class of the models, importing its module if need be."""
+        return _load(self.model or MODELS[self.modality])
+
+    def load_network(self):
+        """Returns the class of the network; None where the class of models is a whole."""
+        return None if self.network is None else _load(self.network)
 
     def arguments(self):
-        """Returns `{name: inspect.Parameter}` of the constructor arguments that may be chosen.
-
-        What `**kwargs` hands on to the classes above counts as well, up to `keras.Model`.
-        """
-        cls = self.load()
-        import keras  # after the class, which has imported it
-
+        """Returns `{name: inspect.Parameter}` of the constructor arguments that may be chosen."""
+        network, model = self.load_network(), self.load()
         fixed = {*_NOT_MODEL_KEYS, *self.preset}
-        found = {}
-        for owner in cls.__mro__:
-            if owner is keras.Model:
-                break
-            if "__init__" not in vars(owner):
-                continue
-            parameters = inspect.signature(owner.__init__).parameters.values()
-            for parameter in parameters:
-                if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                    continue
-                # What a class above has to be given, the class below gives it.
-                if owner is cls or parameter.default is not parameter.empty:
-                    found.setdefault(parameter.name, parameter)
-            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-                break
-        return {name: parameter for name, parameter in found.items() if name not in fixed}
+        found = parameters_of(model)
+        if network is not None:
+            if network.input_width is not None:
+                fixed.add("embedding")  # it is as wide as the network
+            own = parameters_of(network)
+            if self.modality == "text" and "cross_attention" not in own:
+                fixed |= {*_CONDITIONS}
+            found = own | found
+        changed = self.defaults.get(self.modality, {})
+        return {
+            name: parameter.replace(default=changed.get(name, parameter.default))
+            for name, parameter in found.items()
+            if name not in fixed
+        }
+
+    def make(self, **arguments):
+        """Returns a new model.
+
+        Args:
+            **arguments: Of the network and of the model, `dtype` and what `arguments` leaves out.
+
+        Raises:
+            ValueError: As the constructors do.
+        """
+        arguments = {**self.defaults.get(self.modality, {}), **self.preset, **arguments}
+        network, model = self.load_network(), self.load()
+        if network is None:
+            return model(**arguments)
+        from tfgen.sampling import random
+
+        if arguments.get("seed") is None:
+            arguments["seed"] = random.new_seed()
+        random.seed_tensor(arguments["seed"])  # refuses what is no seed
+        own = parameters_of(network).keys() - {"seed"}
+        for_network = {name: arguments.pop(name) for name in own & arguments.keys()}
+        if "cross_attention" in own:
+            for_network["cross_attention"] = bool(
+                arguments.get("num_classes") or arguments.get("condition_width")
+            )
+        shared = {name: arguments[name] for name in ("seed", "dtype") if name in arguments}
+        # A name of its own for each would be another one in another process.
+        return model(network=network(**for_network, **shared, name="network"), **arguments)
 
 
 FAMILIES = {
     "lstm": Family(
-        "tfgen.models.recurrent:RecurrentGenerator",
-        {"cell": "lstm"},
         "LSTM layers: a generator of text or of numbers with a constant-size state",
-        "tfgen.models.recurrent_series:RecurrentSeriesGenerator",
+        network="tfgen.networks.recurrent:RecurrentNetwork",
+        preset={"cell": "lstm"},
+        defaults={"numbers": {"units": 128}},
     ),
     "gru": Family(
-        "tfgen.models.recurrent:RecurrentGenerator",
-        {"cell": "gru"},
         "GRU layers: as the LSTM, with three quarters of its weights",
-        "tfgen.models.recurrent_series:RecurrentSeriesGenerator",
+        network="tfgen.networks.recurrent:RecurrentNetwork",
+        preset={"cell": "gru"},
+        defaults={"numbers": {"units": 128}},
     ),
     "transformer": Family(
-        "tfgen.models.transformer:TransformerDecoder",
-        {},
         "blocks of causal attention: a GPT or a Llama, by its arguments; for text or numbers",
-        "tfgen.models.transformer_series:TransformerSeriesDecoder",
+        network="tfgen.networks.transformer:TransformerNetwork",
+        defaults={
+            "text": {"tie_embeddings": True},
+            "numbers": {"layers": 4, "heads": 4, "width": 128},
+        },
     ),
     "unet1d": Family(
-        "tfgen.models.diffusion:DiffusionGenerator",
-        {},
         "a diffusion model, whose U-Net takes noise off all positions at once; for numbers",
-        text=False,
+        model="tfgen.models.diffusion:DiffusionGenerator",
+        modalities=("numbers",),
     ),
 }
 
 
+def parameters_of(cls):
+    """Returns `{name: inspect.Parameter}` of the constructor arguments of a class.
+
+    What `**kwargs` hands on to the classes above counts as well, up to Keras' own.
+    """
+    import keras  # after the class, which has imported it
+
+    found = {}
+    for owner in cls.__mro__:
+        if owner in (keras.Model, keras.layers.Layer):
+            break
+        if "__init__" not in vars(owner):
+            continue
+        parameters = inspect.signature(owner.__init__).parameters.values()
+        for parameter in parameters:
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            # What a class above has to be given, the class below gives it.
+            if owner is cls or parameter.default is not parameter.empty:
+                found.setdefault(parameter.name, parameter)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    found.pop("self", None)
+    return found
+
+
+def _load(path):
+    if not isinstance(path, str):
+        return path
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def register_family(name, cls, preset=None):
-    """Adds a person's own `SequenceGenerator` class to the families under `name`."""
+    """Adds a person's own network, or class of models, to the families under `name`.
+
+    Args:
+        name: The name.
+        cls: A `tfgen.networks.CausalNetwork`, or a `SequenceGenerator`.
+        preset: Constructor arguments that the name fixes.
+    """
+    from tfgen.networks import CausalNetwork
+
     summary = (inspect.getdoc(cls) or "").partition("\n")[0]
-    FAMILIES[normalise(name)] = Family(cls, dict(preset or {}), summary)
+    what = "network" if issubclass(cls, CausalNetwork) else "model"
+    FAMILIES[normalise(name)] = Family(summary, preset=dict(preset or {}), **{what: cls})
+
+
+def make(family_name, /, of=None, **arguments):
+    """Returns a new model of a family.
+
+    Args:
+        family_name: Of the family.
+        of: `"text"` or `"numbers"`; None goes by what is given: a `processor` is of numbers.
+        **arguments: As of `Family.make`.
+
+    Raises:
+        ValueError: As the constructors do.
+        InputError: For an unknown family.
+    """
+    of = of or ("numbers" if arguments.get("processor") is not None else "text")
+    return family(family_name).row(of).make(**arguments)
 
 
 def family(name):
@@ -131,21 +228,17 @@ def family(name):
     return FAMILIES[key]
 
 
-def row_of(recipe, preprocessing=None):
-    """Returns the `Family` whose class a recipe asks for: that of text, or that of numbers.
+def row_of(recipe, preprocessing=None, of=None):
+    """Returns the `Family` that a recipe asks for, for text or for numbers.
 
-    The preprocessing tells. Without one, a model with a `head` is for numbers.
+    Args:
+        recipe: A `Recipe`.
+        preprocessing: The tokenizer or the processor, which tells for what; None goes by `of`.
+        of: `"text"` or `"numbers"`; None is the first that the family is for.
     """
-    chosen = family(recipe.family)
-    if preprocessing is None:
-        # By its name: a number is rather a slip for a transformer's `heads`.
-        of_numbers = isinstance(recipe.model.get("head"), str)
-        of_numbers = of_numbers and "head" not in chosen.arguments()
-    else:
-        of_numbers = preprocessing_file(preprocessing) == PROCESSOR
-    if of_numbers and chosen.numbers is not None:
-        return chosen.of_numbers()
-    return chosen
+    if preprocessing is not None:
+        of = "numbers" if preprocessing_file(preprocessing) == PROCESSOR else "text"
+    return family(recipe.family).row(of)
 
 
 def check_used(recipe, kind):
@@ -162,35 +255,36 @@ def check_used(recipe, kind):
 
 
 def row_of_kind(name, kind):
-    """Returns the `Family` of a name, of the class for a kind of data."""
-    chosen = family(name)
-    return chosen.of_numbers() if kind != "text" and chosen.numbers is not None else chosen
+    """Returns the `Family` of a name, for a kind of data."""
+    return family(name).row("text" if kind == "text" else "numbers")
 
 
-def build(recipe, preprocessing=None, dtype="float32"):
+def build(recipe, preprocessing=None, dtype="float32", of=None):
     """Returns a new model, its weights drawn at random.
 
     Args:
         recipe: A `Recipe`. Its `training.seed` seeds the weights unless `[model]` has a `seed`.
         preprocessing: The fitted tokenizer, or the fitted processor of numbers; None takes bytes,
-            or a single unscaled number if the recipe's model has a `head`.
+            or a single unscaled number.
         dtype: Keras' dtype policy, e.g. `"mixed_bfloat16"` to train in.
+        of: Without a preprocessing, `"text"` or `"numbers"`; None is the first that the family is
+            for.
 
     Raises:
         InputError: For a `[model]` key that the family does not take, or a value it refuses.
     """
     check_process()
-    chosen = row_of(recipe, preprocessing)
+    chosen = row_of(recipe, preprocessing, of)
     allowed = chosen.arguments()
     for key in recipe.model:
         if key not in allowed:
             raise unknown(f"argument of family '{recipe.family}'", key, allowed)
-    arguments = {**chosen.preset, **recipe.model}
+    arguments = dict(recipe.model)
     if "seed" in allowed:
         arguments.setdefault("seed", recipe.training.seed)
     if preprocessing is not None:
         numbers = preprocessing_file(preprocessing) == PROCESSOR
-        if not numbers and not chosen.text:
+        if not numbers and "text" not in chosen.modalities:
             raise InputError(
                 f"The family '{recipe.family}' is for sequences of numbers, and these data are "
                 f"text. Received: data.name={recipe.data.name}"
@@ -199,7 +293,7 @@ def build(recipe, preprocessing=None, dtype="float32"):
     # A person's own family need not take a dtype.
     precision = {} if dtype == "float32" else {"dtype": dtype}
     with _as_input_error(f"[model] of family '{recipe.family}'"):
-        model = chosen.load()(generation=recipe.generation, **precision, **arguments)
+        model = chosen.make(generation=recipe.generation, **precision, **arguments)
     model.recipe = recipe
     return model
 
@@ -267,7 +361,7 @@ def load(folder, weights=True, overrides=None, dtype="float32"):
     if not weights:
         return build(recipe, preprocessing, dtype)
     changed = list(overrides or {})
-    if _is_ours(row_of(recipe, preprocessing).load()):
+    if _is_ours(row_of(recipe, preprocessing)):
         with unallocated() as allocate:
             model = build(recipe, preprocessing, dtype)
         check_weights(model, folder / WEIGHTS, changed)
@@ -295,25 +389,25 @@ def read_recipe(folder):
 
 def recipe_of(model):
     """Returns the recipe that builds a model like this one."""
-    config = model.get_config()
-    rows = [
-        (name, each)
-        for name, row in FAMILIES.items()
-        for each in (row, *([row.of_numbers()] if row.numbers else []))
-    ]
-    for name, candidate in rows:
-        if candidate.load() is type(model) and candidate.preset.items() <= config.items():
-            model_section = {key: config[key] for key in candidate.arguments() if key in config}
-            model_section = {key: v for key, v in model_section.items() if v is not None}
-            return Recipe(family=name, model=model_section, generation=model.generation)
+    network = getattr(model, "network", None)
+    config = {**({} if network is None else network.get_config()), **model.get_config()}
+    for name, chosen in FAMILIES.items():
+        for row in map(chosen.row, chosen.modalities):
+            same = row.load() is type(model) and row.load_network() in (None, type(network))
+            if same and row.preset.items() <= config.items():
+                section = {key: config[key] for key in row.arguments() if key in config}
+                section = {key: value for key, value in section.items() if value is not None}
+                return Recipe(family=name, model=section, generation=model.generation)
+    what = type(model if network is None else network).__name__
     raise InputError(
-        f"{type(model).__name__} is no registered family: "
+        f"{what} is no registered family: "
         "call tfgen.zoo.register(name) on the class before saving its models"
     )
 
 
-def _is_ours(cls):
-    return cls.__module__.partition(".")[0] == "tfgen"
+def _is_ours(row):
+    classes = [row.load(), *([row.load_network()] if row.network is not None else [])]
+    return all(cls.__module__.partition(".")[0] == "tfgen" for cls in classes)
 
 
 def _override(recipe, preprocessing, overrides):

@@ -1,4 +1,4 @@
-"""`AutoregressiveGenerator`: models that predict the next token, whatever their network."""
+"""`TextModel`: models that predict the next token, whatever their network."""
 
 import contextlib
 import functools
@@ -11,11 +11,14 @@ import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
-from tfgen.layers.checks import check_rate
-from tfgen.models.base import EXPORT_FORMAT, TextGenerator, check_export_format
+from tfgen.layers.checks import check, check_flag, check_of_use, check_rate, check_whole
+from tfgen.layers.condition_encoder import ConditionEncoder
+from tfgen.layers.products import as_tensor, look_up
+from tfgen.models.base import EXPORT_FORMAT, TextGenerator, check_export_format, check_kind
 from tfgen.models.conditions import condition_specs, condition_tensors
 from tfgen.models.first_calls import FirstCalls
 from tfgen.models.searching import PROMPT_BUCKET, Searching
+from tfgen.networks import CausalNetwork
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket, row_bucket
@@ -46,46 +49,157 @@ _ARGUMENTS = {
     "strip_prompt": tf.TensorSpec([], tf.bool),
 }
 POOLINGS = ("mean", "last")
+_CONDITION = -1  # no site of a network's dropout has it
 
 
-class AutoregressiveGenerator(TextGenerator):
-    """A generator that draws one token after another.
-
-    A family implements four things, and has everything else from here:
-
-    - `initial_state(batch_size)`: a nest of tensors `(batch, ...)`;
-    - `hidden_states(ids, state, mask, training, key)` -> `(hidden, state)`: the network over
-      int32 `(batch, time)`, hidden `(batch, time, width)`; masked positions leave the state alone,
-      and a state of None is that of the beginning;
-    - `logits(hidden)`: `(..., width)` -> `(..., vocabulary)`;
-    - `stepper()`: a function `(ids (batch,), state)` -> `(hidden (batch, width), state)` for the
-      decoding loop, in which what is the same at every position has been computed beforehand.
-
-    One whose state grows with the text also says how, by `reserve` and `state_invariants`; one that
-    reads several tokens in less time than one after another does so in `verifier`.
+@keras.saving.register_keras_serializable(package="tfgen")
+class TextModel(TextGenerator):
+    """A generator that samples one token after another: an embedding, a network, and a softmax.
 
     Every text is understood to follow the tokenizer's start token, which is a line break unless
     the tokenizer has one of its own, so an empty prompt starts a line.
 
     Args:
+        network: A `tfgen.networks.CausalNetwork`; without weights yet, it gets them here.
+        embedding: Width of the token embedding; None takes what the network reads, or if it reads
+            any width its `output_width` with `tie_embeddings`, else the lesser of that and 128.
+        tie_embeddings: Use the embedding table as the softmax weights too (arXiv:1608.05859);
+            needs an embedding as wide as what the network outputs.
         label_smoothing: In training, this share of the target's probability is spread evenly over
             the vocabulary (arXiv:1512.00567, section 7).
+        num_classes: Generate conditioned on one of so many classes, by cross-attention.
+        condition_width: Generate conditioned on a sequence of vectors of this width.
+        condition_dropout: Share of the samples whose condition is hidden in training, so that
+            `generate(guidance_scale=...)` has something to compare with (arXiv:2207.12598).
         **kwargs: Arguments of `TextGenerator`.
 
     Raises:
         ValueError: For an argument out of its range.
+
+    Example:
+
+    >>> model = TextModel(RecurrentNetwork("gru", units=8, layers=1), seed=1)
+    >>> model(tf.constant([[104, 105]])).shape
+    TensorShape([1, 2, 256])
     """
 
     engine = "autoregressive"
 
-    def __init__(self, label_smoothing=0.0, **kwargs):
-        check_rate(label_smoothing=label_smoothing)
+    def __init__(
+        self,
+        network,
+        embedding=None,
+        tie_embeddings=False,
+        label_smoothing=0.0,
+        num_classes=None,
+        condition_width=None,
+        condition_dropout=0.1,
+        **kwargs,
+    ):
+        check_kind(CausalNetwork, network=network)
+        check_rate(label_smoothing=label_smoothing, condition_dropout=condition_dropout)
+        check_flag(tie_embeddings=tie_embeddings)
+        if embedding is not None:
+            check_whole(1, embedding=embedding)
+        read, units = network.input_width, network.output_width
+        check(
+            embedding is None or read in (None, embedding),
+            f"embedding must be None or {read}, as wide as what the network reads",
+            embedding=embedding,
+        )
+        check(
+            not tie_embeddings or (read or embedding or units) == units,
+            f"tie_embeddings needs embedding == units == {units}",
+            embedding=embedding,
+        )
+        for name, value in {"num_classes": num_classes, "condition_width": condition_width}.items():
+            if value is not None:
+                check_whole(1, **{name: value})
+        check(
+            num_classes is None or condition_width is None,
+            "condition_width must be None where there are num_classes",
+            condition_width=condition_width,
+        )
+        conditional = bool(num_classes or condition_width)
+        check_of_use(
+            conditional, "models with num_classes or condition_width", 0.1,
+            condition_dropout=condition_dropout,
+        )  # fmt: skip
         super().__init__(**kwargs)
+
+        # Layers
+        common = {"dtype": self.dtype_policy}
+        begin = network.surroundings
+        width = read or embedding or (units if tie_embeddings else min(units, 128))
+        self.token_embedding = keras.layers.Embedding(
+            self.tokenizer.vocabulary_size,
+            width,
+            embeddings_initializer=self._normal(begin.embedding_deviation, 0),
+            name="token_embedding",
+            **common,
+        )
+        self.network = network
+        self.head = None
+        if not tie_embeddings:
+            glorot = keras.initializers.GlorotUniform(self.layer_seed(4))
+            deviation = begin.head_deviation
+            self.head = keras.layers.Dense(
+                self.tokenizer.vocabulary_size,
+                use_bias=begin.head_bias,
+                kernel_initializer=glorot if deviation is None else self._normal(deviation, 8),
+                name="head",
+                **common,
+            )
+        self.condition_encoder = None
+        if conditional:
+            self.condition_encoder = ConditionEncoder(
+                width,
+                num_classes,
+                condition_width,
+                self._normal(begin.embedding_deviation, 9),
+                name="condition",
+                **common,
+            )
+
+        # Model
+        self.embedding = embedding
+        self.tie_embeddings = tie_embeddings
         self.label_smoothing = label_smoothing
+        self.num_classes = num_classes
+        self.condition_width = condition_width
+        self.condition_dropout = condition_dropout
+        self._check_generation("text", conditional)
+        # Every weight is made at once, so that a new model can be inspected and loaded.
+        self.token_embedding.build((None, None))
+        if not network.built:
+            network.make_weights(width)
+        if self.head is not None:
+            self.head.build((None, None, units))
+        if self.condition_encoder is not None:
+            self.condition_encoder.build()
+        self.built = True
         self.reset_graphs()
 
+    def _normal(self, deviation, *numbers):
+        return keras.initializers.RandomNormal(0.0, deviation, seed=self.layer_seed(*numbers))
+
+    def build(self, input_shape=None):
+        """Does nothing: every weight exists since the model was made."""
+
     def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        names = (
+            "embedding tie_embeddings label_smoothing num_classes condition_width condition_dropout"
+        )
+        return {
+            **super().get_config(),
+            "network": keras.saving.serialize_keras_object(self.network),
+            **{name: getattr(self, name) for name in names.split()},
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        network = keras.saving.deserialize_keras_object(config["network"])
+        return super().from_config({**config, "network": network})
 
     def reset_graphs(self):
         """Forgets what was compiled, after a change of what the functions read besides weights."""
@@ -145,57 +259,144 @@ class AutoregressiveGenerator(TextGenerator):
         specs = self._text_specs()
         return tf.function(self._encode_texts, input_signature=[specs], autograph=False)
 
-    def initial_state(self, batch_size):
-        raise NotImplementedError
+    # The network over tokens
 
-    def hidden_states(self, ids, state=None, mask=None, training=False, key=None):
-        raise NotImplementedError
+    @property
+    def max_positions(self):
+        return self.network.max_positions
 
-    def logits(self, hidden):
-        raise NotImplementedError
+    @property
+    def state_is_constant(self):
+        """Whether a text may go on without end, its state of the same size however long it is."""
+        return self.network.state_is_constant
 
-    def stepper(self):
-        raise NotImplementedError
+    @property
+    def jit_compile_training(self):
+        return self.network.jit_compile_training
 
-    # Whether a text may go on without end, its state of the same size however long it is.
-    state_is_constant = True
-    # What a family takes conditions of; see `tfgen.models.conditions`.
-    num_classes = None
-    condition_width = None
+    def initial_state(self, batch_size, condition=None, condition_valid=None, hidden=None):
+        """The state before a text: a nest of tensors `(batch, ...)`.
+
+        Args:
+            batch_size: Number of texts.
+            condition: Tensors of `tfgen.models.conditions`; None is none.
+            condition_valid: As there.
+            hidden: bool `(batch,)`: which texts are to know nothing of their condition.
+        """
+        context = self._context(batch_size, condition, condition_valid, hidden)
+        given = {} if context is None else {"context": context}
+        return self.network.initial_state(batch_size, **given)
 
     def reserve(self, state, count):
-        """A state in which `count` more tokens have room; one of constant size is as it is."""
-        return state
+        """A state in which `count` more tokens have room."""
+        return self.network.reserve(state, count)
 
     def state_invariants(self, state):
         """The shapes of a state for `tf.while_loop`: what grows from token to token is None."""
-        return tf.nest.map_structure(lambda tensor: tensor.shape, state)
+        return self.network.state_invariants(state)
 
-    def verifier(self):
-        """Reading several tokens at once, with the choice of taking the last ones back.
+    def hidden_states(
+        self, ids, state=None, mask=None, training=False, key=None, record=None, condition=None
+    ):
+        """The network over int32 `(batch, time)`.
+
+        Args:
+            ids: Tokens.
+            state: As of `initial_state`; None is the beginning.
+            mask: bool `(batch, time)`: where it is False the state is left alone.
+            training: Whether dropout is on.
+            key: int32 `(2,)`, what the dropout is drawn from.
+            record: Dict into which each layer's outputs are put.
+            condition: Of training, where there is no state: a tensor, or a pair with its validity.
 
         Returns:
-            `(verify, rewind)`: `verify(ids (batch, count), state)` -> `(hidden (batch, count,
-            width), marks)`, and `rewind(marks, kept (batch,))` -> the state after so many of the
-            ids, none to all of them.
+            `(hidden (batch, time, width), state)`.
         """
-        step = self.stepper()
+        given = {}
+        if state is None and self.condition_encoder is not None:
+            values, valid = condition if isinstance(condition, tuple) else (condition, None)
+            batch = tf.shape(ids)[0]
+            hide = self._hide(batch, key) if training else None
+            given["context"] = self._context(batch, values, valid, hide)
+        if self._projects:
+            # The embedded tokens are only needed by `residual`, or by kernels that fuse everything,
+            # and are otherwise dropped from the graph.
+            x = self.token_embedding(ids)
+            given["projected"] = lambda: look_up(self._projected_table(), tf.transpose(ids))
+        else:
+            x = look_up(self._table(), ids)
+        return self.network.call(x, state, mask, training, key, record, **given)
 
-        def verify(ids, state):
-            hidden, states = [], [state]
-            for index in range(ids.shape[1]):
-                output, state = step(ids[:, index], state)
-                hidden.append(output)
-                states.append(state)
-            marks = tf.nest.map_structure(lambda *tensors: tf.stack(tensors, axis=1), *states)
-            return tf.stack(hidden, axis=1), marks
+    def logits(self, hidden):
+        """Logits `(..., vocabulary)` of hidden states `(..., width)`."""
+        if self.head is not None:
+            return self.head(hidden)
+        return tf.matmul(hidden, self._table(), transpose_b=True)
 
-        def rewind(marks, kept):
-            return tf.nest.map_structure(
-                lambda tensor: tf.gather(tensor, kept, batch_dims=1), marks
-            )
+    def stepper(self):
+        """A function `(ids (batch,), state)` -> `(hidden (batch, width), state)`."""
+        table, step = self._table(), self.network.stepper()
+        if not self._projects:
+            return lambda ids, state: step(look_up(table, ids[:, None])[:, 0], state)
+        projected = self._projected_table()
+        return lambda ids, state: step(tf.gather(table, ids), state, tf.gather(projected, ids))
 
-        return verify, rewind
+    def verifier(self):
+        """As of the network, over tokens `(batch, count)`."""
+        table = self._table()
+        verify, rewind = self.network.verifier()
+        return lambda ids, state: verify(look_up(table, ids), state), rewind
+
+    def activations(self, inputs):
+        record = {}
+        self.hidden_states(inputs, record=record)
+        return record
+
+    def quantize_weights(self, dtype):
+        self.network.quantize_weights(dtype)
+        self.reset_graphs()
+
+    @property
+    def _projects(self):
+        """Whether the network gives its first product for a table, whose rows are then looked up.
+
+        So the first layer never sees an embedded text, which saves that layer's product.
+        """
+        return hasattr(self.network, "project_table")
+
+    def _table(self):
+        return as_tensor(self.token_embedding.embeddings, self.compute_dtype)
+
+    def _projected_table(self):
+        return self.network.project_table(self._table())
+
+    def _context(self, batch, condition=None, valid=None, hidden=None):
+        """What the network attends to of a condition; None of a model that takes none."""
+        if self.condition_encoder is None:
+            return None
+        if condition is None:
+            items = [batch] if self.num_classes else [batch, 1, self.condition_width]
+            condition = tf.zeros(items, tf.int32 if self.num_classes else tf.float32)
+            hidden = tf.ones([batch], tf.bool)
+        hidden = tf.zeros([batch], tf.bool) if hidden is None else hidden
+        if self.num_classes:
+            hidden |= condition < 0
+            condition = tf.maximum(condition, 0)
+        elif valid is not None:
+            hidden |= ~tf.reduce_any(valid, axis=1)
+        vectors = self.condition_encoder(condition, hidden=hidden)
+        valid = tf.ones(tf.shape(vectors)[:2], tf.bool) if valid is None else valid
+        # A sample that knows nothing attends to "nothing", wherever its items end.
+        return self.network.context(vectors, valid | hidden[:, None])
+
+    def _hide(self, batch, key):
+        """bool `(batch,)`: whose condition is hidden in this step of the training."""
+        if not self.condition_dropout:
+            return None
+        kept = random.bernoulli_mask(
+            random.fold(key, _CONDITION), [batch], 1 - self.condition_dropout
+        )
+        return kept == 0
 
     def call(self, inputs, condition=None, training=False):
         """Logits `(batch, time, vocabulary)` of the token after each of int `(batch, time)`.

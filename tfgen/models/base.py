@@ -15,6 +15,7 @@ from tfgen.files import atomic_folder
 from tfgen.forks import check_process, own_process
 from tfgen.models.fitting import Fitting
 from tfgen.models.weights import save_weights
+from tfgen.networks.causal import weight_seed
 from tfgen.preprocessing import ByteTokenizer, Tokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
@@ -122,7 +123,7 @@ class SequenceGenerator(Fitting):
 
     def layer_seed(self, *numbers):
         """A seed for an initialiser: one for every weight, from the model's own."""
-        return int(np.random.SeedSequence([self.seed % 2**64, *numbers]).generate_state(1)[0])
+        return weight_seed(self.seed, *numbers)
 
     def activations(self, inputs):
         """What the layers give for a batch of inputs: a dict from names to tensors, for histograms."""

@@ -24,7 +24,7 @@ LLAMAS = ("llama", "mistral", "qwen2")
 
 
 def load_gpt2(folder, tokenizer=None, **overrides):
-    """Returns the GPT-2 of a local Hugging Face folder as a `TransformerDecoder`.
+    """Returns the GPT-2 of a local Hugging Face folder as a model of text.
 
     Args:
         folder: Path of a folder with `config.json`, `model.safetensors` (or its shards and their
@@ -35,7 +35,7 @@ def load_gpt2(folder, tokenizer=None, **overrides):
             folder names for it, unless there is a `stop`.
 
     Returns:
-        A `tfgen.models.transformer.TransformerDecoder` with float32 weights. Its dropout, which
+        A `tfgen.models.autoregressive.TextModel` with float32 weights. Its dropout, which
         only training knows, is that of the config.
 
     Raises:
@@ -51,7 +51,7 @@ def load_gpt2(folder, tokenizer=None, **overrides):
 
 
 def load_llama(folder, tokenizer=None, **overrides):
-    """Returns the Llama of a local Hugging Face folder as a `TransformerDecoder`.
+    """Returns the Llama of a local Hugging Face folder as a model of text.
 
     As `load_gpt2`; Mistral and Qwen2, which are Llamas with a window and with biases, are opened
     too. Of rotary positions that are stretched for longer texts, the linear way and Llama 3.1's are
@@ -265,9 +265,12 @@ def _gpt2_weights(config, vocabulary, layers, width, mlp_width, max_length, tie_
         return pair(f"{ours}.gamma", f"{ours}.beta", name, width)
 
     yield "token_embedding.embeddings", [Stored("transformer.wte.weight", (vocabulary, width))]
-    yield "position_embedding.embeddings", [Stored("transformer.wpe.weight", (max_length, width))]
+    yield (
+        "network.position_embedding.embeddings",
+        [Stored("transformer.wpe.weight", (max_length, width))],
+    )
     for index in range(layers):
-        ours, name = f"blocks.{index}", f"transformer.h.{index}"
+        ours, name = f"network.blocks.{index}", f"transformer.h.{index}"
         # Conv1D, the class of these products, stores them as (in, out).
         products = {
             "attention.qkv": ("attn.c_attn", width, 3 * width),
@@ -280,7 +283,7 @@ def _gpt2_weights(config, vocabulary, layers, width, mlp_width, max_length, tie_
         for product, (theirs, *shape) in products.items():
             kernel, bias = f"{ours}.{product}_kernel", f"{ours}.{product}_bias"
             yield from pair(kernel, bias, f"{name}.{theirs}", *shape)
-    yield from norm("final_norm", "transformer.ln_f")
+    yield from norm("network.final_norm", "transformer.ln_f")
     if not tie_embeddings:
         yield "head.kernel", [Stored("lm_head.weight", (vocabulary, width), True)]
 
@@ -301,7 +304,7 @@ def _llama_weights(
     inner, kv_inner = heads * head_width, kv_heads * head_width
     yield "token_embedding.embeddings", [Stored("model.embed_tokens.weight", (vocabulary, width))]
     for index in range(layers):
-        ours, name = f"blocks.{index}", f"model.layers.{index}"
+        ours, name = f"network.blocks.{index}", f"model.layers.{index}"
         products = {
             "attention.qkv": (
                 width,
@@ -326,7 +329,7 @@ def _llama_weights(
             if biased >= outputs.keys():
                 tensors = [Stored(f"{name}.{k}.bias", (n,)) for k, n in outputs.items()]
                 yield f"{ours}.{product}_bias", tensors
-    yield "final_norm.scale", [Stored("model.norm.weight", (width,))]
+    yield "network.final_norm.scale", [Stored("model.norm.weight", (width,))]
     if not tie_embeddings:
         yield "head.kernel", [Stored("lm_head.weight", (vocabulary, width), True)]
 
@@ -338,7 +341,7 @@ _FAMILIES = {
 
 
 def _weight(model, path):
-    """The variable at a path such as `"blocks.0.attention.qkv_kernel"`."""
+    """The variable at a path such as `"network.blocks.0.attention.qkv_kernel"`."""
     found = model
     for name in path.split("."):
         found = found[int(name)] if name.isdigit() else getattr(found, name)

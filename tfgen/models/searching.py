@@ -13,7 +13,7 @@ PROMPT_BUCKET = 64
 
 
 class Searching:
-    """The compiled searches of one `AutoregressiveGenerator`.
+    """The compiled searches of one `TextModel`.
 
     Each is compiled for the sizes of a call and for what is a Python number in it: the number of
     beams, of candidates or of guesses.

@@ -2,6 +2,7 @@
 
 import numbers
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,6 +21,7 @@ POOLINGS = ("mean", "last")
 STREAM_CHUNK = 32
 
 
+@keras.saving.register_keras_serializable(package="tfgen")
 class SeriesGenerator(SeriesGraphs):
     __doc__ = SeriesDensity.__doc__
     engine = "autoregressive"

@@ -21,7 +21,9 @@ from tfgen.layers.gaussian_mixture_head import GaussianMixtureHead
 from tfgen.layers.quantized_head import QuantizedHead
 from tfgen.layers.regression_head import RegressionHead
 from tfgen.layers.student_t_head import StudentTHead
+from tfgen.models.base import check_kind
 from tfgen.models.numbers import NumbersGenerator
+from tfgen.networks import CausalNetwork
 from tfgen.sampling import random
 from tfgen.sampling.decode import sizes
 
@@ -52,17 +54,11 @@ class SeriesDensity(NumbersGenerator):
     numbers, its scale). A head turns what it says into a distribution of the numbers, and another
     one into those of the categories and of the sequence's end.
 
-    A family implements three things, and has everything else from here:
-
-    - `initial_state(batch_size)`: a nest of tensors `(batch, ...)`;
-    - `_network(x, state, mask, training, key, outputs)` -> `(hidden, state)` over inputs
-      `(batch, time, input_width)`;
-    - `_network_stepper()`: a function `(x (batch, input_width), state)` -> `(hidden, state)`.
-
     A person's numbers go in and come out in the data's own units. Where the data has bounds, what
     the model draws is held between them by a `ClipByValue` layer.
 
     Args:
+        network: A `tfgen.networks.CausalNetwork`; without weights yet, it gets them here.
         head: `"gaussian_mixture"`, `"bivariate_mixture"` (of two numbers), `"student_t"`,
             `"quantized"` or `"regression"`; None takes what fits the kind of data.
         components: Components of a mixture.
@@ -88,11 +84,9 @@ class SeriesDensity(NumbersGenerator):
         ValueError: For an argument out of its range, or a head that does not fit the data.
     """
 
-    # The state of a family grows with the sequence unless this is True.
-    state_is_constant = True
-
     def __init__(
         self,
+        network,
         head=None,
         components=10,
         covariance="diagonal",
@@ -103,6 +97,7 @@ class SeriesDensity(NumbersGenerator):
         local_scale=0.0,
         **kwargs,
     ):
+        check_kind(CausalNetwork, network=network)
         super().__init__(**kwargs)
         processor, frame = self.processor, self.frame
         if head is not None:
@@ -134,6 +129,17 @@ class SeriesDensity(NumbersGenerator):
         check(fits, f"frame must be 1 for the head {kind}", frame=frame)
 
         # Layers
+        self.network = network
+        self.input_projection = None
+        if network.input_width is not None:
+            self.input_projection = keras.layers.Dense(
+                network.input_width,
+                kernel_initializer=keras.initializers.VarianceScaling(
+                    0.3, mode="fan_in", seed=self.layer_seed(0)
+                ),
+                dtype=self.dtype_policy,
+                name="input_projection",
+            )
         self.number_head = None
         if processor.num_numbers:
             own = {
@@ -186,28 +192,56 @@ class SeriesDensity(NumbersGenerator):
         self.bounding = bounding
         self.linear_skip = linear_skip
         self.local_scale = local_scale
+        self._make_weights()
 
-    def _build_heads(self, hidden_width):
-        """Makes the weights of what stands around the network."""
+    def _make_weights(self):
+        """Makes every weight at once, so that a new model can be inspected and loaded."""
+        width = self.input_width
+        if self.input_projection is not None:
+            self.input_projection.build((None, None, width))
+            width = self.network.input_width
+        if not self.network.built:
+            self.network.make_weights(width)
         for layer in (self.number_head, self.category_head):
             if layer is not None:
-                layer.build((None, None, hidden_width))
+                layer.build((None, None, self.network.output_width))
         if self.skip is not None:
             self.skip.build((None, None, self.processor.num_numbers * self.frame))
         self.built = True
 
+    # The network over inputs `(batch, time, input_width)`
+
+    @property
+    def max_positions(self):
+        frames = self.network.max_positions
+        return None if frames is None else frames * self.frame
+
+    @property
+    def state_is_constant(self):
+        """Whether a sequence may go on without end, its state of the same size all along."""
+        return self.network.state_is_constant
+
+    @property
+    def jit_compile_training(self):
+        return self.network.jit_compile_training
+
     def initial_state(self, batch_size):
-        raise NotImplementedError
-
-    def _network(self, x, state=None, mask=None, training=False, key=None, outputs=None):
-        raise NotImplementedError
-
-    def _network_stepper(self):
-        raise NotImplementedError
+        """The state before a sequence: a nest of tensors `(batch, ...)`."""
+        return self.network.initial_state(batch_size)
 
     def reserve(self, state, count):
-        """A state in which `count` more positions have room; one of constant size is as it is."""
-        return state
+        """A state in which `count` more positions have room."""
+        return self.network.reserve(state, count)
+
+    def quantize_weights(self, dtype):
+        self.network.quantize_weights(dtype)
+        self.reset_graphs()
+
+    def _network_stepper(self):
+        step = self.network.stepper()
+        if self.input_projection is None:
+            return step
+        return lambda x, state: step(self.input_projection(x[:, None])[:, 0], state)
 
     # What the network reads
 
@@ -302,7 +336,9 @@ class SeriesDensity(NumbersGenerator):
         scale = None if scale is None else scale[:, None]
         x = self._inputs(previous, first, covariates, (whole, scale))
         mask = batch["valid"] if masked else None
-        hidden, state = self._network(x, state, mask, training, key, outputs)
+        if self.input_projection is not None:
+            x = self.input_projection(x)
+        hidden, state = self.network.call(x, state, mask, training, key, outputs)
         return tf.cast(hidden, tf.float32), state, scale
 
     def _before(self, batch):
@@ -485,5 +521,11 @@ class SeriesDensity(NumbersGenerator):
         )  # fmt: skip
         return {
             **super().get_config(),
+            "network": keras.saving.serialize_keras_object(self.network),
             **{name: getattr(self, name) for name in names},
         }
+
+    @classmethod
+    def from_config(cls, config):
+        network = keras.saving.deserialize_keras_object(config["network"])
+        return super().from_config({**config, "network": network})

@@ -3,6 +3,9 @@
 import collections
 import contextlib
 import math
+import re
+import tempfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,6 +15,14 @@ from tfgen.files import atomic_file, regular_file
 
 # Deflate makes no more of a byte. What claims more than that is not stored at all.
 _MOST_INFLATED = 1032
+# Where files of before 2026-12 have what now is a network's own.
+_MOVED = {
+    r"layers/((?:lstm|gru)(?:_\d+)?/)": r"layers/recurrent_network/recurrent/\1",
+    r"layers/(layer_normalization(?:_\d+)?/)": r"layers/recurrent_network/norms/\1",
+    r"layers/(past_attention/)": r"layers/recurrent_network/\1",
+    r"((?:blocks|final_norm)/)": r"layers/transformer_network/\1",
+    r"layers/(position_embedding/)": r"layers/transformer_network/\1",
+}
 
 
 def save_weights(model, path, float16=False):
@@ -157,7 +168,8 @@ def load_weights(model, path, overrides=()):
     check_weights(model, path, overrides)
     with _damage_told(path):
         try:
-            model.load_weights(path)
+            with _current(path) as readable:
+                model.load_weights(readable)
         except (KeyError, TypeError, ValueError) as error:  # the right shapes under other names
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"The weights in {path} do not fit the model: {reason}") from error
@@ -169,6 +181,32 @@ def load_weights(model, path, overrides=()):
                 f"{path} is damaged, or of a training that went wrong: {bad:,} of the "
                 f"{values.size:,} numbers of {weight.path} are NaN or infinite"
             )
+
+
+@contextlib.contextmanager
+def _current(path):
+    """Yields the path of a file in today's layout: the same, or a copy of one of before."""
+    with _open(path) as file:
+        names = []
+        file.visit(names.append)
+        moved = {name: _moved(name) for name in names if isinstance(file[name], h5py.Dataset)}
+    if any("_network/" in name for name in names) or all(a == b for a, b in moved.items()):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "model.weights.h5"
+        with _open(path) as file, h5py.File(copy, "w") as new:
+            for name, place in moved.items():
+                new.create_dataset(place, data=file[name][()])
+        yield copy
+
+
+def _moved(name):
+    for before, now in _MOVED.items():
+        place, count = re.subn(f"^{before}", now, name)
+        if count:
+            return place
+    return name
 
 
 @contextlib.contextmanager

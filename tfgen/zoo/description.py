@@ -103,13 +103,13 @@ def describe(name):
         arguments = list(arguments_of(item.row.load()).values())
         return Description(item.name, "layer", item.row.summary, arguments=arguments)
     if item.kind == "family":
-        of_numbers = item.row.numbers is not None
+        both = len(item.row.modalities) > 1
         return Description(
             item.name,
             "family",
             item.row.summary,
             arguments=_family_arguments(item.row),
-            number_arguments=_family_arguments(item.row.of_numbers()) if of_numbers else [],
+            number_arguments=_family_arguments(item.row.row("numbers")) if both else [],
         )
     return describe_entry(item.name, item.folder, arguments=True)
 
@@ -184,20 +184,20 @@ def _weight_files(folder):
 
 def _row(recipe, folder):
     """The row of a folder's family: that of text, or that of numbers."""
-    from tfgen.models import family, row_of
+    from tfgen.models import row_of_kind
 
-    chosen = family(recipe.family)
-    of_numbers = data_kind_of(folder) != "text" and chosen.numbers is not None
-    return chosen.of_numbers() if of_numbers else row_of(recipe)
+    return row_of_kind(recipe.family, data_kind_of(folder))
 
 
 def _family_arguments(row, given=None):
     """Returns the arguments that a family leaves free, with a recipe's values as defaults."""
     explained = arguments_of(row.load(), inherited=True)
+    if row.network is not None:
+        explained |= arguments_of(row.load_network(), inherited=True)
     given = given or {}
     return [
-        dataclasses.replace(explained[name], default=given.get(name, explained[name].default))
-        for name in row.arguments()
+        dataclasses.replace(explained[name], default=given.get(name, parameter.default))
+        for name, parameter in row.arguments().items()
     ]
 
 

@@ -151,7 +151,7 @@ def list_models(pattern="*", kind=None, pretrained=None):
     ]
 
 
-def get(name_or_folder, weights=True, dtype=None, **overrides):
+def get(name_or_folder, weights=True, dtype=None, of=None, **overrides):
     """Returns a model or a layer by name, or the model of a folder.
 
     Args:
@@ -163,9 +163,11 @@ def get(name_or_folder, weights=True, dtype=None, **overrides):
             write a single text faster, at a small loss that `score` tells; None and `"float32"`
             keep them whole. `"mixed_bfloat16"` and `"mixed_float16"` are Keras' policies: products
             are computed in 16 bits, weights kept in 32. For a layer, its dtype.
+        of: Of a family: what its model is of, `"text"` or `"numbers"`; None is the first that the
+            family is for.
         **overrides: Arguments of the model or layer that differ from the recipe's or from the
             constructor's defaults; for a model also the defaults of its sampling, e.g.
-            `temperature`. A family with a `head` is a model of numbers.
+            `temperature`.
 
     Returns:
         A `tfgen.models.base.SequenceGenerator`, or a `keras.layers.Layer`.
@@ -180,6 +182,9 @@ def get(name_or_folder, weights=True, dtype=None, **overrides):
         print(model.generate(["ROMEO:"], seed=7)[0])
     """
     item = find(name_or_folder)
+    if of is not None and (item.kind != "family" or of not in item.row.modalities):
+        allowed = item.row.modalities if item.kind == "family" else ("None",)
+        raise unknown(f"of for the {item.kind} '{item.name}',", of, allowed)
     if item.kind == "layer":
         cls = item.row.load()
         overrides |= {} if dtype is None else {"dtype": dtype}
@@ -192,7 +197,7 @@ def get(name_or_folder, weights=True, dtype=None, **overrides):
         raise unknown("dtype", dtype, DTYPES)
     policy = dtype if dtype in POLICIES else "float32"
     if item.kind == "family":
-        model = models.build(_family_recipe(item, overrides), dtype=policy)
+        model = models.build(_family_recipe(item, of, overrides), dtype=policy, of=of)
     elif weights and not item.pretrained:
         raise InputError(f"'{name_or_folder}' has no weights; weights=False gives it new ones")
     else:
@@ -211,12 +216,13 @@ def register(name, preset=None):
 
     Raises:
         InputError: The name is taken or is no name; or the class is neither a
-            `tfgen.models.base.SequenceGenerator` nor a `keras.layers.Layer`.
+            `tfgen.networks.CausalNetwork`, nor a `tfgen.models.base.SequenceGenerator`, nor another
+            `keras.layers.Layer`.
 
     Example:
 
         @register("my-family")
-        class MyFamily(SequenceGenerator):
+        class MyNetwork(CausalNetwork):
             ...
     """
     normalised = _checked_name(name)
@@ -226,9 +232,10 @@ def register(name, preset=None):
 
         from tfgen import models
         from tfgen.models.base import SequenceGenerator
+        from tfgen.networks import CausalNetwork
 
         _require_free(normalised, cls)
-        if isinstance(cls, type) and issubclass(cls, SequenceGenerator):
+        if isinstance(cls, type) and issubclass(cls, SequenceGenerator | CausalNetwork):
             models.register_family(normalised, cls, preset=preset)
         elif isinstance(cls, type) and issubclass(cls, keras.layers.Layer):
             if preset:
@@ -236,8 +243,8 @@ def register(name, preset=None):
             _added_layers[normalised] = _AddedLayer(cls)
         else:
             raise InputError(
-                "Only a SequenceGenerator or a keras.layers.Layer can be registered. "
-                f"Received: {cls!r}"
+                "Only a CausalNetwork, a SequenceGenerator or a keras.layers.Layer can be "
+                f"registered. Received: {cls!r}"
             )
         return cls
 
@@ -310,24 +317,19 @@ def _require_free(name, new):
         return
     same = taken.folder == new
     if isinstance(new, type) and taken.row is not None:
-        old = taken.row.load()
+        row = taken.row
+        old = (row.network if taken.kind == "family" else None) or row.load()
+        old = row.load_network() if isinstance(old, str) else old
         same = (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
     if not same:
         article = "an" if taken.kind == "entry" else "a"
         raise InputError(f"The name '{name}' is taken: it is {article} {taken.kind} of the zoo")
 
 
-def _arguments(item, overrides):
-    """Returns the arguments of the family's class that the overrides are for."""
-    from tfgen.models import row_of
-
-    head = {"head": overrides["head"]} if overrides.get("head") is not None else {}
-    return row_of(Recipe(item.name, head)).arguments()
-
-
-def _family_recipe(item, overrides):
+def _family_recipe(item, of, overrides):
     """Returns the recipe of a new model: a family with its arguments and sampling defaults."""
-    arguments = _arguments(item, overrides)
+    row = item.row.row(of)
+    arguments = row.arguments()
     sampling = GenerationConfig.__dataclass_fields__
     generation = {
         key: value for key, value in overrides.items() if key in sampling and key not in arguments
@@ -339,11 +341,11 @@ def _family_recipe(item, overrides):
         # A recipe cannot hold None; an argument whose default is None has it without being named.
         and not (value is None and key in arguments and arguments[key].default is None)
     }
-    if item.row.numbers is not None:
+    if row.modality == "text" and "numbers" in row.modalities:
         for key in model.keys() - arguments.keys():
-            if key in item.row.of_numbers().arguments():
+            if key in row.row("numbers").arguments():
                 raise InputError(
-                    f"'{key}' is for models of numbers: give '{item.name}' a head as well, e.g. "
-                    f"head='gaussian_mixture'. Received: {key}={model[key]!r}"
+                    f"'{key}' is for models of numbers: get('{item.name}', of='numbers', ...) "
+                    f"gives one. Received: {key}={model[key]!r}"
                 )
     return Recipe(item.name, model, generation=GenerationConfig(**generation))

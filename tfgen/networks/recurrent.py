@@ -1,4 +1,4 @@
-"""`RecurrentNetwork`: LSTM and GRU layers with what stands between them, for text and numbers."""
+"""`RecurrentNetwork`: LSTM and GRU layers with what stands between them."""
 
 import keras
 import tensorflow as tf
@@ -14,62 +14,92 @@ from tfgen.layers.checks import (
 from tfgen.layers.gru import GRU
 from tfgen.layers.lstm import LSTM
 from tfgen.layers.past_attention import PastAttention
+from tfgen.networks.causal import CausalNetwork
 from tfgen.sampling import random
 
 CELLS = {"lstm": LSTM, "gru": GRU}
 
 
-def check_network(cell, units, layers, dropout, recurrent_dropout, layer_norm, residual, attention):
-    """Raises `ValueError` for an argument of a network that is out of its range."""
-    check_choice(CELLS, cell=cell)
-    check_whole(1, units=units, layers=layers)
-    check_most(MOST_LAYERS, layers=layers)
-    check_rate(dropout=dropout, recurrent_dropout=recurrent_dropout)
-    check_flag(layer_norm=layer_norm, residual=residual)
-    check_whole(0, attention=attention)
+@keras.saving.register_keras_serializable(package="tfgen")
+class RecurrentNetwork(CausalNetwork):
+    """Recurrent layers over `(batch, time, features)`.
 
+    After Graves, "Generating sequences with recurrent neural networks" (arXiv:1308.0850). The state
+    has a constant size, so a position costs the same however long the sequence already is.
 
-class RecurrentNetwork:
-    """Mixin of a `SequenceGenerator`: recurrent layers over inputs `(batch, time, features)`.
+    Args:
+        cell: `"lstm"` or `"gru"`.
+        units: Units of each layer.
+        layers: Number of layers.
+        dropout: Share of each layer's outputs that is dropped in training, the same units at
+            every position (arXiv:1512.05287).
+        recurrent_dropout: The same for the output that a cell hands to itself.
+        layer_norm: Normalise the input of every layer, and of what follows (arXiv:1607.06450).
+        residual: Add to each layer's output its input, where their widths agree.
+        attention: How many of the last layer's past outputs, the present one included, each
+            position attends to before the output; 0 is no attention.
+        seed: Integer that the initial weights are sampled from.
+        **kwargs: `name`, `dtype` and the like.
 
-    The class that mixes it in calls `_make_network` in its constructor, after Keras' own.
+    Raises:
+        ValueError: For an argument out of its range.
+
+    Example:
+
+    >>> network = RecurrentNetwork("gru", units=8, layers=1)
+    >>> hidden, state = network(tf.zeros([2, 5, 3]))
+    >>> hidden.shape
+    TensorShape([2, 5, 8])
     """
 
-    def _make_network(
+    def __init__(
         self,
-        cell,
-        units,
-        layers,
-        dropout,
-        recurrent_dropout,
-        layer_norm,
-        residual,
-        attention,
+        cell="lstm",
+        units=512,
+        layers=2,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        layer_norm=False,
+        residual=False,
+        attention=0,
+        seed=0,
+        **kwargs,
     ):
+        check_choice(CELLS, cell=cell)
+        check_whole(1, units=units, layers=layers)
+        check_most(MOST_LAYERS, layers=layers)
+        check_rate(dropout=dropout, recurrent_dropout=recurrent_dropout)
+        check_flag(layer_norm=layer_norm, residual=residual)
+        check_whole(0, attention=attention)
+        super().__init__(seed=seed, **kwargs)
+        common = {"dtype": self.dtype_policy}
+
         # Layers
         self.recurrent = [
             CELLS[cell](
                 units,
                 return_sequences=True,
                 return_state=True,
-                kernel_initializer=keras.initializers.GlorotUniform(self.layer_seed(1, index)),
-                recurrent_initializer=keras.initializers.Orthogonal(seed=self.layer_seed(2, index)),
-                dtype=self.dtype_policy,
+                kernel_initializer=keras.initializers.GlorotUniform(self.weight_seed(1, index)),
+                recurrent_initializer=keras.initializers.Orthogonal(
+                    seed=self.weight_seed(2, index)
+                ),
                 name=f"{cell}_{index}",
+                **common,
             )
             for index in range(layers)
         ]
         self.norms = [
-            keras.layers.LayerNormalization(dtype=self.dtype_policy, name=f"norm_{index}")
+            keras.layers.LayerNormalization(name=f"norm_{index}", **common)
             for index in range(layers + 1 if layer_norm else 0)
         ]
         self.past_attention = None
         if attention:
             self.past_attention = PastAttention(
-                attention, seed=self.layer_seed(3), dtype=self.dtype_policy, name="past_attention"
+                attention, seed=self.weight_seed(3), name="past_attention", **common
             )
 
-        # Model
+        # Config
         self.cell = cell
         self.units = units
         self.num_layers = layers
@@ -79,8 +109,15 @@ class RecurrentNetwork:
         self.residual = residual
         self.attention = attention
 
-    def _build_network(self, width):
-        """Makes the weights for inputs of so many features."""
+    @property
+    def output_width(self):
+        return self.units
+
+    def build(self, input_shape):
+        self.make_weights(input_shape[-1])
+
+    def make_weights(self, width):
+        # Not in `build`, whose scope would come before the names of the weights.
         for index, layer in enumerate(self.recurrent):
             inputs = width if index == 0 else self.units
             layer.build((None, None, inputs))
@@ -89,6 +126,7 @@ class RecurrentNetwork:
         for layer in [*self.norms[-1:], self.past_attention]:
             if layer is not None:
                 layer.build((None, None, self.units))
+        self.built = True
 
     def initial_state(self, batch_size):
         state = {"recurrent": [[] for _ in self.recurrent]}
@@ -102,14 +140,14 @@ class RecurrentNetwork:
             state["attention"] = self.past_attention.initial_state(batch_size, self.units)
         return state
 
-    def _network(
+    def call(
         self,
         x,
         state=None,
         mask=None,
         training=False,
         key=None,
-        outputs=None,
+        record=None,
         projected=None,
     ):
         """The layers over whole sequences.
@@ -120,7 +158,7 @@ class RecurrentNetwork:
             mask: bool `(batch, time)`: where it is False the state is left alone.
             training: Whether dropout is on.
             key: int32 `(2,)`, what the dropout is drawn from.
-            outputs: Dict into which each layer's outputs are put.
+            record: Dict into which each layer's outputs are put.
             projected: Function that gives the first layer's input product `(time, batch, gates)`,
                 where that is had without the inputs.
 
@@ -146,19 +184,23 @@ class RecurrentNetwork:
                     time_mask = None if mask is None else tf.transpose(mask)
                     y, layer_state = layer.scan(gates, layer_state, time_mask, recurrent_drop)
                     y = tf.transpose(y, [1, 0, 2])  # (batch, time, units)
-            if outputs is not None:
-                outputs[layer.name] = y
+            if record is not None:
+                record[layer.name] = y
             drop = self._drop(self.dropout, batch, training, key, 2 * index + 1)
             x = self._add(x, y if drop is None else y * drop[:, None, :])
             new_state["recurrent"].append(list(layer_state))
         x = self._normalised(-1, x)
         if self.past_attention is not None:
             x, new_state["attention"] = self.past_attention(x, state["attention"], mask=mask)
-            if outputs is not None:
-                outputs[self.past_attention.name] = x
+            if record is not None:
+                record[self.past_attention.name] = x
         return x, new_state
 
-    def _network_stepper(self):
+    def project_table(self, table):
+        """The first layer's input product for rows `(rows, features)`, `(rows, gates * units)`."""
+        return self.recurrent[0].project(self._normalised(0, table))
+
+    def stepper(self):
         """A function `(x (batch, features), state, projected=None)` for one position.
 
         The weights are read here, once, so that a loop around the function finds them ready.
@@ -181,17 +223,10 @@ class RecurrentNetwork:
 
         return step
 
-    def _network_config(self):
-        return {
-            "cell": self.cell,
-            "units": self.units,
-            "layers": self.num_layers,
-            "dropout": self.dropout,
-            "recurrent_dropout": self.recurrent_dropout,
-            "layer_norm": self.layer_norm,
-            "residual": self.residual,
-            "attention": self.attention,
-        }
+    def get_config(self):
+        names = "cell units dropout recurrent_dropout layer_norm residual attention"
+        own = {name: getattr(self, name) for name in names.split()}
+        return {**super().get_config(), **own, "layers": self.num_layers}
 
     def _normalised(self, index, x):
         return self.norms[index](x) if self.norms else x

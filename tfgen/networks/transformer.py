@@ -1,4 +1,4 @@
-"""`TransformerNetwork`: blocks of causal attention with their cache, for text and numbers."""
+"""`TransformerNetwork`: blocks of causal attention with their cache."""
 
 import functools
 
@@ -18,6 +18,7 @@ from tfgen.layers.checks import (
     check_of_use,
     check_rate,
     check_whole,
+    check_width,
 )
 from tfgen.layers.decoder_block import NORMS, DecoderBlock, normalization, normalized
 from tfgen.layers.decoding import cache_dtype as kept_dtype
@@ -27,6 +28,7 @@ from tfgen.layers.fused import piece
 from tfgen.layers.position_embedding import PositionEmbedding
 from tfgen.layers.products import as_tensor, dense
 from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
+from tfgen.networks.causal import CausalNetwork, Surroundings
 from tfgen.sampling import random
 
 WEIGHT_DTYPES = ("float32", "int8")
@@ -36,76 +38,101 @@ POSITIONS = ("rotary", "learned", "sinusoidal", "alibi", "none")
 SLOTS = 64
 
 
-def check_network(
-    layers,
-    heads,
-    width,
-    mlp,
-    mlp_width,
-    norm,
-    positions,
-    rotary_base,
-    max_length,
-    window,
-    dropout,
-    attention_dropout,
-    bias,
-    qk_norm,
-    conv,
-    cache_dtype,
-):
-    """Raises `ValueError` for an argument of a network that is out of its range."""
-    check_whole(1, layers=layers, heads=heads, width=width, max_length=max_length)
-    check_most(MOST_LAYERS, layers=layers)
-    check_most(MOST_PARTS, heads=heads, conv=conv)
-    check_whole(0, window=window, conv=conv)
-    if mlp_width is not None:
-        check_whole(1, mlp_width=mlp_width)
-    check_choice(KINDS, mlp=mlp)
-    check_choice(NORMS, norm=norm)
-    check_choice(POSITIONS, positions=positions)
-    check_of_use(positions == "learned", "positions='learned'", 1024, max_length=max_length)
-    check_of_use(positions == "rotary", "positions='rotary'", 10000.0, rotary_base=rotary_base)
-    check_rate(dropout=dropout, attention_dropout=attention_dropout)
-    check_flag(bias=bias, qk_norm=qk_norm)
-    if cache_dtype is not None:
-        check_choice(("float32", "bfloat16"), cache_dtype=cache_dtype)
+@keras.saving.register_keras_serializable(package="tfgen")
+class TransformerNetwork(CausalNetwork):
+    """Blocks of causal attention and feed-forward layers over `(batch, time, width)`.
 
+    After Radford et al. (GPT-2, 2019), whose choices are the defaults but for the rotary positions
+    and the missing biases; with `norm="rms"`, `mlp="swiglu"` it is a Llama (arXiv:2302.13971).
 
-class TransformerNetwork:
-    """Mixin of a `SequenceGenerator`: decoder blocks, and how they read one position at a time.
+    Args:
+        layers: Number of blocks.
+        heads: Attention heads.
+        kv_heads: Heads of keys and values, which several heads then share; None takes `heads`.
+        width: Features of a position.
+        head_width: Features of a head; None takes `width / heads`.
+        mlp: `"gelu"`, `"swiglu"` or `"relu2"`, see `FeedForward`.
+        mlp_width: Features inside the feed-forward layer; None takes `4 * width`, for swiglu two
+            thirds of that, which has as many weights.
+        norm: `"layer"` or `"rms"`.
+        norm_epsilon: Added to the variance or the mean square.
+        positions: How positions are encoded: `"rotary"`, `"learned"`, `"sinusoidal"`,
+            `"alibi"` or `"none"` (the causal mask alone).
+        rotary_base: The longest wavelength of rotary positions is `2 pi` times this.
+        rotary_scaling: How rotary positions are stretched for longer sequences: `[factor]`, or
+            Llama 3.1's `[factor, low, high, length]`, see `RotaryEmbedding`; None is not at all.
+        max_length: Number of learned positions; no sequence may be longer.
+        window: Positions that each one attends to, itself included; 0 is all before it. With a
+            window the cache is a ring, and a position costs the same however long the sequence is.
+        dropout: Share of the features that is dropped in training, of the inputs and of what each
+            layer adds.
+        attention_dropout: Share of the attention's probabilities that is dropped in training.
+        bias: Whether products and layer normalisations have biases.
+        qk_norm: Normalise queries and keys.
+        conv: Width of a causal convolution of queries, keys and values over the positions, which
+            shows each layer the positions just before; 0 is none (arXiv:2109.08668).
+        cache_dtype: `"float32"` or `"bfloat16"`: how keys and values are kept in generation; None
+            takes the dtype of the computation.
+        cross_attention: Whether every block also attends to a sequence of vectors
+            `(batch, items, width)`, see `context`.
+        seed: Integer that the initial weights are sampled from.
+        **kwargs: `name`, `dtype` and the like.
 
-    The class that mixes it in calls `_make_network` in its constructor, after Keras' own, and says
-    in `_embed(inputs, positions)` what the blocks see of its inputs.
+    Raises:
+        ValueError: For an argument out of its range.
+
+    Example:
+
+    >>> network = TransformerNetwork(layers=1, heads=2, width=8)
+    >>> hidden, state = network(tf.zeros([2, 5, 8]))
+    >>> hidden.shape
+    TensorShape([2, 5, 8])
     """
 
-    # What encodes a condition for cross-attention, if there is one.
-    condition_encoder = None
+    surroundings = Surroundings(0.02, 0.02, head_bias=False)
 
-    def _make_network(
+    def __init__(
         self,
-        layers,
-        heads,
-        kv_heads,
-        width,
-        head_width,
-        mlp,
-        mlp_width,
-        norm,
-        norm_epsilon,
-        positions,
-        rotary_base,
-        max_length,
-        window,
-        dropout,
-        attention_dropout,
-        bias,
-        qk_norm,
-        conv,
-        cache_dtype,
-        cross_attention=False,
+        layers=6,
+        heads=6,
+        kv_heads=None,
+        width=384,
+        head_width=None,
+        mlp="gelu",
+        mlp_width=None,
+        norm="layer",
+        norm_epsilon=1e-5,
+        positions="rotary",
+        rotary_base=10000.0,
+        max_length=1024,
+        window=0,
+        dropout=0.0,
+        attention_dropout=0.0,
+        bias=False,
+        qk_norm=False,
+        conv=0,
+        cache_dtype=None,
         rotary_scaling=None,
+        cross_attention=False,
+        seed=0,
+        **kwargs,
     ):
+        check_whole(1, layers=layers, heads=heads, width=width, max_length=max_length)
+        check_most(MOST_LAYERS, layers=layers)
+        check_most(MOST_PARTS, heads=heads, conv=conv)
+        check_whole(0, window=window, conv=conv)
+        if mlp_width is not None:
+            check_whole(1, mlp_width=mlp_width)
+        check_choice(KINDS, mlp=mlp)
+        check_choice(NORMS, norm=norm)
+        check_choice(POSITIONS, positions=positions)
+        check_of_use(positions == "learned", "positions='learned'", 1024, max_length=max_length)
+        check_of_use(positions == "rotary", "positions='rotary'", 10000.0, rotary_base=rotary_base)
+        check_rate(dropout=dropout, attention_dropout=attention_dropout)
+        check_flag(bias=bias, qk_norm=qk_norm)
+        if cache_dtype is not None:
+            check_choice(("float32", "bfloat16"), cache_dtype=cache_dtype)
+        super().__init__(seed=seed, **kwargs)
         mlp_width = usual_width(width, mlp) if mlp_width is None else mlp_width
 
         # Layers
@@ -152,7 +179,7 @@ class TransformerNetwork:
             self.blocks.append(block)
         self.final_norm = normalization(norm, norm_epsilon, bias, name="final_norm", **common)
 
-        # Model
+        # Config
         self.num_layers = layers
         self.heads = heads
         self.kv_heads = kv_heads
@@ -172,29 +199,45 @@ class TransformerNetwork:
         self.qk_norm = qk_norm
         self.conv = conv
         self.cache_dtype = cache_dtype
+        self.rotary_scaling = rotary_scaling
+        self.has_context = cross_attention
         self.small_weights = []  # for each kind of kernel, those of all blocks and their scales
 
     def _normal(self, deviation, *numbers):
-        return keras.initializers.RandomNormal(0.0, deviation, seed=self.layer_seed(*numbers))
+        return keras.initializers.RandomNormal(0.0, deviation, seed=self.weight_seed(*numbers))
 
-    def _build_network(self):
-        shape = (None, None, self.width)
+    @property
+    def input_width(self):
+        return self.width
+
+    @property
+    def output_width(self):
+        return self.width
+
+    def build(self, input_shape):
+        check_width(self.width, input_shape)
+        self.make_weights(self.width)
+
+    def make_weights(self, width):
+        # Not in `build`, whose scope would come before the names of the weights.
+        shape = (None, None, width)
         for layer in [self.position_embedding, *self.blocks, self.final_norm]:
             if layer is not None:
                 layer.build(shape)
+        self.built = True
 
     @property
     def jit_compile_training(self):
         # TensorFlow's bfloat16 products are twice as fast as XLA's on a CPU: see `layers.fused`.
         return self.compute_dtype == "float32"
 
-    # The state: keys and values of the blocks (batch, blocks, kv_heads, slots, head_width), and with
-    # `conv` the `past` features (batch, blocks, conv - 1, features) that the next position still
-    # needs; for all blocks the `position` that each slot holds (batch, slots), -1 for none; the `length` of the text
-    # so far (batch,); the `cursor` (batch,), the slot to write next, the same in each row; and the
-    # keys and values of the condition.
+    # The state: keys and values of the blocks (batch, blocks, kv_heads, slots, head_width), and
+    # with `conv` the `past` features (batch, blocks, conv - 1, features) that the next position
+    # still needs; for all blocks the `position` that each slot holds (batch, slots), -1 for none;
+    # the `length` of the sequence so far (batch,); the `cursor` (batch,), the slot to write next,
+    # the same in each row; and the `context`.
 
-    def initial_state(self, batch_size, condition=None, condition_valid=None, hidden=None):
+    def initial_state(self, batch_size, context=None):
         attention = self.blocks[0].attention
         shape = [batch_size, self.num_layers, attention.kv_heads, 0, attention.head_width]
         dtype = kept_dtype(self.cache_dtype or self.compute_dtype)
@@ -209,8 +252,8 @@ class TransformerNetwork:
             features = (attention.heads + 2 * attention.kv_heads) * attention.head_width
             shape = [batch_size, self.num_layers, self.conv - 1, features]
             state["past"] = tf.zeros(shape, self.compute_dtype)
-        if self.condition_encoder is not None:
-            state["context"] = self._context(batch_size, condition, condition_valid, hidden)
+        if context is not None:
+            state["context"] = context
         return state
 
     def state_invariants(self, state):
@@ -242,21 +285,29 @@ class TransformerNetwork:
         """Slots of a window's ring."""
         return -(-self.window // SLOTS) * SLOTS + SLOTS
 
-    def hidden_states(
-        self, inputs, state=None, mask=None, training=False, key=None, outputs=None, condition=None
-    ):
-        """The blocks over whole sequences: ids `(batch, time)`, or vectors `(batch, time, width)`."""
-        time = tf.shape(inputs)[1]
+    def call(self, x, state=None, mask=None, training=False, key=None, record=None, context=None):
+        """The blocks over whole sequences.
+
+        Args:
+            x: `(batch, time, width)`.
+            state: As of `initial_state`; None is the beginning.
+            mask: bool `(batch, time)`: where it is False the state is left alone.
+            training: Whether dropout is on.
+            key: int32 `(2,)`, what the dropout is drawn from.
+            record: Dict into which each block's outputs are put.
+            context: As of `context`, where there is no state, which has its own.
+
+        Returns:
+            `(hidden (batch, time, width), state)`; without a state, None in its place.
+        """
+        time = tf.shape(x)[1]
         steps = tf.range(time)[None]  # (1, time)
         if state is None:
             # With a state, what is too much may be padding.
-            if self.max_positions is not None and inputs.shape[1] is not None:
+            if self.max_positions is not None and x.shape[1] is not None:
                 rule = f"the window must be at most max_length == {self.max_length} positions long"
-                check(inputs.shape[1] <= self.max_length, rule, window=inputs.shape[1])
+                check(x.shape[1] <= self.max_length, rule, window=x.shape[1])
             places = Places(steps, steps)
-            values, valid = condition if isinstance(condition, tuple) else (condition, None)
-            hide = self._hide(tf.shape(inputs)[0], key) if training else None
-            context = self._context(tf.shape(inputs)[0], values, valid, hide)
         else:
             positions = state["length"][:, None] + steps  # (batch, time)
             held = positions if mask is None else tf.where(mask, positions, -1)
@@ -265,7 +316,7 @@ class TransformerNetwork:
         # Where XLA does not compile the whole step, it compiles what lies between the products.
         fuse = training and not self.jit_compile_training
         drop = self._drop(training, key, fuse)
-        x = drop(self._embed(inputs, places.queries), "embedding", -1)
+        x = drop(self._with_positions(x, places.queries), "embedding", -1)
         caches = []
         for index, block in enumerate(self.blocks):
             x, cache = block(
@@ -278,8 +329,8 @@ class TransformerNetwork:
                 **_context_of(context, index),
             )
             caches.append(cache)
-            if outputs is not None:
-                outputs[block.name] = x
+            if record is not None:
+                record[block.name] = x
         x = normalized(self.final_norm, x, fuse)
         if state is None:
             return x, None
@@ -328,8 +379,8 @@ class TransformerNetwork:
     def stepper(self):
         read = self._reader()
 
-        def step(ids, state):
-            hidden, caches, state = read(ids[:, None], state)
+        def step(x, state):
+            hidden, caches, state = read(x[:, None], state)
             return hidden[:, 0], {**state, **self._kept(caches, tf.ones_like(state["length"]))}
 
         return step
@@ -337,8 +388,8 @@ class TransformerNetwork:
     def verifier(self):
         read = self._reader()
 
-        def verify(ids, state):
-            hidden, caches, after = read(ids, state)
+        def verify(x, state):
+            hidden, caches, after = read(x, state)
             return hidden, (state["length"], state["cursor"], caches, after)
 
         def rewind(marks, kept):
@@ -379,7 +430,6 @@ class TransformerNetwork:
             for weight, (small, scale) in zip(weights, rounded):
                 weight.assign((small * scale[:, None]).T)
             self.small_weights.append([tf.constant(np.stack(parts)) for parts in zip(*rounded)])
-        self.reset_graphs()
 
     @staticmethod
     def _kernels(block):
@@ -390,14 +440,14 @@ class TransformerNetwork:
         ]
 
     def _reader(self):
-        """A function that reads a few tokens `(batch, time)` into slots that `reserve` has made.
+        """A function that reads a few positions `(batch, time, width)` into slots of `reserve`.
 
         It is made before the decoding loop, where the weights of the blocks become one tensor of
-        each kind, and runs in it: there the blocks are a loop as well, so that one of them is traced
-        and compiled, however many there are.
+        each kind, and runs in it: there the blocks are a loop as well, so that one of them is
+        traced and compiled, however many there are.
 
         Returns:
-            Function `(ids, state)` to the hidden states, the caches of the blocks, and the state
+            Function `(x, state)` to the hidden states, the caches of the blocks, and the state
             without these.
         """
         stacks = [
@@ -412,13 +462,14 @@ class TransformerNetwork:
         ]
         rows = dict(zip(kernels, rows, strict=True))
 
-        def read(ids, state):
-            places, state_after = self._written(ids, state)
+        def read(x, state):
+            time = x.shape[1]
+            places, state_after = self._written(time, state)
             names = [name for name in ("keys", "values", "past") if name in state]
             caches = [state[name] for name in names]
             if self.conv:
                 # Room for the new features behind the old ones.
-                caches[2] = tf.pad(caches[2], [[0, 0], [0, 0], [0, ids.shape[1]], [0, 0]])
+                caches[2] = tf.pad(caches[2], [[0, 0], [0, 0], [0, time], [0, 0]])
 
             def body(index, x, caches):
                 def product(inputs, kernel, bias=None):
@@ -450,7 +501,7 @@ class TransformerNetwork:
                     cache = (*cache[:2], features)
                 return index + 1, x, list(cache)
 
-            x = self._embed(ids, places.queries)
+            x = self._with_positions(x, places.queries)
             _, x, caches = tf.while_loop(
                 lambda index, *_: index < self.num_layers, body, (tf.constant(0), x, caches)
             )
@@ -462,9 +513,8 @@ class TransformerNetwork:
         """For each weight of a block, those of all blocks."""
         return zip(*(block.weights for block in self.blocks), strict=True)
 
-    def _written(self, ids, state):
-        """The `Places` of tokens that are read into slots, and the state without the caches."""
-        time = ids.shape[1]
+    def _written(self, time, state):
+        """The `Places` of so many positions read into slots, and the state without the caches."""
         slots = tf.shape(state["position"])[1]
         queries = state["length"][:, None] + tf.range(time)[None]  # (batch, time)
         targets = (state["cursor"][0] + tf.range(time)) % slots
@@ -484,39 +534,20 @@ class TransformerNetwork:
     def _with_positions(self, x, positions):
         return x if self.position_embedding is None else x + self.position_embedding(positions)
 
-    def _context(self, batch, condition=None, valid=None, hidden=None):
-        """Keys and values of the condition for each block, and which items there are."""
-        if self.condition_encoder is None:
-            return None
-        if condition is None:
-            items = [batch] if self.num_classes else [batch, 1, self.condition_width]
-            condition = tf.zeros(items, tf.int32 if self.num_classes else tf.float32)
-            hidden = tf.ones([batch], tf.bool)
-        hidden = tf.zeros([batch], tf.bool) if hidden is None else hidden
-        if self.num_classes:
-            hidden |= condition < 0
-            condition = tf.maximum(condition, 0)
-        elif valid is not None:
-            hidden |= ~tf.reduce_any(valid, axis=1)
-        vectors = self.condition_encoder(condition, hidden=hidden)
-        valid = tf.ones(tf.shape(vectors)[:2], tf.bool) if valid is None else valid
+    def context(self, vectors, valid):
+        """What the blocks attend to besides: keys and values of `vectors (batch, items, width)`.
+
+        Args:
+            vectors: What a condition is told by.
+            valid: bool `(batch, items)`: which of them there are.
+        """
         return {
-            # A sample that knows nothing attends to "nothing", wherever its items end.
-            "valid": valid | hidden[:, None],
+            "valid": valid,
             "blocks": tuple(
                 tf.stack(parts, axis=1)
                 for parts in zip(*(block.cross_attention.read(vectors) for block in self.blocks))
             ),
         }
-
-    def _hide(self, batch, key):
-        """bool `(batch,)`: whose condition is hidden in this step of the training."""
-        if self.condition_encoder is None or not self.condition_dropout:
-            return None
-        kept = random.bernoulli_mask(
-            random.fold(key, _CONDITION), [batch], 1 - self.condition_dropout
-        )
-        return kept == 0
 
     def _drop(self, training, key, fuse):
         """A function that drops features, with noise that is the site's own."""
@@ -531,17 +562,22 @@ class TransformerNetwork:
 
         return drop
 
-    def _network_config(self):
+    def get_config(self):
         names = (
             "heads kv_heads width head_width mlp mlp_width norm norm_epsilon positions rotary_base "
-            "max_length window dropout attention_dropout bias qk_norm conv cache_dtype"
+            "max_length window dropout attention_dropout bias qk_norm conv cache_dtype "
+            "rotary_scaling"
         )
-        return {"layers": self.num_layers, **{name: getattr(self, name) for name in names.split()}}
+        return {
+            **super().get_config(),
+            "layers": self.num_layers,
+            "cross_attention": self.has_context,
+            **{name: getattr(self, name) for name in names.split()},
+        }
 
 
 # Where something is dropped in training; a site's number seeds its noise.
 _SITES = ("embedding", "probabilities", "attention", "context", "mlp")
-_CONDITION = -1  # no site has it
 
 
 @functools.cache
