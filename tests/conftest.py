@@ -16,11 +16,10 @@ def op_by_op():
 
     To trace and compile the graph of a small network takes seconds, to run its ops milliseconds.
     """
-    import tensorflow as tf
+    from eager import eagerly  # which imports TensorFlow
 
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with eagerly():
+        yield
 
 
 @pytest.fixture

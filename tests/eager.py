@@ -2,6 +2,7 @@
 
 import contextlib
 
+import pytest
 import tensorflow as tf
 
 
@@ -14,3 +15,11 @@ def eagerly():
         yield
     finally:
         tf.config.run_functions_eagerly(before)
+
+
+def one_by_default(fixture, values, default):
+    """Parametrises a fixture: by one value by default, by the others in the long tests."""
+    marked = [
+        each if each == default else pytest.param(each, marks=pytest.mark.long) for each in values
+    ]
+    return pytest.mark.parametrize(fixture, marked, indirect=True)

@@ -30,5 +30,8 @@ def test_a_difference_is_told():
     (told,) = record.differences(before, other, exact=True)
     assert told.startswith("score: ") and "1.5" in told and "1.75" in told
     assert not record.differences(before, other, exact=False)
+    before, other = ({"losses": record.line_of([2.0, last])} for last in (1.0, 1.1))
+    assert len(record.differences(before, other, exact=False)) == 1
+    before = {"score": record.line_of([1.0, 2.0]), "text": record.line_of("to be")}
     other = {"score": record.line_of([1.0]), "more": record.line_of("x")}
     assert len(record.differences(before, other, exact=False)) == 3

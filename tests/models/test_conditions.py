@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from tfgen.errors import InputError
 from tfgen.models import make as new_model
+from tfgen.models.autoregressive import TextModel
 from tfgen.models.conditions import condition_specs, condition_tensors
+from tfgen.networks import RecurrentNetwork, TransformerNetwork
 from tfgen.preprocessing import CharacterTokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
@@ -260,6 +262,15 @@ def test_a_draft_need_not_know_the_condition(classes):
     expected = classes(ids, condition=tf.constant([1]))
     np.testing.assert_allclose(begun[classes][0].logits[0], expected[0, -1], atol=1e-5)
     assert begun[draft][0].logits.shape == (1, VOCABULARY)
+
+
+def test_a_network_without_cross_attention_takes_no_condition():
+    for network in (
+        RecurrentNetwork(units=4, layers=1),
+        TransformerNetwork(layers=1, heads=1, width=4),
+    ):
+        with pytest.raises(ValueError, match="need a network with cross_attention"):
+            TextModel(network, num_classes=3)
 
 
 # Training

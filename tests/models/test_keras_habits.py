@@ -174,7 +174,7 @@ def test_callbacks_and_options_of_fit(cls, tmp_path):
     )
     assert {path.name for path in tmp_path.iterdir()} == {"best.weights.h5", "model.keras", "logs"}
     again = keras.saving.load_model(tmp_path / "model.keras")
-    assert type(again) is cls
+    assert type(again) is type(model)
     other = make(cls, seed=9)
     other.load_weights(tmp_path / "best.weights.h5")
     for mine, theirs in zip(again.get_weights(), other.get_weights(), strict=True):

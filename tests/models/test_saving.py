@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import h5py
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,6 +16,7 @@ from tfgen.errors import InputError
 from tfgen.models import make as new_model
 from tfgen.models import weights as weights_module
 from tfgen.models.autoregressive import TextModel
+from tfgen.models.base import TextGenerator
 from tfgen.networks import RecurrentNetwork
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 from tfgen.recipe import GenerationConfig, Recipe, TrainingConfig
@@ -379,6 +381,24 @@ def test_a_subclass_hands_its_arguments_up(families, tmp_path):
     assert zoo.get(tmp_path / "model").network.extra == 5
     described = {argument.name: argument for argument in zoo.describe("my-lstm").arguments}
     assert described["extra"].help == "One more." and described["units"].help.startswith("Units")
+
+
+def test_weights_of_a_class_without_a_network_are_read_as_they_are_stored(families, tmp_path):
+    @zoo.register("own-gru")
+    class OwnGRU(TextGenerator):
+        """Its file has `layers/gru`, as those of our GRUs had."""
+
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.rnn = keras.layers.GRU(4, name="rnn")
+            self.rnn.build((None, None, 3))
+            self.built = True
+
+    model = OwnGRU(seed=1)
+    model.save(tmp_path / "model")
+    with h5py.File(tmp_path / "model" / "model.weights.h5") as file:
+        assert "layers/gru" in file
+    assert_same_weights(zoo.get(tmp_path / "model"), model)
 
 
 def test_a_constructor_without_kwargs_hands_nothing_up(families):

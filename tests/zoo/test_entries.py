@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import one_by_default
 
 from tfgen import models, zoo
 from tfgen.sampling import random
@@ -22,14 +23,7 @@ ENTRIES = [
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
 # Compiled as for people; by default one entry is, the others' networks run op by op.
-COMPILED = pytest.mark.parametrize(
-    "name",
-    [
-        each if each == "gru-names" else pytest.param(each, marks=pytest.mark.long)
-        for each in ENTRIES
-    ],
-    indirect=True,
-)
+COMPILED = one_by_default("name", ENTRIES, "gru-names")
 FILES = {
     "README.md",
     "SHA256SUMS",

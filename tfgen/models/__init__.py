@@ -406,7 +406,7 @@ def recipe_of(model):
 
 
 def _is_ours(row):
-    classes = [row.load(), *([row.load_network()] if row.network is not None else [])]
+    classes = filter(None, (row.load(), row.load_network()))
     return all(cls.__module__.partition(".")[0] == "tfgen" for cls in classes)
 
 

@@ -121,6 +121,11 @@ class TextModel(TextGenerator):
             condition_width=condition_width,
         )
         conditional = bool(num_classes or condition_width)
+        check(
+            not conditional or network.has_context,
+            "num_classes and condition_width need a network with cross_attention",
+            network=network,
+        )
         check_of_use(
             conditional, "models with num_classes or condition_width", 0.1,
             condition_dropout=condition_dropout,
@@ -195,11 +200,6 @@ class TextModel(TextGenerator):
             "network": keras.saving.serialize_keras_object(self.network),
             **{name: getattr(self, name) for name in names.split()},
         }
-
-    @classmethod
-    def from_config(cls, config):
-        network = keras.saving.deserialize_keras_object(config["network"])
-        return super().from_config({**config, "network": network})
 
     def reset_graphs(self):
         """Forgets what was compiled, after a change of what the functions read besides weights."""
@@ -362,7 +362,7 @@ class TextModel(TextGenerator):
 
         So the first layer never sees an embedded text, which saves that layer's product.
         """
-        return hasattr(self.network, "project_table")
+        return self.network.project_table is not None
 
     def _table(self):
         return as_tensor(self.token_embedding.embeddings, self.compute_dtype)

@@ -15,7 +15,7 @@ from tfgen.files import atomic_folder
 from tfgen.forks import check_process, own_process
 from tfgen.models.fitting import Fitting
 from tfgen.models.weights import save_weights
-from tfgen.networks.causal import weight_seed
+from tfgen.networks.causal import refuse_small_weights, weight_seed
 from tfgen.preprocessing import ByteTokenizer, Tokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
@@ -27,6 +27,8 @@ _COMPUTING = {
 }  # fmt: skip
 # What `export` writes, by Keras' name.
 EXPORT_FORMAT = "tf_saved_model"
+# What of a model its config holds as configs of their own.
+_PARTS = ("tokenizer", "processor", "network")
 # What a person calls by the names of arguments.
 _NAMED = frozenset(
     ("generate", "draw", "stream", "forecast", "impute", "score", "encode", "decode", "denoise")
@@ -205,11 +207,7 @@ class SequenceGenerator(Fitting):
         Raises:
             InputError: If the family's loop reads float32 weights only, or for another dtype.
         """
-        if dtype != "float32":
-            raise InputError(
-                "Only a transformer generates with smaller weights; save(folder, float16=True) stores "
-                f"those of any family with half the bits. Received: dtype={dtype!r}"
-            )
+        refuse_small_weights(dtype)
 
     def enable_lora(self, rank, **kwargs):
         """Tells where adapters are trained: they are part of a training, not of a model."""
@@ -224,6 +222,15 @@ class SequenceGenerator(Fitting):
             "generation": dataclasses.asdict(self.generation),
             "seed": self.seed,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in _PARTS
+            if isinstance(config.get(name), dict)
+        }
+        return cls(**{**config, **parts})
 
 
 for _name in ("fit", "evaluate", "predict"):
@@ -330,8 +337,3 @@ class TextGenerator(SequenceGenerator):
             **super().get_config(),
             "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
         }
-
-    @classmethod
-    def from_config(cls, config):
-        tokenizer = keras.saving.deserialize_keras_object(config["tokenizer"])
-        return cls(**{**config, "tokenizer": tokenizer})

@@ -65,8 +65,10 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
         check(
             fits, "frame must be 1, except for one number over time without a calendar", frame=frame
         )
-        classes = bool(processor.num_classes), "data with classes"
-        check_of_use(*classes, 0.1, condition_dropout=condition_dropout)
+        check_of_use(
+            bool(processor.num_classes), "data with classes", 0.1,
+            condition_dropout=condition_dropout,
+        )  # fmt: skip
         self.processor = processor
         self.frame = frame
         self.position_width = processor.num_features * frame  # values at a position of the network
@@ -336,11 +338,6 @@ class NumbersGenerator(SeriesArguments, SequenceGenerator):
             "condition_dropout": self.condition_dropout,
             "processor": keras.saving.serialize_keras_object(self.processor),
         }
-
-    @classmethod
-    def from_config(cls, config):
-        processor = keras.saving.deserialize_keras_object(config["processor"])
-        return cls(**{**config, "processor": processor})
 
 
 def likelihoods_of(total, values, positions):

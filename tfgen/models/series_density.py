@@ -524,8 +524,3 @@ class SeriesDensity(NumbersGenerator):
             "network": keras.saving.serialize_keras_object(self.network),
             **{name: getattr(self, name) for name in names},
         }
-
-    @classmethod
-    def from_config(cls, config):
-        network = keras.saving.deserialize_keras_object(config["network"])
-        return super().from_config({**config, "network": network})

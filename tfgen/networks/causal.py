@@ -53,6 +53,12 @@ class CausalNetwork(keras.layers.Layer):
     state_is_constant = True
     # Whether XLA compiles the training step: what measured faster.
     jit_compile_training = True
+    # Whether it attends to what `context` makes of a sequence of vectors `(batch, items, width)`:
+    # then `initial_state` and, without a state, `call` take it as `context`.
+    has_context = False
+    # A function of a table `(rows, features)` to the first product with each row, if there is one:
+    # then `call` and the step of `stepper` take, as `projected`, what was looked up in its result.
+    project_table = None
     surroundings = Surroundings()
 
     def __init__(self, seed=0, **kwargs):
@@ -119,11 +125,7 @@ class CausalNetwork(keras.layers.Layer):
         Raises:
             InputError: If the network reads float32 weights only, or for another dtype.
         """
-        if dtype != "float32":
-            raise InputError(
-                "Only a transformer generates with smaller weights; save(folder, float16=True) "
-                f"stores those of any family with half the bits. Received: dtype={dtype!r}"
-            )
+        refuse_small_weights(dtype)
 
     def weight_seed(self, *numbers):
         """A seed for an initialiser: one for every weight, from the network's own."""
@@ -134,6 +136,15 @@ class CausalNetwork(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+def refuse_small_weights(dtype):
+    """Refuses another dtype than float32, of what generates with float32 weights only."""
+    if dtype != "float32":
+        raise InputError(
+            "Only a transformer generates with smaller weights; save(folder, float16=True) "
+            f"stores those of any family with half the bits. Received: dtype={dtype!r}"
+        )
 
 
 def weight_seed(seed, *numbers):

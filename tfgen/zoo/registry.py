@@ -318,8 +318,7 @@ def _require_free(name, new):
     same = taken.folder == new
     if isinstance(new, type) and taken.row is not None:
         row = taken.row
-        old = (row.network if taken.kind == "family" else None) or row.load()
-        old = row.load_network() if isinstance(old, str) else old
+        old = (row.load_network() if taken.kind == "family" else None) or row.load()
         same = (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
     if not same:
         article = "an" if taken.kind == "entry" else "a"
