@@ -350,7 +350,7 @@ def test_a_quick_figure_is_legible_in_a_card_and_has_dates():
     )
     for figure in (lines, forecast):
         pixels = to_rgb(figure)
-        assert pixels.shape[1] == 360  # a card of TensorBoard is 330 wide: hardly made smaller
+        assert pixels.shape[1] == 350  # as wide as in a card of TensorBoard: each pixel is one
         for axes in figure.axes:
             marks = [*axes.get_xticklabels(), *axes.get_yticklabels()]
             assert all(mark.get_fontsize() * figure.dpi / 72 >= 9 for mark in marks)
@@ -359,4 +359,8 @@ def test_a_quick_figure_is_legible_in_a_card_and_has_dates():
         shown = [mark.get_text() for mark in last.get_xticklabels()]
         assert 1 <= len(shown) <= 5 and any("Jul" in text or text.isdigit() for text in shown)
     sounds = sound_figure([np.zeros([400, 1])], 8000, quick=True)
-    assert to_rgb(sounds).shape[1] == 500
+    assert to_rgb(sounds).shape[1] == 350
+    line = np.array([[3, 0, 0], [3, 4, 1]])
+    sheet = stroke_sheet([line] * 9, titles=["digit"] * 9, quick=True)
+    assert to_rgb(sheet).shape == (350, 350, 3)
+    assert all(label.get_fontsize() * sheet.dpi / 72 >= 9 for label in sheet.axes[0].texts)

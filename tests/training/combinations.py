@@ -54,7 +54,7 @@ def expected_tags(kind):
         "strokes": ["samples/drawings"],
         "audio": ["samples/sounds", "samples/sound"],
     }[kind]
-    return [*samples, "weights/", "gradients/", "layers/", "Loss/loss"]
+    return [*samples, "weights/", "gradients/", "units/", "Loss/loss"]
 
 
 def write_data(folder):

@@ -159,8 +159,8 @@ def test_tensorboard_shows_losses_and_what_is_clipped(recipe, tmp_path):
     tags = set(found.Tags()["tensors"])
     assert {
         "epoch_loss", "Loss/loss_in_nats_per_value", "throughput/positions_per_second",
-        "samples/series", "samples/forecast", "layers/samples/clip_fraction",
-        "layers/clip/clip_fraction", "layers/gru_0",
+        "samples/series", "samples/forecast", "units/samples/clip_fraction",
+        "units/clip/clip_fraction", "units/gru_0",
     } <= tags  # fmt: skip
     numbers = scalars(tmp_path / "run" / "logs" / "train")
     (_, loss), (_, nats) = numbers["epoch_loss"][0], numbers["Loss/loss_in_nats_per_value"][0]
@@ -214,7 +214,7 @@ def test_tensorboard_plays_sound(tmp_path):
 def test_drawings_are_drawn(tmp_path, monkeypatch):
     sheets = []
     monkeypatch.setattr(
-        kinds, "stroke_sheet", lambda drawings, titles, title: sheets.append((drawings, titles))
+        kinds, "stroke_sheet", lambda drawings, titles, title, quick: sheets.append((drawings, titles))
         or series_figure([np.zeros((3, 1))], made.features[:1])
     )  # fmt: skip
     model, made = sounds_model()

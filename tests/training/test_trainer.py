@@ -19,6 +19,7 @@ from tfgen.networks import RecurrentNetwork
 from tfgen.recipe import Recipe
 from tfgen.training import train, trainer
 from tfgen.training.checkpoints import Checkpoints, read_arrays
+from tfgen.training.dashboard import text_block
 from tfgen.training.data import open_data
 from tfgen.training.failures import first_not_finite
 
@@ -414,8 +415,8 @@ def test_tensorboard_hears_the_story(recipe, tmp_path):
         "throughput/tokens_per_second",
         "throughput/waiting_for_data",
         "samples/temperature_1.0",
-        "layers/lstm_0",
-        "layers/lstm_0/dead_fraction",
+        "units/lstm_0",
+        "units/lstm_0/dead_fraction",
     } <= tags
     assert any(node.name.startswith("lstm_0/") for node in found["train"].Graph().node)
     assert sum(tag.startswith("weights/") for tag in tags) == 6
@@ -430,6 +431,36 @@ def test_tensorboard_hears_the_story(recipe, tmp_path):
     assert all(0 <= fraction <= 1 for fraction in fractions.values())
     sample = found["train"].Tensors("samples/temperature_1.0")[0].tensor_proto
     assert sample.string_val[0].decode().startswith("    ")
+
+    # What TensorBoard shows first: groups by the alphabet, capitals first.
+    about = {tag: found["train"].SummaryMetadata(tag) for tag in tags}
+    groups = {}
+    for tag in sorted(tags):
+        if about[tag].plugin_data.plugin_name == "scalars":
+            groups.setdefault(tag.partition("/")[0], []).append(tag)
+    epochs = ["epoch_learning_rate", "epoch_loss"]  # Keras' names
+    assert [*groups] == [
+        "Loss", *epochs, "gradient_norms", "gradients", "throughput", "units", "update_ratios"
+    ]  # fmt: skip
+    # One tag alone have these, and the units of a model of one layer.
+    alone = [name for name, each in groups.items() if len(each) == 1]
+    assert alone == [*epochs, "units"]
+    for tag in epochs:
+        assert "drawn over steps" in about[tag].summary_description
+
+
+def test_a_sample_is_no_wider_than_its_card():
+    text = "  the first\tline \n\n" + "very long, " * 40 + "\n" + "x" * 250 + "\n" + "長い行" * 40
+    block = text_block(text)
+    lines = block.split("\n")
+    assert all(line.startswith("    ") for line in lines)  # Markdown's mark of what stays as it is
+    lines = [line[4:] for line in lines]
+    assert lines[:2] == ["  the first\tline ", ""]
+    assert [len(line) for line in lines if line.startswith("x")] == [100, 100, 50]
+    assert [len(line) for line in lines if "長" in line] == [50, 50, 20]  # twice as wide
+    assert max(map(len, lines)) == 100
+    # Nothing is lost.
+    assert "".join(lines) == text.replace("\n", "")
 
 
 def test_a_layer_that_clips_is_shown(tmp_path):
@@ -455,9 +486,9 @@ def test_a_layer_that_clips_is_shown(tmp_path):
     dashboard = Dashboard(tmp_path / "logs", model)
     dashboard.histograms(1, inputs, [])
     dashboard.close()
-    assert scalars(tmp_path, "train", "layers/bounds/clip_fraction") == {1: 3 / 8}
+    assert scalars(tmp_path, "train", "units/bounds/clip_fraction") == {1: 3 / 8}
     # The second unit never changes, and the third is clipped wherever one looks.
-    assert scalars(tmp_path, "train", "layers/bounds/dead_fraction") == {1: 0.5}
+    assert scalars(tmp_path, "train", "units/bounds/dead_fraction") == {1: 0.5}
 
 
 def test_norms_and_updates_of_each_layer(recipe, tmp_path):
@@ -523,9 +554,14 @@ def test_the_table_of_hyperparameters_and_the_charts(recipe, tmp_path):
         for chart in charts
         if not any(re.search(pattern, tag) for pattern in chart.multiline.tag for tag in tags)
     ]
-    assert len(charts) == 10 and empty == [
-        "clipped"
-    ]  # what this model does not have: a ClipByValue
+    assert len(charts) == 10 and not empty
+    titles = [chart.title for chart in charts]
+    assert titles[:3] == ["loss", "learning rate", "loss in bits per token"]
+    # What this model does not have, a ClipByValue, has no chart that would stay empty.
+    assert "share of clipped values" not in titles
+    # The table's row has the run's name, not only what tells it from another of that name.
+    row = data["_hparams_/session_start_info"].session_start_info.group_name
+    assert re.fullmatch("run [0-9a-f]{6}", row)
 
 
 def test_a_folder_in_use_is_refused(recipe, tmp_path):

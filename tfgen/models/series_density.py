@@ -328,13 +328,14 @@ class SeriesDensity(NumbersGenerator):
             `(hidden, state, scale)`: hidden `(batch, time, width)` from which each position is
             predicted, given those before it, and the scale of each series `(batch, 1, numbers)`.
         """
-        rows, time = tf.unstack(tf.shape(batch["values"])[:2])
-        previous, first = self._before(batch)
-        covariates = self._covariates(batch)
-        whole, scale = self._whole(rows, batch, key)
-        whole = tf.broadcast_to(whole[:, None], [rows, time, whole.shape[-1]])
-        scale = None if scale is None else scale[:, None]
-        x = self._inputs(previous, first, covariates, (whole, scale))
+        with tf.name_scope("position_inputs"):  # one box in TensorBoard's graph
+            rows, time = tf.unstack(tf.shape(batch["values"])[:2])
+            previous, first = self._before(batch)
+            covariates = self._covariates(batch)
+            whole, scale = self._whole(rows, batch, key)
+            whole = tf.broadcast_to(whole[:, None], [rows, time, whole.shape[-1]])
+            scale = None if scale is None else scale[:, None]
+            x = self._inputs(previous, first, covariates, (whole, scale))
         mask = batch["valid"] if masked else None
         if self.input_projection is not None:
             x = self.input_projection(x)

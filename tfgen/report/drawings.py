@@ -6,14 +6,14 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from tfgen.data.strokes import to_lines
-from tfgen.report.figures import BLACK, BLUE, WIDTH, new_figure, titled
+from tfgen.report.figures import BLACK, BLUE, FONTS, QUICK_WIDTH, WIDTH, new_figure, titled
 
 MOST_DRAWINGS = 400
 # Of a cell of a sheet: its part around the drawing, and the width of a line.
 MARGIN, LINE_WIDTH = 0.12, 0.016
 
 
-def stroke_sheet(drawings, titles=None, columns=None, title=None):
+def stroke_sheet(drawings, titles=None, columns=None, title=None, quick=False):
     """Draws drawings in the cells of a sheet, as `lay_out` places them.
 
     Args:
@@ -21,14 +21,16 @@ def stroke_sheet(drawings, titles=None, columns=None, title=None):
         titles: Optional list of texts, below the drawings.
         columns: Number of columns; None makes the sheet about square.
         title: Optional title.
+        quick: See `tfgen.report.figures.new_figure`.
     """
     drawings = drawings[:MOST_DRAWINGS]
     cells, cell, columns, rows = lay_out(drawings, columns)
-    inches = min(1.2, WIDTH / columns)
-    figure = new_figure(columns * inches, rows * inches + (0.4 if title else 0))
+    inches = QUICK_WIDTH / columns if quick else min(1.2, WIDTH / columns)
+    height = rows * inches + (0.4 if title else 0)
+    figure = new_figure(columns * inches, height, quick)
     from matplotlib.collections import LineCollection
 
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0, 0, 1, rows * inches / height)) if quick else figure.add_subplot()
     width = max(LINE_WIDTH * inches * 72, 0.5)  # points, of which an inch has 72
     axes.add_collection(
         LineCollection(
@@ -50,7 +52,7 @@ def stroke_sheet(drawings, titles=None, columns=None, title=None):
             text,
             ha="center",
             va="bottom",
-            fontsize=min(8, 8 * inches),
+            fontsize=min(FONTS[quick][1], 8 * inches),
             color=BLUE,
         )
     return titled(figure, title)

@@ -13,9 +13,10 @@ import numpy as np
 BLACK, GREY, BLUE, ORANGE = "#222222", "#8a8a8a", "#0072B2", "#D55E00"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 WIDTH, DPI = 9.0, 100  # inches, pixels an inch
-# A quick figure is no larger than the card that TensorBoard shows it in, so that its labels stay as
-# large as they are: a point is a pixel.
-QUICK_WIDTH, QUICK_DPI = 5.0, 72
+# A quick figure is as wide as the card that TensorBoard shows it in, 350 pixels, so that its labels
+# are as sharp and as large as they are drawn: a point is a pixel.
+QUICK_DPI = 72
+QUICK_WIDTH = 350 / QUICK_DPI
 QUICK_MARGINS = 0.8, 0.12, 0.55, 0.45  # inches: left, right, bottom, top
 QUICK_MARKS = 4  # along an axis
 FONTS = {False: (7, 8, 10), True: (9, 10, 11)}  # points, if quick: of marks, axes and titles

@@ -96,7 +96,7 @@ def _figure_of_series(samples, quick=False):
 
 
 def _figure_of_strokes(samples, quick=False):
-    return stroke_sheet(samples.arrays, samples.titles, title=samples.title)
+    return stroke_sheet(samples.arrays, samples.titles, title=samples.title, quick=quick)
 
 
 def _figure_of_sounds(samples, quick=False):

@@ -7,7 +7,17 @@ import wave
 
 import numpy as np
 
-from tfgen.report.figures import BLACK, BLUE, FONTS, QUICK_WIDTH, WIDTH, new_figure, plain, titled
+from tfgen.report.figures import (
+    BLACK,
+    BLUE,
+    FONTS,
+    QUICK_DPI,
+    QUICK_WIDTH,
+    WIDTH,
+    new_figure,
+    plain,
+    titled,
+)
 
 MOST_SOUNDS = 6
 FULL_SCALE = 1 << 15  # of 16 bits
@@ -27,6 +37,8 @@ def sound_figure(sounds, sample_rate, titles=None, title=None, quick=False):
     marks, axis, _ = FONTS[quick]
     sounds = [np.asarray(sound, np.float32).reshape(-1) for sound in sounds[:MOST_SOUNDS]]
     figure = new_figure(QUICK_WIDTH if quick else WIDTH, 0.8 + 1.5 * len(sounds))
+    if quick:
+        figure.set_dpi(QUICK_DPI)
     panels = figure.subplots(len(sounds), 2, sharex=True, squeeze=False)
     for number, (sound, (left, right)) in enumerate(zip(sounds, panels)):
         seconds = np.arange(len(sound)) / sample_rate

@@ -1,8 +1,12 @@
 """What a run tells TensorBoard."""
 
 import contextlib
+import hashlib
+import json
 import sys
+import textwrap
 import time
+import unicodedata
 
 import numpy as np
 import tensorflow as tf
@@ -20,17 +24,29 @@ from tfgen.training.projector import Cloud, write_clouds
 # Prompts and seed of the text samples are fixed, so that what changes is the model.
 SAMPLE_SEED = 0
 SAMPLE_TOKENS = 300
+# TensorBoard cuts off what is wider than the card of a text: so many columns fit.
+COLUMNS = 100
 # Of what has the name that Keras' callback gives it.
 KERAS = "By the name that Keras' TensorBoard callback has for it, but drawn over steps"
+# What a card says where its name is not enough.
+NORM = "Mean over the steps since the point before, before clipping"
+CLIPPED = "Share of steps whose gradient was longer than training.clip_norm, which it was cut to"
+SKIPPED = "Share of steps left out because float16 could not hold their gradients"
+RATIO = "How far a step moves the weights, in norms of the weights: about 0.001 is usual"
+SPEED = "Of the training alone: validation and samples stop the clock"
+WAITING = "Share of the time in which a step waited for its batch"
+MEMORY = "The most that was in use so far"
+DEAD = "Share of units that give the same for every position of a batch"
 
 
 class Dashboard:
     """Writes a run's scalars, samples and histograms under `train/` and `validation/`.
 
     TensorBoard shows groups of tags by the alphabet, capitals first: what people look for first is
-    under `Loss/`. `epoch_loss`, which is the same, and `epoch_learning_rate` have the names that
-    Keras' own callback gives them. The hyperparameters are those of `validation/`, whose loss is
-    what runs are compared by.
+    under `Loss/`, and what they look at when that does not do, the units of each layer, comes after
+    gradients, samples and throughput. `epoch_loss`, which is the same, and `epoch_learning_rate`
+    have the names that Keras' own callback gives them. The hyperparameters are those of
+    `validation/`, whose loss is what runs are compared by.
 
     What is special to a kind of data, its samples and its measure of loss, is a subclass's.
 
@@ -41,6 +57,8 @@ class Dashboard:
 
     # What one position is called.
     unit = "positions"
+    # The loss in the field's own unit: its name, and what a nat per position is in it.
+    measure = None
 
     def __init__(self, folder, model):
         self.model, self.folder = model, folder
@@ -65,48 +83,61 @@ class Dashboard:
             # tf.summary has no function for it, and a file of its own might be read too late.
             tf.raw_ops.ImportEvent(writer=writer._resource, event=start.SerializeToString())
         with self.validation.as_default(step):
-            hparams_api.hparams(hyperparameters)
+            hparams_api.hparams(hyperparameters, trial_id=self._trial(hyperparameters))
         with self.train.as_default(step):
             layout = custom_scalar_summary.pb(self._layout()).SerializeToString()
             tf.summary.experimental.write_raw_pb(layout, step)
 
+    def _trial(self, hyperparameters):
+        """What a row of the HParams table is called: the run's folder, a hash of its settings."""
+        settings = json.dumps(hyperparameters, sort_keys=True).encode()
+        name = self.folder.resolve().parent.name
+        return f"{name} {hashlib.sha256(settings).hexdigest()[:6]}"
+
     def _layout(self):
-        """The charts of the tab "Custom scalars": lines that belong together in one."""
+        """The charts of the tab "Custom scalars": lines that belong together in one.
 
-        def category(title, **charts):
-            return layout_pb2.Category(
-                title=title,
-                chart=[
-                    layout_pb2.Chart(
-                        title=name.replace("_", " "),
-                        multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$"]),
-                    )
-                    for name, tag in charts.items()
-                ],
-            )
-
+        TensorBoard adds up the layouts of all runs: a chart has the same title and tags in each.
+        """
+        loss = {"loss": "Loss/loss", "learning rate": "epoch_learning_rate"}
+        if self.measure is not None:
+            name, _ = self.measure
+            loss[name.replace("_", " ")] = f"Loss/{name}"
+        units = {"share of dead units": "units/.*/dead_fraction"}
+        if self._clipping() or getattr(self.model, "bounds", None) is not None:
+            units["share of clipped values"] = "units/.*/clip_fraction"
+        charts = {
+            "Loss": loss,
+            "Gradients": {
+                "gradient norm by layer": "gradient_norms/.*",
+                "update by layer, in norms of its weights": "update_ratios/.*",
+                "share of steps with a clipped gradient": "gradients/clip_fraction",
+            },
+            "Units": units,
+            "Speed": {
+                "tokens or positions per second": "throughput/.*_per_second",
+                "share of time waiting for data": "throughput/waiting_for_data",
+                "peak memory, MiB": "throughput/.*_peak_mib",
+            },
+        }
         return layout_pb2.Layout(
             category=[
-                category("Loss", loss="Loss/loss", learning_rate="epoch_learning_rate"),
-                category(
-                    "Gradients",
-                    norm_by_layer="gradient_norms/.*",
-                    update_by_layer_in_norms_of_its_weights="update_ratios/.*",
-                    clipped="gradients/clip_fraction",
-                ),
-                category(
-                    "Layers",
-                    dead_units="layers/.*/dead_fraction",
-                    clipped="layers/.*/clip_fraction",
-                ),
-                category(
-                    "Speed",
-                    positions_per_second=f"throughput/{self.unit}_per_second",
-                    waiting_for_data="throughput/waiting_for_data",
-                    memory="throughput/.*_peak_mib",
-                ),
+                layout_pb2.Category(
+                    title=category,
+                    chart=[
+                        layout_pb2.Chart(
+                            title=title,
+                            multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$"]),
+                        )
+                        for title, tag in titled.items()
+                    ],
+                )
+                for category, titled in charts.items()
             ]
         )
+
+    def _clipping(self):
+        return [each for each in self.model._flatten_layers() if isinstance(each, ClipByValue)]
 
     def graph(self, batch):
         """Writes the graph of the model, as it computes the activations of a batch."""
@@ -149,20 +180,23 @@ class Dashboard:
             tf.summary.scalar("epoch_learning_rate", learning_rate, description=KERAS)
             if loss_scale is not None:
                 tf.summary.scalar("gradients/loss_scale", loss_scale)
-                tf.summary.scalar("gradients/skipped_fraction", np.mean(~taken))
+                skipped = np.mean(~taken)
+                tf.summary.scalar("gradients/skipped_fraction", skipped, description=SKIPPED)
             if taken.any():
-                tf.summary.scalar("gradients/global_norm", np.mean(whole[taken]))
+                norm = np.mean(whole[taken])
+                tf.summary.scalar("gradients/global_norm", norm, description=NORM)
                 if clip_norm:
                     clipped = np.mean(whole[taken] > clip_norm)
-                    tf.summary.scalar("gradients/clip_fraction", clipped)
+                    tf.summary.scalar("gradients/clip_fraction", clipped, description=CLIPPED)
                 for name, norms in gradient_norms.items():
-                    tf.summary.scalar(f"gradient_norms/{name}", np.mean(norms[taken]))
+                    norm = np.mean(norms[taken])
+                    tf.summary.scalar(f"gradient_norms/{name}", norm, description=NORM)
             for name, ratio in update_ratios.items():
-                tf.summary.scalar(f"update_ratios/{name}", ratio)
-            tf.summary.scalar(f"throughput/{self.unit}_per_second", speed)
-            tf.summary.scalar("throughput/waiting_for_data", waiting)
+                tf.summary.scalar(f"update_ratios/{name}", ratio, description=RATIO)
+            tf.summary.scalar(f"throughput/{self.unit}_per_second", speed, description=SPEED)
+            tf.summary.scalar("throughput/waiting_for_data", waiting, description=WAITING)
             for device, size in memory().items():
-                tf.summary.scalar(f"throughput/{device}_peak_mib", size)
+                tf.summary.scalar(f"throughput/{device}_peak_mib", size, description=MEMORY)
 
     def validated(self, step, loss):
         """Logs a validation: mean loss in nats per position."""
@@ -172,10 +206,9 @@ class Dashboard:
     def _loss(self, loss):
         tf.summary.scalar("Loss/loss", loss, description="A position's mean, drawn over steps")
         tf.summary.scalar("epoch_loss", loss, description=KERAS)
-        self.measures(loss)
-
-    def measures(self, loss):
-        """Logs a loss in the field's own units."""
+        if self.measure is not None:
+            name, factor = self.measure
+            tf.summary.scalar(f"Loss/{name}", loss * factor)
 
     def samples(self, step):
         """Writes samples of the model."""
@@ -199,17 +232,16 @@ class Dashboard:
                 shown[f"gradients/{weight.path}"] = gradient
             for name, values in self.activations(inputs).items():
                 values = np.asarray(tf.cast(values, tf.float32))
-                shown[f"layers/{name}"] = values
+                shown[f"units/{name}"] = values
                 dead = np.mean(np.ptp(values.reshape(-1, values.shape[-1]), axis=0) == 0)
-                tf.summary.scalar(f"layers/{name}/dead_fraction", dead)
+                tf.summary.scalar(f"units/{name}/dead_fraction", dead, description=DEAD)
             summary = _histograms(shown).SerializeToString()
             tf.summary.experimental.write_raw_pb(summary, step)
-            for layer in self.model._flatten_layers():
-                if isinstance(layer, ClipByValue):
-                    fraction = float(layer.clip_tracker.result())
-                    if not np.isnan(fraction):  # of a layer that is for generating alone
-                        tf.summary.scalar(f"layers/{layer.name}/clip_fraction", fraction)
-                    layer.clip_tracker.reset_state()
+            for layer in self._clipping():
+                fraction = float(layer.clip_tracker.result())
+                if not np.isnan(fraction):  # of a layer that is for generating alone
+                    tf.summary.scalar(f"units/{layer.name}/clip_fraction", fraction)
+                layer.clip_tracker.reset_state()
 
     def activations(self, batch):
         """What the layers give for a batch of the training: a dict from names to tensors."""
@@ -272,9 +304,7 @@ class TextDashboard(Dashboard):
     """The dashboard of a text model."""
 
     unit = "tokens"
-
-    def measures(self, loss):
-        tf.summary.scalar("Loss/loss_in_bits_per_token", loss / np.log(2))
+    measure = "loss_in_bits_per_token", 1 / np.log(2)
 
     def inputs(self, batch):
         if isinstance(batch, tuple):  # inputs that are not what the targets follow
@@ -297,6 +327,20 @@ class TextDashboard(Dashboard):
                 text = self.model.generate(
                     "", count, temperature=temperature, seed=SAMPLE_SEED, stop=[]
                 )
-                # Indented by four, Markdown leaves line breaks as they are.
-                block = "\n".join(f"    {line}" for line in text.split("\n"))
-                tf.summary.text(f"samples/temperature_{temperature}", block)
+                tf.summary.text(f"samples/temperature_{temperature}", text_block(text))
+
+
+def text_block(text):
+    """Returns a text as Markdown that shows it as it is, with long lines broken."""
+    lines = []
+    for line in text.split("\n"):
+        wide = any(unicodedata.east_asian_width(each) in "WF" for each in line)
+        lines += textwrap.wrap(
+            line,
+            COLUMNS // 2 if wide else COLUMNS,
+            expand_tabs=False,
+            replace_whitespace=False,
+            drop_whitespace=False,
+        ) or [""]
+    # Indented by four, Markdown leaves line breaks as they are.
+    return "\n".join(f"    {line}" for line in lines)

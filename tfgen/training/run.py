@@ -79,7 +79,10 @@ class Run:
         if config.histogram_every and not self.state.step:
             with self._guard("the graph"):
                 self.dashboard.graph(self._train_step.rows(self._batch(0), 0))
-        self._say(f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}")
+        self._say(
+            f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}; its tab Custom "
+            "Scalars has loss, gradients and speed on one page"
+        )
         bar = tqdm(
             total=config.steps,
             initial=self.state.step,

@@ -40,9 +40,11 @@ class SeriesDashboard(Dashboard):
         super().__init__(folder, model)
         self.held_out = held_out
 
-    def measures(self, loss):
-        if self.model.loss_is_likelihood:
-            tf.summary.scalar("Loss/loss_in_nats_per_value", loss / self.model.position_width)
+    @property
+    def measure(self):
+        if not self.model.loss_is_likelihood:
+            return None
+        return "loss_in_nats_per_value", 1 / self.model.position_width
 
     def samples(self, step):
         row, processor = shown(self.model.processor.kind), self.model.processor
@@ -62,7 +64,7 @@ class SeriesDashboard(Dashboard):
             if row.beside:
                 self._forecast(processor.features, length)
             if self.model.bounds is not None:
-                tf.summary.scalar("layers/samples/clip_fraction", clip_fraction)
+                tf.summary.scalar("units/samples/clip_fraction", clip_fraction)
 
     def _drawn(self, count, length=None):
         """Samples, a list of arrays; the classes in turn; and the share that was clipped."""
