@@ -24,6 +24,7 @@ out. How well a model predicts by itself is measured by `tfgen evaluate`.
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from benchmarks import contests, forecast, trainer
 from benchmarks.contests import LONG, MODELS, SECTIONS
 from benchmarks.reach import Text
 from benchmarks.report import machine, machine_lines, table
-from benchmarks.runner import measure
+from benchmarks.runner import against, measure
 from benchmarks.sizes import TIMESTEPS
 
 from tfgen import zoo
@@ -68,7 +69,7 @@ def run(options):
     if options.repeats < ENOUGH_ROUNDS:
         print(f"{options.repeats} rounds are a trial: results need {ENOUGH_ROUNDS} or more.")
     for section in options.sections:
-        for found in SECTIONS[section](options):
+        for found in contests_of(section, options):
             if not isinstance(found, dict):
                 found = measure(found, options.repeats, options.seconds)
             results["figures"].append(found)
@@ -76,6 +77,12 @@ def run(options):
             if options.out:  # after every result, so that an interruption costs one
                 with atomic_file(options.out) as temporary:
                     temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def contests_of(section, options):
+    """Yields the contests of a section, or its results."""
+    for contest in SECTIONS[section](options):
+        yield from against(contest, options.against) if options.against else [contest]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -102,6 +109,9 @@ def parse(argv):
     add("--repeats", type=one, default=ENOUGH_ROUNDS, help="rounds (default: 5)")
     add("--seconds", type=float, default=3.0, help="least length of a measurement (default: 3)")
     add("--out", metavar="FILE", help="also write the results as JSON")
+    add("--against", metavar="PATH", type=os.path.abspath,
+        help="another checkout: its tfgen and this one take turns, without peers, in each "
+             "section and in first calls, which compile")  # fmt: skip
     add = group("lstm and gru")
     add("--units", type=one, default=512, help="units of a layer (default: 512)")
     add("--layers", type=one, default=2, help="layers (default: 2)")
@@ -175,6 +185,10 @@ def check(options):
         raise InputError(f"--out: {options.out} is a folder")
     if options.nanogpt and not (Path(options.nanogpt) / "model.py").is_file():
         raise InputError(f"--nanogpt: {options.nanogpt} holds no model.py of nanoGPT")
+    if options.against and not (Path(options.against) / "scripts/benchmarks").is_dir():
+        raise InputError(f"--against: {options.against} is no checkout with scripts/benchmarks")
+    if options.against and "forecast" in sections:
+        raise InputError("forecast compares with peers alone: leave it out beside --against")
     if "forecast" in sections:
         entry = options.entry or contests.FORECASTER
         forecast.task_of(entry, options.context, options.horizon)

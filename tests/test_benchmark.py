@@ -157,6 +157,30 @@ def test_a_contest_in_processes(tmp_path, monkeypatch):
     assert numbers == ("-1", "0", "1", "2") and len(set(processes)) == 4
 
 
+def test_another_checkout_runs_its_own_code_in_the_same_turns(tmp_path):
+    (tmp_path / "tfgen").mkdir()
+    (tmp_path / "tfgen" / "__init__.py").write_text("SPEED = 3\n")
+    (tmp_path / "scripts" / "benchmarks").mkdir(parents=True)
+    (tmp_path / "scripts" / "benchmarks" / "__init__.py").touch()
+    (tmp_path / "scripts" / "benchmarks" / "sizes.py").write_text(
+        "import tfgen\ndef random_windows(amount):\n    return {'': lambda: tfgen.SPEED * amount}\n"
+    )
+    # Its `sizes` has other functions than this checkout's, and its tfgen another content.
+    job = ("sizes.random_windows", 10)
+    with workers.Worker(str(tmp_path)) as worker:
+        assert worker.ask(workers.prepare, 0.0, *job) == ""
+        assert worker.ask(workers.take_turn, 0.0)[0] == 30
+    contest = Contest("made up", "s", {"tfgen": job, "tfgen, int8": job, "peer": job})
+    [both] = runner.against(contest, "elsewhere")
+    assert list(both.contestants) == [
+        "tfgen", "tfgen, other checkout", "tfgen, int8", "tfgen, int8, other checkout",
+    ]  # fmt: skip
+    assert both.checkouts == dict.fromkeys(list(both.contestants)[1::2], "elsewhere")
+    speed, first = runner.against(dataclasses.replace(contest, unit="tokens/s"), "elsewhere")
+    assert speed.unit == "tokens/s" and first.unit == "s" and first.checkouts == speed.checkouts
+    assert first.contestants["tfgen, other checkout"] == ("workers.first_call", None, *job)
+
+
 def test_a_result_and_its_table():
     values = {
         "tfgen": [8.0, 30.0, 12.0], "tfgen, int8": [16.0, 30.0, 6.0], "peer": [4.0, 10.0, 24.0],

@@ -9,10 +9,9 @@ import tempfile
 
 from benchmarks import forecast as forecasts
 from benchmarks import trainer as looped
-from benchmarks.first_token import XLA_CACHE
 from benchmarks.runner import OURS, PRODUCT, PYTORCH_PRODUCT, READ, Contest
 from benchmarks.sizes import GATES, DiffusionSizes, NumbersSizes, TextSizes, TransformerSizes
-from benchmarks.workers import call
+from benchmarks.workers import XLA_CACHE, call
 
 PYTORCH, KERAS, NANOGPT, TRANSFORMERS = "PyTorch", "Keras", "nanoGPT", "transformers"
 LUCIDRAINS, DIFFUSERS = "denoising-diffusion-pytorch", "diffusers"
@@ -166,13 +165,13 @@ def forecast(options):
 
 def first(options):
     """seconds from `import tensorflow` to the first token of a new transformer"""
-    for sizes in transformers(options, options.transformer[-1:], always=True, batch=1):
+    for sizes in transformers(options, options.transformer[-1:], always=True, batch=1, tokens=1):
         with tempfile.TemporaryDirectory() as folder:
-            job = ("first_token.first_token", sizes, folder)
+            job = ("workers.first_call", folder, "peer_tfgen.generate", sizes)
             yield Contest(
                 f"first token, {sizes}, prompt of {sizes.prompt}",
                 "s",
-                {"first start": job, "second start": job},
+                {OURS: job, f"{OURS}, second start": job},
                 warm=True,  # files come in
                 notes=(
                     "from the end of `import tensorflow` in a new process to the text; the second "

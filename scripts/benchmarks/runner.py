@@ -15,9 +15,13 @@ import dataclasses
 import statistics
 import sys
 
-from benchmarks.workers import Missing, Worker, call, check, prepare, take_turn
+from benchmarks.workers import Missing, Worker, call, prepare, take_turn
 
-OURS = "tfgen"
+OURS, OTHER = "tfgen", "other checkout"
+FIRST_CALLS = (
+    "from the end of `import tensorflow` in a new process to the end of the first call, with all "
+    "that it compiles; below 1 is in favour of what the column is of"
+)
 # What the machine itself can do: nobody is compared with these.
 PRODUCT, PYTORCH_PRODUCT, READ = CEILINGS = "matrix product", "matrix product, PyTorch", "reading"
 INSTALL = "pip install .[benchmark]"
@@ -47,6 +51,7 @@ class Contest:
         turns: Turns that each contestant takes in a round.
         seconds: Least length of a turn; None takes that of all contests.
         warm: Whether a first round does not count.
+        checkouts: From contestants to the checkout that they are of, where it is another one.
     """
 
     name: str
@@ -60,6 +65,34 @@ class Contest:
     turns: int = 1
     seconds: float | None = None
     warm: bool = False
+    checkouts: dict = dataclasses.field(default_factory=dict)
+
+
+def against(contest, checkout):
+    """Yields contests of tfgen alone, here and in another checkout: a contest, and first calls.
+
+    What is added may be called OTHER; it takes its turn right after what it is compared with.
+    """
+    both, checkouts = {}, {}
+    for name, job in contest.contestants.items():
+        if is_ours(name):
+            both |= {name: job, f"{name}, {OTHER}": job}
+            checkouts[f"{name}, {OTHER}"] = checkout
+    notes = (*contest.notes, f"{OTHER}: {checkout}")
+    alone = {
+        "contestants": both,
+        "checkouts": checkouts,
+        "notes": notes,
+        "shares": {},
+        "skipped": {},
+    }
+    yield dataclasses.replace(contest, **alone)
+    if contest.unit != "s":
+        firsts = {name: ("workers.first_call", None, *job) for name, job in both.items()}
+        notes = FIRST_CALLS, notes[-1]
+        yield Contest(
+            f"first call, {contest.name}", "s", firsts, notes=notes, warm=True, checkouts=checkouts
+        )
 
 
 def measure(contest, rounds, seconds):
@@ -174,7 +207,7 @@ class _Prepared:
 
     def __init__(self, contest, name, seconds, stack):
         self.seconds = seconds if contest.seconds is None else contest.seconds
-        self.worker = stack.enter_context(Worker())
+        self.worker = stack.enter_context(Worker(contest.checkouts.get(name)))
         self.note = self.worker.ask(prepare, seconds / 3, *contest.contestants[name])
         self.turn(0)
 
@@ -187,10 +220,10 @@ class _Afresh:
 
     def __init__(self, contest, name, seconds, stack):
         self.job, self.note = contest.contestants[name], ""
-        with Worker() as worker:
-            worker.ask(check, self.job[0])
+        self.checkout = contest.checkouts.get(name)
+        call(f"{self.job[0].rpartition('.')[0]}.__dir__", checkout=self.checkout)
 
     def turn(self, number):
-        seconds, note = call(*self.job, number)
+        seconds, note = call(*self.job, number, checkout=self.checkout)
         self.note += f"; {note}" if self.note else note
         return 1, seconds

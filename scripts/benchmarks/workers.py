@@ -7,7 +7,9 @@ processes of their own each runs as its users run it.
 import contextlib
 import importlib
 import multiprocessing
+import os
 import signal
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
@@ -15,6 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 TRIAL_ROUNDS = 2
 COMPILE_SECONDS = 240
 COMPILED = "torch.compile"
+# With this in the environment, XLA leaves what it has compiled in a folder for the next start.
+XLA_CACHE = "--tf_xla_persistent_cache_directory={} --tf_xla_persistent_cache_prefix=tfgen"
 
 
 class Missing(Exception):
@@ -22,13 +26,15 @@ class Missing(Exception):
 
 
 class Worker(contextlib.AbstractContextManager):
-    """A process that calls the functions of this module when it is asked to."""
+    """A process that calls the functions of this module when it is asked to.
 
-    def __init__(self):
-        # Ctrl-C is for the process that asks.
-        self._pool = ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-        )
+    Args:
+        checkout: Folder of a checkout whose tfgen and contestants it takes; None is this one.
+    """
+
+    def __init__(self, checkout=None):
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(1, context, _begin, (checkout,))
 
     def ask(self, function, *arguments):
         return self._pool.submit(function, *arguments).result()
@@ -37,29 +43,71 @@ class Worker(contextlib.AbstractContextManager):
         self._pool.shutdown()
 
 
-def call(function, *arguments):
+def _begin(checkout):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    if checkout is None:
+        return
+    this = sys.modules[__name__]
+    for name in [*sys.modules]:
+        if name.partition(".")[0] in ("tfgen", "benchmarks"):
+            del sys.modules[name]
+    sys.path[:0] = [checkout, os.path.join(checkout, "scripts")]
+    # What measures is this module in either checkout.
+    importlib.import_module("benchmarks").workers = sys.modules[__name__] = this
+
+
+def call(function, *arguments, checkout=None):
     """Calls a function by its name in a process of its own; see `named`."""
-    with Worker() as worker:
+    with Worker(checkout) as worker:
         return worker.ask(named, function, *arguments)
 
 
-def check(function):
-    """Raises `Missing` if the module of a function cannot be imported; see `named`."""
+def named(function, *arguments):
+    """Calls a function: one of a module of this package, `"module.function"`, or of another.
+
+    Raises:
+        Missing: The module cannot be imported.
+    """
     module, _, name = function.rpartition(".")
     try:
         module = importlib.import_module(module if "." in module else f"benchmarks.{module}")
-        _found[function] = getattr(module, name)
     except ImportError as error:
         raise Missing(str(error).splitlines()[-1]) from None
+    return getattr(module, name)(*arguments)
 
 
-def named(function, *arguments):
-    """Calls a function: one of a module of this package, `"module.function"`, or of another."""
-    check(function)
-    return _found[function](*arguments)
+def ways_of(function, *arguments):
+    """The ways that a function returns, and its note."""
+    made = named(function, *arguments)
+    return made if isinstance(made, tuple) else (made, "")
 
 
-_work, _found = {}, {}  # of this process
+def first_call(cache, function, *arguments):
+    """Makes the work of tfgen and runs it once, in a new process.
+
+    Args:
+        cache: A folder in which XLA keeps what it has compiled, apart for each round; or None.
+        function: The work's, as for `prepare`.
+        arguments: Its arguments, and the round.
+
+    Returns:
+        Seconds from the import of TensorFlow to the end of the call, and a note; what is left to
+        import, the weights and all compilation are in them.
+    """
+    *arguments, number = arguments
+    from tfgen.startup import __file__ as place
+    from tfgen.startup import import_tensorflow
+
+    if cache:  # and apart for each checkout
+        os.environ["TF_XLA_FLAGS"] = XLA_CACHE.format(f"{cache}/{number}{os.path.dirname(place)}")
+    import_tensorflow()
+    start = time.perf_counter()
+    for run in ways_of(function, *arguments)[0].values():
+        run()
+    return time.perf_counter() - start, ""
+
+
+_work = {}  # of this process
 
 
 def prepare(seconds, function, *arguments):
@@ -67,8 +115,7 @@ def prepare(seconds, function, *arguments):
 
     Returns a note: that of the function, and what `fastest` says.
     """
-    made = named(function, *arguments)
-    ways, note = made if isinstance(made, tuple) else (made, "")
+    ways, note = ways_of(function, *arguments)
     _work["run"], tried = fastest(ways, seconds)
     return "; ".join(filter(None, [note, tried]))
 
