@@ -32,6 +32,8 @@ def read_parquet(path, table):
         header = ["" if n.startswith("__index_level_") else n for n in schema.names]
         stores = table.begin(path, clean_names(header))
         texts = [field.name for field in schema if arrow.types.is_string(field.type)]
+        times = [field for field in schema if arrow.types.is_timestamp(field.type)]
+        table.zoned |= {field.name for field in times if field.type.tz is not None}
         # A text that comes again is read once.
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
             for batch in file.iter_batches(batch_size=_ROWS):
@@ -97,7 +99,6 @@ def read_npz(path, table):
         if not values.ndim:
             table.report.drop("a single value is no column", f"{path}: '{key}'")
             del arrays[key]
-    shapes = {key: values.shape for key, values in arrays.items()}
     flat = {key: values for key, values in arrays.items() if values.ndim == 1}
     deep = {key: values for key, values in arrays.items() if values.ndim > 1}
     sequences = deep
@@ -107,6 +108,7 @@ def read_npz(path, table):
             sequences = {f"{number}": part for number, part in enumerate(values)}
     widths = {part.shape[1:] for part in sequences.values()}
     if not arrays or len(widths) > 1 or any(len(width) != 1 for width in widths):
+        shapes = {key: values.shape for key, values in arrays.items()}
         raise InputError(
             f"{path} must hold one array (time, features) or (sequences, time, features), arrays "
             "(time,) of one length, which are columns, or an array (time, features) for each "
@@ -115,9 +117,23 @@ def read_npz(path, table):
     if not sequences:
         _add_part(path, table, None, flat)
         return
-    names = [f"x{number}" for number in range(*next(iter(widths)))]
-    # Beside one sequence a column of its rows, beside several a value for each of them.
     single = deep is sequences and len(sequences) == 1
+    add_arrays(path, sequences, flat, table, single)
+
+
+def add_arrays(path, sequences, flat, table, single=False):
+    """Adds arrays to a table, with the columns `x0`, `x1` and so on.
+
+    Args:
+        path: The file, or what messages call the data.
+        sequences: Dict from what a sequence is called to its array `(time, features)`.
+        flat: Dict from name to an array `(time,)` of a single sequence, or with a value for each
+            of several.
+        table: A `tfgen.data.tables.Table`.
+        single: Whether the one sequence there is is called as the file is.
+    """
+    names = [f"x{number}" for number in range(next(iter(sequences.values())).shape[1])]
+    # Beside one sequence a column of its rows, beside several a value for each of them.
     length = len(next(iter(sequences.values()))) if single else len(sequences)
     for key in [key for key, values in flat.items() if len(values) != length]:
         table.report.drop(f"an array of 1 axis is not of length {length:,}", f"{path}: '{key}'")
@@ -141,3 +157,5 @@ def _add_part(path, table, part, columns):
     stores = table.begin(path, list(columns), part)
     if cells and len(cells[0]):
         table.add(stores, cells)
+    else:
+        table.report.drop("the sequence has no position", f"{path}{f', {part}' if part else ''}")

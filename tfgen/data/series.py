@@ -7,6 +7,7 @@ from tfgen.data import readers
 from tfgen.data.builtin import open_builtin
 from tfgen.data.catalog import BUILTIN
 from tfgen.data.kinds import KINDS, kind_of_file
+from tfgen.data.memory import MEMORY, hold, not_given
 from tfgen.data.text import open_text
 from tfgen.errors import InputError
 from tfgen.files import home_path
@@ -14,12 +15,13 @@ from tfgen.names import normalise
 from tfgen.uses import NUMBERS, listed
 
 
-def data_kind(config):
+def data_kind(config, data=None):
     """Tells what data is, without reading all of it.
 
     Args:
         config: A `tfgen.recipe.DataConfig`. Its `kind` is taken if there is one, and a `column`
             means text.
+        data: What `tfgen.data.memory.hold` takes, for data in memory.
 
     Returns:
         `"text"`, `"series"`, `"strokes"` or `"audio"`. What cannot be told is text; a folder is
@@ -28,6 +30,8 @@ def data_kind(config):
     Raises:
         InputError: If there is nothing of that name, or a built-in set is of another kind.
     """
+    if data is not None:
+        return hold(data, config.max_numbers).kind(config)
     key, path = _find(config.name)
     if key is not None:
         kind = BUILTIN[key].kind
@@ -46,7 +50,7 @@ def data_kind(config):
     return found.most_common(1)[0][0] if found else "text"
 
 
-def open_sequences(config):
+def open_sequences(config, data=None):
     """Opens sequences of numbers to train or to score on.
 
     Args:
@@ -54,6 +58,9 @@ def open_sequences(config):
             table (CSV, TSV, Parquet, NPZ), of drawings (SVG, NPZ), of sound, or of a folder of
             such files. What else it says: see `tfgen.data.time_series.open_tables`,
             `tfgen.data.strokes.open_strokes` and `tfgen.data.audio.open_audio`.
+        data: Arrays, frames or a dataset in memory, see `tfgen.data.memory.hold`, in place of what
+            `config.name` names. The columns of a frame are those of a table; those of arrays are
+            called `x0`, `x1` and so on.
 
     Returns:
         `Sequences`. Everything is in memory, and what is wrong with it is known by now.
@@ -61,6 +68,8 @@ def open_sequences(config):
     Raises:
         InputError: If there is nothing of that name, it is text, or it is not as `config` says.
     """
+    if data is not None:
+        return hold(data, config.max_numbers).sequences(config)
     kind = data_kind(config)
     key, path = _find(config.name)
     if kind == "text":
@@ -91,6 +100,8 @@ def open_sequences(config):
 
 def _find(name):
     """Returns `(key, None)` of a built-in set, `(None, path)` of a file or folder."""
+    if name == MEMORY:
+        raise not_given()
     text = os.fspath(name)
     key = normalise(text)
     if isinstance(name, str) and key in BUILTIN:

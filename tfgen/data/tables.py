@@ -40,6 +40,7 @@ class Table:
         parts: Names of what the rows come from: files, or the sequences of an archive.
         rows: Number of rows.
         lost: How many rows of the files could not be read.
+        zoned: Names of columns whose timestamps were told with their zone, and are in UTC now.
         unnamed: List of the columns with values that have no name, and so are none of `columns`.
         report: `tfgen.data.readers.Report`.
     """
@@ -49,7 +50,7 @@ class Table:
         self.budget = Budget(self.config.max_numbers)
         self.names, self.columns = [], {}
         self.parts, self.rows, self.lost, self.report = [], 0, 0, readers.Report()
-        self.times = _Times(self)
+        self.times, self.zoned = _Times(self), set()
         self._wanted, self._times_of = wanted, times_of
         self._roles = roles or {}
         self._cells = {}
@@ -160,6 +161,10 @@ class Table:
         columns = [column for key, column in self._cells.items() if _is_unnamed(key)]
         return [column for column in columns if not column.is_empty()]
 
+    def is_asked(self, name):
+        """Whether the configuration names a column, or names none."""
+        return name in self._roles or not self.config.columns
+
     def is_plain(self, name):
         """Whether every cell of a column, also of one of times, is missing or a plain number."""
         return self._cells[name].is_plain()
@@ -228,13 +233,16 @@ def read_tables(paths, table):
 
     Args:
         paths: List of paths, each with one of `SUFFIXES`, or of lines of text whatever its suffix;
-            such a file may be `.gz` or `.xz`.
+            such a file may be `.gz` or `.xz`. What is in memory has a method `read_into(table)`.
         table: A fresh `Table`.
 
     Raises:
         InputError: If a file cannot be read, or is no such table.
     """
     for path in paths:
+        if hasattr(path, "read_into"):
+            path.read_into(table)
+            continue
         suffix = readers.suffix_of(path)
         if suffix == ".xls":
             raise InputError(f"{path} is of the old Excel format: save it as .xlsx or CSV")

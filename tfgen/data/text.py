@@ -7,6 +7,7 @@ import os
 
 from tfgen.data import readers, text_columns
 from tfgen.data.catalog import BUILTIN
+from tfgen.data.memory import MEMORY, hold, not_given
 from tfgen.errors import InputError, unknown
 from tfgen.files import home_path
 from tfgen.names import normalise
@@ -17,7 +18,7 @@ SEPARATOR = "\n"
 LEAST_CHUNK, MOST_CHUNK = 1 << 20, 1 << 22
 
 
-def open_text(name, column=None, validation_fraction=0.1):
+def open_text(name, column=None, validation_fraction=0.1, data=None):
     """Opens text to train or to score on.
 
     Args:
@@ -29,6 +30,8 @@ def open_text(name, column=None, validation_fraction=0.1):
         column: The column or key that holds the text.
         validation_fraction: Share of the characters, at the end, that is for validation; at least
             0 and less than 1.
+        data: Texts in memory, see `tfgen.data.memory.hold`, or a frame of which a column is read,
+            in place of what `name` names. Each text is a document, as a file of a folder is.
 
     Returns:
         A `TextSource`. Everything has been read through once: what is wrong is known by now.
@@ -41,6 +44,10 @@ def open_text(name, column=None, validation_fraction=0.1):
             "validation_fraction must be at least 0 and less than 1. "
             f"Received: validation_fraction={validation_fraction}"
         )
+    if data is not None:
+        return TextSource(MEMORY, hold(data).documents(column), validation_fraction)
+    if name == MEMORY:
+        raise not_given()
     text = os.fspath(name)
     key = normalise(text)
     texts = [known for known, built_in in BUILTIN.items() if built_in.kind == "text"]
@@ -52,7 +59,7 @@ def open_text(name, column=None, validation_fraction=0.1):
             )
         if column is not None:
             raise InputError(f"'{key}' is built in and has no columns. Received: column={column!r}")
-        return TextSource(key, [BUILTIN[key].path], None, validation_fraction)
+        return TextSource(key, _of_files([BUILTIN[key].path]), validation_fraction)
     if not text.strip():
         raise InputError(f"Give a path or one of: {', '.join(texts)}. Received: name={text!r}")
     try:
@@ -82,7 +89,8 @@ def _open_file(name, path, column, validation_fraction):
     if column is not None and not readers.is_table(path):
         allowed = ", ".join(sorted(readers.TABLES))
         raise InputError(f"{path} has no columns: a column needs one of {allowed}")
-    return TextSource(name, [path], column, validation_fraction)
+    documents = _of_files([path]) if column is None else _of_column(path, column)
+    return TextSource(name, documents, validation_fraction)
 
 
 def _open_folder(name, path, column, validation_fraction):
@@ -95,7 +103,41 @@ def _open_folder(name, path, column, validation_fraction):
     )
     if not files:
         raise InputError(f"{path} holds no files")
-    return TextSource(name, files, None, validation_fraction, skip=True)
+    report = readers.Report()
+    texts = [file for file in files if _readable(file, report)]
+    return TextSource(name, _of_files(texts), validation_fraction, report)
+
+
+def _of_files(paths):
+    """The documents of files; see `TextSource`."""
+
+    def documents(report):
+        for path in paths:
+            report.kept += 1
+            yield readers.read_plain(path)
+
+    return documents
+
+
+def _of_column(path, column):
+    """The documents of a column of a table."""
+    return lambda report: ([text] for text in text_columns.read_column(path, column, report))
+
+
+def _readable(path, report):
+    """Whether a file is text to its end; if not, it goes into the report."""
+    if not path.is_file():
+        # A link to nothing; or a pipe, which would be waited on for ever.
+        report.drop("no file", str(path))
+        return False
+    try:
+        characters = sum(len(piece) for piece in readers.read_plain(path))
+    except readers.Unreadable as error:
+        report.drop(error.reason, str(error))
+        return False
+    if not characters:
+        report.drop("empty", str(path))
+    return bool(characters)
 
 
 def _near(path):
@@ -109,6 +151,13 @@ def _near(path):
 class TextSource:
     """A text that is read in pieces as often as it is needed. See `open_text`.
 
+    Args:
+        name: As it was asked for.
+        documents: Function of a `tfgen.data.readers.Report`, in which it counts, that yields the
+            documents, each an iterable of its pieces.
+        validation_fraction: As of `open_text`.
+        report: A report that tells of documents left out before.
+
     Attributes:
         name: As it was asked for.
         report: `tfgen.data.readers.Report` of the documents kept and dropped.
@@ -116,12 +165,10 @@ class TextSource:
         split_rule: The rule of the split, as a sentence.
     """
 
-    def __init__(self, name, paths, column, validation_fraction, skip=False):
+    def __init__(self, name, documents, validation_fraction, report=None):
         self.name = name
-        self.report = readers.Report()
-        self._paths, self._column = paths, column
-        if skip:
-            self._paths = [path for path in paths if self._readable(path)]
+        self.report = readers.Report() if report is None else report
+        self._documents = documents
         total = sum(len(piece) for piece in self._pieces(self.report))
         if not total:
             dropped = "; ".join(
@@ -165,30 +212,6 @@ class TextSource:
                     yield SEPARATOR
                 ended = piece
                 yield piece
-
-    def _documents(self, report):
-        if self._column is not None:
-            for text in text_columns.read_column(self._paths[0], self._column, report):
-                yield [text]
-            return
-        for path in self._paths:
-            report.kept += 1
-            yield readers.read_plain(path)
-
-    def _readable(self, path):
-        """Whether a file is text to its end; if not, it goes into the report."""
-        if not path.is_file():
-            # A link to nothing; or a pipe, which would be waited on for ever.
-            self.report.drop("no file", str(path))
-            return False
-        try:
-            characters = sum(len(piece) for piece in readers.read_plain(path))
-        except readers.Unreadable as error:
-            self.report.drop(error.reason, str(error))
-            return False
-        if not characters:
-            self.report.drop("empty", str(path))
-        return bool(characters)
 
 
 def _joined(pieces):

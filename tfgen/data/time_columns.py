@@ -85,7 +85,7 @@ def find_times(table, config):
     notes = [f"'{found.name}': {note}" for note in found.notes]
     if 2 * np.count_nonzero(steps < 0) > len(steps):
         notes.append(f"the newest row comes first: rows are sorted by '{found.name}'")
-    twice = _hours_twice(found)
+    twice = None if found.columns & table.zoned else _hours_twice(found)
     if twice:
         notes.append(
             f"an hour comes twice on {twice}, as at the end of summer time: of two rows the first "

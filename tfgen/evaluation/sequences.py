@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfgen.data import Sequences, open_sequences
+from tfgen.data.memory import as_read_before, is_name
 from tfgen.errors import InputError, unknown
 from tfgen.evaluation.cuts import Parts
 from tfgen.evaluation.generation import DISTANCES, score_generation
@@ -51,7 +52,9 @@ def evaluate_sequences(
     Args:
         model: A `SeriesGenerator`, or what has its methods `generate`, `score` and `forecast` and
             its `processor`.
-        data: A `tfgen.recipe.DataConfig`, the name of a data set, or `Sequences`.
+        data: A `tfgen.recipe.DataConfig`, the name of a data set, or `Sequences`; or arrays, a
+            frame or a dataset in memory, see `tfgen.data.memory.hold`, which are read as the
+            model's own data are.
         split: What is predicted: `"validation"`, `"train"` or `"all"`; None takes validation.
         runs: Number of runs.
         horizon: Positions of a forecast; None takes a day if the data have several positions in
@@ -186,6 +189,9 @@ def _open(model, data, split, reference):
     trained_on = model.recipe.data if getattr(model, "recipe", None) else None
     if isinstance(data, Sequences):
         sequences, rules = data, trained_on or DataConfig()
+    elif not isinstance(data, DataConfig) and not is_name(data):
+        rules = as_read_before(trained_on or DataConfig())
+        sequences = open_sequences(rules, data)
     else:
         if isinstance(data, DataConfig):
             rules = data

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.data import BUILTIN, encode, open_text
+from tfgen.data.memory import MEMORY, is_name
 from tfgen.errors import InputError
 from tfgen.names import normalise
 
@@ -31,10 +32,10 @@ def evaluate(
 
     Args:
         model: A `TextModel`.
-        data: What `tfgen.data.open_text` takes.
+        data: The name of a built-in set, a path, or texts in memory, see `tfgen.data.open_text`.
         column: The column of a table.
         split: `"train"`, `"validation"` or `"all"`; None takes the validation split of a built-in
-            set and of the data that the model was trained on, and all of anything else.
+            set and of the file that the model was trained on, and all of anything else.
         window: Tokens in a crop; None takes 256, or as many as the data and the model have room
             for.
         crops: Number of crops.
@@ -48,10 +49,17 @@ def evaluate(
         InputError: If the data is too short for one crop, or a crop too long for the model.
     """
     trained_on = model.recipe.data if model.recipe else None
-    source = open_text(data, column, trained_on.validation_fraction if trained_on else 0.1)
+    named = is_name(data)
+    source = open_text(
+        data if named else MEMORY,
+        column,
+        trained_on.validation_fraction if trained_on else 0.1,
+        data=None if named else data,
+    )
     if split is None:
         own = trained_on and (trained_on.name, trained_on.column) == (str(data), column)
-        split = "validation" if own or normalise(data) in BUILTIN else "all"
+        own = own or (named and normalise(str(data)) in BUILTIN)
+        split = "validation" if own else "all"
     tokens = encode(source, model.tokenizer, split)
     if window is None:
         window = max(min(_WINDOW, len(tokens) - 1, model.max_positions or _WINDOW), 1)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.data.memory import each_text
 from tfgen.errors import InputError
 from tfgen.preprocessing.tokenizer import Tokenizer, valid_rows, valid_text
 
@@ -87,7 +88,7 @@ class CharacterTokenizer(Tokenizer):
             InputError: If there is none.
         """
         counts = np.zeros([0x110000], np.int64)
-        for chunk in chunks:
+        for chunk in each_text(chunks):
             found = np.bincount(_code_points(chunk))  # (largest + 1,)
             counts[: len(found)] += found
         found = np.flatnonzero(counts)

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from tfgen.data.frames import is_frame, named_columns
+from tfgen.data.layout import clean_names
 from tfgen.data.readers import Report
 from tfgen.errors import InputError, unknown
 
@@ -163,13 +165,13 @@ def as_values(processor, rows):
 
 def _parts(processor, rows):
     """Returns the sequences of what was given, and whether it was one sequence."""
-    if _is_frame(rows):
+    if is_frame(rows):
         return [rows], True
     if not isinstance(rows, (list, tuple)):
         rows = _array(rows, "the values")
         return (list(rows), False) if rows.ndim == 3 else ([rows], True)
-    parts = [each if _is_frame(each) else _nested(each) for each in rows]
-    if any(_is_frame(each) or each.ndim >= 2 for each in parts):
+    parts = [each if is_frame(each) else _nested(each) for each in rows]
+    if any(is_frame(each) or each.ndim >= 2 for each in parts):
         return parts, False
     # A list of rows, or of numbers; of a single feature, also a list of sequences of numbers.
     sequences = processor.num_features == 1 and any(
@@ -196,7 +198,7 @@ def _nested(value):
 
 def _sequence(processor, part, where):
     """Returns one sequence `(time, features)`, of the type of the processor's values."""
-    part = _of_frame(processor, part, where) if _is_frame(part) else _array(part, where)
+    part = _of_frame(processor, part, where) if is_frame(part) else _array(part, where)
     if part.ndim == 1 and processor.num_features == 1:
         part = part[:, None]
     if part.ndim != 2 or part.shape[1] != processor.num_features:
@@ -233,28 +235,24 @@ def _array(values, where):
     return values if values.dtype == np.float32 else values.astype(np.float64)
 
 
-def _is_frame(value):
-    """Whether it is a DataFrame, without importing pandas for the question."""
-    return hasattr(value, "columns") and hasattr(value, "iloc")
-
-
 def _of_frame(processor, frame, where):
-    missing = [name for name in processor.feature_names if name not in frame.columns]
+    names, columns = named_columns(frame, where)
+    found = dict(zip(clean_names(names), columns))
+    missing = [name for name in processor.feature_names if name not in found]
     if missing:
         raise InputError(
             f"The table must have the columns {_columns(processor)}. Received: {where} without "
             f"{', '.join(map(repr, missing))}"
         )
-    columns = [_of_column(each, frame[each.name], where) for each in processor.features]
+    columns = [_of_column(each, found[each.name], where) for each in processor.features]
     return np.stack(columns, axis=1)
 
 
 def _of_column(feature, column, where):
-    """Returns a column of a table as floats `(time,)`."""
+    """Returns a narwhals Series as floats `(time,)`."""
     where = f"{where}, column '{feature.name}'"
-    gone = column.isna().to_numpy(bool)
-    filled = column.to_numpy(object)
-    filled = np.where(gone, None, filled)
+    filled = np.empty(len(column), object)
+    filled[:] = [None if gone else v for v, gone in zip(column.to_list(), column.is_null())]
     texts = any(isinstance(value, str) for value in filled)
     if not feature.is_category or not (texts or _are_numbers(feature.levels)):
         return _array(filled, where)

@@ -8,13 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.data.calendar_steps import CalendarStep
-from tfgen.data.sequences import Feature
+from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.series import open_sequences
 from tfgen.errors import InputError
 from tfgen.preprocessing import sequence_arguments, sequence_fitting, sequence_inputs
 from tfgen.preprocessing.affine_scalers import StandardScaler
 from tfgen.preprocessing.scaler import TINY, as_float, finite_numbers
 from tfgen.preprocessing.scalers import NoScaler, build_scaler, scaler_record
 from tfgen.preprocessing.signature import argument_names
+from tfgen.recipe import DataConfig, PreprocessingConfig
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -142,17 +144,24 @@ class SequenceProcessor(keras.layers.Layer):
         return scaler
 
     @classmethod
-    def fit(cls, sequences, config):
+    def fit(cls, sequences, config=None, data=None):
         """Returns the processor of training sequences.
 
         Args:
-            sequences: `tfgen.data.sequences.Sequences`: those of the training split alone.
-            config: `tfgen.recipe.PreprocessingConfig`: `scaler`, `log1p` and `calendar`.
+            sequences: `tfgen.data.sequences.Sequences`: those of the training split alone; or
+                arrays, a frame or a dataset, see `tfgen.data.memory.hold`.
+            config: `tfgen.recipe.PreprocessingConfig`: `scaler`, `log1p` and `calendar`; None is
+                the default one.
+            data: `tfgen.recipe.DataConfig` that says what the columns of a frame or of arrays are;
+                None is the default one.
 
         Raises:
             InputError: If a column cannot be scaled, or the configuration names one that there
                 is not.
         """
+        if not isinstance(sequences, Sequences):
+            sequences = open_sequences(DataConfig() if data is None else data, sequences)
+        config = PreprocessingConfig() if config is None else config
         return cls(**sequence_fitting.arguments(sequences, config))
 
     @classmethod
@@ -180,9 +189,9 @@ class SequenceProcessor(keras.layers.Layer):
 
         Args:
             rows: Array or list `(time, features)` or `(batch, time, features)`, `(time,)` for a
-                single feature, a list of them of different lengths, or a pandas DataFrame (or a
-                list of them) with a column for each feature. A category is the number of its level;
-                in a DataFrame also the level itself. NaN is missing.
+                single feature, a list of them of different lengths, or a frame of pandas or polars
+                (or a list of them) with a column for each feature. A category is the number of its
+                level; in a frame also the level itself. NaN is missing.
 
         Returns:
             `(values, lengths, single)`: `(batch, time, features)` of type `value_type`, NaN after

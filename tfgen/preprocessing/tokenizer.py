@@ -49,7 +49,11 @@ class Tokenizer(keras.layers.Layer):
         raise NotImplementedError
 
     def adapt(self, chunks):
-        """Fits the vocabulary to an iterable of texts; returns the tokenizer."""
+        """Fits the vocabulary to texts; returns the tokenizer.
+
+        Args:
+            chunks: An iterable of texts, as a list, or a `tf.data.Dataset` or a Series of them.
+        """
         return self
 
     def tokenize(self, texts):

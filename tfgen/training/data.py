@@ -47,30 +47,32 @@ class Data:
     fingerprint: dict
 
 
-def open_data(recipe, preprocessing=None):
+def open_data(recipe, preprocessing=None, data=None):
     """Returns the `Data` of a recipe.
 
     Args:
         recipe: A `tfgen.recipe.Recipe`.
         preprocessing: What the run was begun with; None fits it to the training split.
+        data: What is in memory in place of what the recipe names, see `tfgen.data.memory.hold`.
 
     Raises:
         InputError: If there is nothing to read, or it is too short.
     """
-    kind = data_kind(recipe.data)
+    kind = data_kind(recipe.data, data)
     models.check_used(recipe, kind)
     check_augmentation(recipe.training.augment, kind)
     if kind == "text":
-        return _open_text(recipe, preprocessing)
-    return _open_numbers(recipe, preprocessing)
+        return _open_text(recipe, preprocessing, data)
+    return _open_numbers(recipe, preprocessing, data)
 
 
-def _open_text(recipe, tokenizer):
+def _open_text(recipe, tokenizer, data):
     config = recipe.training
     source = open_text(
         recipe.data.name,
         column=recipe.data.column,
         validation_fraction=recipe.data.validation_fraction,
+        data=data,
     )
     if tokenizer is None:
         tokenizer = build_tokenizer(recipe.preprocessing, source.chunks("train"))
@@ -98,9 +100,9 @@ def _open_text(recipe, tokenizer):
     return Data(tokenizer, windows, summary, "tokens", TextDashboard, found)
 
 
-def _open_numbers(recipe, processor):
+def _open_numbers(recipe, processor, data):
     config = recipe.training
-    sequences = open_sequences(recipe.data)
+    sequences = open_sequences(recipe.data, data)
     if config.carry_state and not sequences.ends:
         raise InputError(
             "training.carry_state is for text, and for whole drawings or clips: windows of a "

@@ -30,11 +30,12 @@ class Start:
     name: str
     model: Any
 
-    def open_data(self, recipe):
+    def open_data(self, recipe, given=None):
         """The data of a run that starts from the model, with its preprocessing where that fits.
 
         Args:
             recipe: A `tfgen.recipe.Recipe`.
+            given: What is in memory, as of `tfgen.training.data.open_data`.
 
         Returns:
             `(recipe, data)`: the recipe with what is so, and the `tfgen.training.data.Data`.
@@ -43,7 +44,7 @@ class Start:
             InputError: If the data are of another kind, or are not what the model takes.
         """
         ours = self.model.preprocessing
-        text = data_kind(recipe.data) == "text"
+        text = data_kind(recipe.data, given) == "text"
         if text == isinstance(ours, SequenceProcessor):
             kinds = ("numbers", "text") if text else ("text", "numbers")
             raise InputError(
@@ -54,20 +55,20 @@ class Start:
         recipe = dataclasses.replace(recipe, training=training)
         if not text:
             recipe = self._with_our_processor(recipe)
-            return recipe, open_data(recipe, ours)
+            return recipe, open_data(recipe, ours, given)
         vocabulary, asked = recipe.training.vocabulary, recipe.preprocessing
         kind = _KINDS.get(type(ours), asked.tokenizer)  # no recipe names a Hugging Face tokenizer
         most = getattr(ours, "max_vocabulary", None)
         same = kind == asked.tokenizer and (kind == "byte" or most == asked.max_vocabulary)
         if vocabulary == "new" or (vocabulary == "auto" and not same):
-            return recipe, open_data(recipe)
+            return recipe, open_data(recipe, data=given)
         kept = dataclasses.replace(asked, tokenizer=kind, max_vocabulary=most)
         recipe = dataclasses.replace(recipe, preprocessing=kept)
-        data = open_data(recipe, ours)
+        data = open_data(recipe, ours, given)
         unknown = ours.unknown_id
         if vocabulary == "auto" and unknown is not None:
             if np.any(np.asarray(data.windows["train"].tokens) == unknown):
-                return recipe, open_data(recipe)
+                return recipe, open_data(recipe, data=given)
         return recipe, data
 
     def _with_our_processor(self, recipe):

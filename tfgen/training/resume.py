@@ -1,10 +1,13 @@
 """What a run that goes on may change."""
 
+import dataclasses
+
 import tensorflow as tf
 
 from tfgen import models
+from tfgen.data.memory import MEMORY, is_name, not_given
 from tfgen.errors import InputError
-from tfgen.recipe import Recipe
+from tfgen.recipe import DataConfig, Recipe
 
 # Fitted to the data once and saved with the run: a run goes on with what it began with.
 KEPT = ("family", "preprocessing")
@@ -17,36 +20,57 @@ KEPT_KEYS = {
 }  # fmt: skip
 
 
-def settle(recipe, logdir, resume):
+def settle(recipe, logdir, resume, data=None):
     """The recipe to train by.
 
     Args:
         recipe: A `tfgen.recipe.Recipe`; None when resuming takes the run's own.
         logdir: `pathlib.Path` of the run's folder.
         resume: Whether the run in it goes on.
+        data: Data in memory, or the name of other data than the recipe's; None takes those.
 
     Returns:
         `(recipe, changes)`: what it changes of the run in the folder, see `Recipe.changes`.
 
     Raises:
         InputError: If the folder is in use, or holds no run to resume, or if what was fitted to the
-            data would change.
+            data would change, or if data that was in memory is not given again.
     """
     if not resume:
         if logdir.exists() and (not logdir.is_dir() or any(logdir.iterdir())):
             raise InputError(f"{logdir} is not empty: choose another --logdir, or add --resume")
-        return recipe, []
+        return _named(recipe, data), []
     saved = logdir / models.RECIPE
     if not saved.is_file():
         raise InputError(f"{logdir} holds no run to resume: {models.RECIPE} is missing")
     before = Recipe.from_file(saved)
-    changes = [] if recipe is None else recipe.changes(before)
+    recipe = _named(recipe or before, data)
+    # A recipe that says nothing of data names the default.
+    if before.data.name == MEMORY and data is None:
+        if recipe.data.name in (MEMORY, DataConfig.name):
+            raise not_given()
+    changes = recipe.changes(before)
     for key, old, new in changes:
         if key.partition(".")[0] in KEPT or key in KEPT_KEYS:
             raise InputError(
                 f"A resumed run cannot change {key} from {old!r}. Received: {key}={new!r}"
             )
-    return recipe or before, changes
+    return recipe, changes
+
+
+def _named(recipe, data):
+    """The recipe with the name of the data that are given beside it."""
+    if data is None:
+        return recipe
+    name = str(data) if is_name(data) else MEMORY
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, name=name))
+
+
+def go_on_with(recipe, logdir):
+    """How a run that was stopped is resumed, for a person."""
+    if recipe.data.name == MEMORY:
+        return f"tfgen.training.train(None, {str(logdir)!r}, resume=True, data=...)"
+    return f"tfgen train --resume --logdir {logdir}"
 
 
 def check_fits(what, arrays, tensors, changes):

@@ -25,6 +25,7 @@ from tfgen.training.interrupt import Interrupt
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.prefetch import Prefetch
 from tfgen.training.profile import Profile
+from tfgen.training.resume import go_on_with
 from tfgen.training.silent_dashboard import SilentDashboard
 from tfgen.training.state import RunState, numbers
 from tfgen.training.step import Step
@@ -137,7 +138,7 @@ class Run:
                     bar.close()
                     self._say(
                         f"Stopped after step {self.state.step}. "
-                        f"Go on with: tfgen train --resume --logdir {self.logdir}"
+                        f"Go on with: {go_on_with(self.recipe, self.logdir)}"
                     )
                     raise stopped.error()
                 # The speed is that of training: validation and samples stop the clock.
@@ -264,7 +265,7 @@ class Run:
             raise InputError(
                 f"{self.checkpoints.folder}: the checkpoint of step {self.state.step} could not be "
                 f"written: {error.strerror or error}. What was there before is untouched; "
-                f"go on with: tfgen train --resume --logdir {self.logdir}"
+                f"go on with: {go_on_with(self.recipe, self.logdir)}"
             ) from error
 
     def restore(self, changes, start=None):

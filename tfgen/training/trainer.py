@@ -6,16 +6,20 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tfgen import models
+from tfgen.data.budget import MOST_NUMBERS
+from tfgen.data.memory import hold, is_name
 from tfgen.errors import InputError
 from tfgen.training.data import open_data
 from tfgen.training.devices import open_devices
 from tfgen.training.finetuning import open_start
-from tfgen.training.resume import settle
+from tfgen.training.resume import go_on_with, settle
 from tfgen.training.run import Run
 from tfgen.values import check_text
 
 
-def train(recipe, logdir, resume=False, progress=True, start=None, strategy="auto", shown=()):
+def train(
+    recipe, logdir, resume=False, progress=True, start=None, strategy="auto", shown=(), data=None
+):
     """Trains a model and leaves a run folder.
 
     The folder holds `recipe.toml`, the preprocessing, `logs/` for TensorBoard, `checkpoints/`,
@@ -42,6 +46,10 @@ def train(recipe, logdir, resume=False, progress=True, start=None, strategy="aut
             other devices, and takes the same steps but for rounding. Of several workers the first
             writes.
         shown: Keys of the recipe that the HParams table shows even where they are the default.
+        data: What to train on in place of what `recipe.data.name` names: arrays
+            `(sequences, time, features)`, a frame, texts or a `tf.data.Dataset` of such, see
+            `tfgen.data.memory.hold`; or another name. All else that `recipe.data` says holds as it
+            does for files. A run on data in memory is resumed with the same data given again.
 
     Returns:
         `pathlib.Path` of `final/`.
@@ -53,19 +61,22 @@ def train(recipe, logdir, resume=False, progress=True, start=None, strategy="aut
         KeyboardInterrupt: After Ctrl-C, with the run saved.
     """
     logdir = Path(check_text("logdir", logdir))  # TensorFlow writes to no other paths
-    recipe, changes = settle(recipe, logdir, resume)
+    if data is not None and not is_name(data):
+        data = hold(data, recipe.data.max_numbers if recipe else MOST_NUMBERS)
+    recipe, changes = settle(recipe, logdir, resume, data)
+    data = None if is_name(data) else data
     # Before TensorFlow computes anything, or workers could not find each other any more.
     devices = open_devices(strategy, lambda text: progress and tqdm.write(text, file=sys.stderr))
-    with devices.watched(f"Go on with: tfgen train --resume --logdir {logdir}"):
-        return _train(recipe, logdir, resume, progress, start, devices, shown, changes)
+    with devices.watched(f"Go on with: {go_on_with(recipe, logdir)}"):
+        return _train(recipe, logdir, resume, progress, start, devices, shown, changes, data)
 
 
-def _train(recipe, logdir, resume, progress, start, devices, shown, changes):
+def _train(recipe, logdir, resume, progress, start, devices, shown, changes, given):
     begin = None if resume else open_start(recipe, start)
     if begin is None:
-        data = open_data(recipe, models.load_preprocessing(logdir) if resume else None)
+        data = open_data(recipe, models.load_preprocessing(logdir) if resume else None, given)
     else:
-        recipe, data = begin.open_data(recipe)
+        recipe, data = begin.open_data(recipe, given)
     with devices.scope():
         model = models.build(recipe, data.preprocessing, recipe.training.precision)
     check_fits(recipe, model)
