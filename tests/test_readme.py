@@ -20,8 +20,9 @@ from tfgen.zoo.table import short_table
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8")
-# The pages whose Python is run as one program each.
+# The pages whose commands are looked at, and those whose Python is run as one program each.
 PROGRAMS = ("README.md", "docs/extending.md", "docs/serving.md")
+RUN = (*PROGRAMS, "docs/keras.md")
 PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")))
 TEXTS = {page: (ROOT / page).read_text("utf-8") for page in PAGES}
 # The pages without their blocks, on the same lines.
@@ -68,7 +69,7 @@ json.dump(results, open("printed.json", "w"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [PROGRAMS[0], *(pytest.param(page, marks=pytest.mark.long) for page in PROGRAMS[1:])]
+    "page", [RUN[0], *(pytest.param(page, marks=pytest.mark.long) for page in RUN[1:])]
 )
 def test_the_python_blocks_print_what_the_pages_show(page, tmp_path):
     python = blocks(page, "python")

@@ -1,5 +1,7 @@
 """Training and evaluation on data in memory: to the bit what the same data from a file give."""
 
+import io
+
 import numpy as np
 import pandas
 import polars
@@ -12,7 +14,8 @@ from tfgen.cli import main
 from tfgen.data.memory import MEMORY
 from tfgen.errors import InputError
 from tfgen.evaluation import evaluate, evaluate_sequences
-from tfgen.recipe import Recipe
+from tfgen.preprocessing import SequenceProcessor
+from tfgen.recipe import DataConfig, Recipe
 from tfgen.training import train
 
 SETTINGS = {
@@ -183,6 +186,97 @@ def test_numbers_in_memory_are_evaluated_as_their_file(run_of_a_file):
         assert found == expected | {"data": MEMORY}
     with pytest.raises(InputError, match="must have each column that the model was trained on"):
         evaluate_sequences(model, frame().drop(columns="sky"), **options)
+
+
+def with_days_to_come(horizon=3):
+    """The frame, and for each store days of which is known only whether it is open."""
+    days = pandas.date_range("2024-03-01", periods=horizon)
+    to_come = [
+        pandas.DataFrame({"day": days, "store": store, "open": days.dayofweek < 5})
+        for store in ("a", "b")
+    ]
+    return pandas.concat([frame(), *to_come], ignore_index=True)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_frame_is_forecast_as_by_the_command_line(run_of_a_file, tmp_path, capfd, library):
+    given = with_days_to_come()
+    given.to_csv(tmp_path / "b.csv", index=False)
+    run_of_a_file[2].save(tmp_path / "model")
+    command = ["forecast", str(tmp_path / "model"), "--data", str(tmp_path / "b.csv")]
+    options = ["--horizon", "3", "--num-samples", "4", "--seed", "1", "--quantiles", "0.25,0.5"]
+    assert main([*command, *options]) == 0
+    rows = pandas.read_csv(io.StringIO(capfd.readouterr().out), parse_dates=["time"])
+    given["note"] = "no column of the model"
+    given = given if library == "pandas" else polars.from_pandas(given)
+    found = run_of_a_file[2].forecast(given, 3, num_samples=4, seed=1, quantiles=[0.25, 0.5])
+    assert isinstance(found, type(given))
+    found = found if library == "pandas" else found.to_pandas()
+    assert list(found) == ["id", "time", "feature", "mean", "q0.25", "q0.5"] == list(rows)
+    assert found.time.dtype.kind == "M" and found["q0.5"].dtype == "float32"
+    for name in ("id", "time", "feature"):
+        assert found[name].tolist() == rows[name].tolist()
+    for name in ("mean", "q0.25", "q0.5"):
+        np.testing.assert_array_equal(found[name], rows[name].astype("float32"))
+    assert found.feature[:3].tolist() == ["sold", "sky=clear", "sky=rain"]
+    assert found.time[0] == pandas.Timestamp("2024-03-01") and found["q0.5"].isna().sum() == 12
+
+
+def test_a_forecast_keeps_the_zone_of_times_and_integer_ids(run_of_a_file, tmp_path):
+    start = run_of_a_file[2]
+    given = with_days_to_come().assign(store=lambda f: f.store.map({"a": 7, "b": 30}))
+    given["day"] = given.day.dt.tz_localize("Asia/Tokyo")
+    for made in (given, polars.from_pandas(given)):
+        found = start.forecast(made, 3, num_samples=2)
+        found = found if made is given else found.to_pandas()
+        assert found.id.unique().tolist() == [7, 30] and found.id.dtype.kind == "i"
+        assert str(found.time.dtype.tz) == "Asia/Tokyo"
+        assert found.time[0] == pandas.Timestamp("2024-03-01", tz="Asia/Tokyo")
+
+
+def test_a_frame_of_one_series_without_times_is_forecast(tmp_path):
+    values = np.random.default_rng(0).normal(size=[30, 12, 2]).astype("float32")
+    model = trained(TEXT, tmp_path / "run", data=values)[2]
+    found = model.forecast(pandas.DataFrame(values[0], columns=["x0", "x1"]), 2, 3, seed=1)
+    assert list(found) == ["step", "feature", "mean", "q0.1", "q0.5", "q0.9"]
+    assert found.step.tolist() == [1, 1, 2, 2] and found.feature.tolist() == ["x0", "x1"] * 2
+    expected = model.forecast([values[0]], 2, 3, seed=1)
+    np.testing.assert_array_equal(found["mean"], expected.mean[0].ravel())
+    np.testing.assert_array_equal(found["q0.1"], expected.quantiles[0.1][0].ravel())
+
+
+@pytest.mark.slow
+def test_a_diffusion_model_forecasts_frames():
+    given = frame()[["day", "store", "sold"]]
+    processor = SequenceProcessor.fit(given, data=DataConfig(id="store"))
+    small = {"width": 8, "multipliers": [1], "blocks": 1, "groups": 2, "heads": 1, "head_width": 4}
+    recipe = Recipe("unet1d", model=small).override({"data.id": "store"})
+    model = models.build(recipe, processor)
+    found = model.forecast(given, 2, num_samples=2, num_steps=2, seed=1)
+    assert found.id.tolist() == ["a", "a", "b", "b"]
+    # The last value of "a" is missing, so that its forecast begins a day earlier.
+    assert found.time.dt.day.tolist() == [29, 1, 1, 2] and found["mean"].notna().all()
+
+
+def test_what_a_frame_to_forecast_cannot_be(run_of_a_file):
+    model, given = run_of_a_file[2], with_days_to_come()
+    for changes, message in (
+        ({"times": given.day}, "leave times out. Received: times of type Series"),
+        ({"condition": 1}, "leave condition out"),
+        ({"num_samples": 0}, "num_samples must be an integer >= 1. Received: num_samples=0"),
+        ({"horizon": 0}, "horizon must be an integer >= 1"),
+        ({"horizon": 4}, "has 3 rows after its last value"),
+        ({"context": given.drop(columns="open")}, "asked for by data.known, 'open'"),
+        ({"context": given.drop(columns="sold")}, "missing: 'sold'"),
+        ({"context": given.drop(columns="day")}, "trained on data with times, and these data have"),
+        ({"context": frame()}, "has 0 rows after its last value"),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            model.forecast(**{"context": given, "horizon": 3, "num_samples": 2, **changes})
+        assert "\n" not in str(error.value)
+    strange = given.replace({"sky": {"rain": "hail"}})
+    with pytest.warns(UserWarning, match="x level of 'sky' that the model does not know"):
+        model.forecast(strange, 3, num_samples=2)
 
 
 @pytest.mark.slow

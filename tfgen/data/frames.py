@@ -191,19 +191,38 @@ def named_columns(frame, where="the frame"):
     return names, columns
 
 
+def column_names(frame):
+    """Returns the names of a frame's columns, as a table has them."""
+    return clean_names(named_columns(frame)[0])
+
+
+def column_is_whole(frame, name):
+    """Whether a frame has a column of this name whose type is one of integers."""
+    names, columns = named_columns(frame)
+    found = dict(zip(clean_names(names), columns, strict=True))
+    return name in found and found[name].dtype.is_integer() and not found[name].is_null().any()
+
+
 def frame_like(frame, columns):
     """Returns a frame of the same library as another one.
 
     Args:
         frame: The other frame. Where all of its times are in one zone, times are in that zone.
-        columns: Dict from name to array; times are datetime64, without a zone in UTC.
+        columns: Dict from name to array; times are datetime64, without a zone in UTC, and texts
+            are objects.
     """
     import narwhals.stable.v2 as nw
 
     _, theirs = named_columns(frame)
     zones = {column.dtype.time_zone for column in theirs if column.dtype == nw.Datetime}
     like = nw.from_native(frame, eager_only=True)
-    made = nw.from_dict(columns, backend=like.implementation)
+    columns = {
+        # Microseconds are what both pandas and polars have as their usual unit.
+        name: array.astype("M8[us]") if array.dtype.kind == "M" else array
+        for name, array in columns.items()
+    }
+    texts = {name: array.tolist() for name, array in columns.items() if array.dtype.kind == "O"}
+    made = nw.from_dict({**columns, **texts}, backend=like.implementation)
     if len(zones) == 1 and None not in zones:
         (zone,) = zones
         made = made.with_columns(

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.data.frames import is_frame
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
 from tfgen.models.base import EXPORT_FORMAT, check_export_format
@@ -20,6 +21,7 @@ from tfgen.models.diffusion_graphs import (
     DiffusionGraphs,
     batch_size,
 )
+from tfgen.models.frame_forecasts import forecast_frame
 from tfgen.models.series_arguments import (
     QUANTILES,
     Forecast,
@@ -184,7 +186,8 @@ class DiffusionGenerator(DiffusionGraphs):
 
         Args:
             context: The past, in the data's units: `(time, features)`, `(batch, time, features)`, a
-                list of arrays of different lengths, or a DataFrame. NaN is missing.
+                list of arrays of different lengths, or a frame of pandas or polars, which says by
+                its columns what else the model is told. NaN is missing.
             horizon: Positions to forecast.
             num_samples: Futures to draw for each context.
             quantiles: Between 0 and 1.
@@ -202,11 +205,17 @@ class DiffusionGenerator(DiffusionGraphs):
             progress: See `generate`.
 
         Returns:
-            A `Forecast`.
+            A `Forecast`; of a frame a frame, see `tfgen.models.frame_forecasts.forecast_frame`.
 
         Raises:
             InputError: For an argument out of its range, or one that the model does not take.
         """
+        if is_frame(context):
+            told = {"times": times, "known": known, "condition": condition, "static": static}
+            return forecast_frame(
+                self, context, horizon, num_samples, seed, told, quantiles=quantiles,
+                num_steps=num_steps, method=method, resamplings=resamplings, progress=progress,
+            )  # fmt: skip
         arguments, single = self._forecast_arguments(
             context, horizon, num_samples, quantiles, times, known, condition, static
         )
@@ -300,7 +309,7 @@ class DiffusionGenerator(DiffusionGraphs):
 
         Args:
             series: `(time, features)` in the data's units, `(batch, time, features)`, a list of
-                arrays of different lengths, or a DataFrame.
+                arrays of different lengths, or a frame.
             times: See `forecast`.
             known: `(time, known)` or `(batch, time, known)`.
             condition: See `generate`.

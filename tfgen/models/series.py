@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.data.frames import is_frame
 from tfgen.errors import InputError, unknown
 from tfgen.export import write_saved_model
 from tfgen.models.base import EXPORT_FORMAT, check_export_format
+from tfgen.models.frame_forecasts import forecast_frame
 from tfgen.models.series_arguments import QUANTILES, Forecast, scores_of, whole_number
 from tfgen.models.series_density import SeriesDensity
 from tfgen.models.series_graphs import BUCKET, SAMPLING, SeriesGraphs
@@ -137,7 +139,8 @@ class SeriesGenerator(SeriesGraphs):
 
         Args:
             context: The past, in the data's units: `(time, features)`, `(batch, time, features)`, a
-                list of arrays of different lengths, or a DataFrame. NaN is missing.
+                list of arrays of different lengths, or a frame of pandas or polars, which says by
+                its columns what else the model is told. NaN is missing.
             horizon: Positions to forecast.
             num_samples: Futures to draw for each context.
             quantiles: Between 0 and 1.
@@ -152,11 +155,17 @@ class SeriesGenerator(SeriesGraphs):
             static: See `generate`; one for each context.
 
         Returns:
-            A `Forecast`.
+            A `Forecast`; of a frame a frame, see `tfgen.models.frame_forecasts.forecast_frame`.
 
         Raises:
             InputError: For an argument out of its range, or one that the model does not take.
         """
+        if is_frame(context):
+            told = {"times": times, "known": known, "condition": condition, "static": static}
+            return forecast_frame(
+                self, context, horizon, num_samples, seed, told,
+                quantiles=quantiles, temperature=temperature,
+            )  # fmt: skip
         arguments, single = self._forecast_arguments(
             context, horizon, num_samples, quantiles, times, known, condition, static
         )
@@ -225,7 +234,7 @@ class SeriesGenerator(SeriesGraphs):
 
         Args:
             series: `(time, features)` in the data's units, `(batch, time, features)`, a list of
-                arrays of different lengths, or a DataFrame. Missing values (NaN) are left out.
+                arrays of different lengths, or a frame. Missing values (NaN) are left out.
             times: See `forecast`.
             known: `(time, known)` or `(batch, time, known)`.
             condition: See `generate`.

@@ -14,7 +14,10 @@ class DataConfig(Section):
 
     section: ClassVar[str] = "data"
 
-    name: str = field("shakespeare", "a built-in set's name, or a path")
+    name: str = field(
+        "shakespeare",
+        "a built-in set's name, or a path; of what train(data=...) was given: 'data in memory'",
+    )
     column: str | None = field(
         None, "the column of a CSV file or the key of a JSONL file to read", of="text"
     )

@@ -4,6 +4,8 @@ import csv
 
 import numpy as np
 
+from tfgen.data.forecast_columns import forecast_columns
+
 
 def sample_table(arrays, features, times=None, keys=None):
     """Returns a long table of sequences: `{column: list of cells}`.
@@ -48,11 +50,7 @@ def _columns(arrays, features, times, keys):
 
 
 def forecast_table(contexts, forecasts, features, levels):
-    """Returns a long table of forecasts, a row for each position and feature.
-
-    The columns are `id`, `time` (`step`, 1 and on, where there are no times), `feature`, `mean`
-    and a `q0.1` for each level. Of a category there is a row for each of its levels,
-    `name=level`, whose mean is the share of the samples that have it.
+    """Returns the table of `tfgen.data.forecast_columns.forecast_columns` as texts.
 
     Args:
         contexts: List of `tfgen.data.contexts.Context`, which say the ids and the times.
@@ -60,32 +58,14 @@ def forecast_table(contexts, forecasts, features, levels):
         features: The `Feature` of each column.
         levels: The levels of the quantiles.
     """
-    timed = all(context.future is not None for context in contexts)
-    quantiles = [f"q{level:g}" for level in levels]
-    table = {
-        name: [] for name in ("id", "time" if timed else "step", "feature", "mean", *quantiles)
-    }
-    for context, forecast in zip(contexts, forecasts, strict=True):
-        horizon = len(forecast.mean)
-        steps = [str(step) for step in range(1, horizon + 1)]
-        if timed:
-            steps = _dates(np.asarray(context.future, np.int64).astype("M8[s]"))
-        groups = []  # (name, mean, quantiles), each a list of a cell for every step
-        for number, feature in enumerate(features):
-            if feature.is_category:
-                drawn = forecast.samples[..., number]  # (samples, horizon)
-                for level, name in enumerate(feature.levels):
-                    share = _texts(np.mean(drawn == level, axis=0, dtype=np.float32))
-                    groups.append((f"{feature.name}={name}", share, [[""] * horizon] * len(levels)))
-            else:
-                bands = [_texts(forecast.quantiles[level][:, number]) for level in levels]
-                groups.append((feature.name, _texts(forecast.mean[:, number]), bands))
-        for step in range(horizon):
-            for name, mean, bands in groups:
-                row = [context.id, steps[step], name, mean[step], *(band[step] for band in bands)]
-                for column, cell in zip(table.values(), row, strict=True):
-                    column.append(cell)
-    return table
+    columns = forecast_columns(contexts, forecasts, features, levels, _spelled)
+    return {name: cells.tolist() for name, cells in columns.items()}
+
+
+def _spelled(values):
+    if values.dtype.kind == "f":
+        return _texts(values)
+    return _dates(values) if values.dtype.kind == "M" else values.astype(str).tolist()
 
 
 def write_csv(file, table, header=True):
