@@ -17,9 +17,9 @@ def eagerly():
         tf.config.run_functions_eagerly(before)
 
 
-def one_by_default(fixture, values, default):
-    """Parametrises a fixture: by one value by default, by the others in the long tests."""
+def some_by_default(fixture, values, *default):
+    """Parametrises a fixture: by these values by default, by the others in the long tests."""
     marked = [
-        each if each == default else pytest.param(each, marks=pytest.mark.long) for each in values
+        each if each in default else pytest.param(each, marks=pytest.mark.long) for each in values
     ]
     return pytest.mark.parametrize(fixture, marked, indirect=True)

@@ -238,7 +238,7 @@ def matrices(shapes):
     return sum(int(np.prod(shape)) for shape in shapes if len(shape) == 2)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", ["gru", pytest.param("lstm", marks=pytest.mark.long)])
 def test_recurrent_models_have_the_same_weights(cell):
     from benchmarks import peer_keras, peer_tfgen
 
@@ -260,6 +260,7 @@ def test_recurrent_models_have_the_same_weights(cell):
         assert matrices(weight.shape for weight in network.parameters()) == expected
 
 
+@pytest.mark.long
 def test_transformers_have_the_same_weights():
     from benchmarks import peer_tfgen
 

@@ -67,10 +67,8 @@ json.dump(results, open("printed.json", "w"))
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "page", [RUN[0], *(pytest.param(page, marks=pytest.mark.long) for page in RUN[1:])]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("page", RUN)
 def test_the_python_blocks_print_what_the_pages_show(page, tmp_path):
     python = blocks(page, "python")
     assert len(python) >= (5 if page == "README.md" else 1)

@@ -159,10 +159,13 @@ def test_what_it_was_not_made_for_is_refused(network):
 @pytest.mark.parametrize(
     "options",
     [
-        {"width": 16}, {"multipliers": (1, 3)}, {"multipliers": (1,)}, {"blocks": 2},
-        {"attention_at": (0, 2)}, {"attention_at": ()}, {"linear_attention": False}, {"heads": 1},
-        {"head_width": 8}, {"groups": 2}, {"embedding": "fourier"}, {"embedding_scale": 1.0},
+        {"width": 16}, {"multipliers": (1,)}, {"attention_at": ()}, {"embedding": "fourier"},
         {"seed": 2},
+        *(pytest.param(each, marks=pytest.mark.long) for each in [
+            {"multipliers": (1, 3)}, {"blocks": 2}, {"attention_at": (0, 2)},
+            {"linear_attention": False}, {"heads": 1}, {"head_width": 8}, {"groups": 2},
+            {"embedding_scale": 1.0},
+        ]),
     ],
     ids=str,
 )  # fmt: skip
@@ -249,7 +252,8 @@ def test_activations_are_recorded(network):
 # The graph
 
 
-@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("jit_compile", [False, True])
 def test_a_graph_of_any_time_equals_eager(jit_compile):
     network = make(multipliers=(1, 2))
 
@@ -273,6 +277,7 @@ def test_a_graph_of_any_time_equals_eager(jit_compile):
     assert graph.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.long
 def test_xla_with_a_static_time_and_levels_of_positions():
     network = make(multipliers=(1, 2))
     everywhere = RNG.normal(size=(2, 13)).astype("float32")
@@ -298,6 +303,7 @@ def test_config_and_weights_round_trip(network, tmp_path):
     np.testing.assert_array_equal(again(X, C_NOISE), network(X, C_NOISE))
 
 
+@pytest.mark.long
 def test_half_precision_is_near_and_gives_single():
     network, half = (make(multipliers=(1, 2), dtype=d) for d in ("float32", "mixed_bfloat16"))
     outputs = half(X, C_NOISE)

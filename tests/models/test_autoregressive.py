@@ -72,6 +72,7 @@ def test_greedy_takes_the_likeliest_token_at_each_position(model, greedy):
         assert logits[:, 1:].argmax(axis=-1).tolist() == (ids - 1.0).tolist()  # 0 is unknown
 
 
+@pytest.mark.long
 def test_sampled_tokens_are_those_of_the_noise_and_the_logits(model):
     # The whole of the sampling once more: Gumbel noise of token n in row r, from the seed alone.
     for temperature in (0.5, 1.0):
@@ -84,6 +85,7 @@ def test_sampled_tokens_are_those_of_the_noise_and_the_logits(model):
                 assert (logits[number] / temperature + noise)[1:].argmax() + 1 == token
 
 
+@pytest.mark.exhaustive
 def test_the_frequencies_are_the_softmax(model):
     rows, temperature = 4000, 0.7
     first = model.generate(
@@ -99,6 +101,7 @@ def test_the_frequencies_are_the_softmax(model):
     assert scipy.stats.chisquare(counts[1:], probability * rows).pvalue > 1e-3
 
 
+@pytest.mark.long
 def test_unknown_is_never_drawn_even_where_it_is_the_likeliest():
     model = make(CHARACTERS)
     kernel, bias = model.head.get_weights()
@@ -121,6 +124,7 @@ def test_every_argument_changes_the_text(model, options):
     assert model.generate("ab", **{"seed": 3, **options}) != model.generate("ab", seed=3)
 
 
+@pytest.mark.long
 def test_max_new_tokens_counts_tokens(model, bytes_model):
     for number in (1, 7, 63, 64, 65):
         assert len(model.generate("ab", number, seed=1, strip_prompt=True)) == number
@@ -130,6 +134,7 @@ def test_max_new_tokens_counts_tokens(model, bytes_model):
     assert len(text.encode()) >= 20  # a U+FFFD for an invalid byte takes three
 
 
+@pytest.mark.long
 def test_a_large_repetition_penalty_repeats_nothing():
     # Every logit is positive, so the penalty brings what was there below what was not.
     model = make(CHARACTERS)
@@ -142,6 +147,7 @@ def test_a_large_repetition_penalty_repeats_nothing():
     assert sorted(text) == sorted("\n cdeé")
 
 
+@pytest.mark.long
 def test_num_samples_and_types(model):
     assert isinstance(model.generate("ab", seed=1), str)
     two = model.generate("ab", seed=1, num_samples=2)
@@ -171,6 +177,7 @@ def test_the_seed(model):
     assert model.generate("ab", seed=2**64 - 1) == model.generate("ab", seed=-1)
 
 
+@pytest.mark.long
 def test_the_models_own_defaults(model):
     other = make(CHARACTERS, generation={"max_new_tokens": 9, "top_k": 1, "stop": ["é"]})
     expected = model.generate("ab", 9, top_k=1, stop="é")
@@ -209,6 +216,7 @@ def test_bad_prompts(model, prompts):
 # Batches
 
 
+@pytest.mark.long
 def test_a_prompt_gives_in_a_batch_what_it_gives_alone(model, bytes_model):
     for chosen in (model, bytes_model):
         together = chosen.generate(PROMPTS, NEW, temperature=0)
@@ -224,6 +232,7 @@ def test_a_sample_does_not_depend_on_the_size_of_the_batch(model):
     )
 
 
+@pytest.mark.long
 def test_a_second_call_of_the_same_bucket_is_not_traced_again():
     model = make(CHARACTERS)
 
@@ -242,6 +251,7 @@ def test_a_second_call_of_the_same_bucket_is_not_traced_again():
     assert traces() == first == [1, 1]
 
 
+@pytest.mark.long
 def test_a_stream_is_traced_once():
     model = make(CHARACTERS)
     "".join(model.stream("ab", 30, seed=1))
@@ -262,6 +272,7 @@ def cut(text, stops):
     return text
 
 
+@pytest.mark.long
 def test_stop_texts_cut_the_text_where_they_first_appear(model):
     free = model.generate("ab", 60, seed=1, strip_prompt=True)
     for stops in [
@@ -320,6 +331,7 @@ def test_a_stream_gives_the_text_of_generate(model, bytes_model):
         assert all(pieces)  # no empty ones
 
 
+@pytest.mark.long
 def test_a_stream_comes_in_pieces_and_tells_no_more_than_is_certain(model):
     pieces = list(model.stream("ab", 40, seed=1))
     assert pieces[0] == "ab" and len(pieces) > 4
@@ -330,6 +342,7 @@ def test_a_stream_comes_in_pieces_and_tells_no_more_than_is_certain(model):
             assert "".join(model.stream("ab", 40, stop=stop, seed=1))[2:] == cut(free, [stop])
 
 
+@pytest.mark.long
 def test_a_stream_yields_whole_characters():
     """Four-byte characters never come apart at the chunks' borders of eight tokens."""
     model = make(ByteTokenizer(), [])
@@ -385,6 +398,7 @@ def test_scores_are_the_sum_of_the_log_probabilities(model, bytes_model):
         assert np.isnan(scores["nats_per_character"][1]) and scores["log_likelihood"][1] == 0
 
 
+@pytest.mark.long
 def test_a_long_text_has_the_score_of_one_pass(model, bytes_model):
     generator = np.random.default_rng(1)
     for length in (255, 256, 257, 512, 700):

@@ -424,7 +424,7 @@ def test_what_would_do_nothing_is_refused(given, name):
     DiffusionGenerator(**LEAST, **others)
 
 
-@pytest.mark.parametrize("energy", [False, True])
+@pytest.mark.parametrize("energy", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_every_weight_has_a_gradient(energy):
     model = small(self_condition=True, energy=energy)
     batch = model.unpack(batch_of(everything()))
@@ -466,7 +466,10 @@ def test_samples_have_the_law_in_the_datas_units(process):
     np.testing.assert_allclose(np.corrcoef(drawn[..., 0].T), COVARIANCE[:6, :6], atol=0.05)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    "solver",
+    [each if each == "heun" else pytest.param(each, marks=pytest.mark.long) for each in SOLVERS],
+)
 def test_every_solver_draws_from_it(process, solver):
     # Those that add noise need more steps: at these their spread is still off by so much.
     off = {"ddpm": 0.2, "langevin": 0.2, "predictor_corrector": 0.3}.get(solver, 0.12)
@@ -486,6 +489,7 @@ def test_the_recipe_knows_every_solver():
     assert all(name in field.metadata["help"] for name in field.metadata["choices"])
 
 
+@pytest.mark.long
 def test_a_run_tells_its_progress(process):
     def telling(method, **options):
         heard = []
@@ -641,7 +645,11 @@ def test_defaults_come_from_the_generation_section():
 
 @pytest.mark.parametrize(
     "config",
-    [{"scaler": "standard"}, {"scaler": "standard", "log1p": ["x"]}, {"scaler": "mean"}],
+    [
+        {"scaler": "standard"},
+        pytest.param({"scaler": "standard", "log1p": ["x"]}, marks=pytest.mark.long),
+        pytest.param({"scaler": "mean"}, marks=pytest.mark.long),
+    ],
     ids=str,
 )  # fmt: skip
 def test_the_score_is_the_density_in_the_datas_units(config):
@@ -666,6 +674,7 @@ def test_the_score_is_the_density_in_the_datas_units(config):
         assert score["nats_per_position"][row] == pytest.approx(-expected / len(series), abs=0.01)
 
 
+@pytest.mark.long
 def test_the_score_of_companded_numbers():
     # asinh(y / 0.5), y being the scaled number, is a standard normal.
     model = known(options={"companding": 0.5}, white=True)
@@ -686,6 +695,7 @@ def test_the_score_of_companded_numbers():
     np.testing.assert_allclose(bounds[:, 0], [-np.arcsinh(2), np.arcsinh(2)], rtol=1e-4)
 
 
+@pytest.mark.long
 def test_the_bound_lies_below_the_score(process):
     series = walk(3, 8, 2)
     expected = stats.multivariate_normal.logpdf(
@@ -759,6 +769,7 @@ def test_latents_lead_back_and_have_unit_variance(process):
     assert np.isnan(back[1, 6:]).all()
 
 
+@pytest.mark.exhaustive
 def test_to_denoise_is_to_take_the_posterior_mean(process):
     series = walk(2, 9, 4)
     sigma = np.array([0.4, 1.3])
@@ -806,6 +817,7 @@ class Spring(DiffusionGenerator):
         return energy
 
 
+@pytest.mark.long
 def test_the_denoiser_is_the_slope_of_the_energy():
     model = small(energy=True)
     batch = model.unpack(batch_of(everything(), 6))
@@ -822,6 +834,7 @@ def test_the_denoiser_is_the_slope_of_the_energy():
     )
 
 
+@pytest.mark.long
 def test_metropolis_steps_draw_from_the_energy():
     model = Spring(processor=processor(numbers()), energy=True, **LEAST)
     heard = []
@@ -867,7 +880,13 @@ def conditional(seen, values, time):
 METHODS = {"repaint": (0.25, 0.15), "guidance": (0.25, 0.15)}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("repaint", marks=pytest.mark.long),
+        pytest.param("guidance", marks=pytest.mark.long),
+    ],
+)
 def test_gaps_are_filled_by_the_conditional_law(process, method):
     series = walk(1, 12, 5)[0]
     series[[3, 4, 5, 9]] = np.nan
@@ -881,7 +900,13 @@ def test_gaps_are_filled_by_the_conditional_law(process, method):
     np.testing.assert_allclose(filled.std(0)[:, 0], deviation, atol=of_deviation * STD)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("repaint", marks=pytest.mark.exhaustive),
+        pytest.param("guidance", marks=pytest.mark.long),
+    ],
+)
 def test_forecasts_have_the_conditional_law_each_as_if_alone(process, method):
     contexts = [each[:n] for each, n in zip(walk(3, 9, 6), (9, 2, 5))]
     forecast = process.forecast(contexts, 4, 1000, seed=1, num_steps=50, method=method)
@@ -901,6 +926,7 @@ def test_forecasts_have_the_conditional_law_each_as_if_alone(process, method):
         )
 
 
+@pytest.mark.exhaustive
 def test_more_resamplings_are_nearer_to_it():
     context = walk(1, 9, 6)[0]
     mean = MEAN + MEMORY ** np.arange(1, 5) * (context[-1, 0] - MEAN)
@@ -914,6 +940,7 @@ def test_more_resamplings_are_nearer_to_it():
     assert np.abs(filled[0] - filled[1]).min() > 1e-3
 
 
+@pytest.mark.long
 def test_a_longer_context_than_the_window_gives_its_last_part():
     model = known()
     model.recipe = Recipe("unet1d").override({"training.window": 8})
@@ -929,6 +956,7 @@ def test_a_longer_context_than_the_window_gives_its_last_part():
     assert np.abs(model.forecast(series, **options).samples - whole).max() > 1e-3
 
 
+@pytest.mark.long
 def test_what_is_known_of_the_future_moves_the_forecast(rich):
     values = everything().values[0][:10]
     given = {
@@ -1100,6 +1128,7 @@ def test_the_score_of_frames():
     assert score["values"] == 17
 
 
+@pytest.mark.long
 def test_a_forecast_of_frames_goes_on_right_after_its_context(framed):
     values = sounds().values[0] + 0.1
     options = {"horizon": 6, "num_samples": 400, "seed": 1, "num_steps": 30}
@@ -1211,6 +1240,7 @@ def test_a_model_without_them_takes_no_conditions(process):
         known(everything(), {"frame": 4})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("solver", ["dpmpp_2m", "ddpm"])
 def test_a_sample_does_not_depend_on_how_many_there_are(solver):
     """One alone, four at a time, or sixty-four at once: row i has the noise of row i."""
@@ -1228,6 +1258,7 @@ def test_few_sizes_are_compiled_for():
     assert sizes == [1, 4, 4, 4, 4, 4, 64, 128, 256]
 
 
+@pytest.mark.long
 def test_progress_goes_on_over_batches():
     model = small(numbers(), LEAST)
     model.without_xla()
@@ -1236,6 +1267,7 @@ def test_progress_goes_on_over_batches():
     assert told == [(1, 2), (2, 2)]  # three batches of two evaluations
 
 
+@pytest.mark.long
 def test_a_first_call_that_takes_long_says_that_it_compiles(monkeypatch, capsys):
     monkeypatch.setattr(first_calls, "SECONDS", 0.0)
     model = small(numbers(), LEAST)

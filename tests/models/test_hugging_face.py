@@ -156,6 +156,7 @@ def copy(source, target):
     return target
 
 
+@pytest.mark.long
 def test_greedy_text_is_that_of_transformers(written):
     import torch
 
@@ -261,6 +262,7 @@ def test_a_tokenizer_of_another_size_is_refused(written, folder):
         load_gpt2(folder, tokenizer=ByteTokenizer())
 
 
+@pytest.mark.long
 def test_a_tokenizer_larger_than_the_embedding(written, folder):
     definition = json.loads((folder / "tokenizer.json").read_text("utf-8"))
     pad = {**definition["added_tokens"][0], "id": VOCABULARY, "content": "<pad>"}
@@ -388,6 +390,7 @@ def test_a_folder_opens_by_its_path(kind, written, tmp_path):
     np.testing.assert_array_equal(get(tmp_path / "saved")(IDS), model(IDS))
 
 
+@pytest.mark.long
 def test_the_command_line_opens_a_folder(written, capsys):
     folder = str(written["llama"][0])
     assert cli.main(["generate", folder, PROMPT, "--max-new-tokens", "3"]) == 0

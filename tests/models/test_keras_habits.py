@@ -49,6 +49,12 @@ def message(call, *args, error=InputError, **kwargs):
 
 NUMBERS = ["series", "diffusion"]
 ALL = ["text", "gpt", *NUMBERS]
+LONG_BUT_TEXT = [
+    "text",
+    pytest.param("gpt", marks=pytest.mark.long),
+    pytest.param("series", marks=pytest.mark.long),
+    pytest.param("diffusion", marks=pytest.mark.exhaustive),
+]
 
 
 @pytest.mark.parametrize("cls", ALL)
@@ -94,8 +100,11 @@ class Perplexity(keras.metrics.Mean):
         return keras.ops.exp(super().result())
 
 
-@pytest.mark.parametrize("cls", ["text", "gpt"])
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("cls, jit_compile", [
+    ("text", False), pytest.param("text", True, marks=pytest.mark.long),
+    pytest.param("gpt", False, marks=pytest.mark.long),
+    pytest.param("gpt", True, marks=pytest.mark.exhaustive),
+])  # fmt: skip
 def test_metrics_compare_targets_and_logits(cls, jit_compile):
     model = compiled(cls, compile={
         "jit_compile": jit_compile,
@@ -127,7 +136,8 @@ def test_metrics_of_probabilities_would_be_wrong_without_a_word():
     model.compile(metrics=[keras.metrics.SparseCategoricalCrossentropy(from_logits=True)])
 
 
-@pytest.mark.parametrize("cls", ["text", "gpt"])
+@pytest.mark.long
+@pytest.mark.parametrize("cls", ["text", pytest.param("gpt", marks=pytest.mark.exhaustive)])
 def test_weights_of_windows_and_tokens_weigh_the_loss(cls):
     """What weighs nothing teaches nothing: training with weights is training without the rest."""
     mask = np.zeros(24, "float32")
@@ -158,7 +168,7 @@ def test_weights_of_windows_and_tokens_weigh_the_loss(cls):
     assert "no class for each sample" in message(model.fit, X, Y, class_weight={0: 1.0})
 
 
-@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("cls", LONG_BUT_TEXT)
 def test_callbacks_and_options_of_fit(cls, tmp_path):
     data = VALUES if cls in NUMBERS else WINDOWS
     model = compiled(cls, compile={"optimizer": "sgd", "steps_per_execution": 2})
@@ -182,7 +192,7 @@ def test_callbacks_and_options_of_fit(cls, tmp_path):
     again.fit(data, verbose=0)  # it is compiled, as in Keras
 
 
-@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("cls", LONG_BUT_TEXT)
 def test_run_eagerly_and_a_training_without_validation(cls):
     data = VALUES if cls in NUMBERS else WINDOWS
     model = compiled(cls, compile={"run_eagerly": True, "jit_compile": "auto"})
@@ -191,7 +201,7 @@ def test_run_eagerly_and_a_training_without_validation(cls):
     assert make(cls).compile() is None
 
 
-@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("cls", LONG_BUT_TEXT)
 def test_copies(cls, tmp_path, capsys):
     model = make(cls)
     model.summary()
@@ -212,6 +222,7 @@ def test_copies(cls, tmp_path, capsys):
     assert "there already" in message(model.save, tmp_path / "folder", overwrite=False)
 
 
+@pytest.mark.long
 def test_a_conditional_model_predicts_and_learns_from_a_dict():
     model = compiled("gpt", num_classes=3, compile={"metrics": ["accuracy"]})
     classes = np.arange(24, dtype="int32") % 3
@@ -225,7 +236,13 @@ def test_a_conditional_model_predicts_and_learns_from_a_dict():
     model.fit({"tokens": WINDOWS, "condition": classes}, sample_weight=weights, verbose=0)
 
 
-@pytest.mark.parametrize("cls", ["text", "series"])
+@pytest.mark.parametrize(
+    "cls",
+    [
+        pytest.param("text", marks=pytest.mark.long),
+        pytest.param("series", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_the_seed_of_keras_governs_what_nobody_seeded(cls):
     def drawn():
         keras.utils.set_random_seed(3)
@@ -240,6 +257,7 @@ def test_the_seed_of_keras_governs_what_nobody_seeded(cls):
     assert np.any(np.asarray(first[0]) != np.asarray(first[1]))
 
 
+@pytest.mark.long
 def test_smaller_numbers(tmp_path):
     model = make("gpt")
     before = model.score("abc")["log_likelihood"]
@@ -252,9 +270,12 @@ def test_smaller_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("name, options", [
-    ("lstm", {"units": 8, "layers": 1}), ("unet1d", {"width": 8, "multipliers": [1], "groups": 2}),
-    ("transformer", {"layers": 1, "heads": 2, "width": 16}),
-    ("gru", {"of": "numbers", "units": 8, "layers": 1, "head": "student_t"}),
+    pytest.param("lstm", {"units": 8, "layers": 1}, marks=pytest.mark.long),
+    *(pytest.param(*each, marks=pytest.mark.exhaustive) for each in [
+        ("unet1d", {"width": 8, "multipliers": [1], "groups": 2}),
+        ("transformer", {"layers": 1, "heads": 2, "width": 16}),
+        ("gru", {"of": "numbers", "units": 8, "layers": 1, "head": "student_t"}),
+    ]),
 ])  # fmt: skip
 def test_get_takes_the_policies_of_keras(name, options, tmp_path):
     model = zoo.get(name, dtype="mixed_bfloat16", **options)

@@ -412,6 +412,7 @@ def toy_windows(count=48, length=12):
     return np.stack([ids[i * 5 : i * 5 + length + 1] for i in range(count)])  # uint8
 
 
+@pytest.mark.long
 def test_fit_learns_a_toy_text_with_the_defaults():
     model = make(units=16)
     model.compile()

@@ -79,6 +79,7 @@ def test_the_checksums_are_those_of_sha256sum(folder):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_a_new_process_writes_the_same_text(model, folder):
     script = (
         "import json, sys, numpy as np; from tfgen import zoo\n"
@@ -133,6 +134,7 @@ def test_float16_refuses_what_it_cannot_hold(tmp_path):
     model.save(tmp_path / "full")
 
 
+@pytest.mark.long
 def test_a_fitted_model_is_saved_without_its_optimizer(model, tmp_path):
     fitted = make()
     fitted.compile(jit_compile=False)

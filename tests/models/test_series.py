@@ -42,7 +42,9 @@ def transformer(**options):
     return new_model("transformer", "numbers", **options)
 
 
-MAKERS = pytest.mark.parametrize("make", [recurrent, transformer])
+MAKERS = pytest.mark.parametrize(
+    "make", [recurrent, pytest.param(transformer, marks=pytest.mark.long)]
+)
 
 
 def message(call, *args, **kwargs):
@@ -176,6 +178,7 @@ def test_a_stream_is_what_generate_returns(make, monkeypatch):
     )
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
 def test_nothing_is_compiled_again_for_another_length_or_seed():
     model = recurrent(processor=processor())
@@ -197,6 +200,7 @@ def test_temperature_and_bias_narrow_what_is_drawn():
     assert spread[1] < 0.75 * spread[0] and spread[2] < 0.5 * spread[0] < spread[3] / 3
 
 
+@pytest.mark.long
 def test_defaults_come_from_the_generation_section():
     model = recurrent(processor=processor(), generation={"length": 7, "temperature": 0.0})
     assert model.generate(seed=1).shape == (1, 7, 2)
@@ -241,7 +245,16 @@ def test_without_bounds_some_of_what_is_drawn_lies_outside(make, bounded):
 
 
 @MAKERS
-@pytest.mark.parametrize("bounding", ["hard", "straight_through", "inward", "squash"])
+@pytest.mark.parametrize(
+    "bounding",
+    [
+        "hard",
+        *(
+            pytest.param(each, marks=pytest.mark.long)
+            for each in ("straight_through", "inward", "squash")
+        ),
+    ],
+)
 def test_bounds_hold_in_all_that_is_drawn(make, bounding, bounded):
     model = make(processor=processor(bounded), bounding=bounding)
     values, _, clip_fraction = model.draw(num_samples=8, length=20, seed=1, temperature=3.0)
@@ -283,12 +296,14 @@ def ar1(length, seed):
     return (np.array(values)[:, None] + 100).astype(np.float32)
 
 
+@pytest.mark.long
 def test_it_learns_the_entropy_of_a_process(learned):
     entropy = 0.5 * np.log(2 * np.pi * np.e)
     score = learned.score([ar1(500, seed) for seed in range(8)])
     assert np.mean(score["nats_per_value"]) == pytest.approx(entropy, abs=0.05)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
 def test_a_forecast_has_the_mean_and_the_spread_of_the_process(learned):
     context = [ar1(60, seed) for seed in range(4)]
@@ -308,6 +323,7 @@ def test_a_forecast_has_the_mean_and_the_spread_of_the_process(learned):
     )
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
 def test_a_gap_is_filled_given_what_comes_after_it_too(learned):
     series = ar1(40, 3)
@@ -333,6 +349,7 @@ def test_a_gap_is_filled_given_what_comes_after_it_too(learned):
     assert mean[-1] > 102.5 and MEMORY**4 * 0.0 + 100 < 101
 
 
+@pytest.mark.long
 def test_contexts_of_different_lengths_are_each_as_if_alone(learned):
     long, short = ar1(50, 1), ar1(9, 2)
     both = learned.forecast([long, short], 3, num_samples=500, seed=1)
@@ -341,6 +358,7 @@ def test_contexts_of_different_lengths_are_each_as_if_alone(learned):
     np.testing.assert_allclose(both.mean[1], alone.mean, atol=0.35)
 
 
+@pytest.mark.long
 def test_embeddings_tell_what_was_read(learned):
     series = [ar1(30, seed) for seed in range(3)]
     last = learned.encode(series, pooling="last")
@@ -393,6 +411,7 @@ def test_classes_are_hidden_from_some_of_a_batch_in_training():
     assert losses[2] != pytest.approx(losses[0], rel=1e-6)
 
 
+@pytest.mark.long
 def test_static_numbers_and_known_covariates_and_times():
     count, length = 3, 40
     known = [np.linspace(0, 1, length, dtype=np.float32)[:, None] for _ in range(count)]
@@ -549,7 +568,7 @@ def test_frames_go_in_and_come_out_as_samples(make):
     np.testing.assert_allclose(pieces, alone, atol=1e-5)
 
 
-@MAKERS
+@pytest.mark.parametrize("make", [recurrent, transformer])
 def test_a_forecast_goes_on_right_after_its_context(make):
     # At temperature 0 a draw is a function of the context: the last whole frames of it.
     model = framed(make)
@@ -615,6 +634,7 @@ def test_mistakes_in_forecast_and_impute():
     assert "times" in message(model.forecast, series, 3, times=np.arange(40))
 
 
+@pytest.mark.long
 def test_learned_positions_come_to_an_end():
     model = transformer(processor=processor(), positions="learned", max_length=20)
     assert model.generate(length=20, seed=1).shape == (1, 20, 2)

@@ -200,9 +200,13 @@ def test_arguments_that_do_not_go_together():
 WAYS = [
     (positions, conv, window) for positions in POSITIONS for conv in (0, 3) for window in (0, 5)
 ]
+SOME = {("rotary", 3, 5), ("learned", 0, 0), ("alibi", 0, 5), ("sinusoidal", 3, 0)}
 
 
-@pytest.mark.parametrize("positions,conv,window", WAYS)
+@pytest.mark.parametrize(
+    "positions,conv,window",
+    [way if way in SOME else pytest.param(*way, marks=pytest.mark.long) for way in WAYS],
+)
 def test_in_pieces_step_by_step_and_at_once_it_reads_the_same(positions, conv, window):
     model = make(positions=positions, conv=conv, window=window, qk_norm=True, kv_heads=2)
     expected = whole(model)
@@ -293,7 +297,9 @@ def sizes(state):
     return [tuple(tensor.shape) for tensor in tf.nest.flatten(state)]
 
 
-@pytest.mark.parametrize("positions,conv", [("rotary", 3), ("alibi", 0)])
+@pytest.mark.parametrize(
+    "positions,conv", [("rotary", 3), pytest.param("alibi", 0, marks=pytest.mark.long)]
+)
 def test_a_ring_goes_on_without_end(positions, conv, monkeypatch):
     small_slots(monkeypatch, 4)
     model = make(positions=positions, conv=conv, window=5)
@@ -389,6 +395,7 @@ def test_a_text_is_what_the_model_finds_likeliest(model):
         assert text[len(prompt) :] == forced(model, prompt, text)
 
 
+@pytest.mark.long
 @as_graphs
 def test_texts_of_a_batch_and_of_a_stream_are_those_of_each_alone(model):
     together = model.generate(PROMPTS)
@@ -420,6 +427,7 @@ def test_a_second_call_of_the_same_bucket_compiles_nothing(model):
     assert len(found) == 1
 
 
+@pytest.mark.long
 def test_a_window_generates_on_and_on(monkeypatch):
     small_slots(monkeypatch, 8)  # a ring of 16, which so wraps several times
     model = make(window=8, conv=3, layers=1)
@@ -503,6 +511,7 @@ def test_the_message_says_what_to_change(learned):
         learned.generate("a" * 30)
 
 
+@pytest.mark.long
 def test_a_default_is_no_more_than_there_is_room_for(learned):
     # Each text as far as its own prompt lets it, as it would be alone.
     prompts = ["", "abcdefgh", "a b c d e f g h i j"]
@@ -516,6 +525,7 @@ def test_a_default_is_no_more_than_there_is_room_for(learned):
     assert stopped[1] == prompts[1] + drawn.partition(stop)[0]
 
 
+@pytest.mark.long
 @as_graphs
 def test_a_served_default_is_no_more_than_there_is_room_for(learned, tmp_path):
     learned.export(tmp_path / "served")
@@ -612,6 +622,7 @@ def test_the_loss_is_the_mean_cross_entropy_and_a_pure_function_of_batch_and_key
     assert loss(KEY, training=False) == loss(training=False) != loss(KEY)
 
 
+@pytest.mark.long
 @as_graphs
 def test_pieces_compiled_by_xla_and_the_whole_step_have_the_same_gradients(monkeypatch):
     monkeypatch.setattr(TransformerNetwork, "jit_compile_training", False)

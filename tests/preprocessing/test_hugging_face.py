@@ -333,6 +333,7 @@ def test_a_definition_of_something_else_is_refused(definition, message, tmp_path
         load_tokenizer(path)
 
 
+@pytest.mark.long
 def test_the_package_is_imported_when_it_is_needed_and_missed_in_one_line(tmp_path):
     (tmp_path / "definition").write_text(MADE["bytes"].to_str(), "utf-8")
     code = (

@@ -355,6 +355,7 @@ def test_a_configuration_is_all_there_is(tokenizer):
     assert keras_again.get_config() == tokenizer.get_config()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tokenizer", BOTH)
 def test_a_file_gives_the_same_tokenizer_in_another_process(tokenizer, tmp_path):
     save_tokenizer(tokenizer, tmp_path / "tokenizer.json")

@@ -31,7 +31,13 @@ def updated(gradient, weight=(3.0, -4.0), steps=1, **settings):
     return np.asarray(variable)
 
 
-@pytest.mark.parametrize("name", sorted(optimizers()))
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("adamw", "lion") else pytest.param(name, marks=pytest.mark.exhaustive)
+        for name in sorted(optimizers())
+    ],
+)
 def test_any_optimizer_of_keras_makes_a_quadratic_smaller(name):
     variable = keras.Variable(np.full([3, 2], 2.0, np.float32), name="kernel")
     optimizer = make_optimizer(

@@ -1,6 +1,7 @@
 """A run from its recipe to its folder, and that stopping it changes nothing."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,6 +189,7 @@ def test_what_a_model_is_shown_is_changed_and_what_it_predicts_is_not(
     np.testing.assert_array_equal(held_out, data.windows["validation"].batch(0))
 
 
+@pytest.mark.long
 def test_steps_that_were_done_again_are_told_once(recipe, tmp_path, monkeypatch):
     """What was logged after the last checkpoint, before a kill."""
     recipe = recipe.override({"training.log_every": 1, "training.checkpoint_every": 4})
@@ -209,10 +211,11 @@ def test_steps_that_were_done_again_are_told_once(recipe, tmp_path, monkeypatch)
     assert not [*(tmp_path / "run" / "checkpoints").glob(".tmp-*")]
 
 
+@pytest.mark.long
 def test_a_full_disk_ends_the_run_in_one_line_and_leaves_what_was_there(
-    recipe, tmp_path, monkeypatch
+    recipe, begun, tmp_path, monkeypatch
 ):
-    train(recipe.override({"training.steps": 4}), tmp_path / "run", progress=False)
+    shutil.copytree(begun, tmp_path / "run")
     before = contents(tmp_path / "run" / "checkpoints")
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "No space")))
@@ -243,6 +246,7 @@ def test_windows_and_states_that_a_transformer_cannot_take(text, change, refused
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ctrl_c_at_the_command_line_and_resume_under_xla(text, tmp_path):
     """The same through the command itself, with the compiled step."""
@@ -278,6 +282,7 @@ def test_ctrl_c_at_the_command_line_and_resume_under_xla(text, tmp_path):
     assert_bit_equal(weights(parts / "final"), weights(tmp_path / "whole" / "final"))
 
 
+@pytest.mark.long
 def test_the_loss_falls_and_the_best_weights_are_kept(recipe, tmp_path):
     # A learning rate that ruins the model late: the best weights are not the last.
     final = train(
@@ -295,6 +300,7 @@ def test_the_loss_falls_and_the_best_weights_are_kept(recipe, tmp_path):
     assert min(losses.values()) < losses[4] - 0.1
 
 
+@pytest.mark.long
 def test_early_stopping_ends_after_patience_validations_without_improvement(recipe, tmp_path):
     recipe = recipe.override(
         {"training.steps": 400, "training.learning_rate": 3.0, "training.patience": 2}
@@ -309,36 +315,34 @@ def test_early_stopping_ends_after_patience_validations_without_improvement(reci
     "change",
     [
         {"training.learning_rate": 0.02},
-        {"training.warmup_steps": 0},
-        {"training.final_learning_rate": 0.005},
-        {"training.beta_2": 0.9},
-        {"training.weight_decay": 0.5},
-        {"training.clip_norm": 0.01},
-        {"training.optimizer": "muon"},
-        {"training.precision": "mixed_bfloat16"},
-        {"training.precision": "mixed_float16"},
-        {"training.seed": 1},
         {"training.carry_state": True},
-        {"training.window": 8},
-        {"training.batch_size": 2},
-        {"training.ema": 0.5},
-        {"model.dropout": 0.0},
-        {"data.validation_fraction": 0.3},
+        *(
+            pytest.param(change, marks=pytest.mark.long)
+            for change in [
+                {"training.warmup_steps": 0},
+                {"training.final_learning_rate": 0.005},
+                {"training.beta_2": 0.9},
+                {"training.weight_decay": 0.5},
+                {"training.clip_norm": 0.01},
+                {"training.optimizer": "muon"},
+                {"training.precision": "mixed_bfloat16"},
+                {"training.precision": "mixed_float16"},
+                {"training.seed": 1},
+                {"training.window": 8},
+                {"training.batch_size": 2},
+                {"training.ema": 0.5},
+                {"model.dropout": 0.0},
+                {"data.validation_fraction": 0.3},
+            ]
+        ),
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_every_setting_changes_the_weights(recipe, change, tmp_path, reference):
+def test_every_setting_changes_the_weights(recipe, change, tmp_path, begun):
     recipe = recipe.override({"training.steps": 4, **change})
     changed = weights(train(recipe, tmp_path / "run", progress=False))
-    assert any(not np.array_equal(changed[name], reference[name]) for name in reference)
-
-
-@pytest.fixture(scope="module")
-def reference(text, tmp_path_factory):
-    settings = {**SETTINGS, "data.name": str(text), "training.steps": 4}
-    folder = tmp_path_factory.mktemp("reference") / "run"
-    with eagerly():
-        return weights(train(Recipe("lstm").override(settings), folder, progress=False))
+    before = weights(begun / "final")
+    assert any(not np.array_equal(changed[name], before[name]) for name in before)
 
 
 def test_weight_decay_shrinks_matrices_and_leaves_biases(recipe, tmp_path):
@@ -599,8 +603,8 @@ def test_data_that_is_too_short_is_refused_and_nothing_written(recipe, tmp_path)
     ],
     ids=lambda change: next(iter(change)) if isinstance(change, dict) else "",
 )
-def test_a_resumed_run_refuses_what_cannot_go_on(recipe, change, refused, tmp_path):
-    train(recipe.override({"training.steps": 4}), tmp_path / "run", progress=False)
+def test_a_resumed_run_refuses_what_cannot_go_on(recipe, change, refused, begun, tmp_path):
+    shutil.copytree(begun, tmp_path / "run")
     before = contents(tmp_path / "run")
     changed = recipe.override({"training.steps": 8, **change})
     with pytest.raises(InputError, match=refused):
@@ -608,11 +612,22 @@ def test_a_resumed_run_refuses_what_cannot_go_on(recipe, change, refused, tmp_pa
     assert contents(tmp_path / "run") == before
 
 
+@pytest.fixture(scope="module")
+def begun(text, tmp_path_factory):
+    """A run of four steps, to be copied and gone on with."""
+    folder = tmp_path_factory.mktemp("begun") / "run"
+    settings = {**SETTINGS, "data.name": str(text), "training.steps": 4}
+    with eagerly():
+        train(Recipe("lstm").override(settings), folder, progress=False)
+    return folder
+
+
 def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_resumed_run_says_what_it_changes_and_does_it(recipe, tmp_path, capsys):
+@pytest.mark.long
+def test_a_resumed_run_says_what_it_changes_and_does_it(recipe, begun, tmp_path, capsys):
     runs = {}
     for name, change in {
         "as it was": {},
@@ -621,7 +636,7 @@ def test_a_resumed_run_says_what_it_changes_and_does_it(recipe, tmp_path, capsys
         "other batches": {"training.batch_size": 3},
         "other data": {"data.validation_fraction": 0.2},
     }.items():
-        train(recipe.override({"training.steps": 4}), tmp_path / name, progress=False)
+        shutil.copytree(begun, tmp_path / name)
         go_on = recipe.override({"training.steps": 8, **change})
         capsys.readouterr()
         runs[name] = weights(train(go_on, tmp_path / name, resume=True))
@@ -634,6 +649,7 @@ def test_a_resumed_run_says_what_it_changes_and_does_it(recipe, tmp_path, capsys
     assert len({array[kernel].tobytes() for array in runs.values()}) == len(runs)
 
 
+@pytest.mark.long
 def test_a_resumed_run_may_go_on_for_longer_but_not_shorter(recipe, tmp_path):
     train(recipe.override({"training.steps": 8}), tmp_path / "run", progress=False)
     train(recipe.override({"training.steps": 12}), tmp_path / "run", resume=True, progress=False)
@@ -677,8 +693,8 @@ def test_weights_and_data_are_looked_at_first(recipe):
     "place,first",
     [
         ("hidden", "the activations of lstm_0"),
-        ("loss", "the loss itself"),
-        ("gradient", "the gradient of head/"),
+        pytest.param("loss", "the loss itself", marks=pytest.mark.long),
+        pytest.param("gradient", "the gradient of head/", marks=pytest.mark.long),
     ],
 )
 def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from eager import one_by_default
+from eager import some_by_default
 
 from tfgen import models, zoo
 from tfgen.sampling import random
@@ -20,7 +20,9 @@ ENTRIES = [
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
 # Compiled as for people; by default one entry is, the others' networks run op by op.
-COMPILED = one_by_default("name", ENTRIES, "gru-weather")
+COMPILED = some_by_default("name", ENTRIES, "gru-weather")
+QUICK = some_by_default("name", ENTRIES, "transformer-drums", "unet1d-pendigits")
+MOST = some_by_default("name", ENTRIES, *(name for name in ENTRIES if name != "unet1d-drums"))
 FILES = {
     "README.md",
     "SHA256SUMS",
@@ -90,11 +92,13 @@ def test_golden_parameters(model, golden):
         np.testing.assert_allclose(found[name], value, rtol=2e-3, atol=2e-3, err_msg=name)
 
 
+@MOST
 def test_golden_draw(model, golden):
     assert_golden_draw(model, golden)
 
 
 @pytest.mark.usefixtures("as_graphs")
+@pytest.mark.long
 @COMPILED
 def test_golden_draw_compiled(model, golden):
     assert_golden_draw(model, golden)
@@ -108,6 +112,7 @@ def assert_golden_draw(model, golden):
     np.testing.assert_array_less(np.nan_to_num(np.abs(found - drawn) / spread), 0.05)
 
 
+@QUICK
 def test_every_weight_receives_a_gradient(model, golden):
     batch = model.unpack(part(golden, "inputs"))
     key = random.root(0, random.DROPOUT)
@@ -120,6 +125,7 @@ def test_every_weight_receives_a_gradient(model, golden):
         assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, weight.path
 
 
+@QUICK
 def test_the_seed_decides_the_sample(model):
     options = {} if model.loss_is_likelihood else {"num_steps": 4}
     first, again, other = (model.draw(3, LENGTH, seed=seed, **options)[0] for seed in (3, 3, 4))
@@ -127,6 +133,7 @@ def test_the_seed_decides_the_sample(model):
     assert not np.array_equal(first, other, equal_nan=True)
 
 
+@QUICK
 def test_what_is_drawn_lies_between_the_bounds(model):
     options = {"temperature": 2.0} if model.loss_is_likelihood else {"num_steps": 4}
     drawn, *_ = model.draw(3, LENGTH, seed=3, **options)
@@ -136,6 +143,7 @@ def test_what_is_drawn_lies_between_the_bounds(model):
     assert (numbers >= low).all() and (numbers <= high).all()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
 @COMPILED
 def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
