@@ -149,6 +149,8 @@ def test_an_index_that_numbers_the_rows_is_none():
 
 def test_a_column_alone_and_several_frames():
     made = frame()
+    for column in (pandas.Series([1.5, 2, 4]), polars.Series([1.5, 2, 4])):
+        assert open_sequences(DataConfig(), column).features == (Feature("0"),)
     column = made.set_index("time")["load"]
     check_same(
         open_sequences(DataConfig(), column), open_sequences(DataConfig(), made[["time", "load"]])

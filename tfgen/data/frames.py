@@ -52,10 +52,11 @@ def is_column(value):
 
 
 def frame_of_column(column):
-    """Returns a Series as the frame of this column."""
+    """Returns a Series as the frame of this column, called 0 if it has no name, as in its CSV."""
     import narwhals.stable.v2 as nw
 
-    return nw.from_native(column, series_only=True).to_frame().to_native()
+    column = nw.from_native(column, series_only=True)
+    return (column if column.name else column.rename("0")).to_frame().to_native()
 
 
 def holds_texts(column):
