@@ -21,6 +21,7 @@ def test_runs_that_were_killed_end_as_those_that_were_not(capsys):
     assert count == "0" and int(numbers.replace(",", "")) > 10_000
 
 
+@pytest.mark.long
 def test_every_difference_is_counted(tmp_path):
     with eagerly():
         assert_counted(tmp_path)

@@ -215,6 +215,7 @@ def python(request, built, tmp_path_factory):
     return python
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_get_works_from_another_folder(python, tmp_path):
     code = f"""

@@ -87,6 +87,7 @@ def test_training_says_what_was_decided(tmp_path, capsys, business):
     assert "note: the newest row comes first: rows are sorted by 'Date'" in out.out + out.err
 
 
+@pytest.mark.long
 def test_the_network_is_told_the_phases_of_the_months_to_come(monkeypatch, monthly, tmp_path):
     model = get(str(monthly[1]))
     times = spaced("MS", 150).to_numpy()

@@ -122,6 +122,7 @@ def encoder():
     return TS2Vec(width=16, hidden=8, depth=2).fit(walks(1), iterations=100)
 
 
+@pytest.mark.long
 def test_the_distance_sees_what_is_broken(encoder):
     real, same = walks(1), walks(2)
     rng = np.random.default_rng(3)
@@ -135,6 +136,7 @@ def test_the_distance_sees_what_is_broken(encoder):
     assert score(same + 0.5) > 20 * score(same)
 
 
+@pytest.mark.long
 def test_training_follows_its_arguments(encoder):
     real = walks(1)
 
@@ -151,6 +153,7 @@ def test_training_follows_its_arguments(encoder):
         TS2Vec().encode(real)
 
 
+@pytest.mark.long
 def test_training_lowers_the_loss():
     real = walks(1)
     encoder = TS2Vec(width=16, hidden=8, depth=2, learning_rate=1e-2)

@@ -28,7 +28,7 @@ def plain_nats(model, ids):
     return tf.nn.sparse_softmax_cross_entropy_with_logits(ids[None, 1:].astype(np.int32), logits)[0]
 
 
-@pytest.mark.parametrize("length", [700, 17_000])
+@pytest.mark.parametrize("length", [700, pytest.param(17_000, marks=pytest.mark.long)])
 def test_the_whole_text_is_scored_once(model, tmp_path, length):
     """Both ways of reading: in one go, and in lanes with context."""
     path = write(tmp_path / "x.txt", length)
@@ -42,6 +42,7 @@ def test_the_whole_text_is_scored_once(model, tmp_path, length):
     assert results["bits_per_character"] == pytest.approx(expected / np.log(2), rel=1e-6)
 
 
+@pytest.mark.long
 def test_crops_begin_without_context(model, tmp_path):
     path = write(tmp_path / "x.txt", 300)
     results = evaluate(model, path, window=32, crops=70, seed=3)

@@ -149,11 +149,13 @@ def answers(served):
     return {**dict(zip(cases, results, strict=True)), "modules": modules}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_server_needs_tensorflow_alone(answers):
     assert answers["modules"] == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GENERATE)
 def test_generate_gives_the_live_models_texts(served, answers, name):
@@ -169,6 +171,7 @@ def test_generate_gives_the_live_models_texts(served, answers, name):
         assert [len(row) for row in texts] == [2] * len(prompts)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_score_gives_the_live_models_scores(served, answers):
     for count in (1, len(SCORED)):
@@ -179,6 +182,7 @@ def test_score_gives_the_live_models_scores(served, answers):
             np.testing.assert_allclose(scores[name], value, rtol=1e-6, err_msg=name)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_default_signature_continues_prompts_anew_each_time(served, answers, kind):
     texts = [decoded(answers[f"default {number}"]["texts"]) for number in range(3)]
@@ -191,6 +195,7 @@ def test_the_default_signature_continues_prompts_anew_each_time(served, answers,
         assert max(map(len, new)) <= 25 and not any("\n\n" in text for text in new)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_invalid_utf8_is_read_as_replacement_characters(served, answers):
     texts = [base64.b64decode(text) for text in answers["invalid"]["texts"]]

@@ -191,6 +191,7 @@ def forced(model, prompt, text, label, scale=1.0):
     return TOKENIZER.decode((logits[:, 1:].argmax(axis=-1) + 1)[len(prompt) : -1])
 
 
+@pytest.mark.long
 def test_guidance_mixes_the_logits(classes):
     found = {}
     for scale in (1.0, 3.0, 0.0):
@@ -301,6 +302,7 @@ def test_a_share_of_the_conditions_is_hidden_in_training(classes):
     np.testing.assert_allclose(plain, np.repeat(given[None], 40, axis=0), atol=1e-5)
 
 
+@pytest.mark.long
 def test_fit_takes_a_dict_and_learns_what_the_classes_say():
     labels = np.arange(48) % 3
     windows = np.stack([TOKENIZER.encode("\n" + "abc"[label] * 8) for label in labels])
@@ -326,6 +328,7 @@ def test_fit_takes_a_dict_and_learns_what_the_classes_say():
         model.fit({"tokens": windows, "label": labels}, verbose=0)
 
 
+@pytest.mark.long
 def test_fit_takes_vectors():
     condition = np.random.default_rng(0).normal(size=(4, 2, FEATURES)).astype("float32")
     model = make(condition_width=FEATURES)
@@ -352,6 +355,7 @@ def test_in_bfloat16_the_whole_of_it_is():
 # Export
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
 def test_a_saved_model_takes_classes(classes, tmp_path):
     classes.export(tmp_path / "1")

@@ -28,6 +28,7 @@ KINDS = {
     "known covariates": {"features": [NUMBER, CATEGORY], "known": True},
     "missing values": {"features": [NUMBER, CATEGORY, OTHER], "missing": True},
 }
+DEFAULT = ("two numbers", "bounds and a category", "known covariates")
 
 
 def data(features, known, missing):
@@ -45,7 +46,14 @@ def data(features, known, missing):
     return Sequences("made", "series", tuple(features), [values], ["0"], **extra)
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        each if name in DEFAULT else pytest.param(each, marks=pytest.mark.long)
+        for name, each in KINDS.items()
+    ],
+    ids=KINDS,
+)
 def case(request):
     """A model whose next position depends strongly on the last ones, and data of its kind."""
     options = dict(request.param)
@@ -125,6 +133,7 @@ def test_a_category_is_filled_as_often_as_enumeration_says(case):
     np.testing.assert_allclose(found, shares, atol=0.03)
 
 
+@pytest.mark.long
 def test_a_shipped_model_of_drawings_fills_gaps():
     model = get("lstm-kanji")
     drawing = np.array(model.generate(length=16, seed=1)[0])

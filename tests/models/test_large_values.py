@@ -102,7 +102,7 @@ def pair_of(kind):
     return near, far
 
 
-@pytest.fixture(params=["recurrent", "diffusion"])
+@pytest.fixture(params=["recurrent", pytest.param("diffusion", marks=pytest.mark.long)])
 def pair(request):
     return pair_of(request.param)
 
@@ -136,6 +136,7 @@ def test_a_scaler_that_needs_its_zero_keeps_it(scaler):
     assert processors(scaler)[1].origin is None
 
 
+@pytest.mark.long
 def test_what_is_drawn_forecast_and_filled_has_the_digits(pair):
     near, far = pair
     same(far.generate(3, 7, seed=1), near.generate(3, 7, seed=1))

@@ -99,7 +99,14 @@ def test_of_chooses_the_class_of_a_new_model():
     assert "embedding" not in models.family("lstm").row("numbers").arguments()
 
 
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "gru",
+        pytest.param("lstm", marks=pytest.mark.exhaustive),
+        pytest.param("transformer", marks=pytest.mark.long),
+    ],
+)
 def test_the_recipe_of_a_model_builds_it_again(family, data):
     processor = SequenceProcessor.fit(data, PreprocessingConfig())
     own = {"width": 8, "heads": 2, "layers": 1} if family == "transformer" else {"units": 8}
@@ -186,6 +193,7 @@ def test_the_saved_model_gives_what_the_live_one_gives(make, model, data, tmp_pa
         assert (numbers[..., 0] >= 0).all() and (numbers[..., 0] <= 5).all()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
 def test_a_model_of_drawings_serves_lengths(tmp_path):
     made = Sequences(

@@ -403,6 +403,7 @@ def test_adapters_merge_back_to_the_bit(folder, adapted):
         merge(models.build(recipe), adapted / ADAPTER)
 
 
+@pytest.mark.long
 def test_a_run_of_adapters_stopped_and_resumed_ends_with_the_same_bits(
     folder, adapted, tmp_path, monkeypatch
 ):
@@ -443,6 +444,7 @@ def test_a_run_of_adapters_stopped_and_resumed_ends_with_the_same_bits(
 # The command line
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_the_command_freezes_and_takes_new_symbols(folder, tmp_path, capsys):
     shutil.copytree(folder / "start", tmp_path / "start")

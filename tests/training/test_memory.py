@@ -95,7 +95,7 @@ def run_of_a_file(tmp_path_factory):
         return trained(recipe, folder / "run")
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("library", ["pandas", pytest.param("polars", marks=pytest.mark.long)])
 def test_a_frame_trains_as_its_csv_file(run_of_a_file, tmp_path, library):
     made = frame() if library == "pandas" else polars.from_pandas(frame())
     found = trained(NUMBERS, tmp_path / "run", data=made)
@@ -112,6 +112,7 @@ def test_arrays_and_a_dataset_train_as_their_npz_file(tmp_path):
     check_equal(trained(TEXT, tmp_path / "dataset", data=dataset), expected)
 
 
+@pytest.mark.long
 def test_texts_train_as_their_file_and_a_run_goes_on_with_them(tmp_path, capfd):
     (tmp_path / "play.txt").write_text("".join(TEXTS))
     expected = trained(TEXT.override({"data.name": str(tmp_path / "play.txt")}), tmp_path / "file")
@@ -167,6 +168,7 @@ def test_a_run_says_how_it_goes_on(tmp_path, monkeypatch, capfd):
     assert f"Go on with: {call}" in told and "data in memory: " in told
 
 
+@pytest.mark.long
 def test_a_model_starts_from_another_on_data_in_memory(run_of_a_file, tmp_path):
     start = run_of_a_file[2]
     found = trained(NUMBERS, tmp_path / "run", data=frame(), start=start)
@@ -198,7 +200,7 @@ def with_days_to_come(horizon=3):
     return pandas.concat([frame(), *to_come], ignore_index=True)
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("library", ["pandas", pytest.param("polars", marks=pytest.mark.long)])
 def test_a_frame_is_forecast_as_by_the_command_line(run_of_a_file, tmp_path, capfd, library):
     given = with_days_to_come()
     given.to_csv(tmp_path / "b.csv", index=False)
@@ -245,6 +247,7 @@ def test_a_frame_of_one_series_without_times_is_forecast(tmp_path):
     np.testing.assert_array_equal(found["q0.1"], expected.quantiles[0.1][0].ravel())
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_diffusion_model_forecasts_frames():
     given = frame()[["day", "store", "sold"]]
@@ -279,6 +282,7 @@ def test_what_a_frame_to_forecast_cannot_be(run_of_a_file):
         model.forecast(strange, 3, num_samples=2)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_texts_in_memory_are_evaluated_as_their_file(tmp_path, capfd, as_graphs):
     final = train(TEXT, tmp_path / "run", progress=False, data=TEXTS)

@@ -88,6 +88,7 @@ def test_a_table_is_trained_on_without_further_arguments(recipe, tmp_path):
     assert model.processor.scaler.mean[0] == pytest.approx(loads[:360].mean(), rel=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_a_small_table_is_one_batch(recipe, tmp_path):
     # 360 hours are 3 windows of 100, and the recipe asks for batches of 32.
@@ -125,6 +126,7 @@ def test_what_is_augmented_can_still_be_scaled(recipe):
     assert "load" in data.preprocessing.feature_names
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_a_carried_state_goes_along_whole_clips(tmp_path):
     path = tmp_path / "clips.npz"

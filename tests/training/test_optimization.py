@@ -149,7 +149,13 @@ def quick():
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lstm", "gru of numbers", pytest.param("transformer", marks=pytest.mark.long),
+        pytest.param("unet1d", marks=pytest.mark.exhaustive),
+    ],
+)  # fmt: skip
 def test_a_batch_in_parts_is_the_batch_as_a_whole(name):
     """Also its noise; the parts count by how much is in them."""
     family, settings = FAMILIES[name]
@@ -178,6 +184,7 @@ def test_a_batch_in_parts_is_the_batch_as_a_whole(name):
         np.testing.assert_allclose(weights[3][1][path], weights[1][1][path], atol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_the_norm_of_a_table_that_is_told_row_by_row():
     family, settings = FAMILIES["unet1d"]  # whose classes are rows of a table

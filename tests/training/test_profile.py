@@ -46,6 +46,7 @@ def profiled(run):
     return found
 
 
+@pytest.mark.long
 def test_the_steps_asked_for_and_none_that_are_past(recipe, tmp_path):
     run = tmp_path / "run"
     train(recipe, run, progress=False)

@@ -90,7 +90,7 @@ def test_the_tokens_of_a_text_model(tmp_path):
     "family,settings,columns,count",
     [
         ("gru", {"data.name": "weather", "model.units": 8}, "sequence\tfrom", 54),
-        (
+        pytest.param(
             "unet1d",
             {
                 "data.name": "pendigits", "training.window": 8, "model.width": 8,
@@ -99,6 +99,7 @@ def test_the_tokens_of_a_text_model(tmp_path):
             },
             "sequence\tclass",
             256,
+            marks=pytest.mark.long,
         ),
     ],
 )  # fmt: skip

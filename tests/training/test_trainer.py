@@ -18,7 +18,7 @@ from tfgen.errors import InputError
 from tfgen.models.autoregressive import TextModel
 from tfgen.networks import RecurrentNetwork
 from tfgen.recipe import Recipe
-from tfgen.training import train, trainer
+from tfgen.training import dashboard, train, trainer
 from tfgen.training.checkpoints import Checkpoints, read_arrays
 from tfgen.training.dashboard import text_block
 from tfgen.training.data import open_data
@@ -113,6 +113,7 @@ def test_a_run_stopped_and_resumed_ends_with_the_same_bits(traced, tmp_path, mon
     assert_resumes(traced.override(changes), tmp_path, monkeypatch)
 
 
+@pytest.mark.long
 def test_so_does_a_run_on_windows(recipe, tmp_path, monkeypatch):
     assert_resumes(recipe, tmp_path, monkeypatch)
 
@@ -389,6 +390,7 @@ def test_muon_updates_the_matrices_inside_the_network_and_adamw_the_rest():
     assert decayed == {w.path for w in model.trainable_variables if len(w.shape) == 2}
 
 
+@pytest.mark.long
 def test_the_learning_rate_warms_up_and_decays(recipe, tmp_path):
     recipe = recipe.override({"training.log_every": 1, "training.final_learning_rate": 0.002})
     train(recipe, tmp_path / "run", progress=False)
@@ -399,7 +401,8 @@ def test_the_learning_rate_warms_up_and_decays(recipe, tmp_path):
     np.testing.assert_allclose([rates[k] for k in range(2, 13)], cosine, rtol=1e-5)
 
 
-def test_tensorboard_hears_the_story(recipe, tmp_path):
+def test_tensorboard_hears_the_story(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(dashboard, "SAMPLE_TOKENS", 20)
     recipe = recipe.override({"training.sample_every": 12, "training.histogram_every": 12})
     train(recipe, tmp_path / "run", progress=False)
     found = {}

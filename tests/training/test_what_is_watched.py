@@ -54,6 +54,7 @@ def table(tmp_path):
     return path
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("error:TensorBoard goes without")
 @pytest.mark.parametrize("kind", ["text", "table"])
 def test_samples_are_no_longer_than_a_model_has_positions(kind, tmp_path, text, table):
@@ -93,6 +94,7 @@ def test_what_fails_to_be_shown_costs_a_line_for_each_kind(text, tmp_path, monke
     ]
 
 
+@pytest.mark.long
 def test_a_process_that_dies_of_a_picture_has_its_checkpoint(table, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
@@ -113,7 +115,7 @@ def test_a_process_that_dies_of_a_picture_has_its_checkpoint(table, tmp_path, mo
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("carry", [False, True])
+@pytest.mark.parametrize("carry", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_validation_is_of_the_whole_split_however_easy_it_begins(carry, tmp_path):
     """The held-out text begins with what is easy and ends with what cannot be predicted."""
     rng = np.random.default_rng(0)
@@ -135,6 +137,7 @@ def test_validation_is_of_the_whole_split_however_easy_it_begins(carry, tmp_path
     assert told > 0.55
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_a_run_says_that_its_data_changed_and_forgets_the_best(table, tmp_path, capsys):
     recipe = Recipe("gru").override({

@@ -22,8 +22,9 @@ ENTRIES = [
 ]
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
-# Compiled as for people; by default one entry is, the others' networks run op by op.
-COMPILED = some_by_default("name", ENTRIES, "gru-names")
+# What takes long is done with some entries by default; their networks run op by op in most tests.
+ONE = some_by_default("name", ENTRIES, "gru-names")
+MOST = some_by_default("name", ENTRIES, "gru-names", "lstm-shakespeare")
 FILES = {
     "README.md",
     "SHA256SUMS",
@@ -86,12 +87,13 @@ def test_golden_logits(model, golden):
     np.testing.assert_allclose(logits, golden["logits"], atol=1e-4, rtol=1e-4)
 
 
+@MOST
 def test_golden_greedy_continuation(model, golden):
     assert_greedy_continuation(model, golden)
 
 
 @pytest.mark.usefixtures("as_graphs")
-@COMPILED
+@ONE
 def test_golden_greedy_continuation_compiled(model, golden):
     assert_greedy_continuation(model, golden)
 
@@ -115,6 +117,7 @@ def test_every_weight_receives_a_gradient(model, golden):
         assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, weight.path
 
 
+@ONE
 def test_the_seed_decides_the_sample(model):
     texts = [model.generate(PROMPTS, 30, seed=seed, stop=[]) for seed in (3, 3, 4)]
     assert texts[0] == texts[1] != texts[2]
@@ -122,6 +125,7 @@ def test_the_seed_decides_the_sample(model):
     assert model.generate(PROMPTS[:1], 30, seed=3, stop=[]) == texts[0][:1]
 
 
+@ONE
 def test_stream_gives_the_same_text(model):
     assert "".join(model.stream("A", 30, seed=3, stop=[])) == model.generate(
         "A", 30, seed=3, stop=[]
@@ -139,8 +143,9 @@ def test_score_agrees_with_the_golden_logits(model, golden):
     assert score["characters"] == len(text)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
-@COMPILED
+@ONE
 def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
     model.save(tmp_path / "saved")
     script = (
@@ -154,8 +159,9 @@ def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
     assert done.stdout.decode() == model.generate("A", 30, seed=3, stop=[])
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
-@COMPILED
+@ONE
 def test_the_saved_model_equals_the_live_model_at_two_batch_sizes(model, tmp_path):
     model.export(tmp_path / "served" / "1")
     served = tf.saved_model.load(str(tmp_path / "served" / "1"))
