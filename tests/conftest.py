@@ -10,6 +10,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_itemcollected(item):
+    # One of the values of a long test may be for the exhaustive ones alone.
+    if item.get_closest_marker("exhaustive"):
+        item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "long"]
+
+
 @pytest.fixture
 def op_by_op():
     """Runs the functions of TensorFlow op by op, without graphs.

@@ -17,9 +17,7 @@ def eagerly():
         tf.config.run_functions_eagerly(before)
 
 
-def some_by_default(fixture, values, *default):
-    """Parametrises a fixture: by these values by default, by the others in the long tests."""
-    marked = [
-        each if each in default else pytest.param(each, marks=pytest.mark.long) for each in values
-    ]
+def some_by_default(fixture, values, *default, others=pytest.mark.exhaustive):
+    """Parametrises a fixture: by these values by default, by the others in tests so marked."""
+    marked = [each if each in default else pytest.param(each, marks=others) for each in values]
     return pytest.mark.parametrize(fixture, marked, indirect=True)

@@ -100,8 +100,16 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("case", CASES)
+SOME = ("text", "series", "rows to come", "drawings", "sound of a class, by diffusion")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=pytest.mark.long if case in SOME else pytest.mark.exhaustive)
+        for case in CASES
+    ],
+)
 def test_what_is_printed_runs(case, tmp_path, monkeypatch, capsys):
     family, make, settings, expected = CASES[case]
     monkeypatch.chdir(tmp_path)

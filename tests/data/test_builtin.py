@@ -288,6 +288,7 @@ def test_a_kick_is_lower_than_a_hat():
     assert height("kick") < 500 < height("snare") < height("hat")
 
 
+@pytest.mark.long
 def test_options_of_strokes_and_sound_count():
     whole, rough = opened("pendigits"), opened("pendigits", simplify=10.0)
     assert rough.positions < 0.9 * whole.positions

@@ -65,7 +65,7 @@ def make(tokenizer, **options):
 
 
 @pytest.fixture(
-    scope="module", params=["characters", pytest.param("bytes", marks=pytest.mark.long)]
+    scope="module", params=["characters", pytest.param("bytes", marks=pytest.mark.exhaustive)]
 )
 def kind(request):
     return request.param

@@ -82,7 +82,7 @@ def test_outputs_do_not_depend_on_what_padding_follows(network, levels):
         assert (outputs[:, 13:] == 0).all()
 
 
-@pytest.mark.parametrize("time", [1, 6])
+@pytest.mark.parametrize("time", [6, pytest.param(1, marks=pytest.mark.long)])
 def test_any_length_and_rows_of_different_lengths(shallow, time):
     mask = np.arange(13) < np.array([[time], [13]])
     outputs = shallow(np.where(mask[..., None], X, 1e9), C_NOISE, mask=mask)
@@ -128,6 +128,7 @@ def test_a_level_of_a_position_is_told_to_that_position():
 # Conditions
 
 
+@pytest.mark.long
 def test_conditions_change_the_outputs_and_none_is_zeros(shallow):
     plain = shallow(X, C_NOISE).numpy()
     for name, given in {

@@ -124,7 +124,7 @@ def test_every_argument_changes_the_text(model, options):
     assert model.generate("ab", **{"seed": 3, **options}) != model.generate("ab", seed=3)
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_max_new_tokens_counts_tokens(model, bytes_model):
     for number in (1, 7, 63, 64, 65):
         assert len(model.generate("ab", number, seed=1, strip_prompt=True)) == number
@@ -134,7 +134,7 @@ def test_max_new_tokens_counts_tokens(model, bytes_model):
     assert len(text.encode()) >= 20  # a U+FFFD for an invalid byte takes three
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_large_repetition_penalty_repeats_nothing():
     # Every logit is positive, so the penalty brings what was there below what was not.
     model = make(CHARACTERS)
@@ -251,7 +251,7 @@ def test_a_second_call_of_the_same_bucket_is_not_traced_again():
     assert traces() == first == [1, 1]
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_stream_is_traced_once():
     model = make(CHARACTERS)
     "".join(model.stream("ab", 30, seed=1))
@@ -312,6 +312,7 @@ def test_rows_stop_each_for_itself(model):
 # Streams
 
 
+@pytest.mark.long
 def test_a_stream_gives_the_text_of_generate(model, bytes_model):
     generator = np.random.default_rng(0)
     for case in range(24):
@@ -383,6 +384,7 @@ def nats_of(model, text):
     return -log_probability[np.arange(len(ids)), ids].sum()
 
 
+@pytest.mark.long
 def test_scores_are_the_sum_of_the_log_probabilities(model, bytes_model):
     texts = ["a", "", "abc dé\nab", "Zürich", "ab" * 40]
     for chosen in (model, bytes_model):
@@ -398,7 +400,7 @@ def test_scores_are_the_sum_of_the_log_probabilities(model, bytes_model):
         assert np.isnan(scores["nats_per_character"][1]) and scores["log_likelihood"][1] == 0
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_long_text_has_the_score_of_one_pass(model, bytes_model):
     generator = np.random.default_rng(1)
     for length in (255, 256, 257, 512, 700):

@@ -384,7 +384,7 @@ def test_a_saved_model_takes_classes(classes, tmp_path):
 
 
 @pytest.mark.usefixtures("as_graphs")
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_saved_model_takes_vectors(vectors, tmp_path):
     vectors.export(tmp_path / "1")
     score = tf.saved_model.load(str(tmp_path / "1")).signatures["score"]

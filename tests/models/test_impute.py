@@ -49,7 +49,7 @@ def data(features, known, missing):
 @pytest.fixture(
     scope="module",
     params=[
-        each if name in DEFAULT else pytest.param(each, marks=pytest.mark.long)
+        each if name in DEFAULT else pytest.param(each, marks=pytest.mark.exhaustive)
         for name, each in KINDS.items()
     ],
     ids=KINDS,

@@ -102,7 +102,7 @@ def pair_of(kind):
     return near, far
 
 
-@pytest.fixture(params=["recurrent", pytest.param("diffusion", marks=pytest.mark.long)])
+@pytest.fixture(params=["recurrent", pytest.param("diffusion", marks=pytest.mark.exhaustive)])
 def pair(request):
     return pair_of(request.param)
 
@@ -199,7 +199,7 @@ def test_latents_lead_back(pair):
 
 @pytest.mark.usefixtures("as_graphs")
 @pytest.mark.parametrize(
-    "kind", ["recurrent", pytest.param("diffusion", marks=pytest.mark.long)]
+    "kind", ["recurrent", pytest.param("diffusion", marks=pytest.mark.exhaustive)]
 )  # fmt: skip
 def test_a_saved_model_takes_and_gives_them_too(kind, tmp_path):
     _, far = pair_of(kind)

@@ -140,7 +140,7 @@ print("MODULES", json.dumps([n for n in sys.modules if n.split(".")[0] == "tfgen
 
 @pytest.mark.usefixtures("as_graphs")
 @pytest.mark.parametrize(
-    "make", ["recurrent", pytest.param("transformer", marks=pytest.mark.long)]
+    "make", [pytest.param("recurrent", marks=pytest.mark.long), pytest.param("transformer", marks=pytest.mark.exhaustive)]
 )  # fmt: skip
 def test_the_saved_model_gives_what_the_live_one_gives(make, model, data, tmp_path):
     if make == "transformer":

@@ -217,9 +217,8 @@ def run(*words):
 
 # Of each family and kind of data one, which the continuous integration trains.
 LONG = (
-    "lstm carried float16", "gru fine-tuned", "gpt learned", "lstm mixture", "lstm sites",
-    "transformer series bfloat16", "unet edm infilling", "gru pen bfloat16",
-    "transformer sound in frames",
+    "gru fine-tuned", "gpt learned", "transformer series bfloat16", "unet edm infilling",
+    "gru pen bfloat16", "transformer sound in frames",
 )  # fmt: skip
 
 

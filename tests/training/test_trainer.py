@@ -318,7 +318,7 @@ def test_early_stopping_ends_after_patience_validations_without_improvement(reci
         {"training.learning_rate": 0.02},
         {"training.carry_state": True},
         *(
-            pytest.param(change, marks=pytest.mark.long)
+            pytest.param(change, marks=pytest.mark.exhaustive)
             for change in [
                 {"training.warmup_steps": 0},
                 {"training.final_learning_rate": 0.005},
@@ -696,8 +696,8 @@ def test_weights_and_data_are_looked_at_first(recipe):
     "place,first",
     [
         ("hidden", "the activations of lstm_0"),
-        pytest.param("loss", "the loss itself", marks=pytest.mark.long),
-        pytest.param("gradient", "the gradient of head/", marks=pytest.mark.long),
+        pytest.param("loss", "the loss itself", marks=pytest.mark.exhaustive),
+        pytest.param("gradient", "the gradient of head/", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(

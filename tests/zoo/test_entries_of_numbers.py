@@ -22,7 +22,8 @@ pytestmark = pytest.mark.usefixtures("op_by_op")
 # Compiled as for people; by default one entry is, the others' networks run op by op.
 COMPILED = some_by_default("name", ENTRIES, "gru-weather")
 QUICK = some_by_default("name", ENTRIES, "transformer-drums", "unet1d-pendigits")
-MOST = some_by_default("name", ENTRIES, *(name for name in ENTRIES if name != "unet1d-drums"))
+QUICK_DRAW = [name for name in ENTRIES if name != "unet1d-drums"]
+MOST = some_by_default("name", ENTRIES, *QUICK_DRAW, others=pytest.mark.long)
 FILES = {
     "README.md",
     "SHA256SUMS",
