@@ -230,6 +230,7 @@ def test_resume_goes_on_with_the_recipe_of_the_run(run, fails, trained, tmp_path
     assert "there is no run to resume" in fails("train", "--resume", "--logdir", tmp_path)
 
 
+@pytest.mark.long
 def test_a_persons_own_names_work_like_ours(tmp_path):
     (tmp_path / "mine.py").write_text(
         textwrap.dedent(

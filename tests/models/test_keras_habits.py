@@ -239,8 +239,8 @@ def test_a_conditional_model_predicts_and_learns_from_a_dict():
 @pytest.mark.parametrize(
     "cls",
     [
-        pytest.param("text", marks=pytest.mark.long),
-        pytest.param("series", marks=pytest.mark.exhaustive),
+        pytest.param("text", marks=pytest.mark.exhaustive),
+        pytest.param("series", marks=pytest.mark.long),
     ],
 )
 def test_the_seed_of_keras_governs_what_nobody_seeded(cls):

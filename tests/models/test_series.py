@@ -250,7 +250,7 @@ def test_without_bounds_some_of_what_is_drawn_lies_outside(make, bounded):
     [
         "hard",
         *(
-            pytest.param(each, marks=pytest.mark.long)
+            pytest.param(each, marks=pytest.mark.exhaustive)
             for each in ("straight_through", "inward", "squash")
         ),
     ],

@@ -161,7 +161,8 @@ def chi_square(texts, expected):
         {"temperature": 1.3, "top_p": 0.9, "repetition_penalty": 0.6},
     ],
 )
-@pytest.mark.parametrize("number", [5000, pytest.param(40000, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("number", [5000, pytest.param(40000, marks=pytest.mark.exhaustive)])
 def test_the_law_is_the_targets(options, number):
     # Four tokens are the first one, two guesses and what follows them, and, where a guess is not
     # accepted, the beginning of one or two more rounds.
