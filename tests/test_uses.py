@@ -8,6 +8,7 @@ import pytest
 
 from tfgen import uses
 from tfgen.errors import InputError
+from tfgen.kinds import KINDS
 from tfgen.recipe import SECTIONS, GenerationConfig, Recipe, TrainingConfig, fields_help
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +43,7 @@ USED = {
     ),
 }  # fmt: skip
 BY_ENGINE = {
-    "generation.temperature": {"autoregressive": uses.KINDS},
+    "generation.temperature": {"autoregressive": KINDS},
     "generation.bias": {"autoregressive": NUMBERS},
     "generation.num_steps": {"diffusion": NUMBERS},
     "generation.solver": {"diffusion": NUMBERS},
@@ -54,7 +55,7 @@ FOR_ALL = {
     # What of the training says nothing to a kind is refused by the training itself.
     *(f"training.{field.name}" for field in dataclasses.fields(TrainingConfig)),
 } - USED.keys()  # fmt: skip
-MODELS = [("autoregressive", kind) for kind in uses.KINDS]
+MODELS = [("autoregressive", kind) for kind in KINDS]
 MODELS += [("diffusion", kind) for kind in NUMBERS]
 OTHER = {
     "data.kind": "series", "data.split": "time", "data.layout": "rows", "data.decimal": ",",
@@ -84,7 +85,7 @@ def test_a_value_is_of_use_to_a_model_or_is_refused(field, engine, kind):
     assert field.key in USED or field.key in BY_ENGINE or field.key in FOR_ALL, (
         f"{field.key} is new: say here which models use it, and in its field (of=...)"
     )
-    used = kind in USED.get(field.key, uses.KINDS)
+    used = kind in USED.get(field.key, KINDS)
     if field.key in BY_ENGINE:
         used = kind in BY_ENGINE[field.key].get(engine, ())
     section = changed(field)
@@ -96,7 +97,7 @@ def test_a_value_is_of_use_to_a_model_or_is_refused(field, engine, kind):
             section.check_used(kind, engine)
         message = str(caught.value)
         assert message.startswith(f"{field.key} is for ") and f"Received: {field.key}=" in message
-        assert uses.KINDS[kind] in message and "\n" not in message
+        assert KINDS[kind].words in message and "\n" not in message
         assert ("a diffusion model" in message) == (engine == "diffusion")
 
 
@@ -104,7 +105,7 @@ def test_what_a_field_is_for_leads_its_help_and_is_not_written_by_hand():
     for config in SECTIONS.values():
         for field in dataclasses.fields(config):
             of = field.metadata["of"]
-            assert set(of) <= uses.TRAITS.keys(), field.name
+            assert set(of) <= {*KINDS, *uses.TRAITS}, field.name
             written = field.metadata["help"].removeprefix(f"{' and '.join(of)}: " if of else "")
             assert not re.match(
                 r"(text|series|strokes|audio|numbers|diffusion)\b[^.]{0,20}:", written
@@ -151,5 +152,5 @@ def test_shipped_recipes_hold_nothing_that_is_ignored(path):
 
 
 def test_names_are_listed_as_in_a_sentence():
-    assert uses.listed(uses.KINDS) == "text, series, strokes or audio"
+    assert uses.listed(KINDS) == "text, series, strokes or audio"
     assert uses.listed(["text"]) == "text"

@@ -1,20 +1,15 @@
 """Which models have a use for a field of a recipe: what a field is for, and what a model is.
 
-A field is for everything, or for models with one of a few traits, e.g. `"text"` or `"diffusion"`.
-The traits stand in the field's metadata (`tfgen.recipe`); help and checks are made of them.
+A field is for everything, or for models with one of a few traits, e.g. `"text"` or `"diffusion"`:
+the names of kinds of data, and `TRAITS`. They stand in the field's metadata (`tfgen.recipe`); help
+and checks are made of them.
 """
 
-KINDS = {
-    "text": "text",
-    "series": "time series",
-    "strokes": "pen strokes",
-    "audio": "sound",
-}
-NUMBERS = tuple(kind for kind in KINDS if kind != "text")
+from tfgen.kinds import KINDS, find_kind
+
 ENGINES = ("autoregressive", "diffusion")
-# What a field may be for, in words.
+# What a field may be for besides a kind of data, in words.
 TRAITS = {
-    **KINDS,
     "numbers": "sequences of numbers",
     "autoregressive": "models that go from position to position",
     "autoregressive numbers": "models of numbers that go from position to position",
@@ -28,12 +23,13 @@ def traits(kind, engine=None, conditional=None):
     """Returns the traits that a model has, or may have where something is not known.
 
     Args:
-        kind: One of `KINDS`.
+        kind: One of `tfgen.kinds.KINDS`.
         engine: One of `ENGINES`; None is not known, as of a person's own family.
         conditional: Whether it takes a class or another condition; None is not known.
     """
-    numbers = kind != "text"
-    found = {kind, *(["numbers"] if numbers else [])}
+    row = find_kind(kind)
+    numbers = row.modality == "numbers"
+    found = {kind, *row.like, *(["numbers"] if numbers else [])}
     for each in ENGINES if engine is None else [engine]:
         found.add(each)
         if numbers:
@@ -53,13 +49,14 @@ def listed(names):
 
 def words(names):
     """Returns a field's traits as a person reads them."""
-    return " and ".join(TRAITS[name] for name in names)
+    return " and ".join(KINDS[name].words if name in KINDS else TRAITS[name] for name in names)
 
 
 def model_words(kind, engine=None, conditional=None):
     """Returns what a model is, e.g. `"this is a diffusion model of sound"`, or what its data
     are."""
+    what = find_kind(kind).words
     if engine is None:
-        return f"the data are {KINDS[kind]}"
+        return f"the data are {what}"
     less = "" if conditional is not False else " that takes no condition"
-    return f"this is a {'diffusion ' if engine == 'diffusion' else ''}model of {KINDS[kind]}{less}"
+    return f"this is a {'diffusion ' if engine == 'diffusion' else ''}model of {what}{less}"

@@ -266,8 +266,13 @@ def test_a_failing_import_of_a_persons_module_keeps_its_traceback(tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    "argv", [["--help"], ["list"], ["train", "--help"], ["trian"], ["generate", "lstmm", "--out=x"]]
-)
+    "argv",
+    [
+        ["--help"], ["list"], ["train", "--help"], ["trian"], ["generate", "lstmm", "--out=x"],
+        ["list", "--import", "no_such_module"], ["list", "--import", "no_such.module"],
+        ["list", "--import", "keras", "--import", "no_such_module"],
+    ],
+)  # fmt: skip
 def test_what_needs_neither_tensorflow_nor_numpy_does_not_import_them(argv, tmp_path):
     code = (
         "import sys\nfrom tfgen.cli import main\n"

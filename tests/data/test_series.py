@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfgen import uses
-from tfgen.data import kinds, strokes
+from tfgen.data import strokes
 from tfgen.data.sequences import Feature
 from tfgen.data.series import data_kind, open_sequences
 from tfgen.data.time_series import open_tables
@@ -387,10 +386,3 @@ def test_open_tables_is_what_open_sequences_does_with_a_table(table):
     one, two = open_tables("t", [table], config), open_sequences(config)
     same(one.values, two.values)
     assert one.name == "t" and two.name == str(table)
-
-
-def test_every_kind_of_a_recipe_has_a_row():
-    assert set(kinds.KINDS) == set(uses.KINDS)
-    # What cannot be told is text, so that is asked last.
-    assert list(kinds.KINDS)[-1] == "text"
-    assert [name for name, kind in kinds.KINDS.items() if kind.open is None] == ["text"]

@@ -14,11 +14,12 @@ from tfgen.data.sequences import Feature
 from tfgen.data.strokes import FEATURES, open_strokes, to_deltas
 from tfgen.data.time_series import open_tables
 from tfgen.errors import InputError
+from tfgen.kinds import KINDS, kinds_of_numbers
 from tfgen.recipe import DataConfig
 from tfgen.report import kinds, output
 from tfgen.report.drawings import svg_sheet
+from tfgen.report.kinds import formats_of
 from tfgen.report.output import check_output, write_forecasts, write_sequences
-from tfgen.uses import NUMBERS
 
 WEATHER = (Feature("temp"), Feature("sky", levels=("clear", "rain")), Feature("humid", low=0))
 SOUND = (Feature("amplitude", low=-1, high=1),)
@@ -186,7 +187,6 @@ def captured(monkeypatch, module, name):
         ("series", series(), WEATHER, {"times": [np.arange(3), np.arange(2)]}, "series_figure"),
         ("strokes", drawings(), FEATURES, {"ids": ["a", "b"]}, "stroke_sheet"),
         ("audio", [np.zeros([900, 1])], SOUND, {"sample_rate": 8000}, "sound_figure"),
-        ("a kind of their own", series(), WEATHER, {}, "series_figure"),
     ],
 )
 def test_a_picture_fits_its_kind(tmp_path, monkeypatch, kind, arrays, features, options, drawn):
@@ -302,7 +302,7 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
         write_sequences(blocked / "a.csv", [np.zeros([1, 3])], WEATHER)
 
 
-def test_each_kind_of_numbers_has_a_row():
-    assert set(kinds.KINDS) == set(NUMBERS)
-    for row in kinds.KINDS.values():
-        assert row.usual_suffix in row.formats and set(row.needs_rate) <= set(row.formats)
+def test_what_a_person_wants_most_is_a_format_of_the_kind():
+    usual = {name: KINDS[name].usual_suffix for name in kinds_of_numbers()}
+    assert usual == {"series": ".csv", "strokes": ".svg", "audio": ".wav"}
+    assert all(suffix in formats_of(name) for name, suffix in usual.items())

@@ -5,7 +5,7 @@ by the verbs that compute, inside them, so that `tfgen --help` and `tfgen list` 
 """
 
 import contextlib
-import importlib
+import importlib.util
 import os
 import re
 import signal
@@ -124,9 +124,7 @@ def _run(argv):
     # A mistake in the arguments is told before anything is imported.
     arguments = parse(VERBS[verb](), argv[1:])
     _check_modules(modules)
-    if modules:
-        import_tensorflow()
-    for module in modules:
+    for module in _missing_first(modules):
         _import(module)
     for folder in folders:
         zoo.add_entries(folder)
@@ -142,10 +140,25 @@ def _check_modules(modules):
             )
 
 
-def _import(module):
-    """Imports a person's module, so that what it registers has a name."""
+def _missing_first(modules):
+    """Yields those that are not there, which is told at once, then the others with TensorFlow."""
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
+    found = [module for module in modules if _is_there(module)]
+    yield from (module for module in modules if module not in found)
+    if found:
+        import_tensorflow()
+    yield from found
+
+
+def _is_there(module):
+    """Whether a module, or else the package that it is in, is found, without importing it."""
+    package = module.partition(".")[0]
+    return package in sys.modules or importlib.util.find_spec(package) is not None
+
+
+def _import(module):
+    """Imports a person's module, so that what it registers has a name."""
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:

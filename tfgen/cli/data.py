@@ -5,8 +5,9 @@ import dataclasses
 
 from tfgen.cli.arguments import names_of, quoted
 from tfgen.errors import InputError, NoValues
+from tfgen.kinds import KINDS
 from tfgen.recipe import DataConfig, Recipe
-from tfgen.uses import KINDS, listed
+from tfgen.uses import listed
 
 # What a recipe says of any data: how a model is trained on them.
 _OF_ANY_DATA = ("sample_rate", "max_length", "validation_fraction", "split")

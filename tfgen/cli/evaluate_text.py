@@ -9,6 +9,7 @@ from tfgen.cli.models import open_model
 from tfgen.cli.screen import progress_bar, show
 from tfgen.errors import InputError
 from tfgen.files import atomic_file
+from tfgen.kinds import find_kind
 from tfgen.names import normalise
 
 # Options that only a model of text takes.
@@ -26,11 +27,7 @@ def add_options(parser):
 def run(arguments):
     """Prints how likely a model finds a text, and writes it as JSON."""
     check_counts(arguments, "window", "crops")
-    kind = _built_in_kind(arguments.data)
-    if kind != "text":
-        raise InputError(
-            f"{arguments.name} writes text, and the built-in set '{arguments.data}' is {kind}"
-        )
+    _check_built_in(arguments)
     model = open_model(arguments.name, arguments.dtype)
     from tfgen.evaluation import evaluate
     from tfgen.report.results import results_text
@@ -46,8 +43,11 @@ def run(arguments):
             Path(temporary).write_text(json.dumps(results, indent=2) + "\n", "utf-8")
 
 
-def _built_in_kind(name):
+def _check_built_in(arguments):
     from tfgen.data import BUILTIN
 
-    row = BUILTIN.get(normalise(name))
-    return "text" if row is None else row.kind
+    row = BUILTIN.get(normalise(arguments.data))
+    if row is not None and find_kind(row.kind).modality != "text":
+        raise InputError(
+            f"{arguments.name} writes text, and the built-in set '{arguments.data}' is {row.kind}"
+        )

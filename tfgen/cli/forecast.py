@@ -43,8 +43,7 @@ def parser():
 
 def run(arguments):
     """Forecasts the end of each series of data: `tfgen forecast`."""
-    kind = find_model(arguments.name).data_kind
-    series_only("forecast", arguments.name, kind)
+    series_only("forecast", arguments.name, find_model(arguments.name).data_kind)
     check_counts(arguments, "horizon", "num_samples", "context")
     levels = numbers_of("--quantiles", arguments.quantiles)
     if not all(0 < level < 1 for level in levels) or len(set(levels)) < len(levels):
@@ -58,7 +57,7 @@ def run(arguments):
     from tfgen.report.output import check_output, write_forecasts
 
     if arguments.out is not None:
-        check_output(arguments.out, kind)
+        check_output(arguments.out)
 
     from tfgen.data.contexts import read_context
     from tfgen.models.over_series import forecast_series, open_series

@@ -9,8 +9,8 @@ from tfgen.cli.arguments import check_counts, numbers_of
 from tfgen.cli.models import open_model, taken
 from tfgen.cli.screen import show, with_progress
 from tfgen.errors import InputError
+from tfgen.kinds import find_kind
 from tfgen.recipe import GenerationConfig
-from tfgen.uses import KINDS
 
 # Options that only a model of numbers takes.
 OPTIONS = (
@@ -43,7 +43,6 @@ def run(arguments, kind):
         arguments: Those of `tfgen generate`.
         kind: What the model is of, as `zoo.find(name).data_kind` tells.
     """
-    from tfgen.report.kinds import shown
     from tfgen.report.output import check_output, write_sequences
 
     sampling = {name: getattr(arguments, name) for name in ("length", *_SAMPLING)}
@@ -51,10 +50,10 @@ def run(arguments, kind):
     check_counts(arguments, "num_samples")
     if arguments.stream and (arguments.num_samples > 1 or arguments.out):
         raise InputError("--stream is for one sample and no --out")
-    row = shown(kind)
-    if not row.printed and arguments.out is None:
+    row = find_kind(kind)
+    if row.audible and arguments.out is None:
         raise InputError(
-            f"{KINDS[kind].capitalize()} has to go to a file: --out sample{row.usual_suffix}"
+            f"{row.words.capitalize()} has to go to a file: --out sample{row.usual_suffix}"
         )
     static = None if arguments.static is None else numbers_of("--static", arguments.static)
     start = None if arguments.start_time is None else _seconds(arguments.start_time)

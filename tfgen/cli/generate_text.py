@@ -7,8 +7,8 @@ from tfgen.cli.arguments import check_counts, integer, to_unicode
 from tfgen.cli.models import find_model, open_model
 from tfgen.cli.screen import show
 from tfgen.errors import InputError
+from tfgen.kinds import find_kind
 from tfgen.recipe import GenerationConfig
-from tfgen.uses import KINDS
 
 # Options that are fields of the sampling defaults, besides `temperature`, which all models have.
 SAMPLING = {
@@ -58,7 +58,7 @@ def refuse(arguments, kind):
     """Refuses prompts, which a model of another kind does not take."""
     if arguments.prompts:
         raise InputError(
-            f"A model of {KINDS[kind]} takes no prompt. "
+            f"A model of {find_kind(kind).words} takes no prompt. "
             f"Received: {to_unicode(arguments.prompts[0])!r}"
         )
 

@@ -6,6 +6,7 @@ from tfgen.cli.arguments import Parser
 from tfgen.cli.data import add_data_settings, data_config, text_hint
 from tfgen.cli.screen import show, waiting
 from tfgen.errors import InputError
+from tfgen.kinds import find_kind
 
 
 def parser():
@@ -35,7 +36,7 @@ def run(arguments):
 
 
 def _check_picture(arguments, kind):
-    if kind == "text":
+    if find_kind(kind).modality == "text":
         raise InputError(f"--out draws sequences of numbers, and {arguments.path} is text")
     if Path(arguments.out).suffix.lower() != ".png":
         raise InputError(f"inspect draws a .png. Received: --out {arguments.out}")

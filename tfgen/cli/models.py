@@ -2,8 +2,8 @@
 
 from tfgen import zoo
 from tfgen.errors import InputError
+from tfgen.kinds import find_kind
 from tfgen.startup import import_tensorflow
-from tfgen.uses import KINDS
 
 NAME_HELP = "a name of the zoo, or the path of a run (./mine, runs/mine)"
 
@@ -67,8 +67,9 @@ def way_of(kind, ways, arguments):
     Raises:
         InputError: If an option was given that is for the other modality.
     """
-    modality = "text" if kind == "text" else "numbers"
-    what = "writes text" if kind == "text" else f"is one of {KINDS[kind]}"
+    row = find_kind(kind)
+    modality = row.modality
+    what = "writes text" if modality == "text" else f"is one of {row.words}"
     for other, way in ways.items():
         if other != modality:
             if hasattr(way, "refuse"):

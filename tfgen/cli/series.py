@@ -2,8 +2,8 @@
 
 from tfgen.cli.arguments import integer, seed
 from tfgen.errors import InputError
+from tfgen.kinds import find_kind
 from tfgen.recipe import GenerationConfig
-from tfgen.uses import KINDS
 
 # Options of a diffusion model.
 FILLING = "num_steps", "method", "resamplings"
@@ -31,8 +31,8 @@ def add_diffusion_options(parser):
 
 
 def series_only(verb, name, kind):
-    if kind != "series":
+    if find_kind(kind).ends:
         raise InputError(
-            f"{verb} is for models of time series, and {name} is one of {KINDS[kind]}: "
+            f"{verb} is for models of time series, and {name} is one of {find_kind(kind).words}: "
             f"tfgen generate {name}"
         )

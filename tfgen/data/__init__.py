@@ -8,11 +8,13 @@ from tfgen.data.series import data_kind, open_sequences
 from tfgen.data.text import TextSource, open_text
 from tfgen.data.tokens import encode
 from tfgen.data.windows import Windows
+from tfgen.kinds import Kind, register_kind
 
 __all__ = [
     "BUILTIN",
     "CarriedWindows",
     "Feature",
+    "Kind",
     "SequenceWindows",
     "Sequences",
     "TextSource",
@@ -21,4 +23,5 @@ __all__ = [
     "encode",
     "open_sequences",
     "open_text",
+    "register_kind",
 ]

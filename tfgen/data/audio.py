@@ -18,7 +18,6 @@ from tfgen.data.strokes import check_label, nothing_found, number_labels
 from tfgen.errors import InputError
 
 FEATURES = (Feature("amplitude", low=-1.0, high=1.0),)
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 # A resampler's filter is as long as the two rates are apart.
 MAX_RATIO = 256
 INSTALL = "pip install 'tfgen-sequences[audio]'"
@@ -89,7 +88,7 @@ def open_audio(name, paths, config):
     classes, labels = number_labels(labels)
     sequences = Sequences(
         name, "audio", FEATURES, values, ids, labels=labels, classes=classes, sample_rate=rate,
-        ends=True, report=report,
+        report=report,
     )  # fmt: skip
     return set_bounds(sequences, config)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from tfgen.data import series_augmentation, sound_augmentation, text_augmentation
 from tfgen.errors import InputError, unknown
-from tfgen.uses import model_words, words
+from tfgen.uses import model_words, traits, words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ def check_augmentation(texts, kind):
     chosen = [_parse(text) for text in texts]
     for name, _, _ in chosen:
         kinds = AUGMENTATIONS[name].kinds
-        if kind not in kinds:
+        if not traits(kind).intersection(kinds):
             raise InputError(
                 f"training.augment: '{name}' is for {words(kinds)}, and {model_words(kind)}. "
                 f"Received: training.augment={list(texts)}"

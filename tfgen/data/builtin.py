@@ -48,12 +48,15 @@ def open_builtin(key, config):
             f"The built-in set '{key}' is text; those of numbers are {', '.join(numbers)}. "
             f"Received: data.name={key}"
         )
-    if BUILTIN[key].kind != "series" and config.label is not None:
+    return _OPEN[key](config)
+
+
+def _no_label(key, config):
+    if config.label is not None:
         raise InputError(
             f"The built-in set '{key}' has its own classes or none. "
             f"Received: data.label={config.label}"
         )
-    return _OPEN[key](config)
 
 
 def _weather(config):
@@ -71,6 +74,7 @@ def _weather(config):
 
 
 def _kanji(config):
+    _no_label("kanji", config)
     arrays = load_npz(BUILTIN["kanji"].path)
     points = np.stack([arrays["dx"], arrays["dy"]], axis=1).astype(np.float32) * _KANJI_STEP
     points = np.concatenate([points, arrays["pen"][:, None].astype(np.float32)], axis=1)
@@ -80,6 +84,7 @@ def _kanji(config):
 
 
 def _pendigits(config):
+    _no_label("pendigits", config)
     arrays = load_npz(BUILTIN["pendigits"].path)
     points = arrays["points"].astype(np.float32)  # (digits, 8, 2)
     # The tablet's y grows upwards.
@@ -92,12 +97,13 @@ def _pendigits(config):
 
 
 def _strokes(name, drawings, ids, config, **labels):
-    sequences = Sequences(name, "strokes", strokes.FEATURES, drawings, ids, ends=True, **labels)
+    sequences = Sequences(name, "strokes", strokes.FEATURES, drawings, ids, **labels)
     sequences.report.kept = len(drawings)
     return strokes.prepare(sequences, config)
 
 
 def _drums(config):
+    _no_label("drums", config)
     arrays = load_npz(BUILTIN["drums"].path)
     # The bytes of the differences, which wrap around at 16 bits.
     steps = arrays["high"].astype(np.uint16) << 8 | arrays["low"]
@@ -115,7 +121,6 @@ def _drums(config):
         labels=arrays["labels"].astype(np.int32),
         classes=tuple(str(name) for name in arrays["classes"]),
         sample_rate=rate,
-        ends=True,
     )
     sequences.report.kept = len(sounds)
     sequences.values = strokes.cut_to(

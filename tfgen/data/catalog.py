@@ -14,7 +14,7 @@ class BuiltIn:
         file: Name of its file.
         summary: One line for people.
         licence: Its licence.
-        kind: `"text"`, `"series"`, `"strokes"` or `"audio"`.
+        kind: One of `tfgen.kinds.KINDS`.
     """
 
     file: str

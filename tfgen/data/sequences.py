@@ -6,7 +6,7 @@ import numpy as np
 
 from tfgen.data.readers import Report
 from tfgen.errors import InputError, unknown
-from tfgen.uses import NUMBERS
+from tfgen.kinds import find_kind, kinds_of_numbers
 
 SPLIT_RULES = ("auto", "time", "sequences")
 # With fewer sequences than this, each is cut in time; with more, whole ones are set aside.
@@ -40,7 +40,7 @@ class Sequences:
 
     Attributes:
         name: As the data was asked for.
-        kind: `"series"`, `"strokes"` or `"audio"`.
+        kind: One of `tfgen.kinds.KINDS`, but `"text"`.
         features: Tuple of `Feature`, one for each column of the values.
         values: List of float32 arrays `(time, features)`, of float64 where float32 would lose what
             changes in a column, see `needs_float64`. NaN is missing; a category is the number of
@@ -56,7 +56,7 @@ class Sequences:
         classes: What the classes are called.
         sample_rate: Of audio, positions a second.
         ends: Whether a sequence is a whole thing, a drawing or a clip, whose end means something.
-            A part that was cut from a long series has no end to learn.
+            A part that was cut from a long series has no end to learn. None is as the kind is.
         held_out: bool array `(sequences,)`: those that the data itself keeps for validation; None
             where it does not say.
         report: `tfgen.data.readers.Report` of what was kept and dropped.
@@ -76,14 +76,16 @@ class Sequences:
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     sample_rate: int | None = None
-    ends: bool = False
+    ends: bool | None = None
     held_out: np.ndarray | None = None
     report: Report = dataclasses.field(default_factory=Report)
     time_form: str | None = None
 
     def __post_init__(self):
-        if self.kind not in NUMBERS:
-            raise unknown("kind of sequences", self.kind, NUMBERS)
+        if self.kind not in kinds_of_numbers():
+            raise unknown("kind of sequences", self.kind, kinds_of_numbers())
+        if self.ends is None:
+            self.ends = find_kind(self.kind).ends
 
     def __len__(self):
         return len(self.values)

@@ -1,4 +1,4 @@
-"""`open_sequences`: time series, strokes and sound, of files and of built-in sets."""
+"""`open_sequences`: sequences of numbers of each kind, of files and of built-in sets."""
 
 import collections
 import os
@@ -6,13 +6,14 @@ import os
 from tfgen.data import readers
 from tfgen.data.builtin import open_builtin
 from tfgen.data.catalog import BUILTIN
-from tfgen.data.kinds import KINDS, kind_of_file
 from tfgen.data.memory import MEMORY, hold, not_given
+from tfgen.data.sequences import Sequences
 from tfgen.data.text import open_text
 from tfgen.errors import InputError
 from tfgen.files import home_path
+from tfgen.kinds import KINDS, find_kind, kinds_of_numbers, load
 from tfgen.names import normalise
-from tfgen.uses import NUMBERS, listed
+from tfgen.uses import listed
 
 
 def data_kind(config, data=None):
@@ -24,8 +25,8 @@ def data_kind(config, data=None):
         data: What `tfgen.data.memory.hold` takes, for data in memory.
 
     Returns:
-        `"text"`, `"series"`, `"strokes"` or `"audio"`. What cannot be told is text; a folder is
-        what most of its files are.
+        One of `tfgen.kinds.KINDS`. What cannot be told is text; a folder is what most of its files
+        are.
 
     Raises:
         InputError: If there is nothing of that name, or a built-in set is of another kind.
@@ -45,8 +46,8 @@ def data_kind(config, data=None):
     if config.column is not None:
         return "text"
     if not path.is_dir():
-        return kind_of_file(path)
-    found = collections.Counter(kind_of_file(file) for file in _files(path))
+        return _kind_of_file(path)
+    found = collections.Counter(_kind_of_file(file) for file in _files(path))
     return found.most_common(1)[0][0] if found else "text"
 
 
@@ -72,29 +73,64 @@ def open_sequences(config, data=None):
         return hold(data, config.max_numbers).sequences(config)
     kind = data_kind(config)
     key, path = _find(config.name)
-    if kind == "text":
+    row = find_kind(kind)
+    if row.modality == "text":
         raise InputError(
             f"{config.name} is text, where sequences of numbers are wanted (data.kind says what a "
-            f"file is: {listed(NUMBERS)})"
+            f"file is: {listed(kinds_of_numbers())})"
         )
     if key is not None:
         return open_builtin(key, config)
     paths, others = [path], []
     if path.is_dir():
         # An archive of numbers may be drawings if somebody says so.
-        allowed = KINDS[config.kind].suffixes if config.kind else ()
+        allowed = row.suffixes if config.kind else ()
         paths = [
             file
             for file in _files(path)
-            if readers.suffix_of(file) in allowed or (not allowed and kind_of_file(file) == kind)
+            if readers.suffix_of(file) in allowed or (not allowed and _kind_of_file(file) == kind)
         ]
         chosen = set(paths)
         others = [file for file in _files(path) if file not in chosen]
         if not paths:
             raise InputError(f"{path} holds no files of {kind}. Received: data.kind={config.kind}")
-    sequences = KINDS[kind].open(config.name, paths, config)
+    sequences = _checked(load(row.open)(config.name, paths, config), row, config.name)
     for file in others:
         sequences.report.drop(f"a file is no {kind}", str(file))
+    return sequences
+
+
+def _kind_of_file(path):
+    """Returns the name of the kind that a file looks like."""
+    for row in reversed(KINDS.values()):
+        holds = load(row.holds)
+        if holds(path) if holds else readers.suffix_of(path) in row.suffixes:
+            return row.name
+    return "text"
+
+
+def _checked(sequences, row, name):
+    """What a reader returned; a person's own may have found nothing, or return something else."""
+    if not isinstance(sequences, Sequences) or sequences.kind != row.name:
+        raise InputError(
+            f"The function that opens {row.words} must return tfgen.data.Sequences of the kind "
+            f"'{row.name}'. Received: {sequences!r:.200}"
+        )
+    if not sequences.positions:
+        dropped = "; ".join(
+            f"{number} x {reason} (first: {example})"
+            for reason, (number, example) in sequences.report.dropped.items()
+        )
+        raise InputError(
+            f"There are no {row.words} in {name}" + (f": {dropped}" if dropped else "")
+        )
+    width = len(sequences.features)
+    for identity, values in zip(sequences.ids, sequences.values, strict=True):
+        if values.ndim != 2 or values.shape[1] != width:
+            raise InputError(
+                f"The function that opens {row.words} must return arrays (time, {width}), as many "
+                f"columns as features. Received: {values.shape} of {identity}"
+            )
     return sequences
 
 

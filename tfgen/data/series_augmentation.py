@@ -9,6 +9,7 @@ for a row of the batch, which is a window.
 import numpy as np
 
 from tfgen.errors import InputError, unknown
+from tfgen.kinds import find_kind
 
 # Of a warp, where the speed is drawn: at the ends and at as many places between them as Um et al.
 KNOTS = 6
@@ -26,7 +27,7 @@ def jitter(amount, columns, sequences):
     it the end of one movement and the beginning of the next.
     """
     columns = _numbers("jitter", columns, sequences)
-    strokes = sequences.kind == "strokes"
+    strokes = find_kind(sequences.kind).pen
 
     def augment(batch, generator):
         values = batch["values"][..., columns]
@@ -69,7 +70,7 @@ def warp(amount, columns, sequences):
     for a category, the nearer position decides. In a drawing, points slide along their stroke,
     whose ends stay.
     """
-    strokes = sequences.kind == "strokes"
+    strokes = find_kind(sequences.kind).pen
     category = np.array([feature.is_category for feature in sequences.features])
 
     def augment(batch, generator):

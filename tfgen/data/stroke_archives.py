@@ -27,6 +27,22 @@ class Drawing(NamedTuple):
     split: str | None = None
 
 
+def archive_holds_strokes(path):
+    """Whether an archive looks like drawings: `points` with `offsets`, or as sketch-rnn's are."""
+    try:
+        headers = read_headers(path)
+    except InputError:
+        return False
+    if {"points", "offsets"} <= set(headers):
+        return True
+    # As the files of sketch-rnn are; or a drawing for each split.
+    if any(dtype.hasobject for key, (_, dtype) in headers.items() if key in SPLITS):
+        return True
+    return bool(headers) and all(
+        key in SPLITS and len(shape) == 2 and shape[1] == 3 for key, (shape, _) in headers.items()
+    )
+
+
 def read_archive(path, budget, report):
     """Returns a list of `Drawing`.
 

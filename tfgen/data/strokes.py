@@ -17,13 +17,12 @@ from tfgen.data.budget import Budget
 from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
 from tfgen.data.readers import Report, Unreadable
 from tfgen.data.sequences import Feature, Sequences
-from tfgen.data.stroke_archives import Drawing, read_archive
+from tfgen.data.stroke_archives import Drawing, archive_holds_strokes, read_archive
 from tfgen.data.svg import read_svg
 from tfgen.errors import InputError
 
 DOWN, UP = 0, 1
 FEATURES = (Feature("dx"), Feature("dy"), Feature("pen", levels=("down", "up")))
-SUFFIXES = (".npz", ".svg", *quick_draw.SUFFIXES)
 
 
 def open_strokes(name, paths, config):
@@ -93,11 +92,18 @@ def open_strokes(name, paths, config):
         [drawing.id for drawing in found],
         labels=labels,
         classes=classes,
-        ends=True,
         held_out=_held_out(found, report),
         report=report,
     )
     return prepare(sequences, config)
+
+
+def holds_strokes(path):
+    """Whether a file looks like drawings."""
+    if _is_quick_draw(path):
+        return quick_draw.holds_drawings(path)
+    suffix = readers.suffix_of(path)
+    return suffix == ".svg" or (suffix == ".npz" and archive_holds_strokes(path))
 
 
 def _is_quick_draw(path):

@@ -11,15 +11,24 @@ from tfgen.data.array_tables import NUMBERS_OF_A_ROW, read_npz, read_parquet
 from tfgen.data.budget import Budget
 from tfgen.data.columns import Coded, Column
 from tfgen.data.strokes import nothing_found
-from tfgen.data.text_tables import read_delimited, read_excel
+from tfgen.data.text_tables import looks_like_table, read_delimited, read_excel
 from tfgen.errors import InputError, unknown
+from tfgen.kinds import KINDS
 from tfgen.recipe import DataConfig
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".xlsx", ".xlsm")
+_SUFFIXES = KINDS["series"].suffixes
 # Tables if somebody says so, or if they look like one.
 TEXT_SUFFIXES = (".txt", ".dat", ".data", ".asc", ".psv", ".tab", "")
 _NO_NAME = re.compile(r"Unnamed: \d+|\.\.\.\d+")  # what pandas and readr call them
 _UNNAMED = "\0"  # so many of it are the name of a column without one, beside the first
+
+
+def holds_table(path):
+    """Whether a file looks like a table."""
+    suffix = readers.suffix_of(path)
+    if suffix in TEXT_SUFFIXES:
+        return looks_like_table(path)
+    return suffix in _SUFFIXES or suffix == ".xls"  # which is refused in words of its own
 
 
 class Table:
@@ -232,8 +241,9 @@ def read_tables(paths, table):
     """Reads files into a `Table`.
 
     Args:
-        paths: List of paths, each with one of `SUFFIXES`, or of lines of text whatever its suffix;
-            such a file may be `.gz` or `.xz`. What is in memory has a method `read_into(table)`.
+        paths: List of paths, each with a suffix of a table, or of lines of text whatever its
+            suffix; such a file may be `.gz` or `.xz`. What is in memory has a method
+            `read_into(table)`.
         table: A fresh `Table`.
 
     Raises:
@@ -248,7 +258,7 @@ def read_tables(paths, table):
             raise InputError(f"{path} is of the old Excel format: save it as .xlsx or CSV")
         reader = _READERS.get(suffix)
         if reader is None:
-            allowed = ", ".join((*SUFFIXES, *filter(None, TEXT_SUFFIXES)))
+            allowed = ", ".join((*_SUFFIXES, *filter(None, TEXT_SUFFIXES)))
             raise InputError(f"{path} is no table of numbers: its suffix must be one of {allowed}")
         reader(path, table)
     if not table.rows:

@@ -10,6 +10,7 @@ from tfgen.data.catalog import BUILTIN
 from tfgen.data.memory import MEMORY, hold, not_given
 from tfgen.errors import InputError, unknown
 from tfgen.files import home_path
+from tfgen.kinds import find_kind
 from tfgen.names import normalise
 
 SPLITS = ("train", "validation", "all")
@@ -50,7 +51,7 @@ def open_text(name, column=None, validation_fraction=0.1, data=None):
         raise not_given()
     text = os.fspath(name)
     key = normalise(text)
-    texts = [known for known, built_in in BUILTIN.items() if built_in.kind == "text"]
+    texts = [known for known, row in BUILTIN.items() if find_kind(row.kind).modality == "text"]
     if isinstance(name, str) and key in BUILTIN:
         if key not in texts:
             raise InputError(

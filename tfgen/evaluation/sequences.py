@@ -9,6 +9,7 @@ from tfgen.evaluation.cuts import Parts
 from tfgen.evaluation.generation import DISTANCES, score_generation
 from tfgen.evaluation.likelihood import score_likelihood
 from tfgen.evaluation.rolling import score_forecasts, seasons_of, usual_season
+from tfgen.kinds import find_kind
 from tfgen.recipe import DataConfig
 from tfgen.report.evaluation_figures import draw
 from tfgen.report.evaluation_page import write_report
@@ -140,7 +141,7 @@ def evaluate_sequences(
             results["likelihood"] = section
 
     def forecasts():
-        if against.ends or against.kind != "series":
+        if against.ends or find_kind(against.kind).ends:
             raise InputError(f"{against.kind} are not forecast: they are generated whole")
         naive_seasons, scale_season = given_seasons, None
         if not given_seasons:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.kinds import find_kind
 from tfgen.layers.bivariate_mixture_head import BivariateMixtureHead
 from tfgen.layers.categorical_head import CategoricalHead
 from tfgen.layers.checks import (
@@ -33,12 +34,6 @@ HEADS = {
     "student_t": StudentTHead,
     "quantized": QuantizedHead,
     "regression": RegressionHead,
-}
-# What a model takes whose recipe names no head.
-DEFAULT_HEADS = {
-    "series": "gaussian_mixture",
-    "strokes": "bivariate_mixture",
-    "audio": "quantized",
 }
 COVARIANCES = ("diagonal", "full")
 BOUNDINGS = (*GRADIENTS, "squash", "none")
@@ -109,7 +104,7 @@ class SeriesDensity(NumbersGenerator):
         check_choice(BOUNDINGS, bounding=bounding)
         check_flag(linear_skip=linear_skip)
         check_rate(local_scale=local_scale)
-        kind = head or DEFAULT_HEADS[processor.kind]
+        kind = head or find_kind(processor.kind).head
         fits = kind != "bivariate_mixture" or processor.num_numbers in (0, 2)
         check(fits, f"head must suit {processor.num_numbers} numbers a position", head=kind)
 

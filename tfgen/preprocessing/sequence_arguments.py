@@ -3,8 +3,8 @@
 import dataclasses
 
 from tfgen.data.sequences import Feature
+from tfgen.kinds import kinds_of_numbers
 from tfgen.preprocessing.scaler import as_finite
-from tfgen.uses import NUMBERS
 
 _MAX_COUNT = 2**31 - 1
 # Seconds: some 300 million years to either side, so that no sum of times overflows.
@@ -19,7 +19,8 @@ def check(processor):
             value = getattr(processor, name)
             raise ValueError(f"{name} must be {rule}. Received: {name}={value!r:.200}")
 
-    must(isinstance(processor.kind, str) and processor.kind in NUMBERS, f"one of {NUMBERS}", "kind")
+    kinds = kinds_of_numbers()
+    must(isinstance(processor.kind, str) and processor.kind in kinds, f"one of {kinds}", "kind")
     must(processor.features, "at least one", "features")
     for name in ("ends", "irregular", "has_missing"):
         must(isinstance(getattr(processor, name), bool), "True or False", name)

@@ -3,9 +3,9 @@
 import numpy as np
 
 from tfgen.data.calendar_steps import find_step
-from tfgen.data.kinds import KINDS
 from tfgen.data.sequences import needs_float64
 from tfgen.errors import InputError, unknown
+from tfgen.kinds import find_kind
 from tfgen.preprocessing.scaler import TINY
 from tfgen.preprocessing.scalers import SCALERS, Chain, Log1pScaler, NoScaler, StandardScaler
 
@@ -91,7 +91,7 @@ def _scaler(sequences, config, names):
     """Returns the scaler that the configuration asks for, not yet fitted."""
     name = config.scaler
     if name == "auto":
-        name = KINDS[sequences.kind].scaler
+        name = find_kind(sequences.kind).scaler
     if name not in SCALERS:
         raise unknown("preprocessing.scaler", name, ["auto", *SCALERS])
     scaler = SCALERS[name]()

@@ -29,7 +29,7 @@ class SequenceProcessor(keras.layers.Layer):
     without any variable. Called as a layer it gives the scaled numbers of values.
 
     Args:
-        kind: `"series"`, `"strokes"` or `"audio"`.
+        kind: One of `tfgen.kinds.KINDS`, but `"text"`.
         features: List of `tfgen.data.sequences.Feature`, or of dicts of its fields.
         scaler: `Scaler` of the numbers, or its record; None leaves them as they are.
         known_names: Names of the covariates that are known beforehand.

@@ -4,8 +4,9 @@ import dataclasses
 from typing import ClassVar
 
 from tfgen.errors import InputError
+from tfgen.kinds import KINDS
 from tfgen.recipe.fields import Section, field
-from tfgen.uses import KINDS, listed
+from tfgen.uses import listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class DataConfig(Section):
     kind: str | None = field(
         None,
         f"what the data is: {listed(KINDS)}; none infers it",
-        choices=tuple(KINDS),
+        choices=KINDS,  # and those that a person adds
     )
     columns: tuple[str, ...] = field(
         (), "columns to model; empty takes all that are left", of="series"

@@ -16,8 +16,8 @@ def field(
     Args:
         default: The value when the recipe does not name the field.
         help: One line for the command line's help, without what the field is for.
-        of: What the field is for, of `tfgen.uses.TRAITS`: a model with none of them has no use for
-            it. Empty is every model.
+        of: What the field is for, of `tfgen.kinds.KINDS` and `tfgen.uses.TRAITS`: a model with none
+            of them has no use for it. Empty is every model.
         needs: A field of the same section without which this one does nothing.
         low: The least allowed value.
         high: The greatest allowed value.
@@ -50,7 +50,7 @@ class Section:
         """Returns the names of fields that differ from their defaults and that a model ignores.
 
         Args:
-            kind: The kind of the model's data, one of `tfgen.uses.KINDS`.
+            kind: The kind of the model's data, one of `tfgen.kinds.KINDS`.
             engine: One of `tfgen.uses.ENGINES`; None is not known.
             conditional: Whether the model takes a class or another condition; None is not known.
         """

@@ -67,7 +67,7 @@ class Recipe:
         """Refuses values that such a model, or data of that kind, has no use for.
 
         Args:
-            kind: What the data is, one of `tfgen.uses.KINDS`.
+            kind: What the data is, one of `tfgen.kinds.KINDS`.
             engine: One of `tfgen.uses.ENGINES`; None is not known.
             conditional: Whether the model takes a class or another condition; None is not known.
 

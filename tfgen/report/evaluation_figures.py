@@ -3,9 +3,10 @@
 import numpy as np
 
 from tfgen.errors import InputError
+from tfgen.kinds import find_kind
 from tfgen.report.comparisons import autocorrelation_figure, marginal_figure
 from tfgen.report.figures import to_png
-from tfgen.report.kinds import Samples, shown
+from tfgen.report.kinds import Samples, figure_of, noun_of
 from tfgen.report.series import forecast_figure
 
 BANDS = (0.05, 0.25, 0.75, 0.95)
@@ -54,15 +55,15 @@ def _forecast(sequences, picture):
 def _generation(sequences, picture):
     features, real, samples = sequences.features, picture["real"], picture["samples"]
     real, samples = list(real[:_COMPARED]), list(samples[:_COMPARED])
-    row = shown(sequences.kind)
-    few = row.compared
-    if row.beside:
+    kind, noun = sequences.kind, noun_of(sequences.kind)
+    few = find_kind(kind).compared
+    if find_kind(kind).beside:
         both = Samples(samples[:few], features, real=real[:few])
-        yield "Windows, real and generated", row.figure(both)
+        yield "Windows, real and generated", figure_of(kind, both)
     else:
         rate = sequences.sample_rate or 1
-        for name, group in ((f"Real {row.noun}", real), (f"Generated {row.noun}", samples)):
-            yield name, row.figure(Samples(group[:few], features, sample_rate=rate))
+        for name, group in ((f"Real {noun}", real), (f"Generated {noun}", samples)):
+            yield name, figure_of(kind, Samples(group[:few], features, sample_rate=rate))
     yield "How often values occur", marginal_figure(samples, real, features)
     lag = min(48, len(real[0]) - 1)
     if lag:

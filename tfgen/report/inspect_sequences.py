@@ -9,7 +9,7 @@ from tfgen.data.calendar_steps import find_step
 from tfgen.data.seasons import autocorrelation, seasons
 from tfgen.data.sentinels import find_sentinels
 from tfgen.data.series import open_sequences
-from tfgen.report import kinds
+from tfgen.kinds import find_kind
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60
@@ -34,7 +34,7 @@ def inspect_sequences(config):
     lines = [
         f"{sequences.name}: {sequences.kind}, {_count(len(sequences), 'sequence')}, "
         f"{_count(sequences.positions, 'position')}, {_count(len(sequences.features), 'feature')}",
-        f"kept: {_count(report.kept, kinds.shown(sequences.kind).unit)}",
+        f"kept: {_count(report.kept, find_kind(sequences.kind).unit)}",
     ]
     if not report.dropped:
         lines.append("dropped: nothing")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfgen.data import data_kind, open_sequences
-from tfgen.report import kinds
+from tfgen.kinds import find_kind
 from tfgen.report.inspect_sequences import inspect_sequences
 from tfgen.report.inspect_text import inspect_text
 from tfgen.report.output import write_sequences
@@ -21,7 +21,7 @@ def inspect_data(config):
     Raises:
         InputError: The data cannot be read, or are not as `config` says.
     """
-    if data_kind(config) == "text":
+    if find_kind(data_kind(config)).modality == "text":
         return inspect_text(config.name, config.column, config.validation_fraction)
     return inspect_sequences(config)
 
@@ -37,7 +37,7 @@ def draw_data(config, path):
         List of the paths written.
     """
     sequences = open_sequences(config)
-    row = kinds.shown(sequences.kind)
+    row = find_kind(sequences.kind)
     count = min(len(sequences), row.inspected)
     chosen = sequences.select(np.arange(count) * len(sequences) // count)
     ids = chosen.ids if row.titled else None

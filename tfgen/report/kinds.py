@@ -1,10 +1,10 @@
-"""How each kind of sequences is shown and written: one row a kind."""
+"""How sequences of each kind are drawn and written; `tfgen.kinds` has the rows."""
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
+from tfgen.kinds import find_kind, load
 from tfgen.report.drawings import stroke_sheet, svg_sheet
 from tfgen.report.figures import to_png
 from tfgen.report.series import series_figure
@@ -39,51 +39,72 @@ class Samples:
     title: str | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Shown:
-    """How sequences of one kind are shown and written.
+def figure_of(kind, samples, quick=False):
+    """Draws samples as those of a kind are drawn.
 
-    Attributes:
-        noun: What samples of it are called, in the titles of pictures and tags of TensorBoard.
-        unit: What its reader counts: `"row"`, `"drawing"`, `"clip"`.
-        figure: Function `(Samples, quick=False)` that draws them as a matplotlib Figure.
-        lines: Function of one array to lines `(points, 2)` of x and, downward, y: its thumbnail.
-        formats: Dict from a suffix to a function of `Samples`. It returns functions of a path, each
-            of which writes a file.
-        usual_suffix: Of what a person wants most of samples.
-        inspected: Sequences in the picture of `tfgen inspect`.
-        watched: Samples in a picture of TensorBoard's.
-        compared: Sequences of a picture in a report.
-        printed: Whether samples are of use as a table on a terminal.
-        beside: Whether real ones are drawn beside generated ones, in one picture; and whether so
-            much may be long, and is to be cut.
-        audible: Whether samples are to be heard.
-        titled: Whether an id is of use as a title.
-        needs_rate: The suffixes of which the writers need a sample rate.
+    Args:
+        kind: Name of the kind.
+        samples: `Samples`.
+        quick: Whether the picture may be plain, for there are many.
+
+    Returns:
+        A matplotlib Figure.
     """
-
-    noun: str
-    unit: str
-    figure: Callable
-    lines: Callable
-    formats: dict
-    usual_suffix: str
-    inspected: int
-    watched: int
-    compared: int
-    printed: bool = True
-    beside: bool = False
-    audible: bool = False
-    titled: bool = True
-    needs_rate: tuple = ()
+    return (load(find_kind(kind).figure) or _figure_of_features)(samples, quick=quick)
 
 
-def shown(kind):
-    """Returns the row of a kind; one that has none is shown as series are."""
-    return KINDS.get(kind, KINDS["series"])
+def lines_of(kind, values):
+    """Returns the thumbnail of an array `(time, features)`: lines `(points, 2)` of x and, downward,
+    y."""
+    return (load(find_kind(kind).lines) or _lines_of_features)(values)
 
 
-def _figure_of_series(samples, quick=False):
+def formats_of(kind):
+    """Returns a dict from a suffix to a function of `Samples`: what samples are written as.
+
+    It returns functions of a path, each of which writes a file.
+    """
+    own = find_kind(kind).formats
+    common = {".csv": _csv, ".npz": _npz, ".png": lambda samples: _png(figure_of(kind, samples))}
+    return common | {suffix: load(write) for suffix, write in own.items()}
+
+
+def noun_of(kind):
+    """Returns what samples of a kind are called."""
+    return find_kind(kind).noun or kind
+
+
+def figure_of_drawings(samples, quick=False):
+    return stroke_sheet(samples.arrays, samples.titles, title=samples.title, quick=quick)
+
+
+def figure_of_sounds(samples, quick=False):
+    return sound_figure(samples.arrays, samples.sample_rate, samples.titles, samples.title, quick)
+
+
+def lines_of_drawing(values):
+    places = np.cumsum(values[:, :2], axis=0)
+    ends = np.flatnonzero(values[:, 2]) + 1  # the pen is lifted after them
+    return [line for line in np.split(places, ends) if len(line)]
+
+
+def drawings_as_npz(samples):
+    offsets = np.cumsum([0, *map(len, samples.arrays)])
+    content = {"points": np.concatenate(samples.arrays), "offsets": offsets}
+    return [lambda path: save_npz(path, content)]
+
+
+def drawings_as_svg(samples):
+    text = svg_sheet(samples.arrays, samples.titles)
+    return [lambda path: path.write_text(text, "utf-8", "backslashreplace")]
+
+
+def sounds_as_wav(samples):
+    return [lambda path, v=values: write_wav(path, v, samples.sample_rate)
+            for values in samples.arrays]  # fmt: skip
+
+
+def _figure_of_features(samples, quick=False):
     return series_figure(
         samples.arrays,
         samples.features,
@@ -95,25 +116,11 @@ def _figure_of_series(samples, quick=False):
     )
 
 
-def _figure_of_strokes(samples, quick=False):
-    return stroke_sheet(samples.arrays, samples.titles, title=samples.title, quick=quick)
-
-
-def _figure_of_sounds(samples, quick=False):
-    return sound_figure(samples.arrays, samples.sample_rate, samples.titles, samples.title, quick)
-
-
 def _lines_of_features(values):
     """Each feature by position, all to the same height."""
     upright = -(values - np.nanmean(values, axis=0)) / (np.nanstd(values, axis=0) + 1e-9)
     across = np.linspace(-2, 2, len(values))
     return [np.stack([across, column], axis=-1) for column in upright.T]
-
-
-def _lines_of_strokes(values):
-    places = np.cumsum(values[:, :2], axis=0)
-    ends = np.flatnonzero(values[:, 2]) + 1  # the pen is lifted after them
-    return [line for line in np.split(places, ends) if len(line)]
 
 
 def _csv(samples):
@@ -128,72 +135,6 @@ def _npz(samples):
     return [lambda path: save_npz(path, content)]
 
 
-def _npz_of_strokes(samples):
-    offsets = np.cumsum([0, *map(len, samples.arrays)])
-    content = {"points": np.concatenate(samples.arrays), "offsets": offsets}
-    return [lambda path: save_npz(path, content)]
-
-
-def _svg(samples):
-    text = svg_sheet(samples.arrays, samples.titles)
-    return [lambda path: path.write_text(text, "utf-8", "backslashreplace")]
-
-
-def _wav(samples):
-    return [lambda path, v=values: write_wav(path, v, samples.sample_rate)
-            for values in samples.arrays]  # fmt: skip
-
-
 def _png(figure):
-    def write(samples):
-        picture = to_png(figure(samples))
-        return [lambda path: path.write_bytes(picture)]
-
-    return write
-
-
-KINDS = {
-    "series": Shown(
-        noun="series",
-        unit="row",
-        figure=_figure_of_series,
-        lines=_lines_of_features,
-        formats={".csv": _csv, ".npz": _npz, ".png": _png(_figure_of_series)},
-        usual_suffix=".csv",
-        inspected=4,
-        watched=3,
-        compared=4,
-        beside=True,
-    ),
-    "strokes": Shown(
-        noun="drawings",
-        unit="drawing",
-        figure=_figure_of_strokes,
-        lines=_lines_of_strokes,
-        formats={
-            ".csv": _csv,
-            ".npz": _npz_of_strokes,
-            ".png": _png(_figure_of_strokes),
-            ".svg": _svg,
-        },
-        usual_suffix=".svg",
-        inspected=100,
-        watched=16,
-        compared=49,
-        titled=False,
-    ),
-    "audio": Shown(
-        noun="sounds",
-        unit="clip",
-        figure=_figure_of_sounds,
-        lines=_lines_of_features,
-        formats={".csv": _csv, ".npz": _npz, ".png": _png(_figure_of_sounds), ".wav": _wav},
-        usual_suffix=".wav",
-        inspected=6,
-        watched=4,
-        compared=4,
-        printed=False,
-        audible=True,
-        needs_rate=(".npz", ".png", ".wav"),
-    ),
-}
+    picture = to_png(figure)
+    return [lambda path: path.write_bytes(picture)]

@@ -7,8 +7,9 @@ import numpy as np
 
 from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_file
-from tfgen.report import kinds
+from tfgen.kinds import find_kind, kinds_of_numbers
 from tfgen.report.figures import to_png
+from tfgen.report.kinds import Samples, formats_of
 from tfgen.report.series import forecast_figure
 from tfgen.report.tables import forecast_table, save_csv, save_npz
 
@@ -16,8 +17,12 @@ from tfgen.report.tables import forecast_table, save_csv, save_npz
 SHOWN_BEFORE = 4
 
 
-def check_output(path, kind):
+def check_output(path, kind="series"):
     """Checks that sequences of a kind can be written as this file, before they are made.
+
+    Args:
+        path: The file.
+        kind: The kind; forecasts are written as series are, whatever they are of.
 
     Returns:
         The file's suffix, one of the kind's formats.
@@ -26,10 +31,10 @@ def check_output(path, kind):
         InputError: They cannot.
     """
     suffix = Path(path).suffix.lower()
-    fitting = kinds.shown(kind).formats
+    fitting = formats_of(kind)
     if suffix in fitting:
         return suffix
-    others = [name for name, row in kinds.KINDS.items() if suffix in row.formats]
+    others = [name for name in kinds_of_numbers() if suffix in formats_of(name)]
     if not others:
         raise unknown("suffix", suffix, fitting)
     raise InputError(
@@ -63,12 +68,13 @@ def write_sequences(
             - `.png`: a picture: the drawings on a sheet, the lines of series, the waves and
               frequencies of sound.
             - `.wav`: 16-bit PCM.
+            - what else the kind has (`tfgen.kinds.Kind.formats`).
 
             Several samples of sound become files with numbers: `name-1.wav`, `name-2.wav`, ...
         arrays: Array `(samples, time, features)` or list of arrays `(time, features)`, in the
             data's units.
         features: The `Feature` of each column.
-        kind: `"series"`, `"strokes"` or `"audio"`.
+        kind: Name of the kind.
         times: Optional list of int64 arrays `(time,)`, seconds since 1970.
         ids: Optional list of texts that tell the samples apart in a picture.
         keys: Columns of a table that tell the samples apart, as for `sample_table`; None is
@@ -82,7 +88,7 @@ def write_sequences(
     Raises:
         InputError: The suffix is unknown or does not fit the kind, or the file cannot be written.
     """
-    suffix, row = check_output(path, kind), kinds.shown(kind)
+    suffix = check_output(path, kind)
     arrays = [_floats(values) for values in arrays]
     if not arrays:
         raise ValueError("arrays must hold at least one sequence. Received: arrays=[]")
@@ -91,12 +97,12 @@ def write_sequences(
             raise ValueError(
                 f"arrays must be of shape (time, {len(features)}). Received: shape={values.shape}"
             )
-    if suffix in row.needs_rate and not sample_rate:
+    if find_kind(kind).audible and suffix != ".csv" and not sample_rate:
         raise ValueError(f"sound needs a sample_rate. Received: sample_rate={sample_rate}")
     if keys is None:
         keys = {"sample": list(range(1, len(arrays) + 1) if ids is None else ids)}
-    samples = kinds.Samples(arrays, features, times, ids, keys, sample_rate, title=title)
-    return _write(path, row.formats[suffix](samples))
+    samples = Samples(arrays, features, times, ids, keys, sample_rate, title=title)
+    return _write(path, formats_of(kind)[suffix](samples))
 
 
 def write_forecasts(path, contexts, forecasts, features, levels):
@@ -122,7 +128,7 @@ def write_forecasts(path, contexts, forecasts, features, levels):
     Raises:
         InputError: The suffix is unknown, or the file cannot be written.
     """
-    suffix = check_output(path, "series")
+    suffix = check_output(path)
     timed = all(context.future is not None for context in contexts)
     if suffix == ".csv":
         table = forecast_table(contexts, forecasts, features, levels)

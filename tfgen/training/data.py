@@ -17,6 +17,7 @@ from tfgen.data import (
 )
 from tfgen.data.augmentation import check_augmentation, open_augmentation
 from tfgen.errors import InputError
+from tfgen.kinds import find_kind
 from tfgen.preprocessing import SequenceProcessor, build_tokenizer
 from tfgen.training import fingerprint
 from tfgen.training.dashboard import TextDashboard
@@ -61,9 +62,7 @@ def open_data(recipe, preprocessing=None, data=None):
     kind = data_kind(recipe.data, data)
     models.check_used(recipe, kind)
     check_augmentation(recipe.training.augment, kind)
-    if kind == "text":
-        return _open_text(recipe, preprocessing, data)
-    return _open_numbers(recipe, preprocessing, data)
+    return _OPEN[find_kind(kind).modality](recipe, preprocessing, data)
 
 
 def _open_text(recipe, tokenizer, data):
@@ -77,7 +76,9 @@ def _open_text(recipe, tokenizer, data):
     if tokenizer is None:
         tokenizer = build_tokenizer(recipe.preprocessing, source.chunks("train"))
     tokens = {split: encode(source, tokenizer, split) for split in ("train", "validation")}
-    augment = open_augmentation(config.augment, "text", (tokens["train"], tokenizer))
+    augment = open_augmentation(
+        config.augment, data_kind(recipe.data), (tokens["train"], tokenizer)
+    )
     windows = {
         split: Windows(
             tokens[split],
@@ -135,6 +136,9 @@ def _open_numbers(recipe, processor, data):
 
     found = fingerprint.of_sequences(sequences)
     return Data(processor, windows, summary, "positions", dashboard, found)
+
+
+_OPEN = {"text": _open_text, "numbers": _open_numbers}
 
 
 def _limited(sequences, log1p):

@@ -11,6 +11,7 @@ from tfgen import models
 from tfgen.data import data_kind
 from tfgen.errors import InputError
 from tfgen.files import home_path
+from tfgen.kinds import find_kind
 from tfgen.models.base import SequenceGenerator
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer, SequenceProcessor
 from tfgen.training.data import open_data
@@ -44,16 +45,17 @@ class Start:
             InputError: If the data are of another kind, or are not what the model takes.
         """
         ours = self.model.preprocessing
-        text = data_kind(recipe.data, given) == "text"
-        if text == isinstance(ours, SequenceProcessor):
-            kinds = ("numbers", "text") if text else ("text", "numbers")
+        numbers = isinstance(ours, SequenceProcessor)
+        model_of = "numbers" if numbers else "text"
+        data_of = find_kind(data_kind(recipe.data, given)).modality
+        if model_of != data_of:
             raise InputError(
-                f"{self.name} is a model of {kinds[0]}, and these data are {kinds[1]}. "
+                f"{self.name} is a model of {model_of}, and these data are {data_of}. "
                 f"Received: data.name={recipe.data.name}"
             )
         training = dataclasses.replace(recipe.training, start_from=self.name)
         recipe = dataclasses.replace(recipe, training=training)
-        if not text:
+        if numbers:
             recipe = self._with_our_processor(recipe)
             return recipe, open_data(recipe, ours, given)
         vocabulary, asked = recipe.training.vocabulary, recipe.preprocessing

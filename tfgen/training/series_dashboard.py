@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from tfgen.kinds import find_kind
 from tfgen.report.figures import to_rgb
-from tfgen.report.kinds import Samples, shown
+from tfgen.report.kinds import Samples, figure_of, lines_of, noun_of
 from tfgen.report.series import forecast_figure
 from tfgen.report.thumbnails import thumbnail
 from tfgen.training.dashboard import SAMPLE_SEED, Dashboard
@@ -47,7 +48,8 @@ class SeriesDashboard(Dashboard):
         return "loss_in_nats_per_value", 1 / self.model.position_width
 
     def samples(self, step):
-        row, processor = shown(self.model.processor.kind), self.model.processor
+        processor = self.model.processor
+        row = find_kind(processor.kind)
         most = min(processor.length or MOST_POSITIONS, MOST_POSITIONS)
         length = self._room(most) if row.beside else None
         rate = processor.sample_rate or SAMPLE_RATE
@@ -58,7 +60,8 @@ class SeriesDashboard(Dashboard):
                 samples.times = self._drawn_times(arrays)
                 samples.real = [values[:length] for values in self.held_out.values[: row.watched]]
                 samples.real_times = self._held_out_times(row.watched, length)
-            picture(f"samples/{row.noun}", row.figure(samples, quick=True))
+            figure = figure_of(row.name, samples, quick=True)
+            picture(f"samples/{noun_of(row.name)}", figure)
             if row.audible:
                 sound("samples/sound", arrays, rate)
             if row.beside:
@@ -128,7 +131,7 @@ class SeriesDashboard(Dashboard):
         if not self.held_out.ends:
             columns["from"] = [str(start) for _, start, _ in pieces]
         vectors = np.asarray(self.model.encode(values, **given))
-        thumbnails = np.stack([thumbnail(shown(self.held_out.kind).lines(each)) for each in values])
+        thumbnails = np.stack([thumbnail(lines_of(self.held_out.kind, each)) for each in values])
         return [Cloud("held-out", vectors.reshape(len(pieces), -1), columns, thumbnails)]
 
     def _forecast(self, features, length):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tfgen.errors import InputError
 from tfgen.files import home_path, read_json, restore_folder
+from tfgen.kinds import kinds_of_numbers
 from tfgen.models import PROCESSOR, RECIPE, WEIGHTS
 from tfgen.models.hugging_face_folder import is_hugging_face
-from tfgen.uses import NUMBERS
 
 RESULTS = "results.json"
 CARD = "README.md"
@@ -104,7 +104,7 @@ def data_kind_of(folder):
     """Tells what the model of a folder is of, without building anything.
 
     Returns:
-        One of `tfgen.uses.KINDS`.
+        One of `tfgen.kinds.KINDS`.
 
     Raises:
         InputError: The file that tells it is not as it should be, or of a kind unknown here.
@@ -118,10 +118,11 @@ def data_kind_of(folder):
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (KeyError, TypeError):
         kind = None
-    if not isinstance(kind, str) or kind not in NUMBERS:
+    known = kinds_of_numbers()
+    if not isinstance(kind, str) or kind not in known:
         raise InputError(
-            f"{path} tells no kind of numbers that is known here: {', '.join(NUMBERS)}. "
-            f"Received: kind={kind!r:.40}"
+            f"{path} tells no kind of numbers that is known here: {', '.join(known)} (--import "
+            f"MODULE adds your own). Received: kind={kind!r:.40}"
         )
     return kind
 

@@ -49,7 +49,7 @@ class Item:
 
     @property
     def data_kind(self):
-        """What an entry's or a run's model is of: `"text"`, `"series"`, `"strokes"`, `"audio"`."""
+        """What an entry's or a run's model is of, a name of `tfgen.kinds.KINDS`; else None."""
         return None if self.folder is None else data_kind_of(self.folder)
 
     @property

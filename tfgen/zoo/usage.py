@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from tfgen.errors import InputError
+from tfgen.kinds import find_kind
 from tfgen.models import PROCESSOR
 from tfgen.zoo.folders import as_argument, data_kind_of
 
@@ -27,8 +28,8 @@ def command_for(recipe, folder):
     """
     final = Path(folder, "final")
     name = shlex.quote(as_argument(folder))
-    kind = data_kind_of(final)
-    if kind == "text":
+    kind = find_kind(data_kind_of(final))
+    if kind.modality == "text":
         # A prompt may have more tokens than there are positions.
         short = recipe.model.get("positions") == "learned" and (
             recipe.model.get("max_length", 1024) <= len(_PROMPT)
@@ -36,9 +37,7 @@ def command_for(recipe, folder):
         return f"tfgen generate {name}" + ("" if short else f" {_PROMPT}")
     config = json.loads((final / PROCESSOR).read_text("utf-8"))["config"]
     if not config.get("known_names") and not config.get("static_names"):
-        from tfgen.report.kinds import shown
-
-        return f"tfgen generate {name} --out sample{shown(kind).usual_suffix}"
+        return f"tfgen generate {name} --out sample{kind.usual_suffix}"
     horizon, to_come = _horizon(recipe, bool(config.get("known_names")))
     return f"tfgen forecast {name} --data {shlex.quote(recipe.data.name)} --horizon {horizon}" + (
         "" if to_come else " --backtest"
