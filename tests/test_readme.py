@@ -90,6 +90,51 @@ def test_the_python_blocks_print_what_the_pages_show(page, tmp_path):
             assert same, f"{page}:{line} shows\n{expected}\nbut prints\n{output}"
 
 
+@pytest.mark.long
+def test_a_persons_kind_of_data_goes_through_every_command(tmp_path):
+    page = "docs/extending.md"
+    lines = TEXTS[page].splitlines()
+    start = lines.index("## A kind of data") + 1
+    end = next(n for n, line in enumerate(lines, 1) if n > start and line.startswith("## "))
+    in_section = {
+        language: [block[1] for block in blocks(page, language) if start < block[0] < end]
+        for language in ("python", "bash")
+    }
+    kind, data = in_section["python"]
+    assert kind.count("\n") <= 40 and kind.startswith("# my_kinds.py\n")
+    (tmp_path / "my_kinds.py").write_text(kind)
+
+    def run(*words):
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("-c", kind + data)
+    [shell] = in_section["bash"]
+    verbs = []
+    for line in shell.replace("\\\n", " ").splitlines():
+        program, *words = shlex.split(line)
+        assert program == "tfgen" and "my_kinds" in words
+        verbs.append(words[0])
+        told = run("-m", "tfgen", *words)
+        assert words[0] not in ("generate", "evaluate") or "Wrote" in told
+    assert verbs == ["inspect", "train", "generate", "evaluate", "export"]
+    for name in ("game-1.dice", "game-2.dice"):
+        rolls = (tmp_path / name).read_text().split()
+        assert rolls and {*rolls} <= {*"123456"}
+    assert (tmp_path / "games.png").read_bytes().startswith(b"\x89PNG")
+    assert "Generated dice" in (tmp_path / "scores.html").read_text()
+    assert (tmp_path / "served" / "1" / "saved_model.pb").is_file()
+    events = b"".join(path.read_bytes() for path in tmp_path.glob("runs/dice/logs/*/events*"))
+    assert b"samples/dice" in events
+
+
 def headings(page):
     """The anchors of a page's headings."""
     return {

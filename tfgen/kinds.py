@@ -82,6 +82,11 @@ class Kind:
         return "text" if self.open is None else "numbers"
 
     @property
+    def goes_on(self):
+        """Whether its sequences go on, and so are forecast and imputed."""
+        return self.modality == "numbers" and not self.ends
+
+    @property
     def usual_suffix(self):
         """Of the file that a person wants most of samples."""
         return next(reversed(self.formats), ".csv")

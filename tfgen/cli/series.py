@@ -31,7 +31,7 @@ def add_diffusion_options(parser):
 
 
 def series_only(verb, name, kind):
-    if find_kind(kind).ends:
+    if not find_kind(kind).goes_on:
         raise InputError(
             f"{verb} is for models of time series, and {name} is one of {find_kind(kind).words}: "
             f"tfgen generate {name}"

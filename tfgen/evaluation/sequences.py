@@ -141,7 +141,7 @@ def evaluate_sequences(
             results["likelihood"] = section
 
     def forecasts():
-        if against.ends or find_kind(against.kind).ends:
+        if against.ends or not find_kind(against.kind).goes_on:
             raise InputError(f"{against.kind} are not forecast: they are generated whole")
         naive_seasons, scale_season = given_seasons, None
         if not given_seasons:
