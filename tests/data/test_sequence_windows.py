@@ -210,25 +210,6 @@ def test_the_scale_is_of_the_whole_sequence():
     np.testing.assert_allclose(batch["scale"][3], [201, 201 / 2, 1])
 
 
-@pytest.mark.parametrize("drop_remainder", [True, False])
-@pytest.mark.parametrize("start", [0, 3])
-def test_a_dataset_starts_anywhere(drop_remainder, start):
-    data = make(23, 3, labels=np.int32([0, 1]), times=[np.arange(23), np.arange(3)])
-    windows = SequenceWindows(data, 5, 2, 7, drop_remainder)
-    seen = list(windows.dataset(start).take(6).as_numpy_iterator())
-    assert [int(k) for k, _ in seen] == list(range(start, start + 6))
-    for k, batch in seen:
-        expected = SequenceWindows(data, 5, 2, 7, drop_remainder).batch(k)
-        assert set(batch) == set(expected)
-        for name, part in expected.items():
-            assert batch[name].dtype == part.dtype
-            np.testing.assert_array_equal(batch[name], part)
-    _, spec = windows.dataset().element_spec
-    size = 2 if drop_remainder else None
-    assert spec["values"].shape.as_list() == [size, 5, 2]
-    assert spec["label"].shape.as_list() == [size]
-
-
 def test_the_number_of_positions():
     windows = SequenceWindows(make(23, 3), 5, 2)
     assert windows.positions == 26 and windows.window == 5 and windows.batch_size == 2

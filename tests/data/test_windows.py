@@ -81,26 +81,6 @@ def test_without_dropping_every_target_comes_once(window, batch_size):
 
 
 @pytest.mark.parametrize("carry_state", [False, True])
-@pytest.mark.parametrize("drop_remainder", [False, True])
-@pytest.mark.parametrize("start", [0, 5])
-def test_a_dataset_starts_anywhere(carry_state, drop_remainder, start):
-    windows = Windows(TOKENS, 100, 4, 2, carry_state, drop_remainder)
-    other = Windows(TOKENS, 100, 4, 2, carry_state, drop_remainder)
-    seen = list(windows.dataset(start).take(7).as_numpy_iterator())
-    assert [int(k) for k, _ in seen] == list(range(start, start + 7))
-    for k, batch in seen:
-        assert batch.dtype == np.int32
-        np.testing.assert_array_equal(batch, other.batch(k))
-
-
-def test_a_dataset_knows_its_shape():
-    number, batch = Windows(TOKENS, 7, 4).dataset().element_spec
-    assert number.shape == [] and batch.shape == [4, 8]
-    _, batch = Windows(TOKENS, 7, 4, drop_remainder=False).dataset().element_spec
-    assert batch.shape.as_list() == [None, 8]
-
-
-@pytest.mark.parametrize("carry_state", [False, True])
 @pytest.mark.parametrize(("drop_remainder", "needed"), [(True, 10 * 3 + 10), (False, 10 + 1)])
 def test_exactly_enough_tokens_are_enough(carry_state, drop_remainder, needed):
     for seed in range(20):  # any offset fits

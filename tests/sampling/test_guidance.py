@@ -209,6 +209,17 @@ def test_repaint_is_algorithm_1():
     np.testing.assert_allclose(found, x, rtol=1e-9)
 
 
+def joint(conditional, unconditional):
+    """A denoiser of twice as many rows, the first half of which knows the condition."""
+
+    def denoiser(x, sigma, *previous):
+        rows = [tf.split(each, 2, axis=0) for each in (x, sigma, *previous)]
+        first, second = zip(*rows)
+        return tf.concat([conditional(*first), unconditional(*second)], axis=0)
+
+    return denoiser
+
+
 def test_classifier_free_guidance():
     x, sigma = tf.ones([2, 3, 1]), tf.constant([1.0, 2.0])
 
@@ -219,19 +230,10 @@ def test_classifier_free_guidance():
         return sigma[:, None, None] * x
 
     for scale in (0.0, 1.0, 2.5, tf.constant([0.5, 4.0])):
-        guided = guidance.classifier_free(conditional, unconditional, scale)
-        expected = np.array([1, 2]) + np.array(scale) * (3 - np.array([1, 2]))
-        np.testing.assert_allclose(guided(x, sigma)[:, 0, 0], expected)
-
-        def joint(x, sigma, *previous):
-            wanted = tf.constant([True, True, False, False])[:, None, None]
-            return tf.where(wanted, conditional(x, sigma, *previous), unconditional(x, sigma))
-
-        guided_joint = guidance.classifier_free_joint(joint, scale)
-        for previous in ((), (5 * x,)):
-            np.testing.assert_allclose(
-                guided_joint(x, sigma, *previous), guided(x, sigma, *previous)
-            )
+        guided = guidance.classifier_free_joint(joint(conditional, unconditional), scale)
+        for previous, told in ((), 3), ((5 * x,), 8):
+            expected = np.array([1, 2]) + np.array(scale) * (told - np.array([1, 2]))
+            np.testing.assert_allclose(guided(x, sigma, *previous)[:, 0, 0], expected)
 
 
 def test_classifier_free_guidance_of_gaussians_is_a_product_of_powers():
@@ -243,7 +245,7 @@ def test_classifier_free_guidance_of_gaussians_is_a_product_of_powers():
         )
 
     sigma, scale, x = 0.5, 2.0, tf.constant([[[0.3]]], tf.float64)
-    guided = guidance.classifier_free(of(1.0, 0.6), of(0.0, 1.0), scale)
+    guided = guidance.classifier_free_joint(joint(of(1.0, 0.6), of(0.0, 1.0)), scale)
     precision = scale / (0.36 + 0.25) - 1.0 / 1.25
     centre = scale * 1.0 / (0.36 + 0.25) / precision
     expected = 0.3 - sigma**2 * precision * (0.3 - centre)

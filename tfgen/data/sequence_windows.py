@@ -162,25 +162,6 @@ class SequenceWindows:
         """Whether batch k begins an epoch."""
         return k % self.steps_per_epoch == 0
 
-    def dataset(self, start=0):
-        """Returns an endless `tf.data.Dataset` of `(k, batch k)` from k = `start` on."""
-        import tensorflow as tf
-
-        example = self.batch(0)
-        size = self.batch_size if self.drop_remainder else None
-
-        def load(k):
-            types = [tf.as_dtype(part.dtype) for part in example.values()]
-            parts = tf.numpy_function(lambda k: list(self.batch(k).values()), [k], types)
-            batch = zip(example.items(), parts, strict=True)
-            return k, {
-                name: tf.ensure_shape(part, [size, *array.shape[1:]])
-                for (name, array), part in batch
-            }
-
-        numbers = tf.data.Dataset.counter(start)
-        return numbers.map(load, num_parallel_calls=1).prefetch(2)
-
     def _plan(self):
         """Sets how many windows each sequence is cut into, and where they may begin."""
         lengths, window = self._lengths, self.window
@@ -229,7 +210,7 @@ class SequenceWindows:
     def _deal(self, epoch):
         """Returns `(numbers, starts)` of an epoch's windows, in the order in which they come."""
         # Kept for the epoch: it is asked for once a step. Read and replaced as one object, because
-        # the thread of a dataset may be elsewhere than its reader.
+        # the thread that makes batches ahead may be elsewhere than another reader.
         kept, numbers, starts = self._dealt
         if kept == epoch:
             return numbers, starts

@@ -128,28 +128,12 @@ class Windows:
         place = k % self.steps_per_epoch
         return place % self._stretch == 0 if self.carries_state else place == 0
 
-    def dataset(self, start=0):
-        """Returns an endless `tf.data.Dataset` of `(k, batch k)` from k = `start` on."""
-        import tensorflow as tf
-
-        rows = self.batch_size if self.drop_remainder else None
-
-        def load(k):
-            if self.augment is None:
-                batch = tf.numpy_function(self.batch, [k], tf.int32)
-                return k, tf.ensure_shape(batch, [rows, self.window + 1])
-            pair = tf.numpy_function(self.batch, [k], [tf.int32, tf.int32])
-            return k, tuple(tf.ensure_shape(part, [rows, self.window]) for part in pair)
-
-        numbers = tf.data.Dataset.counter(start)
-        return numbers.map(load, num_parallel_calls=1).prefetch(2)
-
     def _offset(self, epoch):
         return int(np.random.default_rng([self.seed, epoch, 0]).integers(self.window))
 
     def _permutation(self, epoch):
         # Kept for the epoch: it is asked for once a step. Read and replaced as one object, because
-        # the thread of a dataset may be elsewhere than its reader.
+        # the thread that makes batches ahead may be elsewhere than another reader.
         kept, order = self._order
         if kept != epoch:
             order = np.random.default_rng([self.seed, epoch, 1]).permutation(self._windows)

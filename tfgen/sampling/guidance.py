@@ -13,33 +13,16 @@ from tfgen.sampling.denoising import cast, expand
 COVARIANCES = ("noise", "prior", "tweedie")
 
 
-def classifier_free(conditional, unconditional, guidance_scale):
+def classifier_free_joint(denoiser, guidance_scale):
     """Classifier-free guidance, arXiv:2207.12598, equation 6 (its w is `guidance_scale - 1`).
 
-    Args:
-        conditional: Denoiser that knows the condition.
-        unconditional: Denoiser that does not.
-        guidance_scale: Number, scalar tensor or `(batch,)`. 0 is the unconditional denoiser, 1 the
-            conditional one; above 1 the condition is exaggerated.
-
-    Returns:
-        A denoiser; it costs an evaluation of both.
-    """
-
-    def guided(x, sigma, *previous):
-        with_condition = conditional(x, sigma, *previous)
-        return _guided(with_condition, unconditional(x, sigma, *previous), guidance_scale)
-
-    return guided
-
-
-def classifier_free_joint(denoiser, guidance_scale):
-    """Classifier-free guidance with one call for both, of twice as many rows.
+    One call answers for both, with twice as many rows.
 
     Args:
         denoiser: Denoiser that takes `2 * batch` rows, first the conditional ones, then the same
             without the condition.
-        guidance_scale: As of `classifier_free`.
+        guidance_scale: Number, scalar tensor or `(batch,)`. 0 is the unconditional denoiser, 1 the
+            conditional one; above 1 the condition is exaggerated.
 
     Returns:
         A denoiser for `batch` rows.

@@ -46,34 +46,6 @@ def apply_temperature(logits, temperature):
     return logits * (1.0 / temperature)
 
 
-def filter_top_k(logits, k):
-    """Keeps the `k` largest logits of each row.
-
-    Args:
-        logits: float tensor `(batch, vocabulary)`.
-        k: Integer scalar. 0 is off, and so is anything from the size of the vocabulary up.
-
-    Returns:
-        float32 tensor `(batch, vocabulary)`.
-    """
-    return _filter_sorted(tf.cast(logits, tf.float32), k, 1.0)
-
-
-def filter_top_p(logits, p):
-    """Keeps the smallest set of tokens whose probability reaches `p` (nucleus sampling).
-
-    The likeliest token always remains. Reference: Holtzman et al., arXiv:1904.09751.
-
-    Args:
-        logits: float tensor `(batch, vocabulary)`.
-        p: Scalar in (0, 1]; 1 is off. Reached means to within 1e-6, the rounding of float32.
-
-    Returns:
-        float32 tensor `(batch, vocabulary)`.
-    """
-    return _filter_sorted(tf.cast(logits, tf.float32), 0, p)
-
-
 def filter_min_p(logits, min_p):
     """Keeps the tokens at least `min_p` times as probable as the most likely one.
 
@@ -121,14 +93,17 @@ def penalise_repetition(logits, seen, penalty):
 def filtered(logits, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     """Returns the logits of the distribution that `sample_token` samples from.
 
-    Temperature comes first, then `top_k`, `top_p` (of what `top_k` left, made to sum to 1 again)
-    and `min_p`.
+    Temperature comes first, then `top_k`, `top_p` (of what `top_k` left, made to sum to 1 again;
+    nucleus sampling, Holtzman et al., arXiv:1904.09751) and `min_p`.
 
     Args:
         logits: float tensor `(batch, vocabulary)`.
         temperature: Scalar >= 0. 0 leaves the largest logit alone, the lowest id among equals.
-        top_k: See `filter_top_k`.
-        top_p: See `filter_top_p`.
+        top_k: Integer scalar: how many of the largest logits are kept. 0 is off, and so is anything
+            from the size of the vocabulary up.
+        top_p: Scalar in (0, 1]: the smallest set of tokens whose probability reaches it is kept,
+            at least the most likely one; 1 is off. Reached means to within 1e-6, the rounding of
+            float32.
         min_p: See `filter_min_p`.
 
     Returns:
@@ -158,8 +133,8 @@ def sample_token(logits, key, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
         key: int32 tensor `(2,)`, see `tfgen.sampling.random`. One key is one draw: fold it for the
             next.
         temperature: Scalar >= 0. 0 takes the largest logit, the lowest id among equals.
-        top_k: See `filter_top_k`.
-        top_p: See `filter_top_p`.
+        top_k: See `filtered`.
+        top_p: See `filtered`.
         min_p: See `filter_min_p`.
 
     Returns:
