@@ -39,7 +39,7 @@ class Held:
     parts: object
 
     def kind(self, config):
-        """Returns the kind of data, one of `tfgen.uses.KINDS`.
+        """Returns the kind of data, one of `tfgen.kinds.KINDS`.
 
         Raises:
             InputError: If `config` says that they are of another kind.

@@ -77,7 +77,7 @@ def _open_text(recipe, tokenizer, data):
         tokenizer = build_tokenizer(recipe.preprocessing, source.chunks("train"))
     tokens = {split: encode(source, tokenizer, split) for split in ("train", "validation")}
     augment = open_augmentation(
-        config.augment, data_kind(recipe.data), (tokens["train"], tokenizer)
+        config.augment, data_kind(recipe.data, data), (tokens["train"], tokenizer)
     )
     windows = {
         split: Windows(
