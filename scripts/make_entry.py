@@ -157,11 +157,11 @@ def write_golden(model, held_out, path):
 def write_golden_numbers(model, held_out, path):
     """The beginnings of two held-out sequences with what the model says of them, and a draw."""
     longest = np.argsort([-len(values) for values in held_out.values], kind="stable")[:2]
-    count = max(GOLDEN_POSITIONS, 4 * model.frame)
+    count = max(GOLDEN_POSITIONS, 4 * model.engine.positions.frame)
     windows = SequenceWindows(held_out.select(longest), count, 2, drop_remainder=False)
     batch = windows.batch(0)
     outputs = model(batch)
-    if model.loss_is_likelihood:
+    if model.engine.loss_is_likelihood:
         parameters = {
             f"parameters/{head}/{name}": value.numpy()
             for head, found in outputs.items()

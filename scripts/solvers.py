@@ -53,12 +53,12 @@ def measure(arguments):
     """Prints the table."""
     from tfgen import zoo
     from tfgen.evaluation import evaluate_sequences
-    from tfgen.models.diffusion import DiffusionGenerator
-    from tfgen.models.over_series import data_of
+    from tfgen.models.engines.diffusion import Diffusion
+    from tfgen.models.numbers.over_data import data_of
     from tfgen.sampling.diffusion import evaluations, make_solver
 
     model = zoo.get(arguments.name)
-    if not isinstance(model, DiffusionGenerator):
+    if not isinstance(model.engine, Diffusion):
         raise InputError(f"{arguments.name} is no diffusion model")
     data = data_of(model, arguments.data or model.recipe.data.name)
     usual = model.generation

@@ -6,7 +6,9 @@ import io
 import numpy as np
 
 from tfgen.data import Feature
-from tfgen.models.series import Forecast, SeriesGenerator
+from tfgen.models.engines.rollout import Rollout
+from tfgen.models.numbers.options import sampling_options
+from tfgen.models.numbers.results import Forecast
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import Recipe
 
@@ -23,13 +25,16 @@ class FakeNumbers:
 
     max_positions = None
     ends = False
-    options, rows_at_once = SeriesGenerator.options, SeriesGenerator.rows_at_once
-    tells_progress = SeriesGenerator.tells_progress
+    engine, options = Rollout, sampling_options(Rollout)
+    rows_at_once, tells_progress = Rollout.rows_at_once, False
 
     def __init__(self, processor, data=()):
         self.processor = processor
         self.recipe = Recipe("lstm").override({f"data.{key}": v for key, v in dict(data).items()})
         self.calls = []
+
+    def can(self, method):
+        return hasattr(self, method)
 
     def generate(self, **options):
         self.calls.append(options)

@@ -185,7 +185,7 @@ def _input(model, name, spec):
     shape = [1, *([24] if spec.shape.rank == 3 else []), *spec.shape[-1:]]
     shape = [32 if name == "known" and size == 24 else size for size in shape]
     if name == "latents":
-        shape[1] = -(-24 // model.frame)
+        shape[1] = -(-24 // model.engine.positions.frame)
     if name == "times":
         times = _given(model, 24, 0)["times"]
         return tf.constant(times[None], spec.dtype)

@@ -341,7 +341,7 @@ def test_pytorch_has_the_same_model_of_numbers(cell):
                     ("bias_hh", both[1]),
                 ):
                     getattr(target, name + ending).copy_(torch.from_numpy(array.copy()))
-            head = model.number_head.dense
+            head = model.engine.emission.number_head.dense
             network.head.weight.copy_(torch.from_numpy(np.asarray(head.kernel).T.copy()))
             network.head.bias.copy_(torch.from_numpy(np.asarray(head.bias).copy()))
         theirs = peer_pytorch.sample(network, sizes, 1, 4, most_likely=True)

@@ -148,8 +148,8 @@ def test_imports_run_downward(module):
         ("tfgen.data.text", "from tfgen.preprocessing import Tokenizer", "tfgen.preprocessing"),
         (
             "tfgen.export",
-            "TABLE = {'lstm': 'tfgen.models.autoregressive:X'}",
-            "tfgen.models.autoregressive",
+            "TABLE = {'lstm': 'tfgen.models.base:X'}",
+            "tfgen.models.base",
         ),
         ("tfgen.kinds", "from tfgen.data import audio", "tfgen.data.audio"),
         ("tfgen.training", "import tfgen.evaluation.text", "tfgen.evaluation.text"),

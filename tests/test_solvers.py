@@ -3,12 +3,12 @@
 import solvers
 
 from tfgen import evaluation, zoo
-from tfgen.models.diffusion import DiffusionGenerator
+from tfgen.models import make
 from tfgen.recipe import Recipe
 
 
 def test_the_table(monkeypatch, capsys):
-    model = DiffusionGenerator(width=8, multipliers=(1,), blocks=1, groups=2)
+    model = make("unet1d", of="numbers", width=8, multipliers=(1,), blocks=1, groups=2)
     model.recipe = Recipe("unet1d").override({"data.name": "pendigits"})
     asked = []
 

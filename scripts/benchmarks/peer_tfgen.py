@@ -23,7 +23,6 @@ from benchmarks.sizes import (  # noqa: E402
 )
 from tfgen import models, zoo  # noqa: E402
 from tfgen.models import make as new_model  # noqa: E402
-from tfgen.models.diffusion import DiffusionGenerator  # noqa: E402
 from tfgen.preprocessing import CharacterTokenizer, SequenceProcessor  # noqa: E402
 from tfgen.recipe import TrainingConfig  # noqa: E402
 from tfgen.sampling.search import Speculative  # noqa: E402
@@ -47,8 +46,8 @@ def build(sizes, cache="float32"):
     """The model of some sizes with random weights; `cache` is a transformer's `cache_dtype`."""
     if isinstance(sizes, DiffusionSizes):
         without = {} if sizes.attention else {"attention_at": (), "linear_attention": False}
-        return DiffusionGenerator(
-            width=sizes.width, multipliers=sizes.multipliers, objective="epsilon",
+        return new_model(
+            "unet1d", width=sizes.width, multipliers=sizes.multipliers, objective="epsilon",
             weighting="uniform", sigmas="schedule", schedule="linear",
             processor=SequenceProcessor.plain(features=sizes.features), seed=0, **without,
         )  # fmt: skip

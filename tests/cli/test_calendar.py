@@ -102,7 +102,7 @@ def test_the_network_is_told_the_phases_of_the_months_to_come(monkeypatch, month
 
     monkeypatch.setattr(of_class, "covariates", watched)
     model.reset_graphs()
-    model._forecast(
+    model.engine._forecast(
         {
             "values": tf.constant(values[None]),
             "lengths": tf.constant([120]),

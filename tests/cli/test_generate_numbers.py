@@ -7,7 +7,8 @@ import pytest
 from fakes import HOUR, START, rows_of
 
 from tfgen.data import Feature
-from tfgen.models.diffusion import DiffusionGenerator
+from tfgen.models.engines.diffusion import Diffusion
+from tfgen.models.numbers.options import sampling_options
 from tfgen.preprocessing import SequenceProcessor
 
 
@@ -54,7 +55,7 @@ def test_a_diffusion_model_is_sampled_by_options_of_its_own(run, fails, fakes, w
     assert f"--guidance-scale {refused}" in fails(*generate, "--guidance-scale", "3")
     assert f"--method {refused}temperature" in fails(*forecast, "--method", "repaint")
     assert f"--num-steps {refused}particles" in fails(*impute, "--num-steps", "3")
-    model.options, model.rows_at_once = DiffusionGenerator.options, DiffusionGenerator.rows_at_once
+    model.options, model.rows_at_once = sampling_options(Diffusion), Diffusion.rows_at_once
     model.tells_progress = True
     run(*generate, "--num-steps", "3", "--solver", "heun", "--guidance-scale", "2")
     call = model.calls[-1]

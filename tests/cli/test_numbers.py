@@ -37,7 +37,8 @@ def test_an_entry_tells_the_arguments_of_its_own_class(fakes, tmp_path):
 
 def test_get_of_numbers_is_a_model_of_numbers():
     model = zoo.get("lstm", of="numbers", head="student_t", units=4, layers=1, temperature=0.5)
-    assert (model.head, model.network.units, model.generation.temperature) == ("student_t", 4, 0.5)
+    head = model.engine.emission.head
+    assert (head, model.network.units, model.generation.temperature) == ("student_t", 4, 0.5)
     assert model.processor.num_features == 1
     with pytest.raises(InputError, match="Did you mean 'components'"):
         zoo.get("lstm", of="numbers", head="gaussian_mixture", component=3)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfgen.models import make as new_model
-from tfgen.models.autoregressive import _ARGUMENTS
+from tfgen.models.text.graphs import ARGUMENTS
 from tfgen.preprocessing import CharacterTokenizer
 
 SOURCE = Path(__file__).with_name("c_client.c")
@@ -46,13 +46,15 @@ def test_the_c_api_writes_the_live_models_texts(client, tmp_path):
         attention=3,
         seed=1,
     )
-    model.head.kernel.assign(np.random.default_rng(0).normal(size=model.head.kernel.shape) * 4)
+    model.engine.emission.head.kernel.assign(
+        np.random.default_rng(0).normal(size=model.engine.emission.head.kernel.shape) * 4
+    )
     folder = tmp_path / "model" / "1"
     model.export(folder)
 
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     signature = saved.meta_graphs[0].signature_def["generate"]
-    names = [signature.outputs["texts"].name, *(signature.inputs[name].name for name in _ARGUMENTS)]
+    names = [signature.outputs["texts"].name, *(signature.inputs[name].name for name in ARGUMENTS)]
     # Without the variables of this process: the client needs its own libraries only.
     done = subprocess.run(
         [client, folder, *names, *PROMPTS], capture_output=True, env={"TF_CPP_MIN_LOG_LEVEL": "1"}

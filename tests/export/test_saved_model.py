@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tfgen import export
 from tfgen.errors import InputError
-from tfgen.export import write_saved_model
+from tfgen.export import Function
 from tfgen.models import make as new_model
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 
@@ -59,7 +60,7 @@ print("MODULES", json.dumps([name for name in new if name.partition(".")[0] in (
 def make(tokenizer, **options):
     options = {"units": 16, "layers": 2, "layer_norm": True, "attention": 3, "seed": 1, **options}
     model = new_model("lstm", tokenizer=tokenizer, **options)
-    kernel = model.head.kernel
+    kernel = model.engine.emission.head.kernel
     kernel.assign(np.random.default_rng(0).normal(size=kernel.shape) * 2)
     return model
 
@@ -264,18 +265,36 @@ def test_saved_model_cli(served, tmp_path):
 # Writing
 
 
+def test_a_person_s_own_format(tmp_path, monkeypatch):
+    monkeypatch.setattr(export.functions, "FORMATS", dict(export.FORMATS))
+    written = []
+    export.register_format("names", lambda *given: written.append(given))
+    model = make(CharacterTokenizer("\n ab"), units=4, layers=1)
+    model.export(tmp_path / "model", format="names", verbose=True)
+    ((functions, path, verbose),) = written
+    assert path == tmp_path / "model" and verbose
+    assert [each.name for each in functions] == ["serving_default", "generate", "score", "encode"]
+    texts = tf.constant(["ab", "a"])
+    found = next(each for each in functions if each.name == "score").call({"texts": texts})
+    np.testing.assert_allclose(
+        found["log_likelihood"], model.score(["ab", "a"])["log_likelihood"], rtol=1e-6
+    )
+    with pytest.raises(InputError, match="'tf_saved_model' already"):
+        export.register_format("tf_saved_model", print)
+    with pytest.raises(InputError, match="Unknown format 'onnx'.*names"):
+        model.export(tmp_path / "model", format="onnx")
+
+
 SPEC = {"x": tf.TensorSpec([None], tf.float32)}
 
 
 def test_any_functions_can_be_exported(tmp_path):
     factor = tf.Variable(3.0)
-    write_saved_model(
-        tmp_path / "model" / "1",
-        {
-            "halve": (lambda x: {"half": x / 2}, SPEC),
-            "serving_default": (lambda x: {"product": x * factor}, SPEC),
-        },
-    )
+    functions = [
+        Function("halve", lambda given: {"half": given["x"] / 2}, SPEC),
+        Function("serving_default", lambda given: {"product": given["x"] * factor}, SPEC),
+    ]
+    export.write(functions, tmp_path / "model" / "1")
     signatures = tf.saved_model.load(str(tmp_path / "model" / "1")).signatures
     assert signatures["halve"](x=tf.constant([4.0]))["half"] == 2
     assert signatures["serving_default"](x=tf.constant([4.0]))["product"] == 12
@@ -288,11 +307,12 @@ def test_a_function_is_traced_once_and_saved_without_gradients_of_its_own(tmp_pa
     def passed_on(x):
         return tf.clip_by_value(x, 0.0, 1.0), lambda gradient: gradient
 
-    def clip(x):
-        traced.append(x)
-        return {"clipped": passed_on(x)}
+    def clip(given):
+        traced.append(given["x"])
+        return {"clipped": passed_on(given["x"])}
 
-    write_saved_model(tmp_path / "model", {"serving_default": (clip, SPEC)}, verbose=True)
+    functions = [Function("serving_default", clip, SPEC)]
+    export.write(functions, tmp_path / "model", verbose=True)
     assert len(traced) == 1
     assert capsys.readouterr().out.startswith("serving_default: ")
     assert b"_gradient_op_type" not in (tmp_path / "model" / "saved_model.pb").read_bytes()
@@ -305,17 +325,18 @@ def test_a_function_is_traced_once_and_saved_without_gradients_of_its_own(tmp_pa
 
 
 def test_a_folder_in_use_is_refused_and_a_failure_leaves_nothing(tmp_path):
-    def failing(x):
+    def fails(given):
         raise RuntimeError("no graph")
 
+    failing = [Function("serving_default", fails, SPEC)]
     with pytest.raises(RuntimeError, match="no graph"):
-        write_saved_model(tmp_path / "model", {"serving_default": (failing, SPEC)})
+        export.write(failing, tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "note").write_text("x")
     with pytest.raises(InputError, match="is not empty"):
-        write_saved_model(tmp_path / "model", {"serving_default": (failing, SPEC)})
+        export.write(failing, tmp_path / "model")
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["note"]
 
 
@@ -334,9 +355,9 @@ def test_a_full_disk_is_an_error_of_the_system_and_nothing_is_left(
         raise kind(None, None, f"/somewhere/{message} [Op:SaveV2]")
 
     monkeypatch.setattr(tf.saved_model, "save", fail)
-    endpoints = {"serving_default": (lambda x: {"y": x}, {"x": tf.TensorSpec([], tf.float32)})}
+    functions = [Function("serving_default", lambda given: {"y": given["x"]}, SPEC)]
     with pytest.raises(OSError) as caught:
-        write_saved_model(tmp_path / "deep" / "model", endpoints)
+        export.write(functions, tmp_path / "deep" / "model")
     assert caught.value.errno == number and caught.value.filename == str(tmp_path / "deep/model")
     assert not [*tmp_path.iterdir()]
 
@@ -346,6 +367,6 @@ def test_another_error_of_tensorflow_stays_what_it_is(tmp_path, monkeypatch):
         raise tf.errors.InvalidArgumentError(None, None, "something else")
 
     monkeypatch.setattr(tf.saved_model, "save", fail)
-    endpoints = {"serving_default": (lambda x: {"y": x}, {"x": tf.TensorSpec([], tf.float32)})}
+    functions = [Function("serving_default", lambda given: {"y": given["x"]}, SPEC)]
     with pytest.raises(tf.errors.InvalidArgumentError):
-        write_saved_model(tmp_path / "model", endpoints)
+        export.write(functions, tmp_path / "model")

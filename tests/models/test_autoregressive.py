@@ -18,12 +18,12 @@ NEW = 24
 def make(tokenizer, favoured=None, **options):
     """A model whose next token is neither certain nor a matter of chance alone."""
     model = new_model("lstm", tokenizer=tokenizer, units=12, layers=1, seed=1, **options)
-    kernel, bias = model.head.get_weights()
+    kernel, bias = model.engine.emission.head.get_weights()
     kernel = np.random.default_rng(0).normal(size=kernel.shape) * 4
     if favoured is not None:
         bias = bias - 30
         bias[list(favoured)] += 30
-    model.head.set_weights([kernel, bias])
+    model.engine.emission.head.set_weights([kernel, bias])
     return model
 
 
@@ -104,9 +104,9 @@ def test_the_frequencies_are_the_softmax(model):
 @pytest.mark.long
 def test_unknown_is_never_drawn_even_where_it_is_the_likeliest():
     model = make(CHARACTERS)
-    kernel, bias = model.head.get_weights()
+    kernel, bias = model.engine.emission.head.get_weights()
     bias[0] = 100.0
-    model.head.set_weights([kernel, bias])
+    model.engine.emission.head.set_weights([kernel, bias])
     for temperature in (0, 1.0):
         assert "\ufffd" not in model.generate("a", NEW, temperature, seed=1)
 
@@ -138,8 +138,8 @@ def test_max_new_tokens_counts_tokens(model, bytes_model):
 def test_a_large_repetition_penalty_repeats_nothing():
     # Every logit is positive, so the penalty brings what was there below what was not.
     model = make(CHARACTERS)
-    kernel, bias = model.head.get_weights()
-    model.head.set_weights([kernel, bias + 100])
+    kernel, bias = model.engine.emission.head.get_weights()
+    model.engine.emission.head.set_weights([kernel, bias + 100])
     text = model.generate("ab\n", 5, repetition_penalty=1e6, seed=1, strip_prompt=True)
     assert sorted(text) == sorted(" cdeé")
     # The start of the line before the prompt was written by nobody.
@@ -237,7 +237,7 @@ def test_a_second_call_of_the_same_bucket_is_not_traced_again():
     model = make(CHARACTERS)
 
     def traces():  # the loop over several rows, and that over a single one
-        loops = model._decode, model._decode_single
+        loops = model.engine.decode, model.engine.decode_single
         return [loop.experimental_get_tracing_count() for loop in loops]
 
     model.generate(["ab", "c"], 40, seed=1)
@@ -247,7 +247,7 @@ def test_a_second_call_of_the_same_bucket_is_not_traced_again():
     )
     model.generate(["a", "b"], 3, temperature=0, strip_prompt=True)
     model.generate(["a", "b"], 80, num_samples=2)
-    assert model._generate_graph.experimental_get_tracing_count() == 1
+    assert model.graphs.generate_graph.experimental_get_tracing_count() == 1
     assert traces() == first == [1, 1]
 
 
@@ -256,8 +256,8 @@ def test_a_stream_is_traced_once():
     model = make(CHARACTERS)
     "".join(model.stream("ab", 30, seed=1))
     "".join(model.stream("abcdeabcdeabcdeabcde", 61, 0.5, 3, 0.9, 0.1, 1.2, stop=["abc"], seed=2))
-    assert model._decode_single.experimental_get_tracing_count() == 1
-    assert model._begin_graph.experimental_get_tracing_count() == 1
+    assert model.engine.decode_single.experimental_get_tracing_count() == 1
+    assert model.graphs.begin_graph.experimental_get_tracing_count() == 1
 
 
 # Stop texts
@@ -348,8 +348,8 @@ def test_a_stream_yields_whole_characters():
     """Four-byte characters never come apart at the chunks' borders of eight tokens."""
     model = make(ByteTokenizer(), [])
     cycle = "𐐷a".encode() + "é".encode()  # 7 bytes
-    kernel, bias = model.head.get_weights()
-    model.head.set_weights([kernel * 0, bias])
+    kernel, bias = model.engine.emission.head.get_weights()
+    model.engine.emission.head.set_weights([kernel * 0, bias])
     logits = tf.one_hot(list(cycle * 10), 256) * 100.0
 
     # The text is given; only how it is cut into pieces is of interest.
@@ -361,9 +361,9 @@ def test_a_stream_yields_whole_characters():
         state = {"position": tf.zeros([1], tf.int32)}
         return decoding.start(state, logits[:1], tf.zeros([1, 256], tf.bool), sampling.stops)
 
-    model.stepper = lambda: step
-    model.logits = lambda hidden: hidden
-    model._begin_graph = begin
+    model.engine.stepper = lambda: step
+    model.engine.logits = lambda hidden: hidden
+    model.graphs.begin_graph = begin
     text = cycle.decode() * 10
     pieces = list(model.stream("", 70, temperature=0))
     assert "".join(pieces) == text and len(pieces) >= 8

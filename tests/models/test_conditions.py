@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from tfgen.errors import InputError
 from tfgen.models import make as new_model
-from tfgen.models.autoregressive import TextModel
 from tfgen.models.conditions import condition_specs, condition_tensors
+from tfgen.models.engines.token_rollout import TokenRollout
+from tfgen.models.text.emission import TokenEmission
 from tfgen.networks import RecurrentNetwork, TransformerNetwork
 from tfgen.preprocessing import CharacterTokenizer
 from tfgen.recipe import GenerationConfig
@@ -162,12 +163,12 @@ def test_each_row_has_its_own_vectors(vectors):
 def test_a_state_remembers_its_condition(vectors):
     tensors = condition_tensors(sequences(), 3, condition_width=FEATURES)
     pair = tensors["condition"], tensors["condition_valid"]
-    expected, _ = vectors.hidden_states(tf.constant(IDS), condition=pair)
-    state = vectors.initial_state(3, **tensors)
-    first, state = vectors.hidden_states(IDS[:, :3], state)
-    state, step = vectors.reserve(state, 5), vectors.stepper()
+    expected, _ = vectors.engine.hidden_states(tf.constant(IDS), condition=pair)
+    state = vectors.engine.initial_state(3, **tensors)
+    first, state = vectors.engine.hidden_states(IDS[:, :3], state)
+    state, step = vectors.engine.reserve(state, 5), vectors.engine.stepper()
     second, state = step(tf.constant(IDS[:, 3]), state)
-    third, _ = vectors.verifier()[0](tf.constant(IDS[:, 4:]), state)
+    third, _ = vectors.engine.verifier()[0](tf.constant(IDS[:, 4:]), state)
     found = np.concatenate([first, second[:, None], third], axis=1)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -246,19 +247,18 @@ def test_a_draft_need_not_know_the_condition(classes):
     draft = new_model("lstm", units=4, layers=1, tokenizer=TOKENIZER)
     begun = {}
 
-    class Searches:
-        def run(self, search, begin, count, capacity, num_samples, seed):
-            for model in (classes, draft):
-                begun[model] = begin(model, 8, 1)
-            return tf.zeros([1, 1], tf.int32), tf.zeros([1], tf.int32)
+    def run(search, begin, count, capacity, num_samples, seed):
+        for model in (classes, draft):
+            begun[model] = begin(model.graphs, 8, 1)
+        return tf.zeros([1, 1], tf.int32), tf.zeros([1], tf.int32)
 
     from tfgen.sampling.search import Speculative
 
-    classes._searching = Searches()
+    classes.searching.run = run
     try:
         classes.generate("ab", search=Speculative(draft), condition=1)
     finally:
-        del classes._searching
+        del classes.searching.run
     ids = TOKENIZER.encode("\nab")[None].astype("int32")
     expected = classes(ids, condition=tf.constant([1]))
     np.testing.assert_allclose(begun[classes][0].logits[0], expected[0, -1], atol=1e-5)
@@ -271,31 +271,33 @@ def test_a_network_without_cross_attention_takes_no_condition():
         TransformerNetwork(layers=1, heads=1, width=4),
     ):
         with pytest.raises(ValueError, match="need a network with cross_attention"):
-            TextModel(network, num_classes=3)
+            TokenRollout(network, TokenEmission(num_classes=3))
 
 
 # Training
 
 
 def test_a_share_of_the_conditions_is_hidden_in_training(classes):
-    rate = classes._hide(4000, KEY).numpy().mean()
+    rate = classes.engine.emission.hide(4000, KEY).numpy().mean()
     assert abs(rate - 0.1) < 0.02
-    assert make(num_classes=3, condition_dropout=0.0)._hide(10, KEY) is None
+    assert make(num_classes=3, condition_dropout=0.0).engine.emission.hide(10, KEY) is None
 
     model = make(num_classes=3, condition_dropout=0.5)
     ids, labels = np.repeat(IDS[:1], 40, axis=0), tf.constant([1] * 40)
     given, free = model(ids[:1], condition=labels[:1])[0], model(ids[:1])[0]
 
     def trained(key):
-        return model.logits(
-            model.hidden_states(tf.constant(ids), condition=labels, training=True, key=key)[0]
+        return model.engine.logits(
+            model.engine.hidden_states(tf.constant(ids), condition=labels, training=True, key=key)[
+                0
+            ]
         ).numpy()
 
     logits = trained(KEY)
     knows = np.abs(logits - given).max(axis=(1, 2)) < 1e-5
     hidden = np.abs(logits - free).max(axis=(1, 2)) < 1e-5
     assert (knows ^ hidden).all() and 8 < knows.sum() < 32
-    np.testing.assert_array_equal(hidden, model._hide(40, KEY))
+    np.testing.assert_array_equal(hidden, model.engine.emission.hide(40, KEY))
     assert not np.array_equal(trained(random.fold(KEY, 1)), logits)
     # Out of training nothing is hidden.
     plain = model(ids, condition=labels)
@@ -343,7 +345,7 @@ def test_fit_takes_vectors():
 
 def test_in_bfloat16_the_whole_of_it_is():
     model = make(num_classes=3, dtype="mixed_bfloat16")
-    state = model.initial_state(3, condition=tf.constant(CLASSES))
+    state = model.engine.initial_state(3, condition=tf.constant(CLASSES))
     assert {tensor.dtype for tensor in tf.nest.flatten(state["context"]["blocks"])} == {tf.bfloat16}
     exact = make(num_classes=3)
     exact.set_weights(model.get_weights())

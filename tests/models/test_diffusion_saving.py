@@ -10,7 +10,7 @@ import pytest
 from tfgen import models, zoo
 from tfgen.data import Feature, Sequences
 from tfgen.errors import InputError
-from tfgen.models.diffusion import DiffusionGenerator
+from tfgen.models.engines.diffusion import Diffusion
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig, Recipe
 
@@ -39,8 +39,8 @@ def data():
 @pytest.fixture(scope="module")
 def model(data):
     processor = SequenceProcessor.fit(data, PreprocessingConfig(calendar=True))
-    model = DiffusionGenerator(
-        width=4, multipliers=(1,), blocks=1, attention_at=(1,), linear_attention=False, heads=1,
+    model = models.make(
+        "unet1d", width=4, multipliers=(1,), blocks=1, attention_at=(1,), linear_attention=False, heads=1,
         head_width=4, groups=2, self_condition=True, sigma_max=20.0, processor=processor, seed=1,
         generation={"length": 6, "num_steps": 4, "solver": "ddim"},
     )  # fmt: skip
@@ -68,9 +68,10 @@ def folder(model, tmp_path_factory):
 def test_a_folder_holds_the_whole_model(model, folder):
     assert sorted(path.name for path in (folder / "model").iterdir()) == FILES
     again = zoo.get(folder / "model", num_steps=3)
-    assert type(again) is DiffusionGenerator
+    assert type(again.engine) is Diffusion
     assert again.generation.num_steps == 3 and again.generation.solver == "ddim"
-    assert again.multipliers == (1,) and again.attention_at == (1,) and again.self_condition
+    network = again.engine.network
+    assert network.multipliers == (1,) and network.attention_at == (1,) and network.self_condition
     for first, second in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(first.numpy(), second.numpy())
     with pytest.raises(InputError, match="do not fit"):
@@ -87,14 +88,16 @@ def test_the_recipe_of_a_model_builds_it_again(model):
     config, other = again.get_config(), model.get_config()
     assert {**config, "name": 0} == {**other, "name": 0}
     # An empty list is one, and not the default.
-    none = DiffusionGenerator(width=2, multipliers=(1,), blocks=1, attention_at=(), groups=1)
+    none = models.make(
+        "unet1d", of="numbers", width=2, multipliers=(1,), blocks=1, attention_at=(), groups=1
+    )
     recipe = Recipe.from_toml(models.recipe_of(none).to_toml())
-    assert models.build(recipe).attention_at == ()
+    assert models.build(recipe).network.attention_at == ()
 
 
 def test_the_preset_of_the_zoo_takes_the_family_and_its_arguments():
     made = zoo.get("unet1d", width=8, multipliers=[1], blocks=1, objective="v", seed=3)
-    assert type(made) is DiffusionGenerator and made.objective == "v"
+    assert type(made.engine) is Diffusion and made.engine.denoiser.objective == "v"
     with pytest.raises(InputError, match="objective"):
         zoo.get("unet1d", objektive="v")
     with pytest.raises(InputError, match="groups"):

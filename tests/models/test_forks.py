@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.models import make as new_model
-from tfgen.models.autoregressive import TextModel
+from tfgen.models.text.model import TextModel
 
 
 def in_child(function):

@@ -174,11 +174,11 @@ def test_greedy_text_is_that_of_transformers(written):
         pad_token_id=0,
     )[0, len(prompt) :].tolist()
     state = model.initial_state(1)
-    hidden, state = model.hidden_states(tf.constant([prompt]), state)
-    state = model.reserve(state, len(expected))
-    step, ids = model.stepper(), []
+    hidden, state = model.engine.hidden_states(tf.constant([prompt]), state)
+    state = model.engine.reserve(state, len(expected))
+    step, ids = model.engine.stepper(), []
     for _ in expected:
-        token = tf.argmax(model.logits(hidden[:, -1]), axis=-1, output_type=tf.int32)
+        token = tf.argmax(model.engine.logits(hidden[:, -1]), axis=-1, output_type=tf.int32)
         ids.append(int(token[0]))
         hidden, state = step(token, state)
         hidden = hidden[:, None]

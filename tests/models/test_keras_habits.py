@@ -294,7 +294,7 @@ def test_get_takes_the_policies_of_keras(name, options, tmp_path):
 
 @pytest.mark.parametrize("cls", ALL)
 def test_export_says_its_format(cls, tmp_path):
-    assert "format='tf_saved_model'" in message(make(cls).export, tmp_path / "a", format="onnx")
+    assert "tf_saved_model" in message(make(cls).export, tmp_path / "a", format="onnx")
     with pytest.raises(TypeError, match="input_signature"):
         make(cls).export(tmp_path / "a", input_signature=[])
     assert not list(tmp_path.iterdir())

@@ -11,8 +11,7 @@ from tfgen.data import Feature, Sequences, SequenceWindows, open_sequences
 from tfgen.data.augmentation import open_augmentation
 from tfgen.data.sequences import needs_float64
 from tfgen.models import make as new_model
-from tfgen.models.diffusion import DiffusionGenerator
-from tfgen.models.numbers import summary_of
+from tfgen.models.numbers.results import summary_of
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import DataConfig, PreprocessingConfig
 from tfgen.report.inspect_sequences import inspect_sequences
@@ -91,8 +90,8 @@ def pair_of(kind):
                 "lstm", "numbers", units=8, layers=1, seed=1, head="gaussian_mixture", components=2,
                 processor=processor,
             )  # fmt: skip
-        return DiffusionGenerator(
-            width=8, multipliers=(1,), blocks=1, groups=2, attention_at=(), seed=1,
+        return new_model(
+            "unet1d", width=8, multipliers=(1,), blocks=1, groups=2, attention_at=(), seed=1,
             processor=processor,
             generation={"num_steps": 3, "resamplings": 1},
         )  # fmt: skip

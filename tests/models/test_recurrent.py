@@ -8,7 +8,8 @@ from scipy import special
 
 from tfgen.layers.products import look_up
 from tfgen.models import make as new_model
-from tfgen.models.autoregressive import TextModel
+from tfgen.models.files import config_of
+from tfgen.models.text.model import TextModel
 from tfgen.networks import RecurrentNetwork
 from tfgen.preprocessing import CharacterTokenizer
 from tfgen.recipe import GenerationConfig
@@ -51,7 +52,7 @@ def make(seed=1, **options):
 def run(model, ids=IDS, state=None, **kwargs):
     ids = tf.constant(ids)
     state = model.initial_state(len(ids)) if state is None else state
-    hidden, state = model.hidden_states(ids, state, **kwargs)
+    hidden, state = model.engine.hidden_states(ids, state, **kwargs)
     return hidden.numpy(), state
 
 
@@ -81,9 +82,9 @@ def stock(model, ids):
         x, _ = model.network.past_attention(
             x, model.network.past_attention.initial_state(len(ids), model.network.units)
         )
-    if model.tie_embeddings:
+    if model.engine.emission.tie_embeddings:
         return (x @ tf.transpose(embedding.embeddings)).numpy()
-    return twin(keras.layers.Dense(VOCABULARY), model.head, x.shape)(x).numpy()
+    return twin(keras.layers.Dense(VOCABULARY), model.engine.emission.head, x.shape)(x).numpy()
 
 
 @every_option
@@ -98,11 +99,11 @@ def test_equals_stock_keras(options):
 def test_position_by_position_equals_the_whole_sequence(options):
     model = make(**options)
     hidden, last = run(model)
-    expected = model.logits(hidden).numpy()
-    step, state = model.stepper(), model.initial_state(BATCH)
+    expected = model.engine.logits(hidden).numpy()
+    step, state = model.engine.stepper(), model.initial_state(BATCH)
     for position in range(TIME):
         hidden, state = step(tf.constant(IDS[:, position]), state)
-        np.testing.assert_allclose(model.logits(hidden), expected[:, position], atol=1e-5)
+        np.testing.assert_allclose(model.engine.logits(hidden), expected[:, position], atol=1e-5)
     tf.nest.assert_same_structure(state, last)
     for mine, theirs in zip(tf.nest.flatten(state), tf.nest.flatten(last)):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
@@ -198,7 +199,7 @@ def test_cell_units_and_layers_make_the_layers():
 def test_the_width_of_the_embedding(arguments, width):
     model = new_model("lstm", layers=1, tokenizer=TOKENIZER, **arguments)
     assert model.token_embedding.embeddings.shape == (VOCABULARY, width)
-    assert (model.head is None) == arguments.get("tie_embeddings", False)
+    assert (model.engine.emission.head is None) == arguments.get("tie_embeddings", False)
 
 
 def test_dropout_drops_the_same_units_at_every_position_and_keeps_the_mean():
@@ -304,7 +305,7 @@ def test_config_round_trip():
         name="odd",
     )
     config = model.get_config()
-    own = {**config, **model.network.get_config()}
+    own = config_of(model)
     for name, value in ODD.items():
         assert own[name] == value, name
     again = TextModel.from_config(config)
@@ -358,7 +359,7 @@ def test_labels_are_smoothed_in_training_alone():
         model.batch_loss(batch, KEY, training=True)[0], nats.mean(), rtol=1e-5
     )
     np.testing.assert_array_equal(model.batch_loss(batch)[0], stiff.batch_loss(batch)[0])
-    assert model.get_config()["label_smoothing"] == 0.3
+    assert config_of(model)["label_smoothing"] == 0.3
     with pytest.raises(ValueError, match=r"label_smoothing .*\[0, 1\)"):
         make(label_smoothing=1.0)
 
@@ -458,8 +459,10 @@ def test_other_precisions(policy):
     assert model(IDS).dtype == model.compute_dtype
     loss, _ = model.batch_loss((tf.constant(IDS), tf.constant(TARGETS)), KEY, training=True)
     assert loss.dtype == tf.float32 and np.isfinite(loss)
-    hidden, _ = model.stepper()(tf.constant(IDS[:, 0]), model.initial_state(BATCH))
+    hidden, _ = model.engine.stepper()(tf.constant(IDS[:, 0]), model.initial_state(BATCH))
     # Eight bits of mantissa.
     np.testing.assert_allclose(
-        tf.cast(model.logits(hidden), tf.float32), tf.cast(model(IDS)[:, 0], tf.float32), atol=0.05
+        tf.cast(model.engine.logits(hidden), tf.float32),
+        tf.cast(model(IDS)[:, 0], tf.float32),
+        atol=0.05,
     )

@@ -13,16 +13,24 @@ import tensorflow as tf
 
 from tfgen import models, zoo
 from tfgen.errors import InputError
+from tfgen.files import sha256
 from tfgen.models import make as new_model
 from tfgen.models import weights as weights_module
-from tfgen.models.autoregressive import TextModel
 from tfgen.models.base import TextGenerator
+from tfgen.models.engines.token_rollout import TokenRollout
+from tfgen.models.files import config_of
+from tfgen.models.text.emission import TokenEmission
+from tfgen.models.text.model import TextModel
 from tfgen.networks import RecurrentNetwork
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 from tfgen.recipe import GenerationConfig, Recipe, TrainingConfig
 
 IDS = np.array([[1, 2, 3, 4], [4, 4, 0, 1]], np.int32)
 FILES = ["SHA256SUMS", "model.weights.h5", "recipe.toml", "tokenizer.json"]
+
+
+def text_model(network):
+    return TextModel(TokenRollout(network, TokenEmission()))
 
 
 def make(**options):
@@ -67,8 +75,12 @@ def test_a_folder_holds_the_whole_model(model, folder):
     again = models.load(folder)
     assert_same_weights(again, model)
     np.testing.assert_array_equal(again(IDS), model(IDS))
-    config = {**model.get_config(), "name": again.name, "tokenizer": None}
-    assert {**again.get_config(), "tokenizer": None} == config
+    differ = ("name", "tokenizer")
+    one, other = (
+        {name: value for name, value in config_of(each).items() if name not in differ}
+        for each in (again, model)
+    )
+    assert {**one, "emission": None, "engine": None} == {**other, "emission": None, "engine": None}
     assert again.tokenizer.vocabulary == model.tokenizer.vocabulary
     assert again.recipe.family == "lstm"
     assert again.recipe.model["units"] == 8 and again.recipe.generation.stop == ("\n\n",)
@@ -109,7 +121,7 @@ def test_every_option_comes_back(tmp_path, options):
     again = models.load(tmp_path / "model")
     assert_same_weights(again, model)
     for name in ("cell", "tie_embeddings", "residual", "embedding", "dropout", "attention", "seed"):
-        one, other = ({**each.network.get_config(), **each.get_config()} for each in (again, model))
+        one, other = map(config_of, (again, model))
         assert one[name] == other[name], name
     assert type(again.tokenizer) is type(model.tokenizer)
 
@@ -128,7 +140,7 @@ def test_float16_halves_the_file_and_rounds_the_weights(tmp_path):
 
 def test_float16_refuses_what_it_cannot_hold(tmp_path):
     model = make()
-    model.head.bias.assign(model.head.bias + 1e5)
+    model.engine.emission.head.bias.assign(model.engine.emission.head.bias + 1e5)
     assert "65504" in message(model.save, tmp_path / "half", float16=True)
     assert names(tmp_path) == []
     model.save(tmp_path / "full")
@@ -176,7 +188,7 @@ def test_saving_again_replaces_the_model(folder):
     assert models.load(folder).network.cell == "gru"
 
 
-@pytest.mark.parametrize("failing", ["base.save_weights", "sha256"])
+@pytest.mark.parametrize("failing", ["base.save_weights", "files.sha256"])
 def test_nothing_half_written_is_left(model, folder, monkeypatch, failing):
     def fail(*_, **__):
         raise OSError("No space left on device")
@@ -207,7 +219,7 @@ def test_a_class_without_a_name_cannot_be_saved(tmp_path):
     class Nameless(RecurrentNetwork):
         pass
 
-    model = TextModel(Nameless(units=4, layers=1))
+    model = text_model(Nameless(units=4, layers=1))
     assert "Nameless is no registered family" in message(model.save, tmp_path / "model")
     assert names(tmp_path) == []
 
@@ -242,7 +254,7 @@ def test_checksums_that_list_too_little_or_nonsense(folder):
 
 def replace_weights(folder, source):
     (folder / "model.weights.h5").write_bytes(source)
-    sums = [f"{models.sha256(folder / n)}  {n}\n" for n in ("tokenizer.json", "model.weights.h5")]
+    sums = [f"{sha256(folder / n)}  {n}\n" for n in ("tokenizer.json", "model.weights.h5")]
     (folder / "SHA256SUMS").write_text("".join(sums))
 
 
@@ -339,12 +351,33 @@ def test_a_hostile_tokenizer_is_told_in_one_line(folder, tokenizer):
     assert "tokenizer.json" in message(models.load, folder)
 
 
+def test_what_a_recipe_of_before_holds_idly_is_left_out(tmp_path):
+    model = new_model(
+        "transformer", layers=1, heads=1, width=4, tokenizer=CharacterTokenizer("ab"), seed=1
+    )
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "recipe.toml"
+    recipe = path.read_text().replace("max_length = 1024", "max_length = 64")
+    assert "max_length = 64" in recipe  # of rotary positions, which have no end
+    path.write_text(recipe)
+    models.write_checksums(tmp_path / "model")
+    with pytest.warns(UserWarning, match="model.max_length is for positions='learned', and does"):
+        again = models.load(tmp_path / "model")
+    assert_same_weights(again, model)
+    assert "max_length" not in again.recipe.model
+    with pytest.raises(InputError, match="does nothing here. Received: max_length=32"):
+        models.load(tmp_path / "model", overrides={"max_length": 32})
+
+
 # A person's own family
 
 
 @pytest.fixture
-def families(monkeypatch):
-    monkeypatch.setattr(models, "FAMILIES", dict(models.FAMILIES))
+def families():
+    before = dict(models.FAMILIES)
+    yield
+    models.FAMILIES.clear()
+    models.FAMILIES.update(before)
 
 
 def test_a_subclass_hands_its_arguments_up(families, tmp_path):
@@ -379,7 +412,7 @@ def test_a_subclass_hands_its_arguments_up(families, tmp_path):
     assert "Did you mean 'layers'" in message(models.build, recipe.override({"model.layer": 1}))
     same = zoo.get("my-lstm", extra=3, layers=1, units=4, seed=7)
     assert_same_weights(same, model)
-    TextModel(MyLSTM(extra=5, units=4, layers=1)).save(tmp_path / "model")
+    text_model(MyLSTM(extra=5, units=4, layers=1)).save(tmp_path / "model")
     assert zoo.get(tmp_path / "model").network.extra == 5
     described = {argument.name: argument for argument in zoo.describe("my-lstm").arguments}
     assert described["extra"].help == "One more." and described["units"].help.startswith("Units")
@@ -407,7 +440,8 @@ def test_a_constructor_without_kwargs_hands_nothing_up(families):
     class Closed(TextModel):
         def __init__(self, extra=1, tokenizer=None, generation=None):
             network = RecurrentNetwork(units=4, layers=1)
-            super().__init__(network, tokenizer=tokenizer, generation=generation)
+            engine = TokenRollout(network, TokenEmission(tokenizer))
+            super().__init__(engine, generation=generation)
 
     models.register_family("closed", Closed)
     assert list(models.family("closed").arguments()) == ["extra"]
@@ -490,7 +524,7 @@ def test_nothing_is_allocated_for_weights_that_are_not_stored(folder, old, new, 
 
 def test_weights_that_claim_more_than_is_stored_are_refused(folder):
     with h5py.File(folder / "model.weights.h5", "a") as file:
-        name = "head/vars/0"
+        name = "layers/token_emission/head/vars/0"
         del file[name]
         file.create_dataset(name, (100_000, 100_000), "f4", chunks=(1000, 1000))
     models.write_checksums(folder)

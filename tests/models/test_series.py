@@ -76,7 +76,7 @@ def test_the_likelihood_is_a_density_in_the_datas_units(config):
     # of y times |dy/dx|, here by a central difference of the scaler itself.
     data = processor(**config)
     model = recurrent(processor=data, head="student_t")
-    parameters = {k: v.numpy()[0] for k, v in silence(model.number_head).items()}
+    parameters = {k: v.numpy()[0] for k, v in silence(model.engine.emission.number_head).items()}
     values = sequences().values[0][:6].astype(np.float64)
     scale = np.abs(values).mean(axis=0, keepdims=True).astype(np.float32)
 
@@ -128,14 +128,14 @@ def test_padding_and_missing_values_say_nothing():
 def test_the_end_of_a_drawing_is_part_of_its_likelihood():
     made = sequences(kind="strokes", ends=True)
     model = recurrent(processor=processor(made), head="gaussian_mixture", components=2)
-    parameters = silence(model.category_head)
+    parameters = silence(model.engine.emission.category_head)
     logits = next(iter(tf.nest.flatten(parameters))).numpy()[0]
     log_shares = logits - np.logaddexp.reduce(logits)
-    silence(model.number_head)
+    silence(model.engine.emission.number_head)
     whole = model.score(made.values[0][:5])["log_likelihood"]
     # As a part of a series, one position more would cost its numbers alone.
     without = recurrent(processor=processor(sequences()), head="gaussian_mixture", components=2)
-    without.number_head.set_weights(model.number_head.get_weights())
+    without.engine.emission.number_head.set_weights(model.engine.emission.number_head.get_weights())
     numbers = without.score(made.values[0][:5])["log_likelihood"]
     assert whole - numbers == pytest.approx(4 * log_shares[0] + log_shares[1], abs=1e-3)
 
@@ -169,7 +169,7 @@ def test_a_seed_gives_the_same_sample_whatever_else_is_drawn(make):
 
 @MAKERS
 def test_a_stream_is_what_generate_returns(make, monkeypatch):
-    monkeypatch.setattr("tfgen.models.series.STREAM_CHUNK", 4)
+    monkeypatch.setattr("tfgen.models.engines.rollout.STREAM_CHUNK", 4)
     model = make(processor=processor())
     pieces = list(model.stream(length=10, seed=4))
     assert [len(piece) for piece in pieces] == [4, 4, 2]
@@ -183,15 +183,15 @@ def test_a_stream_is_what_generate_returns(make, monkeypatch):
 def test_nothing_is_compiled_again_for_another_length_or_seed():
     model = recurrent(processor=processor())
     model.generate(num_samples=2, length=20, seed=1)
-    traces = model._roll.experimental_get_tracing_count()
+    traces = model.engine.roll.experimental_get_tracing_count()
     for length in (5, 11, 32):
         model.generate(num_samples=2, length=length, seed=length, temperature=0.5)
-    assert model._roll.experimental_get_tracing_count() == traces
+    assert model.engine.roll.experimental_get_tracing_count() == traces
 
 
 def test_temperature_and_bias_narrow_what_is_drawn():
     model = recurrent(processor=processor(), head="gaussian_mixture", components=2)
-    silence(model.number_head)
+    silence(model.engine.emission.number_head)
     spread = [
         model.generate(400, 1, seed=1, **option).std()
         for option in ({}, {"temperature": 0.25}, {"bias": np.log(4.0)}, {"temperature": 4.0})
@@ -211,7 +211,7 @@ def test_defaults_come_from_the_generation_section():
 def test_drawings_end_by_themselves():
     made = sequences(kind="strokes", ends=True)
     model = recurrent(processor=processor(made))
-    parameters = silence(model.category_head)
+    parameters = silence(model.engine.emission.category_head)
     logits = next(iter(tf.nest.flatten(parameters))).numpy()[0]
     share = np.exp(logits[1]) / np.exp(logits).sum()
     drawn = model.generate(num_samples=500, length=64, seed=1)
@@ -503,7 +503,7 @@ def test_a_position_is_told_in_units_of_the_one_before(skip):
     model = recurrent(
         processor=processor(scaler="standard"), head="student_t", linear_skip=skip, local_scale=0.3
     )
-    parameters = {k: v.numpy()[0] for k, v in silence(model.number_head).items()}
+    parameters = {k: v.numpy()[0] for k, v in silence(model.engine.emission.number_head).items()}
     values = sequences().values[0][:6]
     scaled = model.processor.scale_numbers(values).numpy().astype(np.float64)
     before = np.concatenate([np.zeros([1, 2]), scaled[:-1]])
@@ -522,10 +522,12 @@ def test_a_position_is_told_in_units_of_the_one_before(skip):
 def test_what_is_drawn_is_in_units_of_the_one_before():
     # A head that always tells N(0, 3^2) in these units: each size is some 3 times the one before.
     model = framed(recurrent, frame=16, local_scale=1e-3, bounding="none", components=1)
-    silence(model.number_head)
+    silence(model.engine.emission.number_head)
     scale = np.log(np.expm1(3.0))  # softplus gives 3 of it
-    model.number_head.dense.bias.assign([0.0] * 17 + [scale] * 16)  # logit, means, scales
-    model.category_head.dense.bias.assign([50.0, -50.0])  # never the end
+    model.engine.emission.number_head.dense.bias.assign(
+        [0.0] * 17 + [scale] * 16
+    )  # logit, means, scales
+    model.engine.emission.category_head.dense.bias.assign([50.0, -50.0])  # never the end
     drawn, _, _ = model.draw(num_samples=200, length=4 * 16, seed=0)
     sizes = np.sqrt((drawn.reshape(200, 4, 16) ** 2).mean(axis=2))
     assert np.median(sizes[:, 0]) == pytest.approx(3, rel=0.1)
@@ -537,8 +539,8 @@ def test_the_likelihood_of_frames():
     # 21 samples are five frames of 4, and one of a sample and the silence after it.
     model = framed()
     values = sounds().values[0]
-    parameters = {k: v.numpy()[0] for k, v in silence(model.number_head).items()}
-    ends = silence(model.category_head)["logits"].numpy()[0]
+    parameters = {k: v.numpy()[0] for k, v in silence(model.engine.emission.number_head).items()}
+    ends = silence(model.engine.emission.category_head)["logits"].numpy()[0]
     frames = np.zeros([6, 4])
     frames.ravel()[:21] = values[:, 0]
     frames = fft.dct(frames, norm="ortho")  # of determinant 1
@@ -558,7 +560,7 @@ def test_the_likelihood_of_frames():
 @MAKERS
 def test_frames_go_in_and_come_out_as_samples(make):
     model = framed(make)
-    model.category_head.dense.bias.assign([5.0, -5.0])
+    model.engine.emission.category_head.dense.bias.assign([5.0, -5.0])
     drawn, lengths, _ = model.draw(num_samples=3, length=22, seed=0)
     assert drawn.shape == (3, 22, 1)
     assert all(size == 22 or size % 4 == 0 for size in lengths)
@@ -572,7 +574,7 @@ def test_frames_go_in_and_come_out_as_samples(make):
 def test_a_forecast_goes_on_right_after_its_context(make):
     # At temperature 0 a draw is a function of the context: the last whole frames of it.
     model = framed(make)
-    model.category_head.dense.bias.assign([50.0, -50.0])  # never the end
+    model.engine.emission.category_head.dense.bias.assign([50.0, -50.0])  # never the end
     values = sounds().values[0]
     far = model.forecast(values, 6, 1, seed=0, temperature=0.0).samples
     near = model.forecast(values[1:], 6, 1, seed=0, temperature=0.0).samples

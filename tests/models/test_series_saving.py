@@ -13,7 +13,7 @@ from tfgen import models, zoo
 from tfgen.data import Feature, Sequences
 from tfgen.errors import InputError
 from tfgen.models import make as new_model
-from tfgen.models.series import SeriesGenerator
+from tfgen.models.numbers.model import NumbersModel
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig, Recipe
 
@@ -59,7 +59,7 @@ def test_a_folder_holds_the_whole_model(model, data, tmp_path):
     model.save(tmp_path / "model")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == FILES
     again = zoo.get(tmp_path / "model")
-    assert type(again) is SeriesGenerator
+    assert type(again) is NumbersModel
     assert again.generation.length == 6 and again.processor.features == model.processor.features
     same(model, again, data)
     model.save(tmp_path / "model")  # its own files may be replaced
@@ -88,9 +88,9 @@ def test_overrides_are_of_the_class_for_numbers(model, tmp_path):
 
 
 def test_of_chooses_the_class_of_a_new_model():
-    assert isinstance(zoo.get("gru", of="numbers", head="student_t", units=8), SeriesGenerator)
+    assert isinstance(zoo.get("gru", of="numbers", head="student_t", units=8), NumbersModel)
     recipe = Recipe("transformer", {"head": "regression", "width": 8, "heads": 2})
-    assert isinstance(models.build(recipe, of="numbers"), SeriesGenerator)
+    assert isinstance(models.build(recipe, of="numbers"), NumbersModel)
     with pytest.raises(InputError, match="of='numbers'"):
         zoo.get("gru", head="student_t")
     with pytest.raises(InputError, match="Did you mean 'numbers'"):

@@ -9,10 +9,10 @@ from tfgen import models
 from tfgen.errors import InputError
 from tfgen.layers import decoding
 from tfgen.models import make as new_model
-from tfgen.models.autoregressive import TextModel
-from tfgen.networks import TransformerNetwork
-from tfgen.networks import transformer as transformer_network
-from tfgen.networks.transformer import POSITIONS
+from tfgen.models.files import config_of
+from tfgen.models.text.model import TextModel
+from tfgen.networks import TransformerNetwork, slots
+from tfgen.networks.transformer import POSITIONS, SITES
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
@@ -39,7 +39,7 @@ def make(seed=1, **options):
 
 
 def whole(model, ids=IDS):
-    return model.hidden_states(tf.constant(ids))[0].numpy()
+    return model.engine.hidden_states(tf.constant(ids))[0].numpy()
 
 
 # What each argument means
@@ -60,7 +60,7 @@ def test_the_model_is_its_parts(options):
         x = block(x)
     hidden = model.network.final_norm(x)
     kernel = tf.transpose(model.token_embedding.embeddings.value)
-    kernel = kernel if model.head is None else model.head.kernel
+    kernel = kernel if model.engine.emission.head is None else model.engine.emission.head.kernel
     np.testing.assert_allclose(model(IDS), hidden @ kernel, atol=1e-5)
     assert model(IDS).shape == (BATCH, TIME, VOCABULARY)
 
@@ -97,14 +97,19 @@ CHANGES = {
 
 def outcome(model):
     """Everything that an argument may change: logits in and out of training, and of one step."""
-    condition = tf.constant([0, 1, 1]) if model.num_classes else None
-    trained = model.hidden_states(
+    condition = tf.constant([0, 1, 1]) if model.engine.emission.num_classes else None
+    trained = model.engine.hidden_states(
         tf.constant(IDS), training=True, key=KEY, condition=condition
     )[0]  # fmt: skip
-    state = model.reserve(model.hidden_states(IDS[:, :4], model.initial_state(BATCH))[1], 1)
-    stepped, _ = model.stepper()(tf.constant(IDS[:, 4]), state)
-    plain = model.hidden_states(tf.constant(IDS), condition=condition)[0]
-    return [model.logits(hidden).numpy()[..., :VOCABULARY] for hidden in (plain, trained, stepped)]
+    state = model.engine.reserve(
+        model.engine.hidden_states(IDS[:, :4], model.initial_state(BATCH))[1], 1
+    )
+    stepped, _ = model.engine.stepper()(tf.constant(IDS[:, 4]), state)
+    plain = model.engine.hidden_states(tf.constant(IDS), condition=condition)[0]
+    return [
+        model.engine.logits(hidden).numpy()[..., :VOCABULARY]
+        for hidden in (plain, trained, stepped)
+    ]
 
 
 @pytest.mark.parametrize("base,change", CHANGES.values(), ids=CHANGES)
@@ -123,7 +128,7 @@ def test_every_argument_changes_the_result(base, change, monkeypatch):
         assert differences[:2] == [0, 0]
     ((name, value),) = change.items()
     if name not in ("seed", "tokenizer"):
-        assert {**second.network.get_config(), **second.get_config()}[name] == value
+        assert config_of(second)[name] == value
 
 
 def test_the_defaults_are_those_that_the_docstring_names():
@@ -132,7 +137,7 @@ def test_the_defaults_are_those_that_the_docstring_names():
     assert (
         new_model("transformer", layers=1, heads=2, width=96, mlp="swiglu").network.mlp_width == 256
     )
-    assert model.head is None and model.network.position_embedding is None
+    assert model.engine.emission.head is None and model.network.position_embedding is None
     assert {weight.name for weight in model.weights} == {
         "embeddings", "qkv_kernel", "output_kernel", "input_kernel", "gamma",
     }  # fmt: skip
@@ -151,7 +156,7 @@ def test_dropout_drops_its_share_everywhere_and_keeps_the_mean():
     model = make(dropout=0.25, attention_dropout=0.5)
     drop, ones = model.network._drop(True, KEY, False), tf.ones([50, 40])
     masks = {}
-    sites = [(index, name) for index in range(2) for name in transformer_network._SITES[1:]]
+    sites = [(index, name) for index in range(2) for name in SITES[1:]]
     for index, name in [(-1, "embedding"), *sites]:
         masks[name, index] = mask = drop(ones, name, index).numpy()
         rate = 0.5 if name == "probabilities" else 0.25
@@ -213,17 +218,17 @@ def test_in_pieces_step_by_step_and_at_once_it_reads_the_same(positions, conv, w
 
     pieces, state = [], model.initial_state(BATCH)
     for piece in np.split(IDS, (3, 4, 9), axis=1):
-        hidden, state = model.hidden_states(piece, state)
+        hidden, state = model.engine.hidden_states(piece, state)
         pieces.append(hidden)
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), expected, atol=1e-5)
 
-    _, state = model.hidden_states(IDS[:, :4], model.initial_state(BATCH))
-    state, step = model.reserve(state, 8), model.stepper()
+    _, state = model.engine.hidden_states(IDS[:, :4], model.initial_state(BATCH))
+    state, step = model.engine.reserve(state, 8), model.engine.stepper()
     for position in range(4, 7):
         hidden, state = step(tf.constant(IDS[:, position]), state)
         np.testing.assert_allclose(hidden, expected[:, position], atol=1e-5)
 
-    verify, rewind = model.verifier()
+    verify, rewind = model.engine.verifier()
     hidden, marks = verify(tf.constant(IDS[:, 7:]), state)
     np.testing.assert_allclose(hidden, expected[:, 7:], atol=1e-5)
     for kept in ([0, 1, 5], [3, 0, 2], [4, 4, 4]):
@@ -250,9 +255,9 @@ def test_in_pieces_step_by_step_and_at_once_it_reads_the_same(positions, conv, w
 
 def test_taking_everything_back_gives_the_state_of_before():
     model = make(conv=3, window=5)
-    _, state = model.hidden_states(IDS[:, :6], model.initial_state(BATCH))
-    state = model.reserve(state, 6)
-    verify, rewind = model.verifier()
+    _, state = model.engine.hidden_states(IDS[:, :6], model.initial_state(BATCH))
+    state = model.engine.reserve(state, 6)
+    verify, rewind = model.engine.verifier()
     _, marks = verify(tf.constant(TARGETS[:, :4]), state)
     after = rewind(marks, tf.constant([0, 0, 0]))
     for name in ("position", "length", "cursor", "past"):
@@ -268,20 +273,20 @@ def test_taking_everything_back_gives_the_state_of_before():
 def test_a_padded_row_gives_what_it_gives_alone_and_goes_on_from_there(options):
     model, lengths = make(**options), [12, 5, 1]
     mask = tf.constant(np.arange(TIME)[None] < np.array(lengths)[:, None])
-    hidden, state = model.hidden_states(IDS, model.initial_state(BATCH), mask=mask)
+    hidden, state = model.engine.hidden_states(IDS, model.initial_state(BATCH), mask=mask)
     assert state["length"].numpy().tolist() == lengths
     texts = [[*IDS[row, :length], *TARGETS[row]] for row, length in enumerate(lengths)]
     expected = [whole(model, np.array([text], np.int32))[0] for text in texts]
     for row, length in enumerate(lengths):
         np.testing.assert_allclose(hidden[row, :length], expected[row][:length], atol=1e-5)
     # More at once, step by step, and at once again.
-    more, state = model.hidden_states(TARGETS[:, :3], state)
-    state, step = model.reserve(state, 9), model.stepper()
+    more, state = model.engine.hidden_states(TARGETS[:, :3], state)
+    state, step = model.engine.reserve(state, 9), model.engine.stepper()
     outputs = [more]
     for position in range(3, 6):
         one, state = step(tf.constant(TARGETS[:, position]), state)
         outputs.append(one[:, None])
-    outputs.append(model.verifier()[0](tf.constant(TARGETS[:, 6:]), state)[0])
+    outputs.append(model.engine.verifier()[0](tf.constant(TARGETS[:, 6:]), state)[0])
     outputs = np.concatenate(outputs, axis=1)
     for row, length in enumerate(lengths):
         np.testing.assert_allclose(outputs[row], expected[row][length:], atol=1e-5)
@@ -289,7 +294,7 @@ def test_a_padded_row_gives_what_it_gives_alone_and_goes_on_from_there(options):
 
 def small_slots(monkeypatch, number):
     """A cache grows and is read by so many slots at a time."""
-    monkeypatch.setattr(transformer_network, "SLOTS", number)
+    monkeypatch.setattr(slots, "SLOTS", number)
     monkeypatch.setattr(decoding, "BLOCK", number)
 
 
@@ -305,10 +310,10 @@ def test_a_ring_goes_on_without_end(positions, conv, monkeypatch):
     model = make(positions=positions, conv=conv, window=5)
     ids = np.random.default_rng(3).integers(0, VOCABULARY, (BATCH, 60)).astype("int32")
     expected = whole(model, ids)
-    _, state = model.hidden_states(ids[:, :7], model.initial_state(BATCH))
-    state = model.reserve(state, 10**6)
+    _, state = model.engine.hidden_states(ids[:, :7], model.initial_state(BATCH))
+    state = model.engine.reserve(state, 10**6)
     assert state["position"].shape == (BATCH, 12)  # the window and as much again as is read at once
-    step, (verify, rewind) = model.stepper(), model.verifier()
+    step, (verify, rewind) = model.engine.stepper(), model.engine.verifier()
     before = sizes(state)
     for position in range(7, 40):
         hidden, state = step(tf.constant(ids[:, position]), state)
@@ -320,34 +325,34 @@ def test_a_ring_goes_on_without_end(positions, conv, monkeypatch):
         state = rewind(marks, tf.constant([2, 2, 2]))
         hidden, state = step(tf.constant(ids[:, position + 2]), state)
         np.testing.assert_allclose(hidden, expected[:, position + 2], atol=1e-5)
-    assert sizes(state) == sizes(model.reserve(state, 10**6)) == before
+    assert sizes(state) == sizes(model.engine.reserve(state, 10**6)) == before
     # Whatever is read in one pass leaves as much of it as the next position needs.
-    _, state = model.hidden_states(ids[:, :58], model.initial_state(BATCH))
-    _, state = model.hidden_states(ids[:, 58:59], state)
+    _, state = model.engine.hidden_states(ids[:, :58], model.initial_state(BATCH))
+    _, state = model.engine.hidden_states(ids[:, 58:59], state)
     assert state["position"].shape == (BATCH, 4)
-    hidden, _ = model.hidden_states(ids[:, 59:], state)
+    hidden, _ = model.engine.hidden_states(ids[:, 59:], state)
     np.testing.assert_allclose(hidden, expected[:, 59:], atol=1e-5)
 
 
 def test_reserve_makes_room_in_few_sizes_and_changes_nothing_else():
     model = make(conv=2)
-    _, state = model.hidden_states(IDS[:, :6], model.initial_state(BATCH))
+    _, state = model.engine.hidden_states(IDS[:, :6], model.initial_state(BATCH))
     found = set()
     for count in range(1, 1000):
-        slots = int(transformer_network._round_up(tf.constant(count)))
-        assert count <= slots < count + max(64, count / 4)
-        found.add(slots)
+        size = int(slots.round_up(tf.constant(count)))
+        assert count <= size < count + max(64, count / 4)
+        found.add(size)
     assert len(found) < 20
     for count in (1, 58, 59, 300):
-        more = model.reserve(state, count)
+        more = model.engine.reserve(state, count)
         assert more["position"].shape[1] >= 6 + count
         assert more["position"].shape[1] % 64 == 0
         assert (more["position"].numpy()[:, 6:] == -1).all()
-        hidden, _ = model.stepper()(tf.constant(IDS[:, 6]), more)
+        hidden, _ = model.engine.stepper()(tf.constant(IDS[:, 6]), more)
         np.testing.assert_allclose(hidden, whole(model)[:, 6], atol=1e-5)
         # Where there is room already, there is nothing to do.
-        assert sizes(model.reserve(more, 1)) == sizes(more)
-    assert model.reserve(model.initial_state(0), 5)["keys"].shape == (0, 2, 4, 64, 4)
+        assert sizes(model.engine.reserve(more, 1)) == sizes(more)
+    assert model.engine.reserve(model.initial_state(0), 5)["keys"].shape == (0, 2, 4, 64, 4)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
@@ -358,8 +363,10 @@ def test_a_cache_may_have_another_precision(policy):
     exact.set_weights(plain.get_weights())
 
     def stepped(model):
-        _, state = model.hidden_states(IDS[:, :6], model.initial_state(BATCH))
-        hidden, state = model.stepper()(tf.constant(IDS[:, 6]), model.reserve(state, 1))
+        _, state = model.engine.hidden_states(IDS[:, :6], model.initial_state(BATCH))
+        hidden, state = model.engine.stepper()(
+            tf.constant(IDS[:, 6]), model.engine.reserve(state, 1)
+        )
         return tf.cast(hidden, tf.float32).numpy(), state["keys"].dtype
 
     (first, name), (second, other), (third, last) = map(stepped, (plain, rounded, exact))
@@ -409,7 +416,8 @@ def test_texts_of_a_batch_and_of_a_stream_are_those_of_each_alone(model):
 @as_graphs
 def test_a_second_call_of_the_same_bucket_compiles_nothing(model):
     def traces():
-        graphs = model._decode, model._decode_single, model._begin_graph, model._generate_graph
+        engine, graphs = model.engine, model.graphs
+        graphs = engine.decode, engine.decode_single, graphs.begin_graph, graphs.generate_graph
         return [graph.experimental_get_tracing_count() for graph in graphs]
 
     model.generate(PROMPTS)
@@ -421,8 +429,8 @@ def test_a_second_call_of_the_same_bucket_compiles_nothing(model):
     # What XLA compiles for are the sizes of what enters the loop.
     found = set()
     for prompts in (["", ""], ["a", "abcdefgh"], ["abcdefgh" * 7, "abc"]):
-        sampling = model._sampling(1.0, 0, 1.0, 0.0, 1.0, tf.constant(["ab"]))
-        carry = model._begin(tf.constant(prompts), sampling, 1, 30, 64, {})
+        sampling = model.graphs.sampling(1.0, 0, 1.0, 0.0, 1.0, tf.constant(["ab"]))
+        carry = model.graphs.begin(tf.constant(prompts), sampling, 1, 30, 64, {})
         found.add(str(sizes(carry)))
     assert len(found) == 1
 
@@ -434,7 +442,7 @@ def test_a_window_generates_on_and_on(monkeypatch):
     prompts = ["ab", "abcdefgh\nab cd ef gh hgfedcba dcba"]
     for prompt, text in zip(prompts, model.generate(prompts, 60, temperature=0), strict=True):
         assert text[len(prompt) :] == forced(model, prompt, text)
-    assert model.reserve(model.initial_state(1), 60)["position"].shape == (1, 16)
+    assert model.engine.reserve(model.initial_state(1), 60)["position"].shape == (1, 16)
 
 
 def test_smaller_weights_are_those_that_it_then_has():
@@ -448,8 +456,8 @@ def test_smaller_weights_are_those_that_it_then_has():
         scale = np.abs(theirs).max(axis=0)
         assert (np.abs(mine - theirs) <= scale / 254 * 1.001).all()
     # The loop over a single text reads the small ones, everything else the rounded ones.
-    _, state = model.hidden_states(IDS[:1, :6], model.initial_state(1))
-    hidden, _ = model.stepper()(tf.constant(IDS[:1, 6]), model.reserve(state, 1))
+    _, state = model.engine.hidden_states(IDS[:1, :6], model.initial_state(1))
+    hidden, _ = model.engine.stepper()(tf.constant(IDS[:1, 6]), model.engine.reserve(state, 1))
     np.testing.assert_allclose(hidden, whole(model, IDS[:1])[:, 6], atol=1e-5)
     assert 1e-4 < np.abs(whole(model) - whole(exact)).max() < 0.5
 
@@ -721,7 +729,7 @@ def test_activations_are_those_of_the_blocks():
 def test_config_and_keras_file_round_trip(tmp_path):
     model = make(**EVERYTHING, generation={"temperature": 0.5, "stop": ["\n"]}, name="odd")
     config = model.get_config()
-    own = {**config, **model.network.get_config()}
+    own = config_of(model)
     for name, value in EVERYTHING.items():
         assert own[name] == value, name
     again = TextModel.from_config(config)
@@ -744,8 +752,12 @@ def test_a_folder_round_trip(options, tmp_path):
     for mine, theirs in zip(again.weights, model.weights, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     np.testing.assert_array_equal(again(IDS), model(IDS))
-    config = {**model.get_config(), "name": again.name, "tokenizer": None}
-    assert {**again.get_config(), "tokenizer": None} == config
+    differ = ("name", "tokenizer")
+    one, other = (
+        {name: value for name, value in config_of(each).items() if name not in differ}
+        for each in (again, model)
+    )
+    assert {**one, "emission": None, "engine": None} == {**other, "emission": None, "engine": None}
     # What does not change a weight's shape may be another.
     other = zoo.get(tmp_path / "model", window=2)
     assert other.network.window == 2 and np.abs(other(IDS) - model(IDS)).max() > 1e-3

@@ -1,6 +1,7 @@
 """What people write for `search=`."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,10 +16,7 @@ from tfgen.sampling.search import (
 
 
 class Model:
-    tokenizer = None
-
-    def stepper(self):
-        return None
+    tokenizer, engine = None, SimpleNamespace(stepper=None)
 
 
 def test_defaults_and_kinds():

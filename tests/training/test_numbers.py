@@ -12,8 +12,9 @@ from event_files import open_events, scalars
 from tfgen import models
 from tfgen.errors import InputError
 from tfgen.models import make as new_model
-from tfgen.models.series import SeriesGenerator
+from tfgen.models.engines.rollout import Rollout
 from tfgen.networks import RecurrentNetwork
+from tfgen.networks.causal import CausalNetwork
 from tfgen.recipe import Recipe
 from tfgen.report import kinds
 from tfgen.report.series import series_figure
@@ -41,7 +42,7 @@ SETTINGS = {
 @pytest.fixture(autouse=True)
 def no_jit(monkeypatch):
     # These tests are about the loop; compiling its step by XLA takes seconds.
-    monkeypatch.setattr(SeriesGenerator, "jit_compile_training", False)
+    monkeypatch.setattr(CausalNetwork, "jit_compile_training", False)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def events(run, split):
 def test_a_table_is_trained_on_without_further_arguments(recipe, tmp_path):
     final = train(recipe, tmp_path / "run", progress=False)
     model = models.load(final)
-    assert type(model) is SeriesGenerator and type(model.network) is RecurrentNetwork
+    assert type(model.engine) is Rollout and type(model.network) is RecurrentNetwork
     assert model.processor.feature_names == ("load", "price")
     assert model.processor.has_missing and model.processor.needs_times
     drawn = model.generate(2, 30, seed=1)

@@ -15,7 +15,8 @@ from eager import eagerly
 
 from tfgen import models
 from tfgen.errors import InputError
-from tfgen.models.autoregressive import TextModel
+from tfgen.models.engines.token_rollout import TokenRollout
+from tfgen.models.text.model import TextModel
 from tfgen.networks import RecurrentNetwork
 from tfgen.recipe import Recipe
 from tfgen.training import dashboard, train, trainer
@@ -708,7 +709,7 @@ def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(
 
     steps = tf.Variable(0.0)
     original = {
-        "hidden": TextModel.hidden_states,
+        "hidden": TokenRollout.hidden_states,
         "loss": TextModel.batch_total,
     }
 
@@ -735,7 +736,7 @@ def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(
         steps.assign(self.state.step)
         return one_step(self, batch)
 
-    monkeypatch.setattr(TextModel, "hidden_states", hidden)
+    monkeypatch.setattr(TokenRollout, "hidden_states", hidden)
     monkeypatch.setattr(TextModel, "batch_total", total)
     monkeypatch.setattr(trainer.Run, "_one_step", counted)
     monkeypatch.setattr("tfgen.training.run.first_not_finite", lambda *given: _at(steps, 10, given))

@@ -83,7 +83,7 @@ def test_together_they_are_small(diffusion, most):
 
 def test_golden_parameters(model, golden):
     found = model(part(golden, "inputs"))
-    if model.loss_is_likelihood:
+    if model.engine.loss_is_likelihood:
         found = {f"{head}/{name}": x for head, each in found.items() for name, x in each.items()}
     else:
         found = {"x0_hat": found}
@@ -107,7 +107,7 @@ def test_golden_draw_compiled(model, golden):
 
 def assert_golden_draw(model, golden):
     drawn = golden["drawn"]
-    options = {"temperature": 0} if model.loss_is_likelihood else {"num_steps": 8}
+    options = {"temperature": 0} if model.engine.loss_is_likelihood else {"num_steps": 8}
     found, *_ = model.draw(2, drawn.shape[1], seed=0, **options)
     spread = np.nanstd(drawn, axis=(0, 1)) + 1e-3
     np.testing.assert_array_less(np.nan_to_num(np.abs(found - drawn) / spread), 0.05)
@@ -128,7 +128,7 @@ def test_every_weight_receives_a_gradient(model, golden):
 
 @QUICK
 def test_the_seed_decides_the_sample(model):
-    options = {} if model.loss_is_likelihood else {"num_steps": 4}
+    options = {} if model.engine.loss_is_likelihood else {"num_steps": 4}
     first, again, other = (model.draw(3, LENGTH, seed=seed, **options)[0] for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other, equal_nan=True)
@@ -136,7 +136,7 @@ def test_the_seed_decides_the_sample(model):
 
 @QUICK
 def test_what_is_drawn_lies_between_the_bounds(model):
-    options = {"temperature": 2.0} if model.loss_is_likelihood else {"num_steps": 4}
+    options = {"temperature": 2.0} if model.engine.loss_is_likelihood else {"num_steps": 4}
     drawn, *_ = model.draw(3, LENGTH, seed=3, **options)
     low, high = model.processor.bounds
     numbers = drawn[..., list(model.processor.number_columns)]
@@ -187,7 +187,7 @@ def test_results_are_those_of_the_stored_weights(model, folder):
 @pytest.mark.long
 def test_the_scores_can_be_measured_again(model, folder):
     results = json.loads((folder / "results.json").read_text())
-    if not model.loss_is_likelihood:
+    if not model.engine.loss_is_likelihood:
         pytest.skip("the ODE of all that was held out takes minutes; the golden values hold")
     from tfgen.evaluation import evaluate_sequences
 

@@ -24,8 +24,11 @@ def own_zoo(monkeypatch, tmp_path):
     """What a test adds is gone after it, and the shipped entries are those of `tmp_path`/zoo."""
     monkeypatch.setattr(registry, "_added_entries", {})
     monkeypatch.setattr(registry, "_added_layers", {})
-    monkeypatch.setattr(models, "FAMILIES", dict(models.FAMILIES))
     monkeypatch.setattr(registry, "shipped_folder", lambda: tmp_path / "zoo")
+    before = dict(models.FAMILIES)
+    yield
+    models.FAMILIES.clear()
+    models.FAMILIES.update(before)
 
 
 class Constant(keras.layers.Layer):

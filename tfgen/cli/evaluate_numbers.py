@@ -68,7 +68,7 @@ def run(arguments):
         raise InputError(f"--season must be integers from 1. Received: --season {arguments.season}")
     model = open_model(arguments.name, arguments.dtype)
     from tfgen.evaluation import evaluate_sequences
-    from tfgen.models.over_series import data_of
+    from tfgen.models.numbers.over_data import data_of
     from tfgen.report.results import results_text
 
     options = {

@@ -60,7 +60,7 @@ def run(arguments):
         check_output(arguments.out)
 
     from tfgen.data.contexts import read_context
-    from tfgen.models.over_series import forecast_series, open_series
+    from tfgen.models.numbers.over_data import forecast_series, open_series
     from tfgen.report.tables import forecast_table, write_csv
 
     model = open_model(arguments.name, arguments.dtype)

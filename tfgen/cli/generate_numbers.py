@@ -81,14 +81,14 @@ def run(arguments, kind):
     elif start is None:
         start = processor.start_time
     if arguments.stream:
-        if not hasattr(model, "stream"):
+        if not model.can("stream"):
             raise InputError(f"--stream is not for {arguments.name}, which draws all rows at once")
         _stream(processor, model.stream(**options), start)
         return
     options = with_progress(options, model)
-    once = hasattr(model, "without_xla") and arguments.num_samples <= _FEW
+    once = hasattr(model.engine, "without_xla") and arguments.num_samples <= _FEW
     if once:
-        model.without_xla()
+        model.engine.without_xla()
     with _unoptimised() if once else contextlib.nullcontext():
         arrays = list(model.generate(num_samples=arguments.num_samples, **options))
     times = None

@@ -33,7 +33,7 @@ def run(arguments):
     if Path(arguments.out).suffix.lower() not in (".csv", ".npz"):
         raise InputError(f"--out must end in .csv or .npz. Received: --out {arguments.out}")
 
-    from tfgen.models.over_series import impute_series, open_series
+    from tfgen.models.numbers.over_data import impute_series, open_series
     from tfgen.report.output import write_sequences
 
     model = open_model(arguments.name)

@@ -192,7 +192,7 @@ def given(model, numbers, sequences):
     """The arguments by which a model is told what belongs to whole sequences of these numbers.
 
     Args:
-        model: A `SeriesGenerator`.
+        model: A `NumbersModel`.
         numbers: Of the sequences or pieces.
         sequences: `Sequences`, or `Cuts`.
     """

@@ -32,7 +32,7 @@ def score_generation(
     """The scores of generated windows beside real ones; see `evaluate_sequences`.
 
     Args:
-        model: A `SeriesGenerator`.
+        model: A `NumbersModel`.
         parts: `tfgen.evaluation.cuts.Parts` of the data.
         against: The `Sequences` whose windows generated ones are compared with.
         wanted: Names of the scores, out of `DISTANCES`.

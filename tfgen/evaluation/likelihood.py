@@ -14,7 +14,7 @@ def score_likelihood(model, parts):
     """How likely held-out data are, each sequence read from its beginning.
 
     Args:
-        model: A `SeriesGenerator`.
+        model: A `NumbersModel`.
         parts: `tfgen.evaluation.cuts.Parts` of the data.
 
     Returns:

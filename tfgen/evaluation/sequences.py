@@ -51,7 +51,7 @@ def evaluate_sequences(
     mean and spread in the range of the real values.
 
     Args:
-        model: A `SeriesGenerator`, or what has its methods `generate`, `score` and `forecast` and
+        model: A `NumbersModel`, or what has its methods `generate`, `score` and `forecast` and
             its `processor`.
         data: A `tfgen.recipe.DataConfig`, the name of a data set, or `Sequences`; or arrays, a
             frame or a dataset in memory, see `tfgen.data.memory.hold`, which are read as the

@@ -119,7 +119,7 @@ def _whole(model, ids, scored):
     for chunk in range(chunks):
         first = chunk * _CHUNK
         rows = padded[starts[:, None] + first + np.arange(_CHUNK + 1)]
-        nats, state = model.token_nats(tf.constant(rows), tf.fill([lanes], _CHUNK), state)
+        nats, state = model.engine.token_nats(tf.constant(rows), tf.fill([lanes], _CHUNK), state)
         position = first + np.arange(_CHUNK)
         counted = (position < length) & (starts[:, None] + position < targets)
         counted[1:] &= position >= _CONTEXT
@@ -157,7 +157,7 @@ def _nats(model, ids, starts, window):
     rows = np.resize(starts, _CROP_BATCH)
     rows = ids[rows[:, None] + np.arange(window + 1)].astype(np.int32)
     state = model.initial_state(_CROP_BATCH)
-    nats, _ = model.token_nats(tf.constant(rows), tf.fill([_CROP_BATCH], window), state)
+    nats, _ = model.engine.token_nats(tf.constant(rows), tf.fill([_CROP_BATCH], window), state)
     return nats.numpy()[: len(starts)]
 
 

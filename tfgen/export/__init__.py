@@ -1,5 +1,13 @@
-"""Export: functions with their signatures as a SavedModel."""
+"""Export: functions with their signatures, in formats that run without tfgen."""
 
+from tfgen.export.functions import FORMATS, Function, check_format, register_format, write
 from tfgen.export.saved_model import write_saved_model
 
-__all__ = ["write_saved_model"]
+__all__ = [
+    "FORMATS",
+    "Function",
+    "check_format",
+    "register_format",
+    "write",
+    "write_saved_model",
+]

@@ -11,7 +11,7 @@ from tfgen.files import atomic_folder, os_error
 from tfgen.values import check_text
 
 
-def write_saved_model(path, endpoints, verbose=False):
+def write_saved_model(functions, path, verbose=False):
     """Writes functions as the signatures of a SavedModel.
 
     The functions are traced as they are, without AutoGraph, and may call compiled functions: those
@@ -20,10 +20,8 @@ def write_saved_model(path, endpoints, verbose=False):
     its own, the stored one has that of its operations.
 
     Args:
+        functions: List of `tfgen.export.Function`s, one of which is called `serving_default`.
         path: Folder to write; it must not exist or be empty.
-        endpoints: Dict from a signature's name to `(function, specs)`. `specs` is a dict from
-            argument names to `tf.TensorSpec`; the function is called with these keywords and
-            returns a dict of tensors. The signature `serving_default` must be among them.
         verbose: Whether to print each signature.
 
     Raises:
@@ -33,21 +31,23 @@ def write_saved_model(path, endpoints, verbose=False):
     check_text("filepath", path)  # TensorFlow writes to no other paths
     with atomic_folder(path, replace=False) as folder, _quiet():
         # Traced once: TensorFlow traces a `tf.function` again while it saves it.
-        functions = {
-            name: tf.function(
-                _with_named_inputs(function, specs), input_signature=_named(specs), autograph=False
+        traced = {
+            function.name: tf.function(
+                _with_named_inputs(function),
+                input_signature=_named(function.specs),
+                autograph=False,
             ).get_concrete_function()
-            for name, (function, specs) in endpoints.items()
+            for function in functions
         }
         module = tf.Module()
         module.used = list(
-            {id(each): each for made in functions.values() for each in made.variables}.values()
+            {id(each): each for made in traced.values() for each in made.variables}.values()
         )
-        for name, function in functions.items():
+        for name, function in traced.items():
             setattr(module, name, function)
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         try:
-            tf.saved_model.save(module, str(folder), functions, options)
+            tf.saved_model.save(module, str(folder), traced, options)
         except tf.errors.OpError as error:
             told = os_error(str(error), path)
             if told is None:
@@ -55,7 +55,7 @@ def write_saved_model(path, endpoints, verbose=False):
             raise told from error
         _forget_custom_gradients(folder)
     if verbose:
-        for name, function in functions.items():
+        for name, function in traced.items():
             print(f"{name}: {function.pretty_printed_signature()}")
 
 
@@ -81,9 +81,9 @@ def _named(specs):
     return [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
 
 
-def _with_named_inputs(function, specs):
+def _with_named_inputs(function):
     def endpoint(*values):
-        return function(**dict(zip(specs, values)))
+        return function.call(dict(zip(function.specs, values)))
 
     return endpoint
 

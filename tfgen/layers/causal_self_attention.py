@@ -185,6 +185,11 @@ class CausalSelfAttention(keras.layers.Layer):
             if norm is not None:
                 norm.build((None, None, None, self.head_width))
 
+    @property
+    def kernels(self):
+        """The matrices of its products."""
+        return [self.qkv_kernel, self.output_kernel]
+
     def call(
         self,
         inputs,

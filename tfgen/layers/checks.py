@@ -1,10 +1,15 @@
 """Constructor arguments that are out of range: `ValueError` with what was received."""
 
+import contextlib
+import contextvars
 import numbers
 
 # What a constructor makes objects or constants of, one for each, before any weight has a shape:
 # more than models have, and few enough that a recipe from anybody costs no memory.
 MOST_LAYERS, MOST_PARTS = 1000, 1 << 16
+
+# Where arguments that do nothing are noted, see `allowing_idle`.
+_idle = contextvars.ContextVar("idle", default=None)
 
 
 def check(condition, rule, **received):
@@ -64,10 +69,25 @@ def check_seed(seed):
     check(seed is None or is_int(seed), "seed must be None or an integer", seed=seed)
 
 
+@contextlib.contextmanager
+def allowing_idle():
+    """Within it an argument that does nothing is put into the dict that it yields, not refused."""
+    found = {}
+    token = _idle.set(found)
+    try:
+        yield found
+    finally:
+        _idle.reset(token)
+
+
 def check_of_use(used, what, default, **received):
     """Refuses another value than the default of an argument that does nothing."""
     ((name, value),) = received.items()
-    check(used or value == default, f"{name} is for {what}, and does nothing here", **received)
+    of_use = used or value == default
+    if not of_use and _idle.get() is not None:
+        _idle.get()[name] = what
+        return
+    check(of_use, f"{name} is for {what}, and does nothing here", **received)
 
 
 def check_width(width, input_shape):
@@ -84,3 +104,9 @@ def is_number(value):
 
 def is_int(value):
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_kind(kind, **received):
+    """Refuses what is no object of a class."""
+    for name, value in received.items():
+        check(isinstance(value, kind), f"{name} must be a {kind.__name__}", **{name: value})

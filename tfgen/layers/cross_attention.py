@@ -72,6 +72,11 @@ class CrossAttention(keras.layers.Layer):
             setattr(self, f"{name}_kernel", kernel)
             setattr(self, f"{name}_bias", bias)
 
+    @property
+    def kernels(self):
+        """The matrices of its products."""
+        return [self.query_kernel, self.key_kernel, self.value_kernel, self.output_kernel]
+
     def read(self, context):
         """Keys and values `(batch, kv_heads, items, head_width)` of `(batch, items, width)`."""
         head_width = self.width // self.heads

@@ -151,6 +151,13 @@ class DecoderBlock(keras.layers.Layer):
             if layer is not None:
                 layer.build(shape)
 
+    @property
+    def kernels(self):
+        """The matrices of its products, in the order of its weights."""
+        parts = [self.attention, self.cross_attention, self.mlp]
+        found = {id(each) for part in parts if part is not None for each in part.kernels}
+        return [weight for weight in self.weights if id(weight) in found]
+
     def call(
         self,
         inputs,

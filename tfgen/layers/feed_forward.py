@@ -91,6 +91,11 @@ class FeedForward(keras.layers.Layer):
             self.input_bias = self.add_weight((inner,), "zeros", name="input_bias")
             self.output_bias = self.add_weight((self.width,), "zeros", name="output_bias")
 
+    @property
+    def kernels(self):
+        """The matrices of its products."""
+        return [self.input_kernel, self.output_kernel]
+
     def call(self, inputs, product=dense, fuse=False):
         hidden = product(inputs, self.input_kernel, self.input_bias)
         hidden = piece(KINDS[self.kind], fuse)(hidden)

@@ -1,6 +1,7 @@
 """`GroupNorm`: normalisation over groups of channels and over the positions that are no padding."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfgen.layers.checks import check, check_positive, check_whole
@@ -12,7 +13,9 @@ def masked(tensor, mask):
 
     It is not a product: what stands in the padding may be NaN.
     """
-    return tensor if mask is None else tf.where(mask[..., None], tensor, tf.zeros_like(tensor))
+    if mask is None:
+        return tensor
+    return tf.where(tf.expand_dims(mask, -1), tensor, tf.constant(0, tensor.dtype))
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -60,16 +63,17 @@ class GroupNorm(keras.layers.Layer):
         size = x.shape[-1] // self.groups
         # Products gather the channels of a group and spread what they have in common: an index
         # into groups would keep XLA from making vectors of the loops over channels.
-        belongs = tf.one_hot(tf.range(x.shape[-1]) // size, self.groups, dtype=dtype)
+        belongs = tf.constant(np.eye(self.groups).repeat(size, axis=0), dtype)
         if mask is None:
             count = tf.cast(tf.shape(x)[1], dtype)
         else:
-            count = tf.reduce_sum(tf.cast(mask, dtype), axis=1)[:, None]  # (batch, 1)
+            count = tf.reduce_sum(tf.cast(mask, dtype), axis=1, keepdims=True)  # (batch, 1)
             count = tf.maximum(count, 1.0)
 
         def mean(tensor):  # (batch, time, channels) -> (batch, 1, channels), equal in each group
             sums = tf.matmul(tf.reduce_sum(tensor, axis=1), belongs)  # (batch, groups)
-            return tf.matmul(sums / (count * size), belongs, transpose_b=True)[:, None]
+            means = tf.matmul(sums / (count * size), belongs, transpose_b=True)
+            return tf.expand_dims(means, 1)
 
         centre = mean(x)
         # The mean of squares less the square of the mean would lose its digits far from 0.

@@ -18,9 +18,12 @@ def dense(inputs, kernel, bias=None):
     gradient then is as many matrices as there are positions, added up afterwards.
     """
     kernel = as_tensor(kernel, inputs.dtype)
-    rows = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)
+    flat = inputs.shape.rank == 2
+    rows = tf.matmul(inputs if flat else tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)
     if bias is not None:
         rows += as_tensor(bias, inputs.dtype)
+    if flat:
+        return rows
     outputs = tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], [kernel.shape[1]]], axis=0))
     return tf.ensure_shape(outputs, [*inputs.shape[:-1], kernel.shape[1]])
 

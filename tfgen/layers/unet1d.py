@@ -126,9 +126,9 @@ class UNet1D(keras.layers.Layer):
         check_positive(embedding_scale=embedding_scale)
         check_whole(0, condition_width=condition_width, sequence_width=sequence_width)
         check_flag(linear_attention=linear_attention, self_condition=self_condition)
-        attention = bool(attention_at or linear_attention), "a network with attention"
-        check_of_use(*attention, 4, heads=heads)
-        check_of_use(*attention, 32, head_width=head_width)
+        attends = bool(attention_at or linear_attention)
+        check_of_use(attends, "a network with attention", 4, heads=heads)
+        check_of_use(attends, "a network with attention", 32, head_width=head_width)
         check_seed(seed)
         # Noise levels keep their own precision; every layer below casts what it is given.
         super().__init__(autocast=False, **kwargs)

@@ -13,6 +13,7 @@ from tfgen import models
 from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_folder
 from tfgen.forks import check_process, own_process
+from tfgen.layers.checks import check_kind
 from tfgen.models.fitting import Fitting
 from tfgen.models.weights import save_weights
 from tfgen.networks.causal import refuse_small_weights, weight_seed
@@ -28,7 +29,7 @@ _COMPUTING = {
 # What `export` writes, by Keras' name.
 EXPORT_FORMAT = "tf_saved_model"
 # What of a model its config holds as configs of their own.
-_PARTS = ("tokenizer", "processor", "network")
+_PARTS = ("tokenizer", "engine")
 # What a person calls by the names of arguments.
 _NAMED = frozenset(
     ("generate", "draw", "stream", "forecast", "impute", "score", "encode", "decode", "denoise")
@@ -41,7 +42,7 @@ class SequenceGenerator(Fitting):
     A family implements `batch_total`, from which `fit`, `evaluate` and `tfgen.training` all train,
     and what it can do with raw data: `generate`, `score`, `export`. What lies between raw data and
     tensors is its `preprocessing`: a `TextGenerator` has a tokenizer, a
-    `tfgen.models.series.SeriesGenerator` a processor of numbers.
+    `tfgen.models.numbers.model.NumbersModel` a processor.
 
     Args:
         generation: `GenerationConfig` or a dict of its fields: what `generate` does unless told
@@ -55,9 +56,8 @@ class SequenceGenerator(Fitting):
 
     # The longest sequence there are positions for; None where there is no end.
     max_positions = None
-    # One of `tfgen.uses.ENGINES`: which fields of `GenerationConfig` say something to the model.
-    # None, as of a person's own family, is not known.
-    engine = None
+    # Whether a sequence may go on without end, its state of the same size all along.
+    state_is_constant = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -78,9 +78,15 @@ class SequenceGenerator(Fitting):
         self.seed = random.new_seed() if seed is None else int(seed)
         self.recipe = None
 
-    def _check_generation(self, kind, conditional):
-        """Refuses sampling defaults that say nothing to a model of this kind of data."""
-        self.generation.check_used(kind, self.engine, conditional)
+    def check_generation(self, engine, kind, conditional):
+        """Refuses sampling defaults that say nothing to the model.
+
+        Args:
+            engine: One of `tfgen.uses.ENGINES`.
+            kind: Kind of its data, of `tfgen.kinds`.
+            conditional: Whether it takes a class or another condition.
+        """
+        self.generation.check_used(kind, engine, conditional)
 
     @property
     def preprocessing(self):
@@ -239,7 +245,10 @@ for _name in ("fit", "evaluate", "predict"):
 
 def _named_arguments(method):
     """A method that tells of an argument that it lacks, with near matches, as an `InputError`."""
-    names = list(inspect.signature(method).parameters)[1:]  # not self
+    parameters = inspect.signature(method).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return method  # which tells by itself
+    names = list(parameters)[1:]  # not self
 
     @functools.wraps(method)
     def checked(self, *args, **kwargs):
@@ -250,22 +259,6 @@ def _named_arguments(method):
         return method(self, *args, **kwargs)
 
     return checked
-
-
-def check_export_format(format):
-    """Refuses what `export` does not write."""
-    if format != EXPORT_FORMAT:
-        raise InputError(
-            f"export writes format='{EXPORT_FORMAT}', a SavedModel for TensorFlow, TensorFlow Serving "
-            f"and its C API. Received: format={format!r}"
-        )
-
-
-def check_kind(kind, **arguments):
-    """Raises `ValueError` for an argument that is no `kind`."""
-    for name, value in arguments.items():
-        if not isinstance(value, kind):
-            raise ValueError(f"{name} must be a {kind.__name__}. Received: {name}={value!r}")
 
 
 class TextGenerator(SequenceGenerator):

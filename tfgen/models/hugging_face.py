@@ -35,7 +35,7 @@ def load_gpt2(folder, tokenizer=None, **overrides):
             folder names for it, unless there is a `stop`.
 
     Returns:
-        A `tfgen.models.autoregressive.TextModel` with float32 weights. Its dropout, which
+        A `tfgen.models.text.model.TextModel` with float32 weights. Its dropout, which
         only training knows, is that of the config.
 
     Raises:
@@ -264,7 +264,10 @@ def _gpt2_weights(config, vocabulary, layers, width, mlp_width, max_length, tie_
     def norm(ours, name):
         return pair(f"{ours}.gamma", f"{ours}.beta", name, width)
 
-    yield "token_embedding.embeddings", [Stored("transformer.wte.weight", (vocabulary, width))]
+    yield (
+        "emission.token_embedding.embeddings",
+        [Stored("transformer.wte.weight", (vocabulary, width))],
+    )
     yield (
         "network.position_embedding.embeddings",
         [Stored("transformer.wpe.weight", (max_length, width))],
@@ -285,7 +288,7 @@ def _gpt2_weights(config, vocabulary, layers, width, mlp_width, max_length, tie_
             yield from pair(kernel, bias, f"{name}.{theirs}", *shape)
     yield from norm("network.final_norm", "transformer.ln_f")
     if not tie_embeddings:
-        yield "head.kernel", [Stored("lm_head.weight", (vocabulary, width), True)]
+        yield "emission.head.kernel", [Stored("lm_head.weight", (vocabulary, width), True)]
 
 
 def _llama_weights(
@@ -302,7 +305,10 @@ def _llama_weights(
 ):
     biased = _biased(config)
     inner, kv_inner = heads * head_width, kv_heads * head_width
-    yield "token_embedding.embeddings", [Stored("model.embed_tokens.weight", (vocabulary, width))]
+    yield (
+        "emission.token_embedding.embeddings",
+        [Stored("model.embed_tokens.weight", (vocabulary, width))],
+    )
     for index in range(layers):
         ours, name = f"network.blocks.{index}", f"model.layers.{index}"
         products = {
@@ -331,7 +337,7 @@ def _llama_weights(
                 yield f"{ours}.{product}_bias", tensors
     yield "network.final_norm.scale", [Stored("model.norm.weight", (width,))]
     if not tie_embeddings:
-        yield "head.kernel", [Stored("lm_head.weight", (vocabulary, width), True)]
+        yield "emission.head.kernel", [Stored("lm_head.weight", (vocabulary, width), True)]
 
 
 _FAMILIES = {
@@ -342,7 +348,7 @@ _FAMILIES = {
 
 def _weight(model, path):
     """The variable at a path such as `"network.blocks.0.attention.qkv_kernel"`."""
-    found = model
+    found = model.engine
     for name in path.split("."):
         found = found[int(name)] if name.isdigit() else getattr(found, name)
     return found

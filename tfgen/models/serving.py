@@ -1,31 +1,50 @@
 """Signatures of a SavedModel with fewer inputs: what may be left out has its default."""
 
+import dataclasses
+
 import tensorflow as tf
 
+from tfgen.export import Function
 from tfgen.models.conditions import NO_CLASS
 
 
-def with_defaults(endpoints, defaults):
-    """Returns endpoints, and of each that has inputs with a default one without these.
+def with_defaults(functions, defaults):
+    """Returns functions, and of each that has inputs with a default one without these.
 
     A signature of a SavedModel has no optional inputs, so `forecast` has `forecast_default` beside
     it. That one calls the other's graph and is nothing but the inputs that are left out.
 
     Args:
-        endpoints: As of `tfgen.export.write_saved_model`, the functions being `tf.function`s of a
-            dict.
+        functions: List of `tfgen.export.Function`s, whose calls are `tf.function`s.
         defaults: Dict from the name of an input to a function of a dict of the other inputs, which
-            gives a tensor; or for one endpoint alone, from `"endpoint.input"`.
+            gives a tensor; or for one function alone, from `"function.input"`.
     """
-    found = {}
-    for name, (function, specs) in endpoints.items():
-        found[name] = _of_keywords(function), specs
+    found = []
+    for function in functions:
+        name, specs = function.name, function.specs
+        found.append(function)
         own = {key: defaults[f"{name}.{key}"] for key in specs if f"{name}.{key}" in defaults}
         optional = {key: defaults[key] for key in specs if key in defaults} | own
         needed = {key: spec for key, spec in specs.items() if key not in optional}
         if optional:
-            found[f"{name}_default"] = _of_keywords(_completed(function, optional)), needed
+            call = _completed(function.call, optional)
+            found.append(Function(f"{name}_default", call, needed))
     return found
+
+
+def option_specs(options, *names):
+    """The inputs for a seed and for options: a dict from names to `tf.TensorSpec`.
+
+    Args:
+        options: A dataclass of them, of `tfgen.recipe`.
+        *names: Of its fields that are inputs.
+    """
+    types = {each.name: each.type for each in dataclasses.fields(options)}
+    dtypes = {float: tf.float32, int: tf.int32}
+    return {
+        "seed": tf.TensorSpec([], tf.int64),
+        **{name: tf.TensorSpec([], dtypes[types[name]]) for name in names},
+    }
 
 
 def constant(value, dtype=None):
@@ -52,10 +71,6 @@ def whole(frame):
 def _series(arguments):
     shape = tf.shape(arguments["values" if "values" in arguments else "latents"])
     return shape[0], shape[1]
-
-
-def _of_keywords(function):
-    return lambda **arguments: function(arguments)
 
 
 def _completed(function, optional):

@@ -15,14 +15,23 @@ from tfgen.files import atomic_file, regular_file
 
 # Deflate makes no more of a byte. What claims more than that is not stored at all.
 _MOST_INFLATED = 1032
-# Where files of before 2026-12 have what now is a network's own.
+# Where files of before 2026-12 have what now is a part's own.
 _MOVED = {
     r"layers/((?:lstm|gru)(?:_\d+)?/)": r"layers/recurrent_network/recurrent/\1",
     r"layers/(layer_normalization(?:_\d+)?/)": r"layers/recurrent_network/norms/\1",
     r"layers/(past_attention/)": r"layers/recurrent_network/\1",
     r"((?:blocks|final_norm)/)": r"layers/transformer_network/\1",
     r"layers/(position_embedding/)": r"layers/transformer_network/\1",
+    r"((?:head|condition_encoder)/)": r"layers/token_emission/\1",
+    r"(class_embedding/)": r"layers/sequence_context/\1",
+    r"input_projection/": r"layers/dense/",
+    r"layers/dense/": r"layers/number_emission/skip/",
+    r"(category_head/)": r"layers/number_emission/\1",
+    r"layers/(?:gaussian_mixture|bivariate_mixture|student_t|quantized|regression)_head/": (
+        r"layers/number_emission/number_head/"
+    ),
 }
+_PARTS = re.compile("layers/(?:token_emission|number_emission|sequence_context)/")
 
 
 def save_weights(model, path, float16=False):
@@ -186,16 +195,14 @@ def load_weights(model, path, overrides=()):
 @contextlib.contextmanager
 def _current(model, path):
     """Yields the path of a file in today's layout: the same, or a copy of one of before."""
-    from tfgen.networks import CausalNetwork
-
-    if not isinstance(getattr(model, "network", None), CausalNetwork):
+    if getattr(model, "engine", None) is None:
         yield path  # nothing of it has moved, whatever its layers are called
         return
     with _open(path) as file:
         names = []
         file.visit(names.append)
         moved = {name: _moved(name) for name in names if isinstance(file[name], h5py.Dataset)}
-    if any("_network/" in name for name in names) or all(a == b for a, b in moved.items()):
+    if any(map(_PARTS.match, names)) or all(a == b for a, b in moved.items()):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:

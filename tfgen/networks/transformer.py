@@ -1,12 +1,11 @@
 """`TransformerNetwork`: blocks of causal attention with their cache."""
 
 import functools
+import math
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfgen.errors import unknown
 from tfgen.layers.causal_self_attention import Places
 from tfgen.layers.checks import (
     MOST_LAYERS,
@@ -22,20 +21,16 @@ from tfgen.layers.checks import (
 )
 from tfgen.layers.decoder_block import NORMS, DecoderBlock, normalization, normalized
 from tfgen.layers.decoding import cache_dtype as kept_dtype
-from tfgen.layers.decoding import quantize, vector_product
 from tfgen.layers.feed_forward import KINDS, usual_width
 from tfgen.layers.fused import piece
 from tfgen.layers.position_embedding import PositionEmbedding
-from tfgen.layers.products import as_tensor, dense
 from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
+from tfgen.networks import slots
+from tfgen.networks.block_stack import BlockStack
 from tfgen.networks.causal import CausalNetwork, Surroundings
 from tfgen.sampling import random
 
-WEIGHT_DTYPES = ("float32", "int8")
 POSITIONS = ("rotary", "learned", "sinusoidal", "alibi", "none")
-# Slots of a cache are reserved by at least so many; a window's ring has so many more than it needs,
-# so that what `verifier` reads at once does not overwrite what is still attended to.
-SLOTS = 64
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -145,7 +140,7 @@ class TransformerNetwork(CausalNetwork):
         elif positions == "sinusoidal":
             self.position_embedding = SinusoidalEmbedding(width, **common)
         # What a block adds is drawn smaller the more of them there are, as in GPT-2.
-        added = 0.02 / np.sqrt(2 * layers)
+        added = 0.02 / math.sqrt(2 * layers)
         self.blocks = []
         for index in range(layers):
             numbers = {"attention": (2, 3), "cross_attention": (4, 5), "mlp": (6, 7)}
@@ -201,7 +196,7 @@ class TransformerNetwork(CausalNetwork):
         self.cache_dtype = cache_dtype
         self.rotary_scaling = rotary_scaling
         self.has_context = cross_attention
-        self.small_weights = []  # for each kind of kernel, those of all blocks and their scales
+        self.stack = BlockStack(self.blocks, conv)
 
     def _normal(self, deviation, *numbers):
         return keras.initializers.RandomNormal(0.0, deviation, seed=self.weight_seed(*numbers))
@@ -231,11 +226,7 @@ class TransformerNetwork(CausalNetwork):
         # TensorFlow's bfloat16 products are twice as fast as XLA's on a CPU: see `layers.fused`.
         return self.compute_dtype == "float32"
 
-    # The state: keys and values of the blocks (batch, blocks, kv_heads, slots, head_width), and
-    # with `conv` the `past` features (batch, blocks, conv - 1, features) that the next position
-    # still needs; for all blocks the `position` that each slot holds (batch, slots), -1 for none;
-    # the `length` of the sequence so far (batch,); the `cursor` (batch,), the slot to write next,
-    # the same in each row; and the `context`.
+    # The state, see `tfgen.networks.slots`.
 
     def initial_state(self, batch_size, context=None):
         attention = self.blocks[0].attention
@@ -273,17 +264,7 @@ class TransformerNetwork(CausalNetwork):
         return self.max_length if self.positions == "learned" else None
 
     def reserve(self, state, count):
-        slots, cursor = tf.shape(state["position"])[1], state["cursor"]
-        used = tf.reduce_max(tf.concat([cursor, [0]], axis=0))  # no row is no cursor
-        wanted = _round_up(used + count)
-        if self.window:
-            wanted = tf.minimum(wanted, self._ring)
-        return _pad_slots(state, tf.maximum(wanted - slots, 0))
-
-    @property
-    def _ring(self):
-        """Slots of a window's ring."""
-        return -(-self.window // SLOTS) * SLOTS + SLOTS
+        return slots.reserve(state, count, self.window)
 
     def call(self, x, state=None, mask=None, training=False, key=None, record=None, context=None):
         """The blocks over whole sequences.
@@ -322,11 +303,11 @@ class TransformerNetwork(CausalNetwork):
             x, cache = block(
                 x,
                 places=places,
-                cache=None if state is None else _cache(state, index),
+                cache=None if state is None else slots.cache_of(state, index),
                 drop=lambda tensor, name, index=index: drop(tensor, name, index),
                 fuse=fuse,
                 return_cache=True,
-                **_context_of(context, index),
+                **slots.context_of(context, index),
             )
             caches.append(cache)
             if record is not None:
@@ -335,53 +316,28 @@ class TransformerNetwork(CausalNetwork):
         if state is None:
             return x, None
         added = time if mask is None else tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
-        slots = tf.shape(places.keys)[1]
         state = {
             **state,
-            **self._kept(
+            **slots.kept(
                 [tf.stack(parts, axis=1) for parts in zip(*caches)],
                 tf.broadcast_to(added, tf.shape(state["length"])),
+                self.conv,
             ),
             "position": places.keys,
             "length": state["length"] + added,
-            "cursor": tf.fill(tf.shape(state["cursor"]), slots),
+            "cursor": tf.fill(tf.shape(state["cursor"]), tf.shape(places.keys)[1]),
         }
-        return x, self._forget(state)
-
-    def _kept(self, caches, count):
-        """The caches as parts of a state, after so many `(batch,)` of the positions read."""
-        state = {"keys": caches[0], "values": caches[1]}
-        if self.conv:
-            last = count[:, None] + tf.range(self.conv - 1)[None]
-            state["past"] = tf.gather(caches[2], last, axis=2, batch_dims=1)
-        return state
-
-    def _forget(self, state):
-        """Drops what no later position attends to, and the holes that padding left."""
-        if not self.window:
-            return state
-        slots = tf.shape(state["position"])[1]
-        kept = tf.minimum(self.window - 1, slots)
-        # The latest positions, in their order, stand at the end of a sorted row.
-        order = tf.argsort(state["position"], axis=1, stable=True)[:, slots - kept :]
-
-        def select(tensor, axis):
-            return tf.gather(tensor, order, axis=axis, batch_dims=1)
-
-        return {
-            **state,
-            "keys": select(state["keys"], 3),
-            "values": select(state["values"], 3),
-            "position": select(state["position"], 1),
-            "cursor": tf.fill(tf.shape(state["cursor"]), kept),
-        }
+        return x, slots.forget(state, self.window)
 
     def stepper(self):
         read = self._reader()
 
         def step(x, state):
             hidden, caches, state = read(x[:, None], state)
-            return hidden[:, 0], {**state, **self._kept(caches, tf.ones_like(state["length"]))}
+            return hidden[:, 0], {
+                **state,
+                **slots.kept(caches, tf.ones_like(state["length"]), self.conv),
+            }
 
         return step
 
@@ -399,7 +355,7 @@ class TransformerNetwork(CausalNetwork):
             unread = after["position"] >= length[:, None]
             return {
                 **after,
-                **self._kept(caches, kept),
+                **slots.kept(caches, kept, self.conv),
                 "position": tf.where(unread, -1, after["position"]),
                 "length": length,
                 "cursor": cursor + tf.reduce_max(kept),
@@ -420,116 +376,21 @@ class TransformerNetwork(CausalNetwork):
         Raises:
             InputError: For another dtype.
         """
-        if dtype not in WEIGHT_DTYPES:
-            raise unknown("dtype of weights", dtype, WEIGHT_DTYPES)
-        self.small_weights = []
-        if dtype == "float32":
-            return
-        for weights in zip(*(self._kernels(block) for block in self.blocks)):
-            rounded = [quantize(weight.numpy().T) for weight in weights]
-            for weight, (small, scale) in zip(weights, rounded):
-                weight.assign((small * scale[:, None]).T)
-            self.small_weights.append([tf.constant(np.stack(parts)) for parts in zip(*rounded)])
-
-    @staticmethod
-    def _kernels(block):
-        return [
-            weight
-            for weight in block.weights
-            if weight.path.endswith("_kernel") and "conv" not in weight.path
-        ]
+        self.stack.quantize(dtype)
 
     def _reader(self):
-        """A function that reads a few positions `(batch, time, width)` into slots of `reserve`.
-
-        It is made before the decoding loop, where the weights of the blocks become one tensor of
-        each kind, and runs in it: there the blocks are a loop as well, so that one of them is
-        traced and compiled, however many there are.
-
-        Returns:
-            Function `(x, state)` to the hidden states, the caches of the blocks, and the state
-            without these.
-        """
-        stacks = [
-            tf.stack(list(map(tf.convert_to_tensor, weights))) for weights in self._of_blocks()
-        ]
-        kernels = [kernel.path for kernel in self._kernels(self.blocks[0])]
-        # Those of a single row, for which an output's weights stand side by side.
-        rows = self.small_weights or [
-            (tf.transpose(tf.cast(stack, tf.float32), [0, 2, 1]),)
-            for weight, stack in zip(self.blocks[0].weights, stacks, strict=True)
-            if weight.path in kernels
-        ]
-        rows = dict(zip(kernels, rows, strict=True))
+        """A function that reads a few positions `(batch, time, width)` into slots of `reserve`:
+        `(x, state)` to the hidden states, the caches, and the state without these."""
+        read_blocks = self.stack.reader()
 
         def read(x, state):
-            time = x.shape[1]
-            places, state_after = self._written(time, state)
-            names = [name for name in ("keys", "values", "past") if name in state]
-            caches = [state[name] for name in names]
-            if self.conv:
-                # Room for the new features behind the old ones.
-                caches[2] = tf.pad(caches[2], [[0, 0], [0, 0], [0, time], [0, 0]])
-
-            def body(index, x, caches):
-                def product(inputs, kernel, bias=None):
-                    if inputs.shape[0] != 1 or inputs.shape[1] != 1:
-                        return dense(inputs, kernel, bias)
-                    # Gathered here, from int8 as well, so that XLA does not widen all of them
-                    # before the loop.
-                    weights = [tf.gather(stack, index) for stack in rows[kernel.path]]
-                    row = vector_product(tf.cast(inputs[0], tf.float32), *weights)
-                    outputs = row if bias is None else row + as_tensor(bias, row.dtype)
-                    return tf.cast(outputs, inputs.dtype)[None]
-
-                block = self.blocks[0]
-                weights = [tf.gather(stack, index) for stack in stacks]
-                past = (
-                    [tf.gather(caches[2], index, axis=1)[:, : self.conv - 1]] if self.conv else []
-                )
-                with keras.StatelessScope(zip(block.weights, weights, strict=True)):
-                    x, cache = block(
-                        x,
-                        places=places._replace(layer=index),
-                        cache=(*caches[:2], *past),
-                        product=product,
-                        **_context_of(state.get("context"), index),
-                    )
-                if self.conv:
-                    features = cache[2][:, None]
-                    features = keras.ops.slice_update(caches[2], [0, index, 0, 0], features)
-                    cache = (*cache[:2], features)
-                return index + 1, x, list(cache)
-
+            places, after = slots.written(x.shape[1], state)
+            caches = [state[name] for name in ("keys", "values", "past") if name in state]
             x = self._with_positions(x, places.queries)
-            _, x, caches = tf.while_loop(
-                lambda index, *_: index < self.num_layers, body, (tf.constant(0), x, caches)
-            )
-            return self.final_norm(x), caches, state_after
+            x, caches = read_blocks(x, places, caches, state.get("context"))
+            return self.final_norm(x), caches, after
 
         return read
-
-    def _of_blocks(self):
-        """For each weight of a block, those of all blocks."""
-        return zip(*(block.weights for block in self.blocks), strict=True)
-
-    def _written(self, time, state):
-        """The `Places` of so many positions read into slots, and the state without the caches."""
-        slots = tf.shape(state["position"])[1]
-        queries = state["length"][:, None] + tf.range(time)[None]  # (batch, time)
-        targets = (state["cursor"][0] + tf.range(time)) % slots
-        held = state["position"]
-        for index in range(time):
-            hit = tf.range(slots)[None] == tf.gather(targets, index)
-            held = tf.where(hit, queries[:, index : index + 1], held)
-        used = tf.minimum(state["cursor"][0] + time, slots)
-        state = {
-            **state,
-            "position": held,
-            "length": state["length"] + time,
-            "cursor": state["cursor"] + time,
-        }
-        return Places(queries, held, targets, used=used), state
 
     def _with_positions(self, x, positions):
         return x if self.position_embedding is None else x + self.position_embedding(positions)
@@ -556,7 +417,7 @@ class TransformerNetwork(CausalNetwork):
             rate = self.attention_dropout if name == "probabilities" else self.dropout
             if not training or not rate:
                 return tensor
-            site = random.fold(key, len(_SITES) * (index + 1) + _SITES.index(name))
+            site = random.fold(key, len(SITES) * (index + 1) + SITES.index(name))
             # A piece that is compiled once knows nothing of the part that it is called in.
             return piece(_dropout(rate), fuse and random.current_part() is None)(tensor, site)
 
@@ -577,7 +438,7 @@ class TransformerNetwork(CausalNetwork):
 
 
 # Where something is dropped in training; a site's number seeds its noise.
-_SITES = ("embedding", "probabilities", "attention", "context", "mlp")
+SITES = ("embedding", "probabilities", "attention", "context", "mlp")
 
 
 @functools.cache
@@ -587,35 +448,3 @@ def _dropout(rate):
         return tensor * tf.cast(mask, tensor.dtype)
 
     return drop
-
-
-def _cache(state, index):
-    names = [name for name in ("keys", "values", "past") if name in state]
-    return tuple(tf.gather(state[name], index, axis=1) for name in names)
-
-
-def _context_of(context, index):
-    if context is None:
-        return {}
-    keys_and_values = tuple(tf.gather(x, index, axis=1) for x in context["blocks"])
-    return {"context": keys_and_values, "valid": context["valid"]}
-
-
-def _pad_slots(state, count):
-    """Adds empty slots to the caches of a state."""
-
-    added = [[0, 0], [0, 0], [0, 0], [0, count], [0, 0]]
-    return {
-        **state,
-        "keys": tf.pad(state["keys"], added),
-        "values": tf.pad(state["values"], added),
-        "position": tf.pad(state["position"], [[0, 0], [0, count]], constant_values=-1),
-    }
-
-
-def _round_up(count):
-    """Slots for `count` tokens: the sizes grow by an eighth to a quarter, and are few."""
-    eighth = tf.cast(tf.maximum(count, 1), tf.float64) / 4.0
-    step = tf.pow(tf.constant(2.0, tf.float64), tf.math.floor(tf.math.log(eighth) / np.log(2.0)))
-    step = tf.maximum(tf.cast(step + 0.5, tf.int32), SLOTS)
-    return (count + step - 1) // step * step

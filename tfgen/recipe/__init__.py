@@ -19,7 +19,12 @@ know: `tfgen.models.build` checks them.
 """
 
 from tfgen.recipe.data import DataConfig, PreprocessingConfig
-from tfgen.recipe.generation import GenerationConfig
+from tfgen.recipe.generation import (
+    DiffusionSampling,
+    GenerationConfig,
+    RolloutSampling,
+    TokenSampling,
+)
 from tfgen.recipe.recipe import MAX_FILE_BYTES, SECTIONS, Recipe, fields_help, recipe_keys
 from tfgen.recipe.training import TrainingConfig
 
@@ -27,9 +32,12 @@ __all__ = [
     "MAX_FILE_BYTES",
     "SECTIONS",
     "DataConfig",
+    "DiffusionSampling",
     "GenerationConfig",
     "PreprocessingConfig",
     "Recipe",
+    "RolloutSampling",
+    "TokenSampling",
     "TrainingConfig",
     "fields_help",
     "recipe_keys",

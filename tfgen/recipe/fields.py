@@ -40,11 +40,16 @@ class Section:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            key = f"{self.section}.{field.name}"
+            key = self.key_of(field.name)
             value = TYPES[field.type].check(key, getattr(self, field.name))
             if value is not None:
                 check_range(key, value, field.metadata)
             object.__setattr__(self, field.name, value)
+
+    @classmethod
+    def key_of(cls, name):
+        """Returns what a person calls a field: `"section.name"`, or the name of an argument."""
+        return f"{cls.section}.{name}" if cls.section else name
 
     def unused(self, kind, engine=None, conditional=None):
         """Returns the names of fields that differ from their defaults and that a model ignores.

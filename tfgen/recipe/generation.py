@@ -1,4 +1,4 @@
-"""The section `[generation]`: how a trained model is sampled."""
+"""How a trained model is sampled: the options of each engine, and the section `[generation]`."""
 
 import dataclasses
 from typing import ClassVar
@@ -7,19 +7,52 @@ from tfgen.errors import InputError
 from tfgen.recipe.fields import Section, field
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class GenerationConfig(Section):
-    """How a trained model is sampled, unless a call says otherwise."""
-
-    section: ClassVar[str] = "generation"
-
-    max_new_tokens: int = field(200, "tokens to generate after the prompt", of="text", low=1)
-    temperature: float = field(
+def _temperature():
+    return field(
         1.0,
         "divides the logits: below 1 is more careful, 0 takes the most likely",
         of="autoregressive",
         low=0,
     )
+
+
+def _guidance_scale():
+    return field(
+        1.0,
+        "above 1 exaggerates the class or the condition; 1 takes it as it is",
+        of=("conditional text", "conditional diffusion"),
+        low=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampling(Section):
+    """Options of one call, which belong to no section of a recipe."""
+
+    section: ClassVar[str] = ""
+
+    @classmethod
+    def of(cls, generation, **given):
+        """Returns the options of a call, checked.
+
+        Args:
+            generation: A `GenerationConfig`, whose values stand for what is None.
+            **given: Values of fields.
+
+        Raises:
+            InputError: For a value that is out of its field's range.
+        """
+        names = [each.name for each in dataclasses.fields(cls)]
+        usual = {name: getattr(generation, name) for name in names}
+        return cls(**usual | {name: each for name, each in given.items() if each is not None})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TokenSampling(Sampling):
+    """How tokens are sampled one after another."""
+
+    max_new_tokens: int = field(200, "tokens to generate after the prompt", of="text", low=1)
+    temperature: float = _temperature()
     top_k: int = field(0, "sample from the k most likely tokens; 0 is off", of="text", low=0)
     top_p: float = field(
         1.0,
@@ -44,15 +77,41 @@ class GenerationConfig(Section):
     stop: tuple[str, ...] = field(
         (), "strings that end the text where they first appear", of="text"
     )
-    length: int | None = field(
+    guidance_scale: float = _guidance_scale()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if "" in self.stop:
+            raise InputError(
+                f"generation.stop must hold no empty string. Received: generation.stop={self.stop}"
+            )
+
+
+def _length():
+    return field(
         None, "positions to generate; none takes the data's own length", of="numbers", low=1
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RolloutSampling(Sampling):
+    """How positions of numbers are sampled one after another."""
+
+    length: int | None = _length()
+    temperature: float = _temperature()
     bias: float = field(
         0.0,
         "above 0 samples nearer to the most likely value, e.g. neater strokes",
         of="autoregressive numbers",
         low=0,
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiffusionSampling(Sampling):
+    """How sequences of numbers are sampled from noise."""
+
+    length: int | None = _length()
     num_steps: int = field(50, "steps from noise to a sequence", of="diffusion", low=1, high=1000)
     solver: str = field(
         "dpmpp_2m",
@@ -64,19 +123,14 @@ class GenerationConfig(Section):
         ),
         of="diffusion",
     )  # fmt: skip
-    guidance_scale: float = field(
-        1.0,
-        "above 1 exaggerates the class or the condition; 1 takes it as it is",
-        of=("conditional text", "conditional diffusion"),
-        low=0,
-    )
+    guidance_scale: float = _guidance_scale()
     resamplings: int = field(
         10, "how often each step is taken when gaps are filled by repaint", of="diffusion", low=1
     )
 
-    def __post_init__(self):
-        super().__post_init__()
-        if "" in self.stop:
-            raise InputError(
-                f"generation.stop must hold no empty string. Received: generation.stop={self.stop}"
-            )
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerationConfig(DiffusionSampling, RolloutSampling, TokenSampling):
+    """How a trained model is sampled, unless a call says otherwise: the options of all engines."""
+
+    section: ClassVar[str] = "generation"

@@ -58,7 +58,8 @@ def log_likelihood(
 
     def slope(state, sigma):
         x, _ = state
-        with tf.GradientTape(persistent=True) as tape:
+        # Of x alone: the gradients of a network's weights would be three times as much to trace.
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(x)
             x0_hat = denoiser(x, tf.fill([batch], sigma))
         trace = tf.zeros([batch], x.dtype)

@@ -233,3 +233,8 @@ def _to_normal(uniforms):
 
 def _to_gumbel(uniforms):
     return tf.cast(-tf.math.log(-tf.math.log(tf.cast(uniforms, tf.float64))), tf.float32)
+
+
+def call_seed(seed):
+    """The seed of one call as an int64 scalar tensor: the one that is given, or a new one."""
+    return seed_tensor(new_seed() if seed is None else seed)

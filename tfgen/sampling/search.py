@@ -88,8 +88,8 @@ class Speculative(Search):
     statistics: dict = dataclasses.field(default_factory=dict, init=False, compare=False)
 
     def __post_init__(self):
-        # A transformer of numbers has a stepper, too, but no tokens.
-        if not hasattr(self.draft, "stepper") or not hasattr(self.draft, "tokenizer"):
+        steps = hasattr(getattr(self.draft, "engine", None), "stepper")
+        if not steps or not hasattr(self.draft, "tokenizer"):
             raise InputError(
                 "draft must be a model of text that generates token by token, e.g. "
                 f"tfgen.zoo.get(name). Received: draft={self.draft!r}"

@@ -104,7 +104,7 @@ class Dashboard:
             name, _ = self.measure
             loss[name.replace("_", " ")] = f"Loss/{name}"
         units = {"share of dead units": "units/.*/dead_fraction"}
-        if self._clipping() or getattr(self.model, "bounds", None) is not None:
+        if self._clipping():
             units["share of clipped values"] = "units/.*/clip_fraction"
         charts = {
             "Loss": loss,

@@ -43,9 +43,9 @@ class SeriesDashboard(Dashboard):
 
     @property
     def measure(self):
-        if not self.model.loss_is_likelihood:
+        if not self.model.engine.loss_is_likelihood:
             return None
-        return "loss_in_nats_per_value", 1 / self.model.position_width
+        return "loss_in_nats_per_value", 1 / self.model.engine.positions.width
 
     def samples(self, step):
         processor = self.model.processor
@@ -66,7 +66,7 @@ class SeriesDashboard(Dashboard):
                 sound("samples/sound", arrays, rate)
             if row.beside:
                 self._forecast(processor.features, length)
-            if self.model.bounds is not None:
+            if self.model.engine.emission.bounds is not None:
                 tf.summary.scalar("units/samples/clip_fraction", clip_fraction)
 
     def _drawn(self, count, length=None):

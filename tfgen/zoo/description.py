@@ -191,9 +191,9 @@ def _row(recipe, folder):
 
 def _family_arguments(row, given=None):
     """Returns the arguments that a family leaves free, with a recipe's values as defaults."""
-    explained = arguments_of(row.load(), inherited=True)
-    if row.network is not None:
-        explained |= arguments_of(row.load_network(), inherited=True)
+    explained = {}
+    for part in row.load_parts():
+        explained = {**arguments_of(part, inherited=True), **explained}
     given = given or {}
     return [
         dataclasses.replace(explained[name], default=given.get(name, parameter.default))

@@ -115,7 +115,7 @@ def _text_examples(model):
     sizes = {text: len(model.tokenizer.encode(text)) for text in ("Once", "O", "")}
     prompt = next(text for text, size in sizes.items() if size < most or not text)
     names = "temperature", "top_k", "top_p", "min_p", "repetition_penalty"
-    vectors = f"tf.zeros([1, 1, {model.condition_width or 1}])"
+    vectors = f"tf.zeros([1, 1, {model.engine.emission.condition_width or 1}])"
     return {
         **_constants({name: getattr(generation, name) for name in names}),
         **_constants(
@@ -130,18 +130,19 @@ def _text_examples(model):
                 "guidance_scale": 1.0,
             }
         ),
-        "condition": "tf.constant([0])" if model.num_classes else vectors,
+        "condition": "tf.constant([0])" if model.engine.emission.num_classes else vectors,
         "condition_valid": "tf.constant([[True]])",
     }
 
 
 def _number_examples(model):
-    processor, generation, frame = model.processor, model.generation, model.frame
+    processor, generation, frame = model.processor, model.generation, model.engine.positions.frame
     most = model.max_positions or 10**9
     time = min(_POSITIONS * frame, most)
     horizon = max(1, min(time, most // 2))
     past = max(1, min(time, most - horizon))
     known = len(processor.known_names)
+    channels = getattr(model.engine.emission, "channels", 0)
     names = "temperature", "bias", "num_steps", "guidance_scale", "resamplings"
 
     def series(time, known_time):
@@ -171,7 +172,7 @@ def _number_examples(model):
         ),
         **series(time, time),
         "static": f"tf.zeros([1, {processor.static_width}])",
-        "latents": f"tf.zeros([1, {-(-time // frame)}, {getattr(model, 'channels', 0)}])",
+        "latents": f"tf.zeros([1, {-(-time // frame)}, {channels}])",
         **{f"{name}.num_steps": levels for name in ("score", "encode", "decode")},
         **{f"{name}.{key}": value for name in ("forecast", "forecast_default")
            for key, value in forecast.items()},

@@ -3,32 +3,79 @@
 import tensorflow as tf
 
 from tfgen.errors import InputError
+from tfgen.models.text.arguments import sampling_of
+from tfgen.models.text.graphs import TOKENS_BUCKET
 from tfgen.sampling import random
 from tfgen.sampling.beam import beam_search
+from tfgen.sampling.buckets import bucket
 from tfgen.sampling.contrastive import contrastive_search
 from tfgen.sampling.speculative import speculative_decode
 
-# Prompts are padded to a multiple of this where their length is compiled for.
-PROMPT_BUCKET = 64
-
 
 class Searching:
-    """The compiled searches of one `TextModel`.
+    """The compiled searches of one model.
 
     Each is compiled for the sizes of a call and for what is a Python number in it: the number of
     beams, of candidates or of guesses.
+
+    Args:
+        graphs: The model's `TextGraphs`.
     """
 
-    def __init__(self, model):
-        self._model = model
+    def __init__(self, graphs):
+        self._graphs = graphs
+        self._engine = graphs.engine
         self._compiled = {}
+
+    def find(self, search, texts, options, num_samples, seed, condition):
+        """`num_samples` continuations of each text, as lists of texts.
+
+        Args:
+            search: One of `tfgen.sampling.search`.
+            texts: The prompts.
+            options: As of `options_of`, `max_new_tokens` being no more than there is room for.
+            num_samples: Texts for each prompt.
+            seed: An integer, or None for a new one.
+            condition: Tensors of `guided_condition`.
+        """
+        if search.kind != "beam" and "guidance_scale" in condition:
+            scale = float(condition["guidance_scale"])
+            if scale != 1:
+                raise InputError(
+                    f"guidance_scale goes with a beam search only. Received: guidance_scale={scale}"
+                )
+            condition = {name: condition[name] for name in condition if name != "guidance_scale"}
+        count, sampling = options["max_new_tokens"], sampling_of(self._graphs, options)
+        prompts = tf.constant(texts)
+
+        def begun(graphs, room, num_samples):
+            # A draft may know nothing of conditions.
+            known = {
+                name: condition[name] for name in condition if name in graphs.condition_specs()
+            }
+            # The state and the hidden states of the prompt where there are no samples to draw.
+            # Tensors, because a graph is traced anew for every other Python number.
+            slots = tf.constant(room)
+            if num_samples is None:
+                return graphs.history_graph(prompts, slots, known), sampling, None
+            carry = graphs.search_graph(
+                prompts, sampling, tf.constant(num_samples), tf.constant(count), slots, known
+            )
+            return carry, sampling, known.get("guidance_scale")
+
+        capacity = int(bucket(count, TOKENS_BUCKET))
+        seed = random.call_seed(seed)
+        tokens, lengths = self.run(search, begun, count, capacity, num_samples, seed)
+        found = self._graphs.tokenizer.detokenize(tokens, lengths).numpy()
+        found = [text.decode("utf-8") for text in found]
+        return [found[i : i + num_samples] for i in range(0, len(found), num_samples)]
 
     def run(self, search, begun, count, capacity, num_samples, seed):
         """Searches.
 
         Args:
             search: One of `tfgen.sampling.search`.
-            begun: Function `(model, room, num_samples)` -> `(carry, sampling, scale)`, which reads
+            begun: Function `(graphs, room, num_samples)` -> `(carry, sampling, scale)`, which reads
                 the prompts; a draft reads them too.
             count: Tokens to find at most.
             capacity: What `count` is rounded up to.
@@ -46,12 +93,12 @@ class Searching:
                 f"num_samples must be at most num_beams, {search.num_beams}, in a beam search. "
                 f"Received: num_samples={num_samples}"
             )
-        carry, sampling, scale = begun(self._model, capacity, 1)
+        carry, sampling, scale = begun(self._graphs, capacity, 1)
         buffer = tf.zeros([carry.logits.shape[0], capacity], tf.int32)
 
         def find(state, logits, buffer, count, length_penalty, stops, scale):
             return beam_search(
-                self._model.logits_step(scale),
+                self._engine.logits_step(scale),
                 state,
                 logits,
                 buffer,
@@ -59,7 +106,7 @@ class Searching:
                 search.num_beams,
                 length_penalty,
                 stops,
-                self._model.forbidden(),
+                self._engine.emission.forbidden,
             )
 
         found = self._jit(("beam", search.num_beams), find)(
@@ -80,15 +127,15 @@ class Searching:
                 "num_samples must be 1 in a contrastive search, which draws nothing. "
                 f"Received: num_samples={num_samples}"
             )
-        (state, hidden, valid), sampling, _ = begun(self._model, capacity, None)
+        (state, hidden, valid), sampling, _ = begun(self._graphs, capacity, None)
         rows = tf.range(tf.shape(hidden)[0])
         last = tf.reduce_sum(tf.cast(valid, tf.int32), axis=1) - 1
         buffer = tf.zeros([hidden.shape[0], capacity], tf.int32)
 
         def find(state, last, hidden, valid, buffer, count, alpha, stops):
             return contrastive_search(
-                self._model.stepper(),
-                self._model.logits,
+                self._engine.stepper(),
+                self._engine.logits,
                 state,
                 last,
                 hidden,
@@ -98,7 +145,7 @@ class Searching:
                 search.top_k,
                 alpha,
                 stops,
-                self._model.forbidden(),
+                self._engine.emission.forbidden,
             )
 
         found = self._jit(("contrastive", search.top_k), find)(
@@ -115,29 +162,29 @@ class Searching:
 
     def _speculative(self, search, begun, count, capacity, num_samples, seed):
         draft = search.draft
-        if draft.tokenizer.get_config() != self._model.tokenizer.get_config():
+        if draft.tokenizer.get_config() != self._graphs.tokenizer.get_config():
             raise InputError(
                 "draft must have the tokenizer of the model that it guesses for: their tokens "
                 f"are different. Received: draft with {draft.tokenizer.vocabulary_size} tokens, "
-                f"for {self._model.tokenizer.vocabulary_size}"
+                f"for {self._graphs.tokenizer.vocabulary_size}"
             )
         # Guesses are read before it is known whether they stay.
         room = capacity + 2 * search.draft_tokens + 2
-        carry, sampling, _ = begun(self._model, room, num_samples)
-        guessing, _, _ = begun(draft, room, num_samples)
+        carry, sampling, _ = begun(self._graphs, room, num_samples)
+        guessing, _, _ = begun(draft.graphs, room, num_samples)
 
         def find(carry, draft_state, buffer, count, key, sampling):
-            verify, rewind = self._model.verifier()
+            verify, rewind = self._engine.verifier()
             return speculative_decode(
-                (verify, rewind, self._model.logits),
-                (draft.stepper(), draft.logits),
+                (verify, rewind, self._engine.logits),
+                (draft.engine.stepper(), draft.engine.logits),
                 carry,
                 draft_state,
                 buffer,
                 count,
                 key,
                 sampling,
-                self._model.forbidden(),
+                self._engine.emission.forbidden,
                 search.draft_tokens,
             )
 

@@ -10,7 +10,7 @@ from tfgen.data.forecast_columns import forecast_columns
 from tfgen.data.frames import column_is_whole, column_names, frame_like
 from tfgen.data.memory import as_read_before
 from tfgen.errors import InputError
-from tfgen.models.over_series import forecast_series
+from tfgen.models.numbers.over_data import forecast_series
 from tfgen.recipe import DataConfig
 
 
@@ -27,7 +27,7 @@ def forecast_frame(model, frame, horizon, num_samples, seed, told, **options):
         horizon: Positions to forecast.
         num_samples: Futures to draw for each series.
         seed: An integer or None.
-        told: Dict of the arguments that tell of an array what a frame says in its columns.
+        told: `Told`, of which nothing is to be given: a frame says it in its columns.
         **options: Of `model.forecast`.
 
     Returns:
@@ -38,7 +38,7 @@ def forecast_frame(model, frame, horizon, num_samples, seed, told, **options):
     Raises:
         InputError: The frame does not fit the model.
     """
-    for name, value in told.items():
+    for name, value in told._asdict().items():
         if value is not None:
             raise InputError(
                 f"A frame says times, classes, known and static numbers in its columns: leave "

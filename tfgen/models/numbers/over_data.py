@@ -18,7 +18,7 @@ def open_series(model, name, identity=None):
     """Returns the `Sequences` of data as a model takes them.
 
     Args:
-        model: A `SeriesGenerator` with a recipe.
+        model: A `NumbersModel` with a recipe.
         name: A path, or the name of a built-in set.
         identity: The id of the only series that is wanted.
 
@@ -37,7 +37,7 @@ def forecast_series(model, contexts, horizon, num_samples, seed, rows, **options
     """Returns the `Forecast` of each context.
 
     Args:
-        model: A `SeriesGenerator`.
+        model: A `NumbersModel`.
         contexts: List of `Context`.
         horizon: Positions to forecast.
         num_samples: Futures to draw for each.

@@ -1,0 +1,64 @@
+"""Functions with their signatures, and the formats that they can be written in."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tfgen.errors import InputError, unknown
+from tfgen.export.saved_model import write_saved_model
+
+
+class Function(NamedTuple):
+    """A function that is served.
+
+    Attributes:
+        name: Of its signature.
+        call: A pure function of a dict of tensors, one for each of `specs`, to another dict.
+        specs: Dict from the names of its inputs to their `tf.TensorSpec`.
+    """
+
+    name: str
+    call: Callable
+    specs: dict[str, Any]
+
+
+# By name: a function `(functions, path, verbose)` that writes a list of `Function`s.
+FORMATS = {"tf_saved_model": write_saved_model}
+
+
+def register_format(name, writer):
+    """Adds a format in which models are exported.
+
+    Args:
+        name: What `model.export(path, format=name)` calls it.
+        writer: Function `(functions, path, verbose)` that writes a list of `Function`s to a path
+            that does not exist or is an empty folder, as a whole or not at all.
+
+    Raises:
+        InputError: If another format has the name.
+    """
+    if FORMATS.get(name, writer) is not writer:
+        raise InputError(f"There is an export format '{name}' already")
+    FORMATS[name] = writer
+
+
+def check_format(format):
+    """Refuses what `export` does not write."""
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+
+
+def write(functions, path, format="tf_saved_model", verbose=False):
+    """Writes functions in a format.
+
+    Args:
+        functions: List of `Function`s, one of which is called `serving_default`.
+        path: What to write; servers of TensorFlow expect a folder `<model>/<number>`.
+        format: One of `FORMATS`; `"tf_saved_model"`, as Keras calls it, is for TensorFlow,
+            TensorFlow Serving and its C API.
+        verbose: Whether to print each signature.
+
+    Raises:
+        InputError: For another format, or a folder that holds something.
+    """
+    check_format(format)
+    FORMATS[format](functions, path, verbose)

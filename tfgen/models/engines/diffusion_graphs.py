@@ -1,0 +1,243 @@
+"""`DiffusionGraphs`: the functions of tensors of a diffusion model, live and served."""
+
+import functools
+
+import tensorflow as tf
+
+from tfgen.models.numbers.results import likelihoods_of, summary_of
+from tfgen.models.serving import option_specs
+from tfgen.recipe import DiffusionSampling
+from tfgen.sampling import random
+from tfgen.sampling.rows import repeat_rows
+
+# Ways to fill gaps; a network that was trained to is run by a solver, as always.
+FILLERS = ("repaint", "guidance")
+SCORES = ("ode", "elbo")
+_LENGTHS = 1  # purpose of the draws of one call
+SAMPLING = option_specs(DiffusionSampling, "num_steps", "guidance_scale")
+FILLING = option_specs(DiffusionSampling, "num_steps", "guidance_scale", "resamplings")
+
+
+class DiffusionGraphs:
+    """What a diffusion model computes on tensors in the data's units, by its `Runs`.
+
+    Each function takes one dict of tensors, behind choices that are made before it is compiled.
+
+    Args:
+        runs: A `Runs`.
+    """
+
+    def __init__(self, runs):
+        self.runs = runs
+        self.denoiser = runs.denoiser
+        self.emission = runs.emission
+        self.context = runs.context
+        self.positions = runs.emission.positions
+        self.processor = self.positions.processor
+
+    def get(self, name, *choices):
+        """The function of this name as a graph, compiled once for its choices."""
+        function = functools.partial(getattr(self, name), *choices)
+        return self.runs.kept(
+            ("graph", name, *choices),
+            lambda: tf.function(function, input_signature=[self.specs(name)], autograph=False),
+        )
+
+    def specs(self, name):
+        """What the function of this name takes: a dict from names to `tf.TensorSpec`."""
+        series, own = self.positions.series_specs(), {}
+        if name == "generate":
+            return self.positions.generate_specs(SAMPLING)
+        if name == "forecast":
+            return self.positions.forecast_specs(FILLING)
+        if name == "impute":
+            own = {"num_samples": tf.TensorSpec([], tf.int32), **FILLING}
+        elif name == "denoise":
+            own = {"sigma": tf.TensorSpec([None], tf.float32)}
+        else:
+            own = {"num_steps": SAMPLING["num_steps"]}
+        if name == "score":
+            own["seed"] = SAMPLING["seed"]
+        if name == "decode":
+            del series["values"]
+            own["latents"] = tf.TensorSpec([None, None, self.emission.channels], tf.float32)
+        return {**series, **own}
+
+    def generate(self, choices, arguments):
+        """Sequences from noise."""
+        positions, ends = self.positions, self.processor.ends
+        rows, length = arguments["num_samples"], arguments["length"]
+        key = random.root(arguments["seed"], random.SAMPLING)
+        frames = positions.count(length)
+        whole, scale = self.context.of_rows(rows, arguments)
+        lengths = self._lengths(rows, length, arguments, key)
+        valid = tf.sequence_mask(positions.count(lengths), frames) if ends else None
+        covariates = positions.covariates_ahead(arguments, tf.constant(0), frames, rows)
+        covariates = self.denoiser.covariates(covariates, valid, {})
+        given = {"valid": valid, "whole": whole, "covariates": covariates}
+        shape = [rows, frames, self.emission.channels]
+        x = self.runs.draw(choices, arguments, given, shape, key)
+        values, clipped = self.emission.values(x, scale)
+        values = positions.restored(values)[:, :length]
+        if ends:
+            clipped = tf.where(valid, clipped, 0.0)
+        total = tf.cast(tf.reduce_sum(positions.count(lengths)), tf.float32)
+        valid = tf.sequence_mask(lengths, length)
+        return {
+            "values": tf.where(valid[..., None], values, positions.missing),
+            "lengths": lengths,
+            "clip_fraction": tf.math.divide_no_nan(tf.reduce_sum(clipped), total),
+        }
+
+    def _lengths(self, rows, length, arguments, key):
+        """Samples of each sequence: one of the training data's, of what ends by itself."""
+        if not self.processor.lengths:
+            return tf.fill([rows], length)
+        # By class, and in the last row of all.
+        table = tf.constant(self.processor.lengths, tf.int32)
+        row = tf.fill([rows], len(self.processor.lengths) - 1)
+        if "condition" in arguments:
+            label = tf.broadcast_to(arguments["condition"], [rows])
+            row = tf.where(label >= 0, label, row)
+        place = random.uniform(random.fold(key, _LENGTHS), [rows]) * table.shape[1]
+        chosen = tf.gather_nd(table, tf.stack([row, tf.cast(place, tf.int32)], axis=-1))
+        return tf.minimum(chosen, length)
+
+    def impute(self, choices, arguments):
+        """Sequences `(batch, num_samples, time, features)` with their gaps filled.
+
+        Args:
+            choices: `Choices` with one of `FILLERS`, or a solver for a network that is told what
+                was observed.
+            arguments: What was asked for.
+        """
+        num_samples = arguments["num_samples"]
+        batch = self.positions.series(arguments)
+        x0, known = self.emission.call(batch)
+        fills = choices.solver in FILLERS
+        given = self.denoiser.given(batch, told=None if fills else (x0, known))
+        observed, known, given = repeat_rows((x0, known, given), num_samples)
+        key = random.root(arguments["seed"], random.SAMPLING)
+        sampling = dict(arguments)
+        for name in ("condition", "static"):
+            if name in arguments:
+                sampling[name] = repeat_rows(arguments[name], num_samples)
+        if "scale" in batch:
+            sampling["scale"] = repeat_rows(batch["scale"], num_samples)
+        gaps = (observed, known, arguments["resamplings"]) if fills else None
+        x = self.runs.draw(choices, sampling, given, tf.shape(observed), key, gaps)
+        values, _ = self.emission.values(x, sampling.get("scale"))
+        values = self.positions.restored(values)[:, : tf.shape(arguments["values"])[1]]
+        values = tf.reshape(values, [-1, num_samples, *tf.unstack(tf.shape(values)[1:])])
+        # What was observed is as it was, to the last bit.
+        before = arguments["values"][:, None]
+        values = tf.where(tf.math.is_nan(before), values, before)
+        valid = tf.sequence_mask(arguments["lengths"], tf.shape(before)[2])
+        return {"samples": tf.where(valid[:, None, :, None], values, self.positions.missing)}
+
+    def forecast(self, choices, window, arguments):
+        """What comes after series: a gap at their end.
+
+        Args:
+            choices: As of `impute`.
+            window: Positions that the network was trained on at once; None if that is not known.
+            arguments: What was asked for.
+        """
+        positions = self.positions
+        horizon, lengths = arguments["horizon"], arguments["lengths"]
+        values = arguments["values"]
+        # What the network was not trained on at once it does not see at once.
+        most = tf.shape(values)[1]
+        if window is not None:
+            most = tf.minimum(most, tf.maximum(window - horizon, 1))
+        kept = tf.minimum(lengths, most)
+        # Whole frames: the future begins with one.
+        kept = tf.where(kept < positions.frame, kept, kept - kept % positions.frame)
+        position = tf.range(most + horizon)[None]
+        index = position + (lengths - kept)[:, None]
+        last = tf.maximum(lengths - 1, 0)[:, None]
+        past = tf.gather(values, tf.minimum(index, last), batch_dims=1)
+        ahead = position >= kept[:, None]
+        series = {
+            **arguments,
+            "values": tf.where(ahead[..., None], positions.missing, past),
+            "lengths": kept + horizon,
+        }
+        if "times" in arguments:
+            times = arguments["times"]
+            start = tf.gather(times, last[:, 0], batch_dims=1)
+            after = positions.times_after(start, tf.range(1, most + horizon + 1))
+            steps = tf.maximum(position - kept[:, None], 0)
+            future = tf.gather(after, steps, batch_dims=1)
+            series["times"] = tf.where(
+                ahead, future, tf.gather(times, tf.minimum(index, last), batch_dims=1)
+            )
+        if "known" in arguments:
+            most_known = tf.shape(arguments["known"])[1] - 1
+            series["known"] = tf.gather(
+                arguments["known"], tf.minimum(index, most_known), batch_dims=1
+            )
+        samples = self.impute(choices, series)["samples"]
+        index = kept[:, None, None] + tf.range(horizon)[None, None]
+        index = tf.tile(index, [1, arguments["num_samples"], 1])
+        samples = tf.gather(samples, index, batch_dims=2)
+        return summary_of(samples, arguments["quantiles"])
+
+    def score(self, method, arguments):
+        """The likelihood of series, by one of `SCORES`."""
+        processor, batch = self.processor, self.positions.series(arguments)
+        x0, observed = self.emission.call(batch)
+        # Categories are given: there is no density of them.
+        observed &= self.emission.is_number
+        key = random.root(arguments["seed"], random.EVALUATION)
+        given = self.denoiser.given(batch)
+        density = self.runs.density(method, given, x0, observed, arguments["num_steps"], key)
+        numbers = processor.numbers(batch["values"])
+        scale = batch["scale"][:, None] if processor.scaler.needs_scale else None
+        there = ~tf.math.is_nan(numbers) & batch["valid"][..., None]
+        if self.positions.frame > 1:  # with a sample all of its frame is missing
+            there &= tf.reduce_all(there, axis=-1, keepdims=True)
+        slopes = self.emission.log_slope(tf.where(there, numbers, 0.0), scale)
+        slopes = tf.reduce_sum(tf.where(there, slopes, 0.0), axis=[1, 2])
+        total = tf.cast(density + slopes, tf.float64)
+        lengths = arguments["lengths"]
+        valid = tf.sequence_mask(lengths, tf.shape(arguments["values"])[1])[..., None]
+        seen = self.positions.samples(there)[:, : tf.shape(valid)[1]] & valid
+        values = tf.reduce_sum(tf.cast(seen, tf.int32), axis=[1, 2])
+        return likelihoods_of(total, values, lengths)
+
+    def encode(self, arguments):
+        """The latents of series."""
+        batch = self.positions.series(arguments)
+        x0, _ = self.emission.call(batch)
+        given = self.denoiser.given(batch)
+        return {"latents": self.runs.upward(given, x0, arguments["num_steps"])}
+
+    def decode(self, arguments):
+        """The series of latents."""
+        latents = arguments["latents"]
+        time = tf.shape(latents)[1] * self.positions.frame
+        empty = tf.zeros([tf.shape(latents)[0], time, self.processor.num_features])
+        batch = self.positions.series({**arguments, "values": empty})
+        scale = None
+        if self.processor.scaler.needs_scale:
+            del batch["scale"]  # of nothing but zeros
+            scale = tf.constant(self.processor.scale, tf.float32)[None]
+        given = self.denoiser.given(batch)
+        x = self.runs.downward(given, latents, arguments["num_steps"])
+        values = self.positions.restored(self.emission.values(x, scale)[0])
+        return {"values": self._valid(values, arguments["lengths"])}
+
+    def denoise(self, arguments):
+        """What series with noise on them are taken for."""
+        batch = self.positions.series(arguments)
+        x, _ = self.emission.call(batch)
+        denoiser = self.denoiser.denoiser(self.runs.once(self.denoiser.given(batch)))
+        values, _ = self.emission.values(denoiser(x, arguments["sigma"]), batch.get("scale"))
+        values = self.positions.restored(values)[:, : tf.shape(arguments["values"])[1]]
+        return {"values": self._valid(values, arguments["lengths"])}
+
+    def _valid(self, values, lengths):
+        """Values of which those after the end of each sequence are missing."""
+        valid = tf.sequence_mask(lengths, tf.shape(values)[1])
+        return tf.where(valid[..., None], values, self.positions.missing)

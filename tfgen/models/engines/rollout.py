@@ -1,0 +1,444 @@
+"""`Rollout`: sequences of numbers drawn position by position, each given those before it."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen.errors import unknown
+from tfgen.export import Function
+from tfgen.layers.checks import check_kind
+from tfgen.models.first_calls import FirstCalls
+from tfgen.models.numbers.context import SequenceContext
+from tfgen.models.numbers.emission import NumberEmission
+from tfgen.models.numbers.results import likelihoods_of, summary_of
+from tfgen.models.numbers.told import whole_number
+from tfgen.models.parts import made_of_parts
+from tfgen.models.serving import constant, option_specs
+from tfgen.networks import CausalNetwork
+from tfgen.recipe import RolloutSampling
+from tfgen.sampling import random
+from tfgen.sampling import rollout as rolling
+from tfgen.sampling.buckets import bucket
+from tfgen.sampling.particles import Observed, fill
+from tfgen.sampling.rows import repeat_rows
+
+# The loops are compiled for room for so many positions, times a power of two.
+BUCKET = 32
+# Positions that `stream` draws at once.
+STREAM_CHUNK = 32
+POOLINGS = ("mean", "last")
+# Tensors that say how is sampled.
+SAMPLING = option_specs(RolloutSampling, "temperature", "bias")
+
+
+@keras.saving.register_keras_serializable(package="tfgen")
+class Rollout:
+    """Positions one after another: a causal network, and an emission that it tells of each.
+
+    The graphs are the same here and in a SavedModel; the loops in them are compiled.
+
+    Args:
+        network: A `tfgen.networks.CausalNetwork`; without weights yet, it gets them here.
+        emission: A `NumberEmission`.
+    """
+
+    kind = "autoregressive"  # of `tfgen.uses.ENGINES`
+    Options = RolloutSampling
+    # Whether the loss is a negative log-likelihood, in nats for each position.
+    loss_is_likelihood = True
+    # Whether what a sample begins with does not depend on how long it may be at most.
+    draws_in_order = True
+    rows_at_once = 4096  # futures, for their memory
+
+    def __init__(self, network, emission):
+        check_kind(CausalNetwork, network=network)
+        check_kind(NumberEmission, emission=emission)
+        emission.join(network)
+        self.network = network
+        self.emission = emission
+        self.context, self.positions = emission.context, emission.positions
+        self.processor = self.positions.processor
+        frames = network.max_positions
+        self.max_positions = None if frames is None else frames * self.positions.frame
+        self.state_is_constant = network.state_is_constant
+        self.jit_compile_training = network.jit_compile_training
+        self.reset_graphs()
+
+    @classmethod
+    def compose(cls, take, network):
+        """Returns the engine of a class of networks; `take` is of `tfgen.models.families`."""
+        emission = take(
+            NumberEmission, context=take(SequenceContext, name="context"), name="emission"
+        )
+        return cls(take(network, name="network"), emission)
+
+    @property
+    def layers(self):
+        """What has weights, in the order in which these are kept."""
+        projection = self.emission.input_projection
+        own = [] if projection is None else [projection]
+        return [self.context, self.network, *own, self.emission]
+
+    def initial_state(self, batch_size):
+        """The state before a sequence: a nest of tensors `(batch, ...)`."""
+        return self.network.initial_state(batch_size)
+
+    def reset_graphs(self):
+        """Forgets what was compiled, after a change of what the functions read besides weights."""
+        self.roll = tf.function(self._roll_core, jit_compile=True, autograph=False)
+        # Rows known to be one, by which products with a vector go.
+        self.roll_single = tf.function(self._roll_core, jit_compile=True, autograph=False)
+        self._fill = tf.function(self._fill_core, jit_compile=True, autograph=False)
+        self._first_call = FirstCalls()
+        self._graphs = {}
+
+    def quantize_weights(self, dtype):
+        self.network.quantize_weights(dtype)
+        self.reset_graphs()
+
+    # Training
+
+    def loss(self, batch, key=None, state=None, training=False):
+        """The sum of the nats of a batch's positions, their number, and the state at the end."""
+        hidden, state, scale = self._read(
+            batch, state, training=training, key=key if training else None
+        )
+        nats = -tf.reduce_sum(self.emission.log_prob(hidden, batch, scale, training))
+        positions = tf.reduce_sum(tf.cast(batch["valid"], tf.float32))
+        return nats, positions, state
+
+    def outputs(self, batch, seed, training=False):
+        """The parameters of the distribution of each position, given those before it.
+
+        A dict with those of the `numbers` and of the `categories`.
+        """
+        key = random.root(seed, random.DROPOUT) if training else None
+        hidden, _, _ = self._read(batch, training=training, key=key)
+        return self.emission.call(hidden)
+
+    def activations(self, batch):
+        """What the layers give for a batch: a dict from names to tensors."""
+        record = {}
+        self._read(batch, record=record)
+        return record
+
+    def _read(self, batch, state=None, training=False, key=None, record=None, masked=False):
+        """The network over sequences `batch["values"]` `(batch, time, features)`.
+
+        Returns:
+            `(hidden, state, scale)`: hidden `(batch, time, width)` from which each position is
+            predicted, given those before it, and the scale of each series `(batch, 1, numbers)`.
+        """
+        with tf.name_scope("position_inputs"):  # one box in TensorBoard's graph
+            rows, time = tf.unstack(tf.shape(batch["values"])[:2])
+            previous, first = self.emission.before(batch)
+            covariates = self.positions.covariates(batch)
+            whole, scale = self.context.call(batch, rows, key)
+            whole = tf.broadcast_to(whole[:, None], [rows, time, whole.shape[-1]])
+            scale = None if scale is None else scale[:, None]
+            x = self.emission.inputs(previous, first, covariates, whole, scale)
+        mask = batch["valid"] if masked else None
+        x = self.emission.project(x)
+        hidden, state = self.network.call(x, state, mask, training, key, record)
+        return tf.cast(hidden, tf.float32), state, scale
+
+    # What a person calls; the keywords are the options
+
+    def generate(self, arguments, defaults, seed, *, temperature=None, bias=None):
+        """Samples from nothing.
+
+        Args:
+            arguments: Tensors of `Positions.generate_specs` but for the sampling.
+            defaults: `Defaults`.
+            seed: An integer, or None for a new one.
+            temperature: Of `Rollout`'s sampling.
+            bias: As well.
+
+        Returns:
+            `values` `(num_samples, length, features)`, `lengths` and `clip_fraction`, as arrays.
+        """
+        arguments = {**arguments, **self._sampling(defaults, seed, temperature, bias)}
+        rows, length = int(arguments["num_samples"]), int(arguments["length"])
+        with self._first_call("generate", rows, self._capacity(length)):
+            result = self._graph("generate")(arguments)
+        return {name: value.numpy() for name, value in result.items()}
+
+    def forecast(self, arguments, defaults, seed, *, temperature=None):
+        """Samples what comes after series: tensors as of `Positions.forecast_specs`."""
+        arguments = {**arguments, **self._sampling(defaults, seed, temperature, None)}
+        rows = len(arguments["lengths"]) * int(arguments["num_samples"])
+        with self._first_call("forecast", rows, self._capacity(int(arguments["horizon"]))):
+            return self._graph("forecast")(arguments)
+
+    def impute(self, arguments, defaults, seed, *, particles=256):
+        """Fills the gaps of one series: an array `(num_samples, time, features)`.
+
+        What comes after a gap is taken into account by a particle filter whose surviving lines of
+        descent are the samples; see `tfgen.sampling.particles`.
+        """
+        particles = whole_number("particles", particles, 2)
+        num_samples, values = int(arguments["num_samples"]), arguments["values"]
+        time = values.shape[1]
+        batch = self.positions.series(arguments)
+        frames = self.positions.count(time)
+        capacity = int(bucket(frames, BUCKET))
+        room = [[0, capacity - frames], [0, 0]]
+        padded = tf.pad(batch["values"][0], room, constant_values=np.nan)
+        # Covariates of one sequence for so many rows and positions.
+        covariates = self.positions.covariates(batch)
+        covariates = tf.pad(covariates, [[0, 0], [0, capacity - tf.shape(covariates)[1]], [0, 0]])
+        covariates = tf.broadcast_to(covariates, [particles, capacity, covariates.shape[-1]])
+        sampling = self._sampling(defaults, seed, 1.0, 0.0)
+        begun = self._begin(particles, batch, sampling, covariates, capacity)
+        begun = begun._replace(count=tf.constant(frames))
+        with self._first_call("impute", particles, num_samples, capacity):
+            filled = self.positions.restored(self._fill(begun, padded, tf.zeros([num_samples])))
+        filled = filled[:, :time].numpy()
+        return np.where(np.isnan(values), filled, values)
+
+    def score(self, arguments, defaults):
+        """The likelihood of series: tensors as of `Positions.series_specs`."""
+        return self._graph("score")(arguments)
+
+    def encode(self, arguments, defaults, *, pooling="mean"):
+        """The last hidden states of series, pooled over the positions of each: an array."""
+        if pooling not in POOLINGS:
+            raise unknown("pooling", pooling, POOLINGS)
+        return self._graph("encode")(arguments)[pooling].numpy()
+
+    def stream(self, told, length, defaults, seed, *, temperature=None, bias=None):
+        """An iterator of the pieces of one sequence; `told` as of `Told.of_samples`."""
+        sampling = self._sampling(defaults, seed, temperature, bias)
+        if "known" in told:
+            ends = [[0, 0], [0, STREAM_CHUNK], [0, 0]]
+            told = {**told, "known": tf.pad(told["known"], ends)}
+        return self._pieces(length, sampling, told)
+
+    def _pieces(self, length, sampling, told):
+        begun, done, most = None, 0, self.positions.count(length)
+        while done < most:
+            count = min(STREAM_CHUNK, most - done)
+            covariates = self.positions.covariates_ahead(told, tf.constant(done), STREAM_CHUNK, 1)
+            if begun is None:
+                # Room for the whole at once, because each size of a state is compiled for.
+                room = 0 if self.state_is_constant else int(bucket(most, BUCKET))
+                begun = self._begin(1, told, sampling, covariates, room)
+            begun = begun._replace(covariates=covariates, count=tf.constant(count))
+            with self._first_call("stream"):
+                drawn = self.roll_single(begun)
+            begun = drawn.rollout
+            drawn_now = int(drawn.lengths[0])
+            samples = self.positions.restored(drawn.values)[0, : drawn_now * self.positions.frame]
+            yield samples[: length - done * self.positions.frame].numpy()
+            done += drawn_now
+            if drawn_now < count or (self.processor.ends and bool(drawn.ended[0])):
+                return
+
+    def functions(self, defaults):
+        """What is served: `Function`s of tensors in the data's units."""
+        series = self.positions.series_specs()
+        return [
+            Function("generate", self._graph("generate"), self._specs("generate")),
+            Function("forecast", self._graph("forecast"), self._specs("forecast")),
+            Function("score", self._graph("score"), series),
+            Function("encode", self._graph("encode"), series),
+        ]
+
+    def serving_defaults(self, defaults):
+        """The defaults of the inputs of `functions` that say how is sampled."""
+        return {
+            "temperature": constant(float(defaults.generation.temperature)),
+            "bias": constant(float(defaults.generation.bias)),
+        }
+
+    def _capacity(self, length):
+        """What a loop over so many samples is compiled for."""
+        return int(bucket(self.positions.count(length), BUCKET))
+
+    def _sampling(self, defaults, seed, temperature, bias):
+        options = RolloutSampling.of(defaults.generation, temperature=temperature, bias=bias)
+        return {
+            "seed": random.call_seed(seed),
+            "temperature": tf.constant(options.temperature),
+            "bias": tf.constant(options.bias),
+        }
+
+    # Graphs around the compiled loops
+
+    def _specs(self, name):
+        if name == "generate":
+            return self.positions.generate_specs(SAMPLING)
+        if name == "forecast":
+            return self.positions.forecast_specs(SAMPLING)
+        return self.positions.series_specs()
+
+    def _graph(self, name):
+        if name not in self._graphs:
+            function = getattr(self, f"_{name}")
+            specs = [self._specs(name)]
+            self._graphs[name] = tf.function(function, input_signature=specs, autograph=False)
+        return self._graphs[name]
+
+    def _generate(self, arguments):
+        rows, length = arguments["num_samples"], arguments["length"]
+        count = self.positions.count(length)
+        capacity = bucket(count, BUCKET)
+        given = dict(arguments)
+        if "known" in given:
+            given["known"] = tf.pad(given["known"], [[0, 0], [0, capacity - length], [0, 0]])
+        covariates = self.positions.covariates_ahead(given, tf.constant(0), capacity, rows)
+        begun = self._begin(rows, given, arguments, covariates, capacity)
+        drawn = self._run(begun._replace(count=count))
+        return {
+            "values": self.positions.restored(drawn.values)[:, :length],
+            "lengths": tf.minimum(drawn.lengths * self.positions.frame, length),
+            "clip_fraction": drawn.clipped,
+        }
+
+    def _begin(self, rows, given, sampling, covariates, room):
+        """A `tfgen.sampling.rollout.Rollout` before the first position."""
+        whole, scale = self.context.of_rows(rows, given)
+        state = self.initial_state(rows)
+        return rolling.Rollout(
+            state=self.network.reserve(state, room),
+            previous=tf.fill([rows, self.positions.width], np.float32(np.nan)),
+            first=tf.ones([rows], tf.bool),
+            covariates=covariates,
+            whole=whole,
+            scale=scale,
+            begun=tf.constant(0),
+            count=tf.constant(0),
+            key=random.root(sampling["seed"], random.SAMPLING),
+            temperature=sampling["temperature"],
+            bias=sampling["bias"],
+        )
+
+    def _forecast(self, arguments):
+        horizon, num_samples = arguments["horizon"], arguments["num_samples"]
+        positions = self.positions
+        if positions.frame > 1:
+            arguments = {**arguments, **self._last_frames(arguments)}
+        batch, lengths = positions.series(arguments), positions.count(arguments["lengths"])
+        count = tf.shape(lengths)[0]
+        state = self.initial_state(count)
+        _, state, _ = self._read(batch, state=state, masked=True)
+        frames = positions.count(horizon)
+        capacity = bucket(frames, BUCKET)
+        steps = 1 + tf.range(capacity)
+        future = {}
+        if "times" in batch:
+            last = tf.gather(batch["times"], tf.maximum(lengths - 1, 0), batch_dims=1)
+            future["times"] = positions.times_after(last, steps)
+        if "known" in arguments:
+            index = lengths[:, None] - 1 + steps[None]
+            known = tf.pad(arguments["known"], [[0, 0], [0, capacity], [0, 0]])
+            future["known"] = tf.gather(known, index, batch_dims=1)
+        covariates = positions.covariates(future, count, capacity)
+        last = tf.gather(batch["values"], tf.maximum(lengths - 1, 0), batch_dims=1)
+        begun = self._begin(count, batch, arguments, covariates, 0)
+        begun = begun._replace(
+            state=self.network.reserve(state, capacity),
+            previous=last,
+            first=lengths == 0,
+            count=frames,
+        )
+        drawn = self._run(begun.rows(lambda x: repeat_rows(x, num_samples)))
+        samples = positions.restored(drawn.values)[:, :horizon]
+        samples = tf.reshape(samples, [count, num_samples, horizon, self.processor.num_features])
+        return summary_of(samples, arguments["quantiles"])
+
+    def _last_frames(self, arguments):
+        """The series without so many first samples that the rest fills whole frames."""
+        lengths = arguments["lengths"]
+        spare = lengths % self.positions.frame
+        index = spare[:, None] + tf.range(tf.shape(arguments["values"])[1])[None]
+        index = tf.minimum(index, tf.maximum(lengths - 1, 0)[:, None])
+        values = tf.gather(arguments["values"], index, batch_dims=1)
+        return {"values": values, "lengths": lengths - spare}
+
+    def _score(self, arguments):
+        batch = self.positions.series(arguments)
+        hidden, _, scale = self._read(batch)
+        nats = tf.cast(self.emission.log_prob(hidden, batch, scale), tf.float64)
+        total = tf.reduce_sum(nats, axis=1)
+        lengths = arguments["lengths"]
+        valid = tf.sequence_mask(lengths, tf.shape(arguments["values"])[1])[..., None]
+        observed = ~tf.math.is_nan(arguments["values"]) & valid
+        observed = tf.reduce_sum(tf.cast(observed, tf.int32), axis=[1, 2])
+        return likelihoods_of(total, observed, lengths)
+
+    def _encode(self, arguments):
+        batch, lengths = self.positions.series(arguments), arguments["lengths"]
+        lengths = self.positions.count(lengths)
+        # What is said of a position has not read it; so each hidden state is that of the position
+        # after, and there is one more, for which the last calendar stands still.
+        index = tf.range(tf.shape(batch["values"])[1] + 1)[None]
+        index = tf.minimum(index, lengths[:, None] - 1)
+        for name in ("values", "times", "known"):
+            if name in batch:
+                batch[name] = tf.gather(batch[name], index, batch_dims=1)
+        batch["valid"] = tf.range(tf.shape(batch["values"])[1])[None] <= lengths[:, None]
+        hidden, _, _ = self._read(batch)
+        hidden = hidden[:, 1:]
+        counted = tf.range(tf.shape(hidden)[1])[None] < lengths[:, None]
+        weights = tf.cast(counted, tf.float32)[..., None]
+        mean = tf.reduce_sum(hidden * weights, 1) / tf.reduce_sum(weights, 1)
+        return {"mean": mean, "last": tf.gather(hidden, lengths - 1, batch_dims=1)}
+
+    # The compiled loops
+
+    def _stepper(self):
+        """A function `(begun, state, previous, first, covariates)` -> `(hidden, scale, state)`."""
+        step = self.network.stepper()
+
+        def hidden_of(begun, state, previous, first, covariates):
+            scale = begun.scale if self.processor.scaler.needs_scale else None
+            x = self.emission.inputs(previous, first, covariates, begun.whole, scale)
+            if self.emission.input_projection is not None:
+                x = self.emission.project(x[:, None])[:, 0]
+            hidden, state = step(x, state)
+            return tf.cast(hidden, tf.float32), scale, state
+
+        return hidden_of
+
+    def _sample(self, begun, hidden, previous, scale, key):
+        sampling = begun.temperature, begun.bias
+        return self.emission.sample(hidden, previous, scale, key, *sampling)
+
+    def _roll_core(self, begun):
+        step = self._stepper()
+
+        def draw(begun, state, previous, first, covariates, key):
+            hidden, scale, state = step(begun, state, previous, first, covariates)
+            return *self._sample(begun, hidden, previous, scale, key), state
+
+        return rolling.roll(draw, begun)
+
+    def _fill_core(self, begun, values, samples):
+        step = self._stepper()
+
+        def draw(begun, state, previous, first, covariates, key, given):
+            """What is given of a position is kept."""
+            hidden, scale, state = step(begun, state, previous, first, covariates)
+            drawn, _, _ = self._sample(begun, hidden, previous, scale, key)
+            missing = self.emission.gaps(given)[None]
+            values = tf.where(missing, drawn, given[None])
+            weight = self.emission.weight(hidden, previous, values, missing, scale)
+            return values, weight, state
+
+        return fill(Observed(draw, values), begun, tf.shape(samples)[0])
+
+    def _run(self, begun):
+        def single():
+            return self.roll_single(begun.rows(lambda x: tf.gather(x, [0])))
+
+        rows = tf.shape(begun.previous)[0]
+        return tf.cond(rows == 1, single, lambda: self.roll(begun))
+
+    def get_config(self):
+        return {
+            "network": keras.saving.serialize_keras_object(self.network),
+            "emission": keras.saving.serialize_keras_object(self.emission),
+        }
+
+    from_config = made_of_parts

@@ -1,0 +1,319 @@
+"""The families of models, and how one is composed of its parts.
+
+This module does not import TensorFlow: classes are loaded when they are first needed.
+"""
+
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from tfgen.errors import unknown
+from tfgen.names import normalise
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """How models of a modality are composed: each argument belongs to one of the parts.
+
+    Attributes:
+        model: `"module:Class"` of the models, or the class itself.
+        engine: The same of what their constructor takes as `engine`. Its class method
+            `compose(take, network)` makes it, `network` being the class of the networks.
+        parts: The same of what the engine is made of besides the network.
+    """
+
+    model: Any
+    engine: Any
+    parts: tuple[Any, ...]
+
+    def load(self):
+        """Returns `(model, engine, parts)` as classes."""
+        return _load(self.model), _load(self.engine), [_load(part) for part in self.parts]
+
+
+# By name, of text and of numbers.
+ENGINES = {
+    "rollout": {
+        "text": Engine(
+            "tfgen.models.text.model:TextModel",
+            "tfgen.models.engines.token_rollout:TokenRollout",
+            ("tfgen.models.text.emission:TokenEmission",),
+        ),
+        "numbers": Engine(
+            "tfgen.models.numbers.model:NumbersModel",
+            "tfgen.models.engines.rollout:Rollout",
+            (
+                "tfgen.models.numbers.emission:NumberEmission",
+                "tfgen.models.numbers.context:SequenceContext",
+            ),
+        ),
+    },
+    "diffusion": {
+        "numbers": Engine(
+            "tfgen.models.numbers.model:NumbersModel",
+            "tfgen.models.engines.diffusion:Diffusion",
+            (
+                "tfgen.models.engines.denoiser:Denoiser",
+                "tfgen.models.numbers.channels:ChannelEmission",
+                "tfgen.models.numbers.context:SequenceContext",
+            ),
+        ),
+    },
+}
+# Constructor arguments that a recipe does not hold in its [model] section.
+_NOT_MODEL_KEYS = (
+    "self", "network", "emission", "context", "denoiser", "engine", "tokenizer", "processor",
+    "generation",
+)  # fmt: skip
+# Those of networks that follow from the other parts.
+_FOLLOWING = (
+    "cross_attention", "channels_out", "condition_width", "sequence_width", "self_condition",
+    "embedding_scale",
+)  # fmt: skip
+# Those that only a network with cross-attention has a use for.
+_CONDITIONS = ("num_classes", "condition_width", "condition_dropout")
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Models under a name: a network for text and for numbers, or a class of models as a whole.
+
+    Attributes:
+        summary: One line for people.
+        network: `"module:Class"` of the networks, or the class itself; None for a class as a whole.
+        engine: Of `ENGINES`, what a network is run by.
+        model: `"module:Class"` of a `SequenceGenerator` that is not composed of parts, or the class
+            itself; None otherwise.
+        preset: Constructor arguments that the name fixes.
+        defaults: Of text and of numbers: constructor arguments whose defaults are others here.
+        of: `"text"` or `"numbers"`: which of these this is; None takes the first one.
+    """
+
+    summary: str = ""
+    network: Any = None
+    engine: str = "rollout"
+    model: Any = None
+    preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    of: str | None = None
+
+    @property
+    def modalities(self):
+        """What it is for: of `"text"` and `"numbers"`."""
+        return tuple(ENGINES[self.engine]) if self.model is None else ("text", "numbers")
+
+    @property
+    def modality(self):
+        """Whether this is a row of text or of numbers."""
+        return self.modalities[0] if self.of is None else self.of
+
+    def row(self, of):
+        """Returns the `Family` for text or for numbers; as a whole where it is for one alone."""
+        return dataclasses.replace(self, of=of) if of in self.modalities else self
+
+    def load(self):
+        """Returns the class of the models, importing its module if need be."""
+        return _load(self.model or ENGINES[self.engine][self.modality].model)
+
+    def load_network(self):
+        """Returns the class of the network; None where the class of models is a whole."""
+        return None if self.network is None else _load(self.network)
+
+    def load_parts(self):
+        """Returns the classes whose arguments a model of this row takes."""
+        if self.network is None:
+            return [self.load()]
+        model, engine, parts = ENGINES[self.engine][self.modality].load()
+        return [self.load_network(), *parts, engine, model]
+
+    @property
+    def engine_kind(self):
+        """Of `tfgen.uses.ENGINES`; None, as of a person's own class of models, is not known."""
+        if self.network is None:
+            return None
+        return _load(ENGINES[self.engine][self.modality].engine).kind
+
+    def arguments(self):
+        """Returns `{name: inspect.Parameter}` of the constructor arguments that may be chosen."""
+        fixed, found = {*_NOT_MODEL_KEYS, *self.preset}, {}
+        network = self.load_network()
+        for part in self.load_parts():
+            own = parameters_of(part)
+            if part is network:
+                own = {name: own[name] for name in own if name not in _FOLLOWING}
+            found |= own
+        if network is not None:
+            if getattr(network, "input_width", None) is not None:
+                fixed.add("embedding")  # it is as wide as the network
+            if self.modality == "text" and "cross_attention" not in parameters_of(network):
+                fixed |= {*_CONDITIONS}
+        changed = self.defaults.get(self.modality, {})
+        return {
+            name: parameter.replace(default=changed.get(name, parameter.default))
+            for name, parameter in found.items()
+            if name not in fixed
+        }
+
+    def make(self, **arguments):
+        """Returns a new model.
+
+        Args:
+            **arguments: Of the parts, `dtype` and what `arguments` leaves out.
+
+        Raises:
+            ValueError: As the constructors do.
+        """
+        arguments = {**self.defaults.get(self.modality, {}), **self.preset, **arguments}
+        if self.network is None:
+            return self.load()(**arguments)
+        from tfgen.sampling import random
+
+        if arguments.get("seed") is None:
+            arguments["seed"] = random.new_seed()
+        random.seed_tensor(arguments["seed"])  # refuses what is no seed
+        model, engine, _ = ENGINES[self.engine][self.modality].load()
+        shared = {name: arguments[name] for name in ("seed", "dtype") if name in arguments}
+        take = Take(arguments, shared)
+        return model(engine=engine.compose(take, self.load_network()), **take.rest)
+
+
+class Take:
+    """Makes parts, each of those of many arguments that are its own.
+
+    Args:
+        arguments: Dict of the arguments of all parts.
+        shared: Those of them that every part gets which takes them.
+    """
+
+    def __init__(self, arguments, shared):
+        self.rest = dict(arguments)
+        self.shared = shared
+
+    def __call__(self, cls, **given):
+        """Returns a part: of the arguments that are left, its own, and of what is `given`."""
+        import keras
+
+        own = parameters_of(cls)
+        shared = {
+            name: value
+            for name, value in self.shared.items()
+            if name in own or (name == "dtype" and issubclass(cls, keras.layers.Layer))
+        }
+        names = own.keys() & self.rest.keys() - shared.keys() - given.keys()
+        return cls(**{**{name: self.rest.pop(name) for name in names}, **shared, **given})
+
+    @staticmethod
+    def has(cls, name):
+        """Whether a class takes an argument."""
+        return name in parameters_of(cls)
+
+
+FAMILIES = {
+    "lstm": Family(
+        "LSTM layers: a generator of text or of numbers with a constant-size state",
+        network="tfgen.networks.recurrent:RecurrentNetwork",
+        preset={"cell": "lstm"},
+        defaults={"numbers": {"units": 128}},
+    ),
+    "gru": Family(
+        "GRU layers: as the LSTM, with three quarters of its weights",
+        network="tfgen.networks.recurrent:RecurrentNetwork",
+        preset={"cell": "gru"},
+        defaults={"numbers": {"units": 128}},
+    ),
+    "transformer": Family(
+        "blocks of causal attention: a GPT or a Llama, by its arguments; for text or numbers",
+        network="tfgen.networks.transformer:TransformerNetwork",
+        defaults={
+            "text": {"tie_embeddings": True},
+            "numbers": {"layers": 4, "heads": 4, "width": 128},
+        },
+    ),
+    "unet1d": Family(
+        "a diffusion model, whose U-Net takes noise off all positions at once; for numbers",
+        network="tfgen.layers.unet1d:UNet1D",
+        engine="diffusion",
+        defaults={"numbers": {"multipliers": (1, 2, 4)}},
+    ),
+}
+
+
+def parameters_of(cls):
+    """Returns `{name: inspect.Parameter}` of the constructor arguments of a class.
+
+    What `**kwargs` hands on to the classes above counts as well, up to Keras' own.
+    """
+    import keras  # after the class, which has imported it
+
+    found = {}
+    for owner in cls.__mro__:
+        if owner in (keras.Model, keras.layers.Layer):
+            break
+        if "__init__" not in vars(owner):
+            continue
+        parameters = inspect.signature(owner.__init__).parameters.values()
+        for parameter in parameters:
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            # What a class above has to be given, the class below gives it.
+            if owner is cls or parameter.default is not parameter.empty:
+                found.setdefault(parameter.name, parameter)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    found.pop("self", None)
+    return found
+
+
+def _load(path):
+    if not isinstance(path, str):
+        return path
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _load(path):
+    if not isinstance(path, str):
+        return path
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def register_family(name, cls, preset=None):
+    """Adds a person's own network, or class of models, to the families under `name`.
+
+    Args:
+        name: The name.
+        cls: A `tfgen.networks.CausalNetwork`, or a `SequenceGenerator`.
+        preset: Constructor arguments that the name fixes.
+    """
+    from tfgen.networks import CausalNetwork
+
+    summary = (inspect.getdoc(cls) or "").partition("\n")[0]
+    what = "network" if issubclass(cls, CausalNetwork) else "model"
+    FAMILIES[normalise(name)] = Family(summary, preset=dict(preset or {}), **{what: cls})
+
+
+def make(family_name, /, of=None, **arguments):
+    """Returns a new model of a family.
+
+    Args:
+        family_name: Of the family.
+        of: `"text"` or `"numbers"`; None goes by what is given: a `processor` is of numbers.
+        **arguments: As of `Family.make`.
+
+    Raises:
+        ValueError: As the constructors do.
+        InputError: For an unknown family.
+    """
+    of = of or ("numbers" if arguments.get("processor") is not None else "text")
+    return family(family_name).row(of).make(**arguments)
+
+
+def family(name):
+    """Returns the `Family` called `name`; raises `InputError` with near matches."""
+    key = normalise(name)
+    if key not in FAMILIES:
+        raise unknown("family", name, FAMILIES)
+    return FAMILIES[key]

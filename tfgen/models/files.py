@@ -1,0 +1,319 @@
+"""How a model is built from a recipe, and read from a folder and written to one.
+
+This module does not import TensorFlow before a model is asked for.
+"""
+
+import contextlib
+import dataclasses
+import re
+import warnings
+from pathlib import Path
+
+from tfgen.errors import InputError, unknown
+from tfgen.files import read_text, sha256
+from tfgen.forks import check_process
+from tfgen.models.families import FAMILIES, family
+from tfgen.models.hugging_face_folder import is_hugging_face
+from tfgen.recipe import GenerationConfig, Recipe
+
+CHECKSUMS = "SHA256SUMS"
+RECIPE = "recipe.toml"
+TOKENIZER = "tokenizer.json"
+PROCESSOR = "sequence.json"
+WEIGHTS = "model.weights.h5"
+# Of the list of checksums, which has three lines.
+_MOST_CHECKSUMS = 1 << 16
+# What parts call those that they are made of.
+PARTS = ("denoiser", "network", "emission", "context")
+
+
+def row_of(recipe, preprocessing=None, of=None):
+    """Returns the `Family` that a recipe asks for, for text or for numbers.
+
+    Args:
+        recipe: A `Recipe`.
+        preprocessing: The tokenizer or the processor, which tells for what; None goes by `of`.
+        of: `"text"` or `"numbers"`; None is the first that the family is for.
+    """
+    if preprocessing is not None:
+        of = "numbers" if preprocessing_file(preprocessing) == PROCESSOR else "text"
+    return family(recipe.family).row(of)
+
+
+def check_used(recipe, kind):
+    """Refuses values of a recipe that its family, or data of that kind, has no use for.
+
+    Args:
+        recipe: A `Recipe`.
+        kind: What its data is: `"text"`, `"series"`, `"strokes"` or `"audio"`.
+
+    Raises:
+        InputError: For the first value that is not its field's default and would do nothing.
+    """
+    recipe.check_used(kind, row_of_kind(recipe.family, kind).engine_kind)
+
+
+def row_of_kind(name, kind):
+    """Returns the `Family` of a name, for a kind of data."""
+    return family(name).row("text" if kind == "text" else "numbers")
+
+
+def build(recipe, preprocessing=None, dtype="float32", of=None):
+    """Returns a new model, its weights drawn at random.
+
+    Args:
+        recipe: A `Recipe`. Its `training.seed` seeds the weights unless `[model]` has a `seed`.
+        preprocessing: The fitted tokenizer, or the fitted processor of numbers; None takes bytes,
+            or a single unscaled number.
+        dtype: Keras' dtype policy, e.g. `"mixed_bfloat16"` to train in.
+        of: Without a preprocessing, `"text"` or `"numbers"`; None is the first that the family is
+            for.
+
+    Raises:
+        InputError: For a `[model]` key that the family does not take, or a value it refuses.
+    """
+    check_process()
+    chosen = row_of(recipe, preprocessing, of)
+    allowed = chosen.arguments()
+    for key in recipe.model:
+        if key not in allowed:
+            raise unknown(f"argument of family '{recipe.family}'", key, allowed)
+    arguments = dict(recipe.model)
+    if "seed" in allowed:
+        arguments.setdefault("seed", recipe.training.seed)
+    if preprocessing is not None:
+        numbers = preprocessing_file(preprocessing) == PROCESSOR
+        if not numbers and "text" not in chosen.modalities:
+            raise InputError(
+                f"The family '{recipe.family}' is for sequences of numbers, and these data are "
+                f"text. Received: data.name={recipe.data.name}"
+            )
+        arguments["processor" if numbers else "tokenizer"] = preprocessing
+    # A person's own family need not take a dtype.
+    precision = {} if dtype == "float32" else {"dtype": dtype}
+    with _as_input_error(f"[model] of family '{recipe.family}'"):
+        model = chosen.make(generation=recipe.generation, **precision, **arguments)
+    model.recipe = recipe
+    return model
+
+
+def preprocessing_file(preprocessing):
+    """Returns the name of the file in which a model's folder keeps its preprocessing."""
+    from tfgen.preprocessing import SequenceProcessor
+
+    return PROCESSOR if isinstance(preprocessing, SequenceProcessor) else TOKENIZER
+
+
+def save_preprocessing(preprocessing, folder):
+    """Writes a tokenizer or a processor of numbers into a folder."""
+    from tfgen.preprocessing import save_processor, save_tokenizer
+
+    file = preprocessing_file(preprocessing)
+    save = save_processor if file == PROCESSOR else save_tokenizer
+    save(preprocessing, Path(folder) / file)
+
+
+def load_preprocessing(folder):
+    """Reads the tokenizer or the processor of numbers of a folder."""
+    from tfgen.preprocessing import load_processor, load_tokenizer
+
+    path = Path(folder) / PROCESSOR
+    return load_processor(path) if path.is_file() else load_tokenizer(Path(folder) / TOKENIZER)
+
+
+def load(folder, weights=True, overrides=None, dtype="float32"):
+    """Returns the model that `SequenceGenerator.save` wrote into a folder, or a Hugging Face one.
+
+    What the folder holds may come from anybody: nothing in it is executed, and no weight is made
+    before the shapes of all are known to be those that are stored.
+
+    Args:
+        folder: Path of the folder.
+        weights: False gives the same model with new random weights.
+        overrides: Constructor or generation arguments that replace the recipe's.
+        dtype: See `build`.
+
+    Raises:
+        InputError: For a folder that holds no model, a file that does not match its checksum, an
+            unknown override, or one that changes the shape of a stored weight.
+    """
+    from tfgen.models.weights import check_weights, load_weights, unallocated
+
+    folder = Path(folder)
+    if is_hugging_face(folder):
+        from tfgen.models import hugging_face
+
+        if dtype != "float32":
+            raise InputError(
+                "A Hugging Face folder opens in float32: save the model as one of tfgen's first. "
+                f"Received: dtype={dtype!r}"
+            )
+        return hugging_face.load(folder, weights, overrides)
+    file = PROCESSOR if (folder / PROCESSOR).is_file() else TOKENIZER
+    for name in (RECIPE, file, CHECKSUMS) + ((WEIGHTS,) if weights else ()):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} holds no saved model: {name} is missing")
+    _verify(folder, file, weights)
+    preprocessing = load_preprocessing(folder)
+    recipe = _override(Recipe.from_file(folder / RECIPE), preprocessing, overrides or {})
+    recipe = _without_unused(recipe, preprocessing, overrides or {})
+    given = folder, recipe, preprocessing, dtype, overrides or {}
+    if not weights:
+        return _build(*given)
+    changed = list(overrides or {})
+    if _is_ours(row_of(recipe, preprocessing)):
+        with unallocated() as allocate:
+            model = _build(*given)
+        check_weights(model, folder / WEIGHTS, changed)
+        with _as_input_error(f"[model] of family '{recipe.family}'"):
+            allocate()
+    else:  # a person's own class may need the values of its weights when it is made
+        model = _build(*given)
+    load_weights(model, folder / WEIGHTS, changed)
+    return model
+
+
+def read_recipe(folder):
+    """Returns the recipe of the model in a folder, of ours or of a Hugging Face one.
+
+    Raises:
+        InputError: There is none that can be read.
+    """
+    folder = Path(folder)
+    if is_hugging_face(folder):
+        from tfgen.models import hugging_face
+
+        return hugging_face.read_recipe(folder)
+    return Recipe.from_file(folder / RECIPE)
+
+
+def recipe_of(model):
+    """Returns the recipe that builds a model like this one."""
+    engine = getattr(model, "engine", None)
+    network = getattr(engine, "network", None)
+    for name, chosen in FAMILIES.items():
+        for row in map(chosen.row, chosen.modalities):
+            config = config_of(model)
+            same = row.load() is type(model) and row.load_network() in (None, type(network))
+            if same and row.preset.items() <= config.items():
+                section = {key: config[key] for key in row.arguments() if key in config}
+                section = {key: value for key, value in section.items() if value is not None}
+                return Recipe(family=name, model=section, generation=model.generation)
+    what = type(model if network is None else network).__name__
+    raise InputError(
+        f"{what} is no registered family: "
+        "call tfgen.zoo.register(name) on the class before saving its models"
+    )
+
+
+def config_of(model):
+    """Returns the arguments of a model and of all its parts, those of the outer ones first."""
+    config, parts = model.get_config(), [getattr(model, "engine", None)]
+    for part in parts:
+        if part is not None:
+            own = part.get_config()
+            parts += [getattr(part, name, None) for name in PARTS if name in own]
+            config = {**own, **config}
+    return config
+
+
+def _is_ours(row):
+    return all(cls.__module__.partition(".")[0] == "tfgen" for cls in row.load_parts())
+
+
+def _override(recipe, preprocessing, overrides):
+    allowed = row_of(recipe, preprocessing).arguments()
+    sampling = {field.name for field in dataclasses.fields(GenerationConfig)}
+    changes = {}
+    for key, value in overrides.items():
+        if key not in allowed and key not in sampling:
+            raise unknown("override", key, [*allowed, *sampling])
+        changes[f"model.{key}" if key in allowed else f"generation.{key}"] = value
+    return recipe.override(changes)
+
+
+def write_checksums(folder):
+    """Writes SHA256SUMS for the recipe, the preprocessing and the weights of a folder."""
+    folder = Path(folder)
+    names = [name for name in (RECIPE, TOKENIZER, PROCESSOR, WEIGHTS) if (folder / name).is_file()]
+    lines = [f"{sha256(folder / name)}  {name}\n" for name in names]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def _without_unused(recipe, preprocessing, overrides):
+    """Takes back what an earlier version stored though the model had no use for it.
+
+    A value that is given today is left, for the model to refuse.
+    """
+    row, kind = row_of(recipe, preprocessing), "text"
+    conditional = any(recipe.model.get(name) for name in ("num_classes", "condition_width"))
+    if preprocessing_file(preprocessing) == PROCESSOR:
+        kind, conditional = preprocessing.kind, bool(preprocessing.num_classes)
+    config = recipe.generation
+    unused = config.unused(kind, row.engine_kind, conditional)
+    defaults = {key: getattr(type(config)(), key) for key in unused if key not in overrides}
+    return dataclasses.replace(recipe, generation=dataclasses.replace(config, **defaults))
+
+
+def _build(folder, recipe, preprocessing, dtype, overrides):
+    """Builds a model without what an earlier version let stand in [model] though it does nothing.
+
+    What is given today is left, for the model to refuse.
+    """
+    from tfgen.layers.checks import allowing_idle
+
+    with allowing_idle() as idle:
+        model = build(recipe, preprocessing, dtype)
+    idle = {name: idle[name] for name in idle if name in recipe.model}
+    if not idle:
+        return model
+    for name in idle.keys() - overrides.keys():
+        warnings.warn(
+            f"{folder / RECIPE}: model.{name} is for {idle[name]}, and does nothing here: left out",
+            stacklevel=3,
+        )
+    kept = {name: recipe.model[name] for name in recipe.model if name not in idle}
+    kept |= {name: recipe.model[name] for name in idle.keys() & overrides.keys()}
+    return build(dataclasses.replace(recipe, model=kept), preprocessing, dtype)
+
+
+def _verify(folder, file, weights):
+    """Compares every file that SHA256SUMS lists with its checksum.
+
+    The preprocessing and the weights have to be listed; the recipe is since it is written there.
+    """
+    sums = {}
+    for line in read_text(folder / CHECKSUMS, _MOST_CHECKSUMS).splitlines():
+        digest, _, name = line.partition(" ")
+        name = name[1:]  # a second space, or the * of binary files
+        if not re.fullmatch("[0-9a-fA-F]{64}", digest) or not name or Path(name).name != name:
+            raise InputError(
+                f"{folder / CHECKSUMS}: each line must be a SHA-256 and the name of a file beside "
+                f"it, as sha256sum writes them. Received: {line!r}"
+            )
+        sums[name] = digest.lower()
+    for name in (file, WEIGHTS) if weights else (file,):
+        if name not in sums:
+            raise InputError(f"{folder / CHECKSUMS} does not list {name}")
+    for name, digest in sums.items():
+        if name == WEIGHTS and not weights:
+            continue
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name} is missing, which {CHECKSUMS} lists")
+        if sha256(folder / name) != digest:
+            raise InputError(f"{folder / name} does not match its SHA-256 in {CHECKSUMS}")
+
+
+@contextlib.contextmanager
+def _as_input_error(where):
+    """What a constructor refuses is the person's mistake when it came from a recipe."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except InputError:
+        raise
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise InputError(f"{where}: there is not enough memory for weights of that size") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,1 @@
+"""Models of sequences of numbers: time series, pen strokes, sound."""

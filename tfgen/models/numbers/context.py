@@ -1,0 +1,128 @@
+"""`SequenceContext`: what a model of numbers knows of whole sequences, and of their positions."""
+
+import keras
+import tensorflow as tf
+
+from tfgen.layers.checks import check_of_use, check_rate
+from tfgen.models.conditions import NO_CLASS
+from tfgen.models.numbers.positions import Positions
+from tfgen.models.parts import made_of_parts
+from tfgen.networks.causal import weight_seed
+from tfgen.sampling import random
+
+CLASS_WIDTH = 32  # of the embedding of a class
+_HIDDEN = -1  # no layer has this number; what the hiding of classes is drawn from
+
+
+@keras.saving.register_keras_serializable(package="tfgen")
+class SequenceContext(keras.layers.Layer):
+    """The features of whole sequences: their class, their static numbers, their scale.
+
+    Args:
+        frame: Samples that make one position, of data that are one number over time, such as sound.
+            The network then runs once for all of them, and reads and outputs them as their discrete
+            cosine transform, whose coefficients depend on each other less than samples do. What
+            goes in and comes out stays samples; what is left of a last frame counts as silence, and
+            a frame with a missing sample as missing.
+        condition_dropout: Share of the sequences whose class is hidden in training, so that the
+            model can also draw without one.
+        processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
+        seed: Integer that the initial weights are sampled from.
+        **kwargs: `name`, `dtype` and the like.
+
+    Raises:
+        ValueError: For an argument out of its range, or one that does not fit the data.
+    """
+
+    def __init__(self, frame=1, condition_dropout=0.1, processor=None, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        check_rate(condition_dropout=condition_dropout)
+        self.positions = Positions(processor, frame)
+        self.processor = processor = self.positions.processor
+        check_of_use(
+            bool(processor.num_classes), "data with classes", 0.1,
+            condition_dropout=condition_dropout,
+        )  # fmt: skip
+        self.class_embedding = None
+        if processor.num_classes:
+            self.class_embedding = keras.layers.Embedding(
+                processor.num_classes,
+                min(processor.num_classes, CLASS_WIDTH),
+                embeddings_initializer=keras.initializers.RandomNormal(
+                    stddev=1.0, seed=weight_seed(seed, 42)
+                ),
+                dtype=self.dtype_policy,
+                name="class_embedding",
+            )
+            self.class_embedding.build((None,))
+        self.condition_dropout = condition_dropout
+        self.seed = seed
+        self.built = True
+
+    @property
+    def width(self):
+        """Features of a whole sequence."""
+        processor = self.processor
+        width = processor.static_width
+        if self.class_embedding is not None:
+            width += self.class_embedding.output_dim
+        return width + (processor.num_numbers if processor.scaler.needs_scale else 0)
+
+    def call(self, given, batch, key=None):
+        """The features of whole sequences, and their scale.
+
+        Args:
+            given: Dict with any of `label` int32 `(batch,)`, -1 for none; `static`
+                `(batch, static)`; `scale` `(batch, numbers)`.
+            batch: Number of sequences.
+            key: int32 `(2,)`, what the hiding of classes is drawn from; None hides none.
+
+        Returns:
+            `(features (batch, width), scale (batch, numbers) or None)`.
+        """
+        processor = self.processor
+        parts, scale = [tf.zeros([batch, 0])], None
+        if self.class_embedding is not None:
+            label = given["label"] if "label" in given else tf.fill([batch], NO_CLASS)
+            shown = tf.cast(label >= 0, tf.float32)
+            if key is not None and self.condition_dropout:
+                keep = random.bernoulli_mask(
+                    random.fold(key, _HIDDEN), [batch], 1 - self.condition_dropout
+                )
+                shown *= tf.cast(keep > 0, tf.float32)
+            vectors = tf.cast(self.class_embedding(tf.maximum(label, 0)), tf.float32)
+            parts.append(vectors * shown[:, None])
+        if processor.static_width:
+            parts.append(processor.statics(given["static"]))
+        if processor.scaler.needs_scale:
+            if "scale" in given:
+                scale = given["scale"]
+            else:
+                scale = tf.broadcast_to(
+                    tf.constant(processor.scale, tf.float32), [batch, processor.num_numbers]
+                )
+            parts.append(tf.math.log(tf.maximum(scale, 1e-6)))
+        return tf.concat(parts, axis=-1), scale
+
+    def of_rows(self, rows, given):
+        """The same for so many rows, of a `condition`, `static` and `scale` of each or of all."""
+        given = dict(given)
+        if "condition" in given:
+            given["label"] = given["condition"]
+        for name in ("label", "static", "scale"):
+            if name in given:
+                shape = tf.concat([[rows], tf.shape(given[name])[1:]], axis=0)
+                given[name] = tf.broadcast_to(given[name], shape)
+        whole, scale = self.call(given, rows)
+        return whole, tf.zeros([rows, 0]) if scale is None else scale
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "frame": self.positions.frame,
+            "condition_dropout": self.condition_dropout,
+            "processor": keras.saving.serialize_keras_object(self.processor),
+            "seed": self.seed,
+        }
+
+    from_config = made_of_parts

@@ -1,0 +1,66 @@
+"""How long sequences may be: what a person asks for, and the positions of a model."""
+
+import numpy as np
+
+from tfgen.errors import InputError
+from tfgen.models.numbers.told import finite_numbers, for_each, whole_number
+
+
+def length_of(model, length):
+    """The positions that a person asks a model for; the default is no more than it has."""
+    most = model.max_positions
+    if length is None:
+        length = model.generation.length or model.processor.length
+        return length if most is None else min(length, most)
+    length = whole_number("length", length, 1)
+    if most is not None and length > most:
+        raise InputError(
+            f"This model has {most} positions (max_length), so length can be at most {most}. "
+            f"Received: length={length}"
+        )
+    return length
+
+
+def check_room(most, time, horizon):
+    """Refuses series, those to come included, of more than `most` positions; None is no end."""
+    if most is None or time + horizon <= most:
+        return
+    if not horizon:
+        raise InputError(
+            f"This model has {most} positions (max_length), so a series can have at most {most}"
+            f": give the last ones alone. Received: length={time}"
+        )
+    if horizon >= most:
+        raise InputError(
+            f"This model has {most} positions (max_length), so horizon can be at most "
+            f"{most - 1}. Received: horizon={horizon}"
+        )
+    raise InputError(
+        f"This model has {most} positions (max_length), so with horizon={horizon} the context "
+        f"can have at most {most - horizon}: give its last ones alone. "
+        f"Received: length={time + horizon}"
+    )
+
+
+def latents_of(engine, latents, lengths):
+    """Latents that a person gave to a diffusion model, and how long their series are.
+
+    Returns:
+        `(latents (batch, positions, channels), lengths int32 (batch,), time, single)`: `time` is
+        how long they may be, `single` whether there was no batch axis.
+    """
+    latents, channels = finite_numbers("latents", latents), engine.emission.channels
+    if latents.ndim not in (2, 3) or latents.shape[-1] != channels:
+        raise InputError(
+            f"latents must be (positions, {channels}) or (batch, positions, "
+            f"{channels}). Received: an array of shape {latents.shape}"
+        )
+    single = latents.ndim == 2
+    latents = latents[None] if single else latents
+    count, time = latents.shape[0], latents.shape[1] * engine.positions.frame
+    lengths = for_each("lengths", time if lengths is None else lengths, count)
+    if not ((lengths >= 1) & (lengths <= time) & (lengths % 1 == 0)).all():
+        raise InputError(
+            f"lengths must be integers from 1 to {time}. Received: lengths={lengths.tolist()}"
+        )
+    return latents, lengths.astype(np.int32), time, single

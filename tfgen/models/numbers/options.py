@@ -1,0 +1,42 @@
+"""The options of a model of numbers: what its engine's methods take by keyword."""
+
+import inspect
+
+from tfgen.errors import unknown
+
+
+def options_of(engine, method):
+    """The names of what a method of a model takes that is its engine's own.
+
+    Args:
+        engine: A class of engines, or one.
+        method: Name of the method; an engine that lacks it has none.
+    """
+    parameters = inspect.signature(getattr(engine, method, lambda: None)).parameters.values()
+    return tuple(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
+
+
+def sampling_options(engine):
+    """What says how is sampled, of the methods that do: a dict from these to names."""
+    return {
+        method: tuple(name for name in options_of(engine, method) if name != "progress")
+        for method in ("generate", "forecast", "impute")
+    }
+
+
+def check_options(model, method, options, called=None):
+    """Refuses options that the engine of a model does not take.
+
+    Args:
+        model: A `NumbersModel`.
+        method: Of the engine.
+        options: Dict of what was given.
+        called: The model's method, if it has another name.
+    """
+    allowed = options_of(model.engine, method)
+    for name in options:
+        if name not in allowed:
+            called = called or method
+            own = inspect.signature(getattr(type(model), called)).parameters
+            names = [each for each in own if each not in ("self", "options")]
+            raise unknown(f"argument of {called} of this model", name, [*names, *allowed])
