@@ -16,8 +16,8 @@ from tfgen.data.builtin import open_builtin
 from tfgen.data.catalog import FILES
 from tfgen.data.strokes import simplify, to_lines
 from tfgen.errors import InputError
+from tfgen.kinds import KINDS
 from tfgen.recipe import DataConfig
-from tfgen.uses import KINDS
 
 ROOT = Path(__file__).parents[2]
 README = (FILES / "README.md").read_text(encoding="utf-8")
