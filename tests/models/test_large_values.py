@@ -196,6 +196,7 @@ def test_latents_lead_back(pair):
         same(far.decode(ours, num_steps=3), near.decode(ours, num_steps=3))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
 @pytest.mark.parametrize(
     "kind", ["recurrent", pytest.param("diffusion", marks=pytest.mark.exhaustive)]

@@ -293,6 +293,7 @@ def test_keys_and_filters_change_the_text():
         assert speculate(**options).tokens[0].tolist() != free_text(KEY)
 
 
+@pytest.mark.long
 def test_eager_and_graph_draw_the_same():
     passes = []
     for options in ({"count": 8}, {"count": 8, "temperature": 0.7, "top_p": 0.9}):
@@ -306,6 +307,7 @@ def test_eager_and_graph_draw_the_same():
     assert min(passes) > 1
 
 
+@pytest.mark.long
 def test_sizes_may_be_unknown_to_the_graph():
     @tf.function(
         autograph=False,
