@@ -69,7 +69,7 @@ def sounds():
     values = 0.2 * np.random.default_rng(3).normal(size=[4, 21, 1])
     return Sequences(
         "made", "audio", (Feature("amplitude", low=-1.0, high=1.0),),
-        list(values.astype(np.float32)), list("0123"), sample_rate=100,
+        list(values.astype(np.float32)), list("0123"), sample_rate=100, ends=False,
     )  # fmt: skip
 
 

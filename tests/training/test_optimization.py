@@ -174,7 +174,8 @@ def test_a_batch_in_parts_is_the_batch_as_a_whole(name):
         changed = recipe.override({"training.accumulate": parts}).training
         step = Step(model, optimizer, changed, 6)
         first = {weight.path: weight.numpy() for weight in model.trainable_variables}
-        batches = [tf.constant(data.windows["train"].batch(number)) for number in range(2)]
+        batches = [data.windows["train"].batch(number) for number in range(2)]
+        batches = tf.nest.map_structure(tf.constant, batches)
         loss = [float(step(batch)[0]) for batch in batches]
         after = {weight.path: weight.numpy() for weight in model.trainable_variables}
         weights[parts] = loss, after

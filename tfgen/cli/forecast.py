@@ -6,9 +6,8 @@ from tfgen.cli.arguments import Parser, check_counts, integer, numbers_of
 from tfgen.cli.models import NAME_HELP, add_dtype, find_model, open_model, taken
 from tfgen.cli.screen import show, with_progress
 from tfgen.cli.series import FILLING, add_diffusion_options, add_series_options, series_only
-from tfgen.data.contexts import CONTEXT
 from tfgen.errors import InputError
-from tfgen.recipe import GenerationConfig
+from tfgen.recipe import CONTEXT, GenerationConfig
 
 
 def parser():

@@ -6,9 +6,6 @@ import numpy as np
 
 from tfgen.errors import InputError
 
-# Rows that a forecast reads, unless told otherwise.
-CONTEXT = 1000
-
 
 @dataclasses.dataclass
 class Context:

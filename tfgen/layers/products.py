@@ -18,7 +18,7 @@ def dense(inputs, kernel, bias=None):
     gradient then is as many matrices as there are positions, added up afterwards.
     """
     kernel = as_tensor(kernel, inputs.dtype)
-    flat = inputs.shape.rank == 2
+    flat = tf.TensorShape(inputs.shape).rank == 2
     rows = tf.matmul(inputs if flat else tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)
     if bias is not None:
         rows += as_tensor(bias, inputs.dtype)

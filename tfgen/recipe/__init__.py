@@ -18,7 +18,7 @@ The keys of `[model]` are the arguments of the family's constructor, which this 
 know: `tfgen.models.build` checks them.
 """
 
-from tfgen.recipe.data import DataConfig, PreprocessingConfig
+from tfgen.recipe.data import CONTEXT, DataConfig, PreprocessingConfig
 from tfgen.recipe.generation import (
     DiffusionSampling,
     GenerationConfig,
@@ -29,6 +29,7 @@ from tfgen.recipe.recipe import MAX_FILE_BYTES, SECTIONS, Recipe, fields_help, r
 from tfgen.recipe.training import TrainingConfig
 
 __all__ = [
+    "CONTEXT",
     "MAX_FILE_BYTES",
     "SECTIONS",
     "DataConfig",

@@ -8,6 +8,9 @@ from tfgen.kinds import KINDS
 from tfgen.recipe.fields import Section, field
 from tfgen.uses import listed
 
+# Rows that a forecast reads, unless told otherwise.
+CONTEXT = 1000
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig(Section):

@@ -5,13 +5,13 @@ import warnings
 import numpy as np
 
 from tfgen.data import open_sequences
-from tfgen.data.contexts import CONTEXT, read_context
+from tfgen.data.contexts import read_context
 from tfgen.data.forecast_columns import forecast_columns
 from tfgen.data.frames import column_is_whole, column_names, frame_like
 from tfgen.data.memory import as_read_before
 from tfgen.errors import InputError
 from tfgen.models.numbers.over_data import forecast_series
-from tfgen.recipe import DataConfig
+from tfgen.recipe import CONTEXT, DataConfig
 
 
 def forecast_frame(model, frame, horizon, num_samples, seed, told, **options):
