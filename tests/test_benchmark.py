@@ -238,6 +238,7 @@ def matrices(shapes):
     return sum(int(np.prod(shape)) for shape in shapes if len(shape) == 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cell", ["gru", pytest.param("lstm", marks=pytest.mark.long)])
 def test_recurrent_models_have_the_same_weights(cell):
     from benchmarks import peer_keras, peer_tfgen
@@ -311,6 +312,7 @@ def test_pytorch_counts_what_it_does(monkeypatch):
         torch.backends.mkldnn.enabled = before[1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_pytorch_has_the_same_model_of_numbers(cell):
     torch = pytest.importorskip("torch")

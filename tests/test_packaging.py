@@ -240,6 +240,7 @@ print(json.dumps({{
     assert not result["zoo"], "a top-level package called zoo is installed"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_command_works_from_another_folder(python, tmp_path):
     command = python.parent / "tfgen"

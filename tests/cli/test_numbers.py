@@ -131,6 +131,7 @@ def test_what_is_forecast_is_what_the_model_forecasts(run, opened):
     assert min(float(row["q0.1"]) for row in rows if row["feature"] == "rain") >= 0
 
 
+@pytest.mark.long
 def test_what_is_missing_is_filled_and_the_rest_is_left(run, opened, tmp_path):
     data, folder, _ = opened
     arguments = ["--num-samples", "1", "--seed", "1", "--particles", "4", "--out"]
@@ -150,6 +151,7 @@ def test_a_real_report(run, opened, tmp_path):
     assert json.loads(out.read_text())["likelihood"]["values"] == 40
 
 
+@pytest.mark.long
 def test_the_python_that_export_prints_calls_the_model(run, trained, tmp_path):
     code, out, _ = run("export", trained[1], tmp_path / "served")
     assert code == 0

@@ -139,6 +139,7 @@ print(len(tokens), tokens.dtype, tokenizer.vocabulary_size, encoded - before)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "megabytes"),
     [

@@ -163,6 +163,7 @@ def test_training_takes_the_steps_of_keras_adam():
         assert np.any(np.abs(ours - before) > 1e-3)
 
 
+@pytest.mark.long
 def test_discriminative_score(data):
     """Shuffled time is seen, though no marginal distribution has changed."""
     real, others = data
@@ -182,6 +183,7 @@ def test_discriminative_score(data):
     assert fidelity.discriminative_score(real, more, iterations=1500) > 0.3
 
 
+@pytest.mark.long
 def test_predictive_score(data):
     """The last feature is the sum of the others: whoever has learned that predicts the next."""
     real, others = data
@@ -196,6 +198,7 @@ def test_predictive_score(data):
     assert score("same", iterations=1) > same + 0.01
 
 
+@pytest.mark.long
 def test_predictive_score_by_hand():
     """Constant generated windows teach a constant, and its error over all real windows is known."""
     generated = np.full([20, 4, 2], 0.5)

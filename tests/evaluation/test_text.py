@@ -60,6 +60,7 @@ def test_crops_begin_without_context(model, tmp_path):
         assert other["crop_nats_per_token"] != results["crop_nats_per_token"]
 
 
+@pytest.mark.long
 def test_the_split_is_that_of_the_data(model, tmp_path):
     path = write(tmp_path / "x.txt", 3000)
     trained = models.build(model.recipe.override({"data.name": path}))

@@ -379,6 +379,7 @@ def test_only_training_updates_the_tracker_and_it_is_no_weight(tmp_path):
     keras.Model(inputs, keras.layers.Dense(3)(inputs)).load_weights(tmp_path / "a.weights.h5")
 
 
+@pytest.mark.long
 def test_an_output_that_begins_outside_everywhere_learns_by_default():
     def trained(**options):
         dense = keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer=lambda s, dtype:

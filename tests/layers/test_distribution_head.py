@@ -220,6 +220,7 @@ def test_extreme_values_have_finite_gradients(name, scale):
         assert all(np.isfinite(gradient).all() for gradient in gradients), size
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", HEADS)
 def test_samples_are_the_same_in_an_xla_loop_and_do_not_depend_on_the_batch(name):
     head = make(name)

@@ -167,6 +167,7 @@ def test_gradients_are_the_slopes_of_scipys_density(hole):
             np.testing.assert_allclose(slopes[name].numpy()[index], expected, rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.long
 def test_xla_gives_the_same_with_and_without_holes():
     head, parameters = make(3, 2, positions=(2, 3))
     whole = np.random.default_rng(5).normal(size=(2, 3, 3)).astype("float32")

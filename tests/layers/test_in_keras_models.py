@@ -89,6 +89,7 @@ def test_a_layer_goes_into_a_model_a_file_and_a_configuration(name, tmp_path):
             assert all(size in (None, own) for size, own in zip(symbolic.shape, mine.shape))
 
 
+@pytest.mark.long
 def test_a_decoder_is_built_and_trained_from_plain_layers(tmp_path):
     """A small GPT as people write one: it learns to repeat, and a file holds it."""
     model = keras.Sequential(

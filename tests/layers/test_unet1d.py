@@ -209,6 +209,7 @@ def test_other_channels_come_out_and_zeros_at_first():
     assert (outputs.numpy() == 0).all()
 
 
+@pytest.mark.long
 def test_every_weight_gets_a_gradient_and_the_inputs_a_second_one(network):
     x = tf.constant(X)
     given = {"condition": VECTORS, "sequence": SEQUENCE, "self_condition": X[..., ::-1]}
@@ -351,6 +352,7 @@ def test_as_many_parameters_as_the_network_of_lucidrains(multipliers):
     assert network(np.zeros((2, 32, 6), "float32"), np.zeros(2, "float32")).shape == (2, 32, 6)
 
 
+@pytest.mark.long
 def test_the_parameters_of_the_default_levels():
     # lucidrains' `Unet1D(32, channels=6)` of version 2.3.4 has 3,977,158.
     network = UNet1D(6, width=32)

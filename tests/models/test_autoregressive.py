@@ -223,6 +223,7 @@ def test_a_prompt_gives_in_a_batch_what_it_gives_alone(model, bytes_model):
         assert together == [chosen.generate(prompt, NEW, temperature=0) for prompt in PROMPTS]
 
 
+@pytest.mark.long
 def test_a_sample_does_not_depend_on_the_size_of_the_batch(model):
     together = model.generate(PROMPTS, seed=6)
     assert model.generate(PROMPTS[:1], seed=6) == together[:1]

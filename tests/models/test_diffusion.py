@@ -284,6 +284,7 @@ def test_padding_and_what_stands_in_it_change_nothing():
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+@pytest.mark.long
 def test_drawings_are_told_how_far_their_ends_are():
     model = small(drawings(), positions=4)
     places = np.arange(8)
@@ -351,6 +352,7 @@ CHANGES = {
     "sigma_data": {"sigma_data": 0.5}, "condition_dropout": {"condition_dropout": 0.9},
     "seed": {"seed": 2}, "energy": {"energy": True}, "infilling": {"infilling": 0.5}, "companding": {"companding": 0.5},
 }  # fmt: skip
+FEW = ("width", "attention_at", "dropout", "objective", "sigmas", "companding")
 
 
 @pytest.fixture(scope="module")
@@ -371,7 +373,14 @@ def usual_loss(training_loss):
     return training_loss()
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        CHANGES[name] if name in FEW else pytest.param(CHANGES[name], marks=pytest.mark.exhaustive)
+        for name in CHANGES
+    ],
+    ids=CHANGES,
+)
 def test_every_argument_changes_the_loss(change, training_loss, usual_loss):
     assert training_loss(**change) != pytest.approx(usual_loss, rel=1e-5)
 
@@ -449,6 +458,7 @@ def test_every_weight_has_a_gradient(energy):
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, weight.path
 
 
+@pytest.mark.long
 def test_it_learns_what_all_positions_have_in_common():
     # Eight positions of one number, N(0, 1): the noise of each is averaged out.
     import keras
@@ -541,6 +551,7 @@ def test_a_seed_gives_the_same_samples_however_many_are_drawn(process):
     assert not np.allclose(first, second)
 
 
+@pytest.mark.long
 def test_nothing_is_traced_again(rich):
     given = {"static": [0.0], "known": np.zeros((10, 1)), "length": 10}
     rich.generate(2, seed=1, num_steps=3, **given)
@@ -606,6 +617,7 @@ def test_bounds_hold_and_categories_are_levels(rich):
     assert np.abs(unheld[..., 0] - values[..., 0]).max() > 0.1
 
 
+@pytest.mark.long
 def test_dynamic_thresholding_draws_all_of_a_row_in():
     # Estimates far above the bounds of 94 and 106, which are -2 and 2 in scaled units.
     data = numbers(low=MEAN - 2 * STD, high=MEAN + 2 * STD)
@@ -645,6 +657,7 @@ def test_drawings_have_the_lengths_of_their_class():
     assert {len(each) for each in model.generate(3, length=9, seed=1, num_steps=2)} == {9}
 
 
+@pytest.mark.long
 def test_defaults_come_from_the_generation_section():
     options = {"generation": {"length": 7, "num_steps": 3, "solver": "ddim"}}
     model, other = known(options=options), known()
@@ -727,6 +740,7 @@ def test_the_bound_lies_below_the_score(process):
     assert scatter < 4
 
 
+@pytest.mark.long
 def test_the_score_of_a_process(process):
     series = walk(3, 8, 2)
     expected = stats.multivariate_normal.logpdf(
@@ -743,6 +757,7 @@ def test_the_score_of_a_process(process):
     assert abs(rough - alone["log_likelihood"]) > 0.05
 
 
+@pytest.mark.long
 def test_categories_are_given(rich):
     values = everything().values[0][:10].copy()
     given = {
@@ -761,6 +776,7 @@ def test_categories_are_given(rich):
         )
 
 
+@pytest.mark.long
 def test_latents_lead_back_and_have_unit_variance(process):
     series = walk(ROWS, 10, 3)
     latents = process.encode(series, num_steps=40)
@@ -1134,6 +1150,7 @@ def test_frames_go_in_and_come_out_as_samples(framed):
     assert back.shape == (24, 1) and np.isnan(back[21:]).all()
 
 
+@pytest.mark.long
 def test_the_score_of_frames():
     model = known(sounds(), {"frame": 4}, {"scaler": "none"}, white=True, spread=0.2)
     values = sounds().values[0]

@@ -28,7 +28,7 @@ KINDS = {
     "known covariates": {"features": [NUMBER, CATEGORY], "known": True},
     "missing values": {"features": [NUMBER, CATEGORY, OTHER], "missing": True},
 }
-DEFAULT = ("two numbers", "bounds and a category", "known covariates")
+DEFAULT = ("bounds and a category",)
 
 
 def data(features, known, missing):

@@ -244,6 +244,7 @@ def test_attention_looks_back_so_many_positions():
     assert make().network.past_attention is None
 
 
+@pytest.mark.long
 def test_the_seed_decides_the_weights():
     def weights(**arguments):
         model = new_model("lstm", units=UNITS, tokenizer=TOKENIZER, attention=2, **arguments)
@@ -364,6 +365,7 @@ def test_labels_are_smoothed_in_training_alone():
         make(label_smoothing=1.0)
 
 
+@pytest.mark.long
 def test_the_loss_is_a_pure_function_of_batch_and_key():
     model = make(dropout=0.5, recurrent_dropout=0.5)
     batch = tf.constant(IDS), tf.constant(TARGETS)

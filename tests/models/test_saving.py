@@ -544,6 +544,7 @@ def test_weights_that_are_not_finite_are_told(model, tmp_path, value):
     assert f"1 of the {before.size:,} numbers" in message(models.load, tmp_path / "model")
 
 
+@pytest.mark.long
 def test_damaged_weights_are_told_in_one_line(folder):
     whole = (folder / "model.weights.h5").read_bytes()
     rng = np.random.default_rng(0)

@@ -462,6 +462,7 @@ def test_a_series_is_read_on_its_own_scale():
     assert 300 < np.median(np.abs(large.samples)) / np.median(np.abs(small.samples)) < 3000
 
 
+@pytest.mark.long
 def test_categories_are_drawn_with_the_numbers():
     features = (Feature("x0"), Feature("sky", levels=("clear", "rain")))
     made = sequences(features_of=features)

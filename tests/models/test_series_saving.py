@@ -65,6 +65,7 @@ def test_a_folder_holds_the_whole_model(model, data, tmp_path):
     model.save(tmp_path / "model")  # its own files may be replaced
 
 
+@pytest.mark.long
 def test_a_keras_file_holds_the_whole_model(model, data, tmp_path):
     model.save(tmp_path / "model.keras")
     same(model, keras.saving.load_model(tmp_path / "model.keras"), data)
@@ -99,6 +100,7 @@ def test_of_chooses_the_class_of_a_new_model():
     assert "embedding" not in models.family("lstm").row("numbers").arguments()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "family",
     [

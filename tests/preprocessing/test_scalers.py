@@ -106,6 +106,7 @@ def test_a_configuration_is_all_there_is(scaler):
     assert not scaler.variables
 
 
+@pytest.mark.long
 def test_all_of_them_run_compiled():
     """One compilation for all, with static shapes."""
     scalers = {name: make().adapt(data()) for name, make in KINDS.items()}

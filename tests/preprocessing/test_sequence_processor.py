@@ -329,6 +329,7 @@ def test_a_scaler_of_each_series_takes_the_typical_scale_without_one():
     )
 
 
+@pytest.mark.long
 def test_it_is_all_constants_compiled_and_in_a_saved_model(tmp_path):
     """One compilation, in the live function, and another where it is served."""
     processor = fit(log1p=["rain"])

@@ -1,6 +1,7 @@
 """Beam search against every text there is, and against the same search said slowly in Python."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfgen.sampling import decode as decoding
@@ -230,6 +231,7 @@ def test_more_beams_than_tokens():
         assert_same(found, expected)
 
 
+@pytest.mark.long
 def test_eager_and_xla_find_the_same():
     stops = [(2,), (0, 1)]
     expected = search(3, count=6, stops=stops)
@@ -287,6 +289,7 @@ def test_long_texts_keep_the_precision_of_their_choices():
     np.testing.assert_allclose(found.scores, [[-np.log(40.0)]], rtol=1e-5)
 
 
+@pytest.mark.long
 def test_sizes_may_be_unknown_to_the_graph():
     unknown = tf.function(
         lambda logits, tokens, stops: compiled(logits, tokens, 4, 1.0, stops, 2).tokens,

@@ -151,6 +151,7 @@ def test_every_argument_changes_what_is_drawn(name):
     assert decode({})[0].tolist() != decode({name: changed[name]})[0].tolist()
 
 
+@pytest.mark.long
 def test_xla_draws_the_same():
     compiled = tf.function(_run, autograph=False, jit_compile=True)
     for options in ({}, {"top_k": 3, "top_p": 0.8, "repetition_penalty": 1.3}, {"temperature": 0}):

@@ -91,6 +91,7 @@ def test_order_of_convergence(solver, order):
     assert errors[-1] < {1: 5e-3, 2: 2e-5}[order]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "solver, own, steps, bound",
     [
@@ -273,6 +274,7 @@ def test_a_run_may_be_cut_into_pieces(name):
     np.testing.assert_array_equal(run.x, sample(gaussian, x, sigmas, solver, KEY))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["heun", "predictor_corrector"])
 def test_xla(name):
     sigmas = schedule("karras", 4, 0.1, 5.0).astype(np.float32)

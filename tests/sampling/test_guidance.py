@@ -101,6 +101,7 @@ def test_prior_guidance_is_exact_for_white_data():
     np.testing.assert_allclose(covariance, np.diag(np.where(KNOWN, 0, 4)), atol=0.01)
 
 
+@pytest.mark.long
 def test_guidance_compiles_and_keeps_rows_apart():
     observed = np.stack([OBSERVED, -2 * OBSERVED])[..., None].astype(np.float32)
     known = np.stack([KNOWN, np.roll(KNOWN, 1)])[..., None] & ~np.isnan(observed)

@@ -118,6 +118,7 @@ def test_mala_from_noise(predictor):
     assert np.abs(again.x - chain.x).min() > 0
 
 
+@pytest.mark.long
 def test_each_level_has_its_step_and_the_end_is_denoised():
     x = initial(KEY, [50, 1, 1], 6.0, tf.float64)
     steps = np.array([1.0, 1e-9, 1.0])
@@ -140,6 +141,7 @@ def test_each_level_has_its_step_and_the_end_is_denoised():
     np.testing.assert_allclose(no_chain.x, x - (1 - 0.5) * 36 * slope(x, level), rtol=1e-9)
 
 
+@pytest.mark.long
 def test_padding_rows_and_xla():
     valid = np.array([True] * 3 + [False] * 2)[None, :, None]
     x = initial(KEY, [6, 5, 1], 6.0)

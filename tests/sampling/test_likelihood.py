@@ -76,6 +76,7 @@ def test_mixture():
     assert abs(total - 1) < 5e-3
 
 
+@pytest.mark.long
 def test_probes_are_unbiased_and_more_of_them_are_better():
     x = np.repeat(X_PROCESS[:1], 800, axis=0)
     one, four = (
@@ -135,6 +136,7 @@ def test_the_bound_lies_below_and_becomes_tight():
         assert (found > LOG_MIXTURE - 4 * spread - slack).all()
 
 
+@pytest.mark.long
 def test_a_worse_denoiser_has_a_lower_bound():
     good, error = bound_of(process, X_PROCESS, SIGMAS, continuous=True)
     assert (np.abs(good - LOG_PROCESS) < 4 * error + 0.02).all()
@@ -146,6 +148,7 @@ def test_a_worse_denoiser_has_a_lower_bound():
     np.testing.assert_allclose(top, expected, atol=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "function, own", [(log_likelihood, {"probes": 2, "method": "euler"}), (elbo, {})]
 )

@@ -236,6 +236,7 @@ def test_a_model_of_numbers_keeps_its_scaling(tmp_path):
 # Freezing
 
 
+@pytest.mark.long
 def test_what_is_frozen_has_no_gradient_and_no_optimizers_state(recipe):
     data = open_data(recipe)
     sizes = {}

@@ -103,6 +103,7 @@ def test_a_frame_trains_as_its_csv_file(run_of_a_file, tmp_path, library):
     assert found[2].recipe.data.name == MEMORY and found[2].recipe.data.id == "store"
 
 
+@pytest.mark.long
 def test_arrays_and_a_dataset_train_as_their_npz_file(tmp_path):
     values = np.random.default_rng(0).normal(size=[30, 12, 2]).astype("float32")
     np.savez(tmp_path / "a.npz", values)
@@ -236,6 +237,7 @@ def test_a_forecast_keeps_the_zone_of_times_and_integer_ids(run_of_a_file, tmp_p
         assert found.time[0] == pandas.Timestamp("2024-03-01", tz="Asia/Tokyo")
 
 
+@pytest.mark.long
 def test_a_frame_of_one_series_without_times_is_forecast(tmp_path):
     values = np.random.default_rng(0).normal(size=[30, 12, 2]).astype("float32")
     model = trained(TEXT, tmp_path / "run", data=values)[2]

@@ -97,6 +97,7 @@ def test_a_small_table_is_one_batch(recipe, tmp_path):
     assert train(small, tmp_path / "run", progress=False).is_dir()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(recipe, tmp_path):
     # A constant rate: a schedule would know how many steps were planned.
@@ -153,6 +154,7 @@ def test_a_series_has_no_state_to_carry(recipe, tmp_path):
 # TensorBoard
 
 
+@pytest.mark.long
 def test_tensorboard_shows_losses_and_what_is_clipped(recipe, tmp_path):
     recipe = recipe.override(
         {"training.sample_every": 3, "training.histogram_every": 3, "generation.length": 20}
@@ -199,6 +201,7 @@ def sounds_model():
     return model, made
 
 
+@pytest.mark.long
 def test_tensorboard_plays_sound(tmp_path):
     model, made = sounds_model()
     dashboard = SeriesDashboard(tmp_path / "logs", model, made)

@@ -266,6 +266,7 @@ def test_float16_scales_the_loss_and_leaves_out_what_it_cannot_hold():
         np.testing.assert_array_equal(weight.numpy(), before)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_float16_goes_on_where_a_step_is_left_out(tmp_path, monkeypatch):
     """And ends, as ever, where it is not the scale's fault."""

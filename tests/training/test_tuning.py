@@ -399,6 +399,7 @@ def test_data_that_are_not_there_are_told_before_the_first_trial(recipe, stub, t
 # With models
 
 
+@pytest.mark.long
 def test_trials_are_runs(recipe, tmp_path, monkeypatch):
     """Two tiny models, the second one stopped at its fifth step and resumed."""
     with eagerly():

@@ -92,6 +92,7 @@ def test_golden_greedy_continuation(model, golden):
     assert_greedy_continuation(model, golden)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
 @ONE
 def test_golden_greedy_continuation_compiled(model, golden):
