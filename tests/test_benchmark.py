@@ -293,6 +293,7 @@ def test_contestants_see_the_same():
     assert sequences.shape == (4, 2, 16, 3) and (sequences == random_sequences(NOISED)).all()
 
 
+@pytest.mark.long
 def test_pytorch_counts_what_it_does(monkeypatch):
     torch = pytest.importorskip("torch")
     from benchmarks import peer_pytorch, ways

@@ -62,6 +62,7 @@ def test_a_forecast_of_months_carries_their_first_days(capsys, monthly):
     assert times[-1] == "2011-02-01T00:00:00" and all(time[8:10] == "01" for time in times)
 
 
+@pytest.mark.long
 def test_a_forecast_of_business_days_skips_weekends(capsys, business):
     path, run = business  # the last of which is Friday, 2022-06-17
     times = forecast(capsys, path, run, 6)

@@ -207,6 +207,7 @@ def test_weather_is_a_year_at_three_places_with_gaps():
     assert not weather.ends and not weather.report.dropped
 
 
+@pytest.mark.long
 def test_weather_takes_what_the_recipe_says():
     some = opened("weather", columns=("humid", "temp"), bounds=("temp=-50:130", "humid=0:200"))
     assert [(f.name, f.low, f.high) for f in some.features] == [

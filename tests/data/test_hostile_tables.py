@@ -54,6 +54,7 @@ def test_a_compressed_table_is_refused_when_it_becomes_too_large(tmp_path, line)
     assert "would become" in message and message.endswith("Received: data.max_numbers=100000")
 
 
+@pytest.mark.long
 def test_parquet_says_how_large_it_is(tmp_path):
     arrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet

@@ -143,6 +143,7 @@ def test_the_gru_is_that_of_keras():
     np.testing.assert_allclose(result, layer(inputs), atol=1e-6)
 
 
+@pytest.mark.long
 def test_training_takes_the_steps_of_keras_adam():
     """Six steps on one batch, in chunks that do not divide them."""
     windows = np.random.default_rng(2).random((8, 5, 3)).astype(np.float32)

@@ -70,6 +70,7 @@ def test_the_split_is_that_of_the_data(model, tmp_path):
     assert evaluate(model, "names", crops=2, window=8)["split"] == "validation"
 
 
+@pytest.mark.long
 def test_unknown_characters_are_counted(tmp_path):
     from tfgen.preprocessing import CharacterTokenizer
 

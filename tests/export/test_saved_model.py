@@ -207,6 +207,7 @@ def test_invalid_utf8_is_read_as_replacement_characters(served, answers):
         np.testing.assert_allclose(answers["invalid score"][name], value, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_weights_are_stored_once_and_apart(served):
     model, folder = served
     assert sorted(p.name for p in (folder / "variables").iterdir()) == [
@@ -229,6 +230,7 @@ def all_nodes(folder):
     ]
 
 
+@pytest.mark.long
 def test_signatures_name_their_inputs(served):
     _, folder = served
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())

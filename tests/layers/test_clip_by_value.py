@@ -139,6 +139,7 @@ def test_gradient_with_bounds_for_each_feature_in_xla(gradient):
     np.testing.assert_array_equal(outputs, layer(values))
 
 
+@pytest.mark.long
 def test_inward_descends_to_where_hard_is_stuck_and_straight_through_runs_away():
     def descend(gradient, start, target):
         layer, value = ClipByValue(0.0, 1.0, gradient), tf.Variable([start])
@@ -319,7 +320,9 @@ def small_model(**arguments):
 
 
 @pytest.mark.parametrize(
-    ("jit_compile", "dtype"), [(False, "float32"), (True, "mixed_bfloat16")], ids=["graph", "xla"]
+    ("jit_compile", "dtype"),
+    [(False, "float32"), pytest.param(True, "mixed_bfloat16", marks=pytest.mark.long)],
+    ids=["graph", "xla"],
 )
 def test_fit_shows_the_fraction_and_the_penalty(jit_compile, dtype, tmp_path):
     model = small_model(min_value=[0.0, -0.1, -INF], max_value=0.3, penalty=0.5, dtype=dtype)

@@ -62,6 +62,7 @@ def whole_block(**options):
     return block
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "dtype"),
     [

@@ -286,6 +286,7 @@ def test_the_calls_parameters_have_these_names_and_shapes():
     assert shapes(4) == {"logits": [10], "means": [10, 4], "scales": [10, 4]}
 
 
+@pytest.mark.long
 def test_training_finds_a_correlation():
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(4000, 2))

@@ -59,7 +59,15 @@ def flat(outputs):
     return [np.asarray(tensor) for tensor in tf.nest.flatten(outputs)]
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long)
+        if name.startswith(("unet1d", "decoder", "residual"))
+        else name
+        for name in LAYERS
+    ],
+)
 def test_a_layer_goes_into_a_model_a_file_and_a_configuration(name, tmp_path):
     arguments, *specs = LAYERS[name]
     layer = zoo.get(name, name="layer", **arguments)

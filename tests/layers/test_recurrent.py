@@ -58,7 +58,9 @@ def assert_same(ours, stock):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
 
 
-@pytest.mark.parametrize("mask", ["none", "right", "holes"])
+@pytest.mark.parametrize(
+    "mask", ["right", *(pytest.param(each, marks=pytest.mark.long) for each in ("none", "holes"))]
+)
 @pytest.mark.parametrize("ours,stock", PAIRS)
 def test_equals_keras_forward_and_gradient(ours, stock, mask):
     ours, stock = twins(ours, stock)

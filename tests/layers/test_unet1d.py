@@ -103,6 +103,7 @@ def test_a_row_does_not_see_the_others(shallow):
 # Noise levels
 
 
+@pytest.mark.long
 def test_one_level_at_every_position_is_the_level_of_the_row(shallow):
     everywhere = np.repeat(C_NOISE[:, None], 13, axis=1)
     one = shallow(X, C_NOISE)

@@ -231,7 +231,14 @@ def test_the_first_loss_by_hand(objective):
     assert float(loss) == pytest.approx(expected, rel=1e-5) and state is None
 
 
-@pytest.mark.parametrize("objective, energy", [("epsilon", False), ("flow", False), ("edm", True)])
+@pytest.mark.parametrize(
+    "objective, energy",
+    [
+        ("epsilon", False),
+        pytest.param("flow", False, marks=pytest.mark.long),
+        pytest.param("edm", True, marks=pytest.mark.long),
+    ],
+)
 def test_the_loss_is_the_error_of_the_denoiser(objective, energy):
     model = small(objective=objective, weighting="min_snr", energy=energy)
     batch = model.unpack(batch_of(everything()))
@@ -312,6 +319,7 @@ def test_drawings_are_told_how_far_their_ends_are():
     assert small(numbers()).engine.denoiser.places is None  # a series has no end of its own
 
 
+@pytest.mark.long
 def test_classes_are_hidden_in_training_alone():
     key = tf.constant([1, 2])
     losses = {}
@@ -326,6 +334,7 @@ def test_classes_are_hidden_in_training_alone():
     assert 0.75 < hidden.mean() < 0.85
 
 
+@pytest.mark.long
 def test_half_of_the_rows_are_told_an_estimate():
     model = small(self_condition=True)
     model.engine.denoiser.denoiser = lambda given: lambda x, sigma: tf.ones_like(x)

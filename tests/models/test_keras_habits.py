@@ -101,7 +101,7 @@ class Perplexity(keras.metrics.Mean):
 
 
 @pytest.mark.parametrize("cls, jit_compile", [
-    ("text", False), pytest.param("text", True, marks=pytest.mark.long),
+    pytest.param("text", False, marks=pytest.mark.long), pytest.param("text", True, marks=pytest.mark.long),
     pytest.param("gpt", False, marks=pytest.mark.long),
     pytest.param("gpt", True, marks=pytest.mark.exhaustive),
 ])  # fmt: skip

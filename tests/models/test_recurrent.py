@@ -37,6 +37,14 @@ OPTIONS = {
     "everything gru": {**EVERYTHING, "cell": "gru", "layers": 3},
 }
 every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+some_options = pytest.mark.parametrize(
+    "options",
+    [
+        value if number % 4 == 0 else pytest.param(value, marks=pytest.mark.long)
+        for number, value in enumerate(OPTIONS.values())
+    ],
+    ids=OPTIONS,
+)
 
 
 def make(seed=1, **options):
@@ -87,7 +95,7 @@ def stock(model, ids):
     return twin(keras.layers.Dense(VOCABULARY), model.engine.emission.head, x.shape)(x).numpy()
 
 
-@every_option
+@some_options
 def test_equals_stock_keras(options):
     model = make(**options)
     logits = model(IDS).numpy()
@@ -95,7 +103,7 @@ def test_equals_stock_keras(options):
     np.testing.assert_allclose(logits, stock(model, IDS), atol=1e-5)
 
 
-@every_option
+@some_options
 def test_position_by_position_equals_the_whole_sequence(options):
     model = make(**options)
     hidden, last = run(model)
@@ -317,7 +325,7 @@ def test_config_round_trip():
         np.testing.assert_array_equal(mine, theirs)  # the seed is in the config
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_keras_file_round_trip(tmp_path, compiled):
     model = make(**{**ODD, "seed": 1}, generation={"temperature": 0.5})
     if compiled:
@@ -390,7 +398,7 @@ def test_the_state_goes_from_window_to_window():
     np.testing.assert_allclose((first + second) / 2, whole, rtol=1e-5)
 
 
-@every_option
+@some_options
 def test_every_weight_gets_a_gradient(options):
     model = make(**options, dropout=0.2, recurrent_dropout=0.2)
     with tf.GradientTape() as tape:

@@ -453,6 +453,7 @@ def test_static_numbers_and_known_covariates_and_times():
         assert name in message(plain.generate, **{name: value})
 
 
+@pytest.mark.long
 def test_a_series_is_read_on_its_own_scale():
     model = recurrent(processor=processor(scaler="mean"), head="student_t")
     context = sequences().values[0]
@@ -597,6 +598,7 @@ def test_gaps_in_frames_are_filled():
     assert len(np.unique(filled[:, 2])) > 1
 
 
+@pytest.mark.long
 def test_learned_positions_are_counted_in_frames():
     model = framed(transformer, positions="learned", max_length=5)
     assert model.max_positions == 20
@@ -658,9 +660,17 @@ CHANGES = {
     "layer_norm": {"layer_norm": True}, "attention": {"attention": 3}, "seed": {"seed": 2},
     "linear_skip": {"linear_skip": True}, "local_scale": {"local_scale": 0.01},
 }  # fmt: skip
+FEW = ("head", "covariance", "attention", "linear_skip")
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        CHANGES[name] if name in FEW else pytest.param(CHANGES[name], marks=pytest.mark.exhaustive)
+        for name in CHANGES
+    ],
+    ids=CHANGES,
+)
 def test_every_argument_changes_what_is_scored(change):
     values = sequences().values[0]
     data = processor()

@@ -79,6 +79,7 @@ def test_a_changed_processor_is_noticed(model, tmp_path):
         zoo.get(tmp_path / "model")
 
 
+@pytest.mark.long
 def test_overrides_are_of_the_class_for_numbers(model, tmp_path):
     model.save(tmp_path / "model")
     assert zoo.get(tmp_path / "model", length=9).generate(condition="p").shape == (1, 9, 3)

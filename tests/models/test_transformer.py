@@ -276,7 +276,12 @@ def test_taking_everything_back_gives_the_state_of_before():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"conv": 3, "window": 4}, {"positions": "learned"}], ids=str
+    "options",
+    [
+        {"conv": 3, "window": 4},
+        *(pytest.param(each, marks=pytest.mark.long) for each in ({}, {"positions": "learned"})),
+    ],
+    ids=str,
 )
 def test_a_padded_row_gives_what_it_gives_alone_and_goes_on_from_there(options):
     model, lengths = make(**options), [12, 5, 1]

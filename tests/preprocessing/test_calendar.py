@@ -27,8 +27,11 @@ def fitted(times):
 
 @pytest.mark.parametrize(
     ("frequency", "calendar"),
-    [("MS", (YEAR,)), ("ME", (YEAR,)), ("QS", (YEAR,)), ("QE", (YEAR,)), ("YS", ()),
-     ("B", (604_800, YEAR)), ("BME", (YEAR,)), ("BMS", (YEAR,))],
+    [("MS", (YEAR,)), ("B", (604_800, YEAR)),
+     *(pytest.param(*each, marks=pytest.mark.long) for each in [
+         ("ME", (YEAR,)), ("QS", (YEAR,)), ("QE", (YEAR,)), ("YS", ()), ("BME", (YEAR,)),
+         ("BMS", (YEAR,)),
+     ])],
 )  # fmt: skip
 def test_times_to_come_are_of_the_calendar(tmp_path, frequency, calendar):
     times = spaced(frequency, 500)

@@ -97,6 +97,7 @@ def test_a_gap_is_no_line_and_a_lone_value_a_dot():
     assert columns(np.zeros([30, 1])).sum() > 1.3 * found.sum()
 
 
+@pytest.mark.long
 def test_series_are_labelled_and_real_ones_stand_beside():
     samples = [np.zeros([4, 2]), np.ones([4, 2])]
     alone = series_figure(samples, NUMBERS, units={"temp": "°C"}, title="Weather")

@@ -1,6 +1,7 @@
 """Contrastive search against equation 5 of its paper, said slowly in NumPy."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfgen.sampling import decode as decoding
@@ -166,6 +167,7 @@ def test_a_row_does_not_depend_on_the_others():
     assert search(rows=2, stops=stops) == search(stops=stops)[:2]
 
 
+@pytest.mark.long
 def test_eager_and_xla_take_the_same():
     for how in (_run, compiled):
         assert search(how=how) == search()
@@ -226,6 +228,7 @@ def test_half_precision_hidden_states():
     assert found.tokens[:, 0].numpy().tolist() == first
 
 
+@pytest.mark.long
 def test_sizes_may_be_unknown_to_the_graph():
     def text(hidden, history, valid, tokens, stops):
         given = (tf.constant(10), tf.constant(0.6), stops, tf.constant(FORBIDDEN))

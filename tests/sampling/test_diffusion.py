@@ -247,7 +247,9 @@ def test_every_argument_counts(name, key):
     assert np.abs(plain - changed).min() > 1e-4
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize(
+    "name", [*SOLVERS][:3] + [pytest.param(name, marks=pytest.mark.long) for name in [*SOLVERS][3:]]
+)
 def test_rows_padded_levels_and_graphs(name):
     own = CHOICES.get(name, {})
     sigmas = schedule("karras", 4, 0.1, 5.0).astype(np.float32)

@@ -164,6 +164,7 @@ def test_refinement_mends_the_weights():
     assert acceptance.shape == (rows,) and 0.5 < float(tf.reduce_mean(acceptance)) <= 1
 
 
+@pytest.mark.long
 def test_short_chains_arguments():
     energy = energy_of(tf.constant(0.0, tf.float64))
     x = tf.constant(np.random.default_rng(2).normal(size=(5, 3, 1)))

@@ -72,6 +72,7 @@ def test_encode_and_decode_are_inverse(method, bound):
     assert np.abs(latent).max() > 20
 
 
+@pytest.mark.long
 def test_decoding_by_euler_is_ddim():
     latent = initial(KEY, [4, 3, 1], SIGMAS[0], tf.float64)
     found = decode(mixture, latent, SIGMAS, "euler")

@@ -123,6 +123,7 @@ def bound_of(denoiser, x, sigmas, **own):
     return found.mean(axis=1), found.std(axis=1) / np.sqrt(1000)
 
 
+@pytest.mark.long
 def test_the_bound_lies_below_and_becomes_tight():
     few = schedule("karras", 10, 0.01, 100.0)
     discrete_few, _ = bound_of(mixture, X_MIXTURE, few)

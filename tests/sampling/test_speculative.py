@@ -197,6 +197,7 @@ def greedy(stops=(), count=CAPACITY, **options):
     return tokens.numpy().tolist(), carry.drawn.numpy().tolist(), carry.trim.numpy().tolist()
 
 
+@pytest.mark.long
 def test_temperature_0_is_greedy_decoding():
     texts = set()
     for options in (

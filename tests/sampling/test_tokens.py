@@ -232,6 +232,7 @@ def test_draws_have_the_distribution_computed_by_hand(arguments, expected):
     assert_distribution(draw(LOGITS, **arguments), expected)
 
 
+@pytest.mark.long
 def test_draws_of_consecutive_keys_have_the_distribution():
     """What a generation does: one row, a new key for each token."""
     sample = tf.function(
@@ -284,6 +285,7 @@ def tensors(arguments):
     return {name: tf.constant(value) for name, value in arguments.items()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 @pytest.mark.parametrize("logits", RANDOM_LOGITS, ids=["smooth", "ties", "forbidden"])
 def test_tensor_arguments_in_one_graph_equal_numbers_in_eager_code(logits, jit_compile):
@@ -297,7 +299,9 @@ def test_tensor_arguments_in_one_graph_equal_numbers_in_eager_code(logits, jit_c
     assert sample.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.long)], ids=["graph", "xla"]
+)
 def test_filters_agree_to_the_bit(jit_compile):
     def everything(logits, temperature, top_k, top_p, min_p):
         seen = logits > 0.5
@@ -317,6 +321,7 @@ def test_filters_agree_to_the_bit(jit_compile):
             np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+@pytest.mark.long
 def test_numbers_inside_xla_equal_eager_code():
     logits = tf.constant(np.concatenate(RANDOM_LOGITS))
     arguments = ARGUMENTS[4]

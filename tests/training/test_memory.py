@@ -225,6 +225,7 @@ def test_a_frame_is_forecast_as_by_the_command_line(run_of_a_file, tmp_path, cap
     assert found.time[0] == pandas.Timestamp("2024-03-01") and found["q0.5"].isna().sum() == 12
 
 
+@pytest.mark.long
 def test_a_forecast_keeps_the_zone_of_times_and_integer_ids(run_of_a_file, tmp_path):
     start = run_of_a_file[2]
     given = with_days_to_come().assign(store=lambda f: f.store.map({"a": 7, "b": 30}))

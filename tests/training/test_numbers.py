@@ -217,6 +217,7 @@ def test_tensorboard_plays_sound(tmp_path):
     np.testing.assert_allclose(frames[: lengths[0]], values[0, : lengths[0], 0], atol=1e-3)
 
 
+@pytest.mark.long
 def test_drawings_are_drawn(tmp_path, monkeypatch):
     sheets = []
     monkeypatch.setattr(

@@ -29,6 +29,7 @@ def test_all_go_on_when_the_last_one_comes(addresses):
         assert [each.result(timeout=20) for each in (*early, last)] == [None] * 3
 
 
+@pytest.mark.long
 def test_one_that_ends_while_it_waits_is_waited_for_again(addresses):
     with ThreadPoolExecutor(3) as workers:
         first = workers.submit(meet, addresses, 0, 20)

@@ -104,6 +104,7 @@ def stop_at(monkeypatch, step):
     monkeypatch.setattr(trainer.Run, "_one_step", one_step)
 
 
+@pytest.mark.long
 def test_a_run_stopped_and_resumed_ends_with_the_same_bits(traced, tmp_path, monkeypatch):
     changes = {
         "training.carry_state": True,
@@ -114,7 +115,6 @@ def test_a_run_stopped_and_resumed_ends_with_the_same_bits(traced, tmp_path, mon
     assert_resumes(traced.override(changes), tmp_path, monkeypatch)
 
 
-@pytest.mark.long
 def test_so_does_a_run_on_windows(recipe, tmp_path, monkeypatch):
     assert_resumes(recipe, tmp_path, monkeypatch)
 
@@ -159,6 +159,7 @@ def assert_resumes(recipe, tmp_path, monkeypatch):
     return last[0][0]
 
 
+@pytest.mark.long
 def test_what_a_model_is_shown_is_changed_and_what_it_predicts_is_not(
     recipe, tmp_path, monkeypatch
 ):
@@ -316,11 +317,11 @@ def test_early_stopping_ends_after_patience_validations_without_improvement(reci
 @pytest.mark.parametrize(
     "change",
     [
-        {"training.learning_rate": 0.02},
         {"training.carry_state": True},
         *(
             pytest.param(change, marks=pytest.mark.exhaustive)
             for change in [
+                {"training.learning_rate": 0.02},
                 {"training.warmup_steps": 0},
                 {"training.final_learning_rate": 0.005},
                 {"training.beta_2": 0.9},
@@ -668,6 +669,7 @@ def test_resuming_where_there_is_no_run_is_refused(tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
+@pytest.mark.long
 def test_a_run_whose_weights_explode_says_what_went_first(recipe, tmp_path):
     settings = {
         "training.optimizer": "sgd", "training.clip_norm": 0.0, "training.log_every": 50,
@@ -696,7 +698,7 @@ def test_weights_and_data_are_looked_at_first(recipe):
 @pytest.mark.parametrize(
     "place,first",
     [
-        ("hidden", "the activations of lstm_0"),
+        pytest.param("hidden", "the activations of lstm_0", marks=pytest.mark.long),
         pytest.param("loss", "the loss itself", marks=pytest.mark.exhaustive),
         pytest.param("gradient", "the gradient of head/", marks=pytest.mark.exhaustive),
     ],

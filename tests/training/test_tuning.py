@@ -242,7 +242,9 @@ def test_hyperband_goes_on_where_the_rate_is_constant(recipe, stub, tmp_path):
     assert not [*search.logdir.glob("*/checkpoints")]
 
 
-@pytest.mark.parametrize("method", ["random", "hyperband", "bayesian"])
+@pytest.mark.parametrize(
+    "method", ["random", "hyperband", pytest.param("bayesian", marks=pytest.mark.long)]
+)
 def test_a_search_killed_and_resumed_tries_the_same(method, recipe, stub, tmp_path):
     # After three at random, Bayesian optimization has a model of the losses.
     space = RATE if method == "bayesian" else SPACE
@@ -272,7 +274,9 @@ def test_more_trials_of_a_search_that_has_ended(recipe, stub, tmp_path):
     assert results(search) == results(longer) and len(stub.calls) == 3
 
 
-@pytest.mark.parametrize("method,learns", [("random", False), ("bayesian", True)])
+@pytest.mark.parametrize(
+    "method,learns", [("random", False), pytest.param("bayesian", True, marks=pytest.mark.long)]
+)
 def test_bayesian_optimization_goes_by_the_losses(method, learns):
     """After its three trials at random."""
 

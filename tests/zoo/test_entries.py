@@ -106,6 +106,7 @@ def assert_greedy_continuation(model, golden):
     assert model.generate(prompt, 64, temperature=0, stop=[]) == text
 
 
+@ONE
 def test_every_weight_receives_a_gradient(model, golden):
     ids = tf.constant(golden["ids"])
     key = random.root(0, random.DROPOUT)
@@ -133,6 +134,7 @@ def test_stream_gives_the_same_text(model):
     )
 
 
+@ONE
 def test_score_agrees_with_the_golden_logits(model, golden):
     ids = golden["ids"][:1]
     text = model.tokenizer.decode(ids[0])

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.usefixtures("op_by_op")
 # Compiled as for people; by default one entry is, the others' networks run op by op.
 COMPILED = some_by_default("name", ENTRIES, "gru-weather")
 QUICK = some_by_default("name", ENTRIES, "transformer-drums", "unet1d-pendigits")
-QUICK_DRAW = [name for name in ENTRIES if name != "unet1d-drums"]
+DRUMS = some_by_default("name", ENTRIES, "transformer-drums")
+QUICK_DRAW = ("gru-weather", "transformer-drums", "unet1d-pendigits")
 MOST = some_by_default("name", ENTRIES, *QUICK_DRAW, others=pytest.mark.long)
 FILES = {
     "README.md",
@@ -126,7 +127,7 @@ def test_every_weight_receives_a_gradient(model, golden):
         assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, weight.path
 
 
-@QUICK
+@DRUMS
 def test_the_seed_decides_the_sample(model):
     options = {} if model.engine.loss_is_likelihood else {"num_steps": 4}
     first, again, other = (model.draw(3, LENGTH, seed=seed, **options)[0] for seed in (3, 3, 4))
@@ -159,6 +160,7 @@ def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "drawn.npy"), model.draw(3, LENGTH, seed=3)[0])
 
 
+@QUICK
 def test_the_recipe_builds_the_model_without_its_weights(name, model):
     fresh = zoo.get(name, weights=False)
     assert [w.shape for w in fresh.weights] == [w.shape for w in model.weights]
