@@ -105,6 +105,7 @@ def test_what_was_observed_stays_and_what_is_filled_is_possible(case):
     np.testing.assert_array_equal(filled, again)
 
 
+@pytest.mark.long
 def test_a_category_is_filled_as_often_as_enumeration_says(case):
     model, made = case
     if not model.processor.num_categories:

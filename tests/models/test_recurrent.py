@@ -325,7 +325,8 @@ def test_config_round_trip():
         np.testing.assert_array_equal(mine, theirs)  # the seed is in the config
 
 
-@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("compiled", [False, True])
 def test_a_keras_file_round_trip(tmp_path, compiled):
     model = make(**{**ODD, "seed": 1}, generation={"temperature": 0.5})
     if compiled:

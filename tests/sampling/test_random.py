@@ -194,6 +194,7 @@ def test_seeds_that_are_refused(seed, words):
     assert str(caught.value) == words
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", [(3, 5), (6,)])
 @pytest.mark.parametrize("begin", [1, 2**29])
 def test_rows_from_somewhere_are_those_of_the_whole(shape, begin):

@@ -87,7 +87,7 @@ def test_golden_logits(model, golden):
     np.testing.assert_allclose(logits, golden["logits"], atol=1e-4, rtol=1e-4)
 
 
-@MOST
+@ONE
 def test_golden_greedy_continuation(model, golden):
     assert_greedy_continuation(model, golden)
 
@@ -119,6 +119,7 @@ def test_every_weight_receives_a_gradient(model, golden):
         assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, weight.path
 
 
+@pytest.mark.long
 @ONE
 def test_the_seed_decides_the_sample(model):
     texts = [model.generate(PROMPTS, 30, seed=seed, stop=[]) for seed in (3, 3, 4)]

@@ -135,7 +135,7 @@ def test_the_seed_decides_the_sample(model):
     assert not np.array_equal(first, other, equal_nan=True)
 
 
-@QUICK
+@DRUMS
 def test_what_is_drawn_lies_between_the_bounds(model):
     options = {"temperature": 2.0} if model.engine.loss_is_likelihood else {"num_steps": 4}
     drawn, *_ = model.draw(3, LENGTH, seed=3, **options)
