@@ -162,7 +162,7 @@ def test_what_it_was_not_made_for_is_refused(network):
     "options",
     [
         {"multipliers": (1,)}, {"embedding": "fourier"},
-        *(pytest.param(each, marks=pytest.mark.long) for each in [
+        *(pytest.param(each, marks=pytest.mark.exhaustive) for each in [
             {"width": 16}, {"multipliers": (1, 3)}, {"blocks": 2}, {"attention_at": (0, 2)},
             {"attention_at": ()}, {"seed": 2},
             {"linear_attention": False}, {"heads": 1}, {"head_width": 8}, {"groups": 2},

@@ -177,7 +177,7 @@ def test_the_seed(model):
     assert model.generate("ab", seed=2**64 - 1) == model.generate("ab", seed=-1)
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_the_models_own_defaults(model):
     other = make(CHARACTERS, generation={"max_new_tokens": 9, "top_k": 1, "stop": ["é"]})
     expected = model.generate("ab", 9, top_k=1, stop="é")

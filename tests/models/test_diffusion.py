@@ -950,7 +950,7 @@ def test_gaps_are_filled_by_the_conditional_law(process, method):
     "method",
     [
         pytest.param("repaint", marks=pytest.mark.exhaustive),
-        pytest.param("guidance", marks=pytest.mark.long),
+        pytest.param("guidance", marks=pytest.mark.exhaustive),
     ],
 )
 def test_forecasts_have_the_conditional_law_each_as_if_alone(process, method):

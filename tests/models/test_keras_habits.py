@@ -240,7 +240,7 @@ def test_a_conditional_model_predicts_and_learns_from_a_dict():
     "cls",
     [
         pytest.param("text", marks=pytest.mark.exhaustive),
-        pytest.param("series", marks=pytest.mark.long),
+        pytest.param("series", marks=pytest.mark.exhaustive),
     ],
 )
 def test_the_seed_of_keras_governs_what_nobody_seeded(cls):
@@ -270,7 +270,7 @@ def test_smaller_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("name, options", [
-    pytest.param("lstm", {"units": 8, "layers": 1}, marks=pytest.mark.long),
+    pytest.param("lstm", {"units": 8, "layers": 1}, marks=pytest.mark.exhaustive),
     *(pytest.param(*each, marks=pytest.mark.exhaustive) for each in [
         ("unet1d", {"width": 8, "multipliers": [1], "groups": 2}),
         ("transformer", {"layers": 1, "heads": 2, "width": 16}),

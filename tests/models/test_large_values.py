@@ -135,7 +135,7 @@ def test_a_scaler_that_needs_its_zero_keeps_it(scaler):
     assert processors(scaler)[1].origin is None
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_what_is_drawn_forecast_and_filled_has_the_digits(pair):
     near, far = pair
     same(far.generate(3, 7, seed=1), near.generate(3, 7, seed=1))

@@ -654,7 +654,7 @@ def test_a_resumed_run_says_what_it_changes_and_does_it(recipe, begun, tmp_path,
     assert len({array[kernel].tobytes() for array in runs.values()}) == len(runs)
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_resumed_run_may_go_on_for_longer_but_not_shorter(recipe, tmp_path):
     train(recipe.override({"training.steps": 8}), tmp_path / "run", progress=False)
     train(recipe.override({"training.steps": 12}), tmp_path / "run", resume=True, progress=False)

@@ -114,7 +114,7 @@ def test_a_process_that_dies_of_a_picture_has_its_checkpoint(table, tmp_path, mo
     assert [step for step, _ in steps] == [3, 6]
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("carry", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_validation_is_of_the_whole_split_however_easy_it_begins(carry, tmp_path):

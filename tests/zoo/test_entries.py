@@ -24,7 +24,6 @@ pytestmark = pytest.mark.usefixtures("op_by_op")
 
 # What takes long is done with some entries by default; their networks run op by op in most tests.
 ONE = some_by_default("name", ENTRIES, "gru-names")
-MOST = some_by_default("name", ENTRIES, "gru-names", "lstm-shakespeare", others=pytest.mark.long)
 FILES = {
     "README.md",
     "SHA256SUMS",
