@@ -75,6 +75,21 @@ def events(run, split):
     return open_events(run / "logs" / split)
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_diffusion_model_is_trained_and_generates(table, tmp_path):
+    least = {
+        "width": 8, "multipliers": [1], "blocks": 1, "groups": 2, "attention_at": [],
+        "linear_attention": False,
+    }  # fmt: skip
+    settings = {key: value for key, value in SETTINGS.items() if not key.startswith("model.")}
+    recipe = Recipe("unet1d", least).override({**settings, "data.name": str(table)})
+    model = models.load(train(recipe, tmp_path / "run", progress=False))
+    new = models.build(recipe, model.processor)
+    assert any((a != b).any() for a, b in zip(model.get_weights(), new.get_weights()))
+    drawn = model.generate(1, 8, seed=1, num_steps=2)
+    assert drawn.shape == (1, 8, 2) and np.isfinite(drawn).all()
+
+
 def test_a_table_is_trained_on_without_further_arguments(recipe, tmp_path):
     final = train(recipe, tmp_path / "run", progress=False)
     model = models.load(final)
