@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfgen.evaluation.cuts import given
+from tfgen.preprocessing.told import told
 from tfgen.report.score import Score
 
 # Positions of one call of `score`, and of a piece for a model without a state of constant size.
@@ -34,20 +34,13 @@ def score_likelihood(model, parts):
     while rows:
         longest = len(held.values[rows[-1][0]][rows[-1][1] : rows[-1][2]])
         batch = [rows.pop() for _ in range(min(len(rows), max(1, _SCORED // longest)))]
-
-        def cut(arrays, batch=batch):
-            return [arrays[number][start:stop] for number, start, stop in batch]
-
-        told = given(model, [number for number, *_ in batch], held)
-        if model.processor.needs_times:
-            told["times"] = cut(held.times)
-        if model.processor.known_names:
-            told["known"] = _padded(cut(held.known))
+        values = [held.values[number][start:stop] for number, start, stop in batch]
+        given = told(model.processor, held, batch)
         if len(batch) == 1:
-            told = {name: value[0] for name, value in told.items()}
-            result = model.score(cut(held.values)[0], **told)
+            given = {name: value[0] for name, value in given.items()}
+            result = model.score(values[0], **given)
         else:
-            result = model.score(cut(held.values), **told)
+            result = model.score(values, **given)
         total += float(np.sum(result["log_likelihood"], dtype=np.float64))
         count += float(np.sum(result["values"]))
     naive = _naive_nats(parts.known, held)
@@ -56,11 +49,6 @@ def score_likelihood(model, parts):
         "log_likelihood": total,
         "nats_per_value": Score.of([-total / max(count, 1)], baseline=[naive]).to_dict(),
     }
-
-
-def _padded(arrays):
-    longest = max(map(len, arrays))
-    return np.stack([np.pad(a, [(0, longest - len(a)), (0, 0)], mode="edge") for a in arrays])
 
 
 def _naive_nats(known, held):

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.kinds import find_kind
+from tfgen.preprocessing.told import told, told_of_one
 from tfgen.report.figures import to_rgb
 from tfgen.report.kinds import Samples, figure_of, lines_of, noun_of
 from tfgen.report.series import forecast_figure
@@ -117,16 +118,10 @@ class SeriesDashboard(Dashboard):
         pieces = list(dict.fromkeys(pieces))
         values = [self.held_out.values[row][start:stop] for row, start, stop in pieces]
         rows = [row for row, _, _ in pieces]
-        given, processor = {}, self.model.processor
-        if processor.needs_times:
-            given["times"] = [self.held_out.times[row][a:b] for row, a, b in pieces]
-        if processor.known_names:
-            given["known"] = [self.held_out.known[row][a:b] for row, a, b in pieces]
-        if processor.static_names:
-            given["static"] = self.held_out.static[rows]
+        processor = self.model.processor
+        given = told(processor, self.held_out, pieces)
         columns = {"sequence": [self.held_out.ids[row] for row in rows]}
         if processor.classes:
-            given["condition"] = self.held_out.labels[rows]
             columns["class"] = [processor.classes[label] for label in given["condition"]]
         if not self.held_out.ends:
             columns["from"] = [str(start) for _, start, _ in pieces]
@@ -142,15 +137,7 @@ class SeriesDashboard(Dashboard):
         context = len(values) - horizon
         if context < 1:
             return
-        given = {}
-        if self.model.processor.needs_times:
-            given["times"] = self.held_out.times[row][:context]
-        if self.model.processor.known_names:
-            given["known"] = self.held_out.known[row][: context + horizon]
-        if self.model.processor.static_names:
-            given["static"] = self.held_out.static[row]
-        if self.model.processor.classes:
-            given["condition"] = int(self.held_out.labels[row])
+        given = told_of_one(self.model.processor, self.held_out, row, 0, context, horizon)
         forecast = self.model.forecast(
             values[:context], horizon, FUTURES, QUANTILES, seed=SAMPLE_SEED, **given
         )

@@ -6,6 +6,7 @@ import numpy as np
 
 from tfgen.data import open_sequences
 from tfgen.errors import unknown
+from tfgen.preprocessing.told import told_of_one
 
 
 def data_of(model, name):
@@ -97,15 +98,7 @@ def impute_series(model, sequences, num_samples, seed, **options):
         if not missing:
             arrays += [values] * num_samples
             continue
-        given = {}
-        if processor.needs_times:
-            given["times"] = sequences.times[number]
-        if processor.known_names:
-            given["known"] = sequences.known[number]
-        if processor.num_classes and sequences.labels is not None:
-            given["condition"] = int(sequences.labels[number])
-        if processor.static_width:
-            given["static"] = sequences.static[number]
+        given = told_of_one(processor, sequences, number)
         arrays += list(
             model.impute(
                 values,

@@ -1,0 +1,40 @@
+"""What a model of numbers is told of sequences besides their values."""
+
+import numpy as np
+
+
+def told(processor, sequences, pieces, horizon=0):
+    """Returns what a model's methods take of pieces of sequences, as keyword arguments.
+
+    Args:
+        processor: The model's `SequenceProcessor`.
+        sequences: `tfgen.data.Sequences`.
+        pieces: List of `(row, start, stop)`: which sequences, from where to where.
+        horizon: Positions after each piece of which is told what is known beforehand.
+
+    Returns:
+        A dict with those of `times`, `known`, `condition` and `static` that the model takes, each
+        with an entry for every piece. What is known is filled up to the length of the longest.
+    """
+    found = {}
+    rows = [row for row, *_ in pieces]
+    if processor.needs_times:
+        found["times"] = [sequences.times[row][start:stop] for row, start, stop in pieces]
+    if processor.known_names:
+        known = [sequences.known[row][start : stop + horizon] for row, start, stop in pieces]
+        longest = max(map(len, known))
+        found["known"] = np.stack([
+            np.pad(each, [(0, longest - len(each)), (0, 0)], mode="edge") for each in known
+        ])  # fmt: skip
+    if processor.num_classes and sequences.labels is not None:
+        found["condition"] = [int(sequences.labels[row]) for row in rows]
+    if processor.static_width:
+        found["static"] = sequences.static[rows]
+    return found
+
+
+def told_of_one(processor, sequences, row, start=0, stop=None, horizon=0):
+    """Returns the same of one piece, without an axis for pieces."""
+    stop = len(sequences.values[row]) - horizon if stop is None else stop
+    found = told(processor, sequences, [(row, start, stop)], horizon)
+    return {name: value[0] for name, value in found.items()}
