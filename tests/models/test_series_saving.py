@@ -188,7 +188,9 @@ def test_the_saved_model_gives_what_the_live_one_gives(make, model, data, tmp_pa
     scored = model.score(context, **given)
     for name, value in scored.items():
         np.testing.assert_allclose(score[name], value, rtol=1e-5)
-    np.testing.assert_allclose(encode["last"], model.encode(context, "last", **given), rtol=1e-4)
+    np.testing.assert_allclose(
+        encode["last"], model.encode(context, pooling="last", **given), rtol=1e-4
+    )
     # A new seed for every call, the model's own length, and the bounds hold here too.
     drawn = np.array(default["values"])
     assert drawn.shape == (2, 6, 3) and not np.allclose(drawn[0], drawn[1])

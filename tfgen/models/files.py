@@ -12,6 +12,7 @@ from pathlib import Path
 from tfgen.errors import InputError, unknown
 from tfgen.files import read_text, sha256
 from tfgen.forks import check_process
+from tfgen.kinds import find_kind
 from tfgen.models.families import FAMILIES, family
 from tfgen.models.hugging_face_folder import is_hugging_face
 from tfgen.recipe import GenerationConfig, Recipe
@@ -55,7 +56,7 @@ def check_used(recipe, kind):
 
 def row_of_kind(name, kind):
     """Returns the `Family` of a name, for a kind of data."""
-    return family(name).row("text" if kind == "text" else "numbers")
+    return family(name).row(find_kind(kind).modality)
 
 
 def build(recipe, preprocessing=None, dtype="float32", of=None):
