@@ -192,11 +192,11 @@ def test_a_fresh_process_gives_what_this_one_gives(model, data, folder, series):
     live = model.generate(2, 6, seed=3, num_steps=3, condition="q", guidance_scale=2.0)
     same(generate["values"], live)
     assert generate["lengths"] == [6, 6]
-    expected = model.forecast(values, 2, 3, (0.25, 0.75), 3, 3, resamplings=4, **given)
+    expected = model.forecast(values, 2, 3, (0.25, 0.75), 3, num_steps=3, resamplings=4, **given)
     same(forecast["samples"], expected.samples)
     same(forecast["mean"], expected.mean)
     same(np.array(forecast["quantiles"])[:, 0], expected.quantiles[0.25])
-    same(impute["samples"][0], model.impute(gaps, 6, 3, 3, resamplings=4, **own))
+    same(impute["samples"][0], model.impute(gaps, 6, 3, num_steps=3, resamplings=4, **own))
     for name, value in model.score(values, num_steps=4, seed=3, **given).items():
         same(score[name], value)
     same(encode["latents"], model.encode(values, num_steps=4, **given))
