@@ -16,7 +16,7 @@ from tfgen.forks import check_process, own_process
 from tfgen.layers.checks import check_kind
 from tfgen.models.fitting import Fitting
 from tfgen.models.weights import save_weights
-from tfgen.networks.causal import refuse_small_weights, weight_seed
+from tfgen.networks.causal import refuse_small_weights
 from tfgen.preprocessing import ByteTokenizer, Tokenizer
 from tfgen.recipe import GenerationConfig
 from tfgen.sampling import random
@@ -78,16 +78,6 @@ class SequenceGenerator(Fitting):
         self.seed = random.new_seed() if seed is None else int(seed)
         self.recipe = None
 
-    def check_generation(self, engine, kind, conditional):
-        """Refuses sampling defaults that say nothing to the model.
-
-        Args:
-            engine: One of `tfgen.uses.ENGINES`.
-            kind: Kind of its data, of `tfgen.kinds`.
-            conditional: Whether it takes a class or another condition.
-        """
-        self.generation.check_used(kind, engine, conditional)
-
     @property
     def preprocessing(self):
         """The layer that turns raw data into tensors and back; a saved model has it in a file."""
@@ -128,10 +118,6 @@ class SequenceGenerator(Fitting):
             `(total, count, state)`: float32 scalars, the sum over what counts and how much counts.
         """
         raise NotImplementedError
-
-    def layer_seed(self, *numbers):
-        """A seed for an initialiser: one for every weight, from the model's own."""
-        return weight_seed(self.seed, *numbers)
 
     def activations(self, inputs):
         """What the layers give for a batch of inputs: a dict from names to tensors, for histograms."""

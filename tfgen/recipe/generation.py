@@ -82,9 +82,8 @@ class TokenSampling(Sampling):
     def __post_init__(self):
         super().__post_init__()
         if "" in self.stop:
-            raise InputError(
-                f"generation.stop must hold no empty string. Received: generation.stop={self.stop}"
-            )
+            key = self.key_of("stop")
+            raise InputError(f"{key} must hold no empty string. Received: {key}={self.stop}")
 
 
 def _length():

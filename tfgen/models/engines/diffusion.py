@@ -46,7 +46,6 @@ class Diffusion:
     """
 
     kind = "diffusion"  # of `tfgen.uses.ENGINES`
-    Options = DiffusionSampling
     loss_is_likelihood = False
     draws_in_order = False
     rows_at_once = ROWS  # futures, for their memory

@@ -43,7 +43,6 @@ class Rollout:
     """
 
     kind = "autoregressive"  # of `tfgen.uses.ENGINES`
-    Options = RolloutSampling
     # Whether the loss is a negative log-likelihood, in nats for each position.
     loss_is_likelihood = True
     # Whether what a sample begins with does not depend on how long it may be at most.
@@ -236,13 +235,8 @@ class Rollout:
 
     def functions(self, defaults):
         """What is served: `Function`s of tensors in the data's units."""
-        series = self.positions.series_specs()
-        return [
-            Function("generate", self._graph("generate"), self._specs("generate")),
-            Function("forecast", self._graph("forecast"), self._specs("forecast")),
-            Function("score", self._graph("score"), series),
-            Function("encode", self._graph("encode"), series),
-        ]
+        names = ("generate", "forecast", "score", "encode")
+        return [Function(name, self._graph(name), self._specs(name)) for name in names]
 
     def serving_defaults(self, defaults):
         """The defaults of the inputs of `functions` that say how is sampled."""

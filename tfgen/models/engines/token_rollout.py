@@ -8,7 +8,6 @@ from tfgen.layers.products import look_up
 from tfgen.models.parts import made_of_parts
 from tfgen.models.text.emission import TokenEmission
 from tfgen.networks import CausalNetwork
-from tfgen.recipe import TokenSampling
 from tfgen.sampling import decode as decoding
 
 
@@ -27,7 +26,6 @@ class TokenRollout:
     """
 
     kind = "autoregressive"  # of `tfgen.uses.ENGINES`
-    Options = TokenSampling
 
     def __init__(self, network, emission, label_smoothing=0.0):
         check_kind(CausalNetwork, network=network)

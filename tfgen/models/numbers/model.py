@@ -50,7 +50,7 @@ class NumbersModel(SequenceGenerator):
     def __init__(self, engine, **kwargs):
         super().__init__(**kwargs)
         self.engine = engine
-        self.processor = engine.processor
+        self.processor = processor = engine.processor
         # Everything that has weights, in the order in which norms of their gradients are summed.
         self.parts = engine.layers
         self.max_positions = engine.max_positions
@@ -59,7 +59,7 @@ class NumbersModel(SequenceGenerator):
         self.draws_in_order = engine.draws_in_order  # whatever length is asked for
         self.rows_at_once = engine.rows_at_once  # futures of `forecast`, for their memory
         self.tells_progress = "progress" in options_of(engine, "generate")  # to such a function
-        self.check_generation(engine.kind, self.processor.kind, bool(self.processor.num_classes))
+        self.generation.check_used(processor.kind, engine.kind, bool(processor.num_classes))
         self.built = True
 
     def build(self, input_shape=None):

@@ -61,7 +61,7 @@ class TextModel(TextGenerator):
         self.max_positions = engine.network.max_positions
         self.state_is_constant = engine.network.state_is_constant
         self.jit_compile_training = engine.network.jit_compile_training
-        self.check_generation(engine.kind, "text", engine.emission.conditional)
+        self.generation.check_used("text", engine.kind, engine.emission.conditional)
         self.built = True
         self._make_graphs()
 
