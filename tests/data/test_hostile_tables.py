@@ -1,5 +1,6 @@
 """Tables that are small and become large, wide or unreadable."""
 
+import gc
 import lzma
 import time
 
@@ -27,13 +28,19 @@ def wide(path, columns):
 
 @pytest.mark.parametrize("layout", ["columns", "auto"])
 def test_time_grows_with_the_number_of_columns_only(tmp_path, layout):
-    seconds = []
-    for columns in (1000, 8000):
+    def seconds(columns):
         config = DataConfig(name=str(wide(tmp_path / "a.csv", columns)), layout=layout)
-        begun = time.process_time()
-        assert len(open_sequences(config).features) == columns
-        seconds.append(time.process_time() - begun)
-    assert seconds[1] < 24 * max(seconds[0], 0.02)  # 64 times as long if it were quadratic
+        spent = []
+        for _ in range(3):  # the shortest, for what else the process does only adds to it
+            gc.collect()
+            begun = time.process_time()
+            assert len(open_sequences(config).features) == columns
+            spent.append(time.process_time() - begun)
+        return min(spent)
+
+    seconds(10)  # imports, and what is made once
+    # Eight times as long if it is linear, 64 times if it is quadratic.
+    assert seconds(8000) < 24 * seconds(1000)
 
 
 def test_many_arrays_of_an_archive(tmp_path):
