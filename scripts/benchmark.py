@@ -28,14 +28,13 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
-
 from benchmarks import contests, forecast, trainer
 from benchmarks.contests import LONG, MODELS, SECTIONS
 from benchmarks.reach import Text
 from benchmarks.report import machine, machine_lines, table
 from benchmarks.runner import against, measure
 from benchmarks.sizes import TIMESTEPS
+from console import Parser, at_least, script
 
 from tfgen import zoo
 from tfgen.errors import InputError, unknown
@@ -48,22 +47,10 @@ NUMBERS_SHAPE = "LAYERSxUNITSxFEATURESxCOMPONENTS"
 ENOUGH_ROUNDS = 5
 
 
-def main(argv=None):
-    """Runs the script; returns its exit code."""
-    try:
-        options = parse(argv)
-        run(options)
-    except InputError as error:
-        print("benchmark.py: error: " + " ".join(str(error).splitlines()), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmark.py: interrupted", file=sys.stderr)
-        return 130
-    return 0
-
-
-def run(options):
+@script
+def main(argv):
     """Measures all that is asked for, and shows and writes it."""
+    options = parse(argv)
     results = {"machine": machine(), "settings": vars(options), "figures": []}
     print("\n".join(machine_lines(results["machine"])), flush=True)
     if options.repeats < ENOUGH_ROUNDS:
@@ -85,17 +72,11 @@ def contests_of(section, options):
         yield from against(contest, options.against) if options.against else [contest]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise InputError(f"{message} (see benchmark.py --help)")
-
-
 def parse(argv):
     """Returns the options, checked."""
     told = "\n".join(f"{name:<10}{each.__doc__}" for name, each in SECTIONS.items())
     text = __doc__.replace("SECTIONS_HELP", told).replace("SECTIONS_LONG", ", ".join(LONG))
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = _Parser("benchmark.py", description=text, formatter_class=raw, allow_abbrev=False)
+    parser = Parser(text)
     one, two, eight = at_least(1), at_least(2), at_least(8, unit=8)
 
     def group(name):
@@ -121,7 +102,10 @@ def parse(argv):
     add("--window", type=one, default=128, help="tokens of a window (default: 128)")
     add = group("transformer")
     shown = " ".join("x".join(map(str, each)) for each in SHAPES)
-    add("--transformer", type=_shape, nargs="+", default=SHAPES, metavar=SHAPE,
+    whole_heads = shape(
+        SHAPE, lambda layers, heads, width, *rest: width % heads == 0, ", width a multiple of heads"
+    )
+    add("--transformer", type=whole_heads, nargs="+", default=SHAPES, metavar=SHAPE,
         help=f"each is trained; the last one generates (default: {shown})")  # fmt: skip
     add("--nanogpt", metavar="PATH", help="a checkout of nanoGPT")
     families, entries = list(trainer.FAMILIES), list(contests.MIXED)
@@ -135,8 +119,8 @@ def parse(argv):
     add("--eval-batches", type=one, default=20, help="batches of a validation (20)")
     add("--reach-repeats", type=one, default=1, help="rounds (default: 1)")
     add = group("rollout")
-    add("--numbers", type=_numbers, nargs="+", default=[(2, 128, 8, 10)], metavar=NUMBERS_SHAPE,
-        help="the models, of each cell (default: 2x128x8x10)")  # fmt: skip
+    add("--numbers", type=shape(NUMBERS_SHAPE), nargs="+", default=[(2, 128, 8, 10)],
+        metavar=NUMBERS_SHAPE, help="the models, of each cell (2x128x8x10)")  # fmt: skip
     add = group("rollout and unet")
     add("--steps", type=one, help="positions of a sequence (512); unet: steps of DDIM (50)")
     add("--rows", type=two, help="sequences side by side (rollout: 64, besides one; unet: 16)")
@@ -208,38 +192,18 @@ def check(options):
             )
 
 
-def at_least(smallest, unit=1):
-    """The type of options that are integers, at least so large."""
-    wanted = f"an integer >= {smallest}" if unit == 1 else f"a multiple of {unit}"
+def shape(names, fits=lambda *sizes: True, hint=""):
+    """The type of options that are positive integers between `x`s, as many as there are names."""
 
-    def integer(text):
-        number = int(text) if text.lstrip("+-").isdecimal() else None
-        if number is None or number < smallest or number % unit:
-            raise argparse.ArgumentTypeError(f"must be {wanted}. Received: {text}")
-        return number
+    def integers(text):
+        parts = text.split("x")
+        whole = len(parts) == len(names.split("x")) and all(p.isdecimal() for p in parts)
+        sizes = tuple(map(int, parts)) if whole else (0,)
+        if not all(sizes) or not fits(*sizes):
+            raise argparse.ArgumentTypeError(f"must be {names}{hint}. Received: {text}")
+        return sizes
 
-    return integer
-
-
-def _shape(text):
-    shape = _integers(text, SHAPE)
-    if shape[2] % shape[1]:
-        raise argparse.ArgumentTypeError(
-            f"must be {SHAPE}, width a multiple of heads. Received: {text}"
-        )
-    return shape
-
-
-def _numbers(text):
-    return _integers(text, NUMBERS_SHAPE)
-
-
-def _integers(text, names):
-    """What stands between the `x` of a text, as many positive integers as there are names."""
-    parts = text.split("x")
-    if len(parts) != len(names.split("x")) or not all(p.isdecimal() and int(p) for p in parts):
-        raise argparse.ArgumentTypeError(f"must be {names}. Received: {text}")
-    return tuple(map(int, parts))
+    return integers
 
 
 if __name__ == "__main__":

@@ -17,94 +17,68 @@ deviation over the seeds. The text around the table in docs/bounding.md says onl
 - clipped: share of the values of the free runs that the bounds have held back.
 """
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
-
 import numpy as np
+from console import Parser, at_least, head, row, script
 
-from tfgen.errors import InputError
-from tfgen.recipe import DataConfig, PreprocessingConfig, Recipe, TrainingConfig
+from tfgen.recipe import Recipe
 from tfgen.startup import import_tensorflow
 
 WAYS = ("none", "hard", "straight_through", "inward", "squash")
-COLUMNS = ("humid", "visib", "wind_speed", "precip")
 WINDOW, HORIZON, FREE_RUN, TAIL = 168, 24, 3000, 500
+SETTINGS = {
+    "data.name": "weather", "data.columns": ["humid", "visib", "wind_speed", "precip"],
+    "data.validation_fraction": 1 / 6, "model.head": "regression", "model.units": 64,
+    "model.layers": 1, "training.batch_size": 16, "training.window": WINDOW,
+    "training.learning_rate": 5e-3, "training.validate_every": 0, "training.sample_every": 0,
+    "training.histogram_every": 0, "training.checkpoint_every": 0,
+}  # fmt: skip
 MEASURES = ("early", "late", "outside", "day", "drift", "cold drift", "clipped")
 
 
-def main(argv=None):
-    """Runs the script; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", type=int, default=5, help="runs of each way (5)")
-    parser.add_argument("--steps", type=int, default=400, help="training steps of a run (400)")
+@script
+def main(argv):
+    parser = Parser(__doc__)
+    parser.add_argument("--seeds", type=at_least(1), default=5, help="runs of each way (5)")
+    parser.add_argument("--steps", type=at_least(1), default=400, help="steps of a run (400)")
     arguments = parser.parse_args(argv)
-    for name in ("seeds", "steps"):
-        if getattr(arguments, name) < 1:
-            value = getattr(arguments, name)
-            print(f"bounding.py: error: --{name} must be >= 1. Received: {value}", file=sys.stderr)
-            return 2
     import_tensorflow()
-    print(f"| bounding | {' | '.join(MEASURES)} |\n|---|{'---|' * len(MEASURES)}")
+    head("bounding", *MEASURES)
     for way in WAYS:
-        try:
-            rows = [measure(way, seed, arguments.steps) for seed in range(arguments.seeds)]
-        except InputError as error:
-            print(f"bounding.py: error: {error}", file=sys.stderr)
-            return 2
-        found = np.array([[row[name] for name in MEASURES] for row in rows])
+        found = np.array([measure(way, seed, arguments.steps) for seed in range(arguments.seeds)])
         cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(found.mean(axis=0), found.std(axis=0))]
-        print(f"| {way} | {' | '.join(cells)} |", flush=True)
-    return 0
+        row(way, *cells)
 
 
 def measure(way, seed, steps):
-    """Trains one model in two parts and returns its measures by name."""
+    """Trains a model for a tenth of the steps and one for all; returns the `MEASURES`."""
     from tfgen.data import open_sequences
     from tfgen.training import train
     from tfgen.zoo import get
 
-    recipe = Recipe(
-        "gru",
-        {"head": "regression", "bounding": way, "units": 64, "layers": 1},
-        DataConfig(name="weather", columns=COLUMNS, validation_fraction=1 / 6),
-        PreprocessingConfig(),
-        TrainingConfig(
-            steps=steps,
-            batch_size=16,
-            window=WINDOW,
-            learning_rate=5e-3,
-            validate_every=0,
-            sample_every=0,
-            histogram_every=0,
-            checkpoint_every=0,
-            seed=seed,
-        ),
-    )
+    recipe = Recipe("gru").override({**SETTINGS, "model.bounding": way, "training.seed": seed})
     sequences = open_sequences(recipe.data)
     training, held_out, _ = sequences.split(recipe.data.validation_fraction)
     values = np.concatenate(training.values)
     deviation = np.nanstd(values, axis=0)
-    with tempfile.TemporaryDirectory() as folder:
-        early = recipe.override({"training.steps": max(steps // 10, 1)})
-        begun = get(train(early, Path(folder) / "early", progress=False))
-        model = get(train(recipe, Path(folder) / "late", progress=False))
-    late, outside = next_hour(model, held_out, deviation)
-    warm = free_run(model, 1.0)
-    return {
-        "early": next_hour(begun, held_out, deviation)[0],
-        "late": late,
-        "outside": outside,
-        "day": next_day(model, held_out, deviation),
-        "drift": distance(warm, values, deviation),
-        "cold drift": distance(free_run(model, 0.0), values, deviation),
-        "clipped": warm.clipped,
-    }
+    models = []
+    for count in (max(steps // 10, 1), steps):
+        with tempfile.TemporaryDirectory() as folder:
+            shorter = recipe.override({"training.steps": count})
+            models.append(get(train(shorter, Path(folder) / "run", progress=False)))
+    begun, model = models
+    drift, clipped = free_run(model, 1.0, values, deviation)
+    return [
+        next_hour(begun, held_out, deviation)[0],
+        *next_hour(model, held_out, deviation),
+        next_day(model, held_out, deviation),
+        drift,
+        free_run(model, 0.0, values, deviation)[0],
+        clipped,
+    ]
 
 
 def next_hour(model, held_out, deviation):
@@ -127,6 +101,7 @@ def next_hour(model, held_out, deviation):
 
 
 def next_day(model, held_out, deviation):
+    """Error of the mean of 50 forecasts of 24 hours, one a week."""
     contexts, times, truths = [], [], []
     for values, clock in zip(held_out.values, held_out.times):
         for start in range(0, len(values) - WINDOW - HORIZON, 7 * HORIZON):
@@ -138,30 +113,16 @@ def next_day(model, held_out, deviation):
     return float(np.nanmean(np.abs(forecast.mean - np.stack(truths)) / deviation))
 
 
-class FreeRun:
-    """The last hours of long free runs, and how much of all was held back."""
-
-    def __init__(self, values, clipped):
-        self.values, self.clipped = values, clipped
-
-
-def free_run(model, temperature):
-    values, _, clipped = model.draw(8, FREE_RUN, seed=0, temperature=temperature)
-    return FreeRun(values[:, -TAIL:].reshape(-1, values.shape[-1]), clipped)
-
-
-def distance(run, values, deviation):
+def free_run(model, temperature, values, deviation):
+    """How far the last hours of long free runs are off, and how much of all was held back."""
     from tfgen.evaluation.fidelity import wasserstein
 
-    columns = range(values.shape[1])
-    return float(
-        np.mean(
-            [
-                wasserstein(run.values[:, i], values[~np.isnan(values[:, i]), i]) / deviation[i]
-                for i in columns
-            ]
-        )
-    )
+    drawn, _, clipped = model.draw(8, FREE_RUN, seed=0, temperature=temperature)
+    distances = [
+        wasserstein(drawn[:, -TAIL:, i].reshape(-1), column[~np.isnan(column)]) / deviation[i]
+        for i, column in enumerate(values.T)
+    ]
+    return float(np.mean(distances)), clipped
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@
 The same packages give the same data; tfgen/data/files/README.md has the checksums.
 """
 
-import argparse
 import csv
 import hashlib
 import importlib.util
@@ -22,26 +21,17 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 import numpy as np
+from console import ROOT, Parser, script
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # a checkout that is not installed
-
-from tfgen.data.strokes import simplify, to_deltas  # noqa: E402
-from tfgen.data.svg import read_svg  # noqa: E402
-from tfgen.files import atomic_file  # noqa: E402
+from tfgen.data.strokes import simplify, to_deltas
+from tfgen.data.svg import read_svg
+from tfgen.errors import InputError, unknown
+from tfgen.files import atomic_file
 
 # The order of the text that char-rnn made known as tiny-shakespeare.
-PLAYS = [
-    "roman/coriolanus",
-    "histories/richard-iii",
-    "histories/richard-ii",
-    "tragedies/romeo-and-juliet",
-    "histories/henry-vi-part-3",
-    "romances/a-winter-s-tale",
-    "problems/measure-for-measure",
-    "problems/the-taming-of-the-shrew",
-    "romances/the-tempest",
-]
+PLAYS = """roman/coriolanus histories/richard-iii histories/richard-ii tragedies/romeo-and-juliet
+    histories/henry-vi-part-3 romances/a-winter-s-tale problems/measure-for-measure
+    problems/the-taming-of-the-shrew romances/the-tempest""".split()
 # Rarer names are mostly misspellings of others.
 LEAST_BIRTHS = 200
 SHUFFLE_SEED = 0
@@ -122,18 +112,20 @@ def names(package):
 
 def weather(package):
     """The hours of three airports, without gusts, of which four fifths are missing."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(WEATHER)
+    rows = []
     with open(package / "data" / "weather.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            cells = [row[name] for name in WEATHER]
-            cells[2:] = [_number(cell) for cell in cells[2:]]
-            wind = WEATHER.index("wind_speed")
-            if cells[wind] and float(cells[wind]) > MOST_WIND:
-                cells[wind] = ""
-            writer.writerow(cells)
-    return {"weather.csv.xz": out.getvalue()}
+            if row["wind_speed"] != "NA" and float(row["wind_speed"] or 0) > MOST_WIND:
+                row["wind_speed"] = ""
+            place, hour, *numbers = (row[name] for name in WEATHER)
+            rows.append([place, hour, *map(_number, numbers)])
+    return {"weather.csv.xz": _table(WEATHER, rows)}
+
+
+def _table(names, rows):
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([names, *rows])
+    return out.getvalue()
 
 
 def _number(cell):
@@ -192,12 +184,12 @@ def drums(share):
         "classes": np.array(classes),
         "names": np.array([source[1] for source in sources]),
     }
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["class", "name", "samples", "package", "author", "source", "licence"])
-    for (kind, name, package, author, source, _), clip in zip(sources, clips):
-        writer.writerow([kind, name, len(clip), package, author, source, "CC0-1.0"])
-    return {"drums.npz": arrays, "drums.csv": out.getvalue()}
+    names = ["class", "name", "samples", "package", "author", "source", "licence"]
+    rows = [
+        [kind, name, len(clip), package, author, source, "CC0-1.0"]
+        for (kind, name, package, author, source, _), clip in zip(sources, clips)
+    ]
+    return {"drums.npz": arrays, "drums.csv": _table(names, rows)}
 
 
 def _sonic_pi(share):
@@ -310,23 +302,23 @@ def find(source):
     return None if found is None else Path(found.submodule_search_locations[0])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sets", nargs="*", metavar="set", help=f"of {', '.join(SETS)}; all if none")
-    parser.add_argument("--out", type=Path, default=ROOT / "tfgen" / "data" / "files")
-    parser.add_argument(
-        "--sources", help="a folder in which the packages are, beside installed ones"
-    )
-    arguments = parser.parse_args()
+@script
+def main(argv):
+    parser = Parser(__doc__)
+    add = parser.add_argument
+    add("sets", nargs="*", metavar="set", help=f"of {', '.join(SETS)}; all if none")
+    add("--out", type=Path, default=ROOT / "tfgen" / "data" / "files")
+    add("--sources", help="a folder in which the packages are, beside installed ones")
+    arguments = parser.parse_args(argv)
     if arguments.sources:
         sys.path.append(arguments.sources)
     for name in arguments.sets or SETS:
         if name not in SETS:
-            parser.error(f"unknown set '{name}': choose from {', '.join(SETS)}")
+            raise unknown("set", name, SETS)
         source, install, build = SETS[name]
         folder = find(source)
         if folder is None:
-            parser.exit(2, f"{parser.prog}: {source} is not there: {install}\n")
+            raise InputError(f"{source} is not there: {install}")
         for file, content in build(folder).items():
             path = arguments.out / file
             write(path, content)
@@ -334,4 +326,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,27 +9,24 @@ model of numbers also samples.png, for its card. The card, README.md, is written
 this prints.
 """
 
-import argparse
 import dataclasses
 import json
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # a checkout that is not installed
+import numpy as np
+import tensorflow as tf
+from console import Parser, at_least, script
 
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-
-from tfgen import models  # noqa: E402
-from tfgen.data import SequenceWindows, open_sequences, open_text  # noqa: E402
-from tfgen.evaluation import evaluate, evaluate_sequences  # noqa: E402
-from tfgen.evaluation.memorisation import copied_share  # noqa: E402
-from tfgen.files import atomic_file  # noqa: E402
-from tfgen.report.drawings import stroke_sheet  # noqa: E402
-from tfgen.report.figures import to_png  # noqa: E402
-from tfgen.report.series import forecast_figure  # noqa: E402
-from tfgen.report.sounds import sound_figure  # noqa: E402
+from tfgen import models
+from tfgen.data import SequenceWindows, open_sequences, open_text
+from tfgen.evaluation import evaluate, evaluate_sequences
+from tfgen.evaluation.memorisation import copied_share
+from tfgen.files import atomic_file
+from tfgen.report.drawings import stroke_sheet
+from tfgen.report.figures import to_png
+from tfgen.report.series import forecast_figure
+from tfgen.report.sounds import sound_figure
 
 MOST_LOST = 0.001  # nats per character or value, to float16
 GOLDEN_TOKENS = GOLDEN_POSITIONS = 64
@@ -38,36 +35,58 @@ SAMPLES, SAMPLE_TOKENS = 20, 500
 CROPS = 4096
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="the folder of a finished run")
-    parser.add_argument("entry", type=Path, help="the folder of the entry")
-    parser.add_argument(
-        "--horizon", type=int, help="positions to forecast, of a model of time series"
-    )
-    parser.add_argument("--metrics", help="A,B: only these, of a model of numbers; likelihood too")
-    parser.add_argument("--length", type=int, help="positions of the windows that are compared")
-    parser.add_argument("--description", help="a line for the zoo; default: that of the run")
-    arguments = parser.parse_args()
+@script
+def main(argv):
+    parser = Parser(__doc__)
+    add = parser.add_argument
+    add("run", type=Path, help="the folder of a finished run")
+    add("entry", type=Path, help="the folder of the entry")
+    add("--horizon", type=at_least(1), help="positions to forecast, of a model of time series")
+    add("--metrics", help="A,B: only these, of a model of numbers; likelihood too")
+    add("--length", type=at_least(1), help="positions of the windows that are compared")
+    add("--description", help="a line for the zoo; default: that of the run")
+    arguments = parser.parse_args(argv)
     numbers = (arguments.run / "final" / models.PROCESSOR).is_file()
     make = make_numbers if numbers else make_text
-    print(json.dumps(make(arguments), indent=2))
+    results = make(arguments)
+    with atomic_file(arguments.entry / "results.json") as temporary:
+        temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(results, indent=2))
+
+
+def stored(arguments, scores, unit):
+    """The entry's model, its weights as float16 if that costs no more than `MOST_LOST`.
+
+    Args:
+        arguments: Of the command line.
+        scores: Function of a model to a dict with its `nats_per_<unit>`.
+        unit: See there.
+
+    Returns:
+        `(model, scores)`.
+    """
+    model = models.load(arguments.run / "final")
+    if arguments.description is not None:
+        model.recipe = dataclasses.replace(model.recipe, description=arguments.description)
+    full = scores(model)
+    store(model, arguments.entry, float16=True)
+    found = scores(models.load(arguments.entry))
+    lost = found[f"nats_per_{unit}"] - full[f"nats_per_{unit}"]
+    print(f"float16 changes the score by {lost:+.6f} nats per {unit}")
+    if lost > MOST_LOST:  # saving in float16 has left the model as it was
+        store(model, arguments.entry, float16=False)
+        found = full
+    return models.load(arguments.entry), found
 
 
 def make_text(arguments):
-    model = open_run(arguments)
-    data, column = model.recipe.data.name, model.recipe.data.column
-    full = evaluate(model, data, column, crops=CROPS)
-    store(model, arguments.entry, float16=True)
-    model = models.load(arguments.entry)
-    results = evaluate(model, data, column, crops=CROPS)
-    lost = results["nats_per_character"] - full["nats_per_character"]
-    print(f"float16 changes the score by {lost:+.6f} nats per character")
-    if lost > MOST_LOST:
-        store(model := open_run(arguments), arguments.entry, float16=False)
-        results = full
+    def scores(model):
+        data = model.recipe.data
+        return evaluate(model, data.name, data.column, crops=CROPS)
 
-    source = open_text(data, column, model.recipe.data.validation_fraction)
+    model, results = stored(arguments, scores, "character")
+    data = model.recipe.data
+    source = open_text(data.name, data.column, data.validation_fraction)
     training = "".join(source.chunks("train"))
     held_out = "".join(source.chunks("validation"))
     samples = model.generate("", SAMPLE_TOKENS, num_samples=SAMPLES, seed=0, stop=[])
@@ -75,7 +94,6 @@ def make_text(arguments):
     results["copied_40_characters"] = copied_share(samples, training)
     pieces = [held_out[i : i + SAMPLE_TOKENS] for i in range(0, len(held_out), SAMPLE_TOKENS)]
     results["copied_40_characters_held_out"] = copied_share(pieces, training)
-    write_json(arguments.entry / "results.json", results)
     write_golden(model, held_out, arguments.entry / "golden.npz")
     for seed in range(3):
         print(f"--- seed {seed}\n{model.generate('', 300, seed=seed)}")
@@ -83,22 +101,14 @@ def make_text(arguments):
 
 
 def make_numbers(arguments):
-    model = open_run(arguments)
-    sequences = model.processor.check(open_sequences(model.recipe.data))
+    def scores(model):
+        found = evaluate_sequences(model, model.recipe.data, metrics=("likelihood",))
+        return {"nats_per_value": found["likelihood"]["nats_per_value"]["mean"]}
+
+    model, _ = stored(arguments, scores, "value")
     rules = model.recipe.data
+    sequences = model.processor.check(open_sequences(rules))
     _, held_out, _ = sequences.split(rules.validation_fraction, rules.split)
-
-    def nats(model):
-        found = evaluate_sequences(model, rules, metrics=("likelihood",))["likelihood"]
-        return found["nats_per_value"]["mean"]
-
-    full = nats(model)
-    store(model, arguments.entry, float16=True)
-    lost = nats(models.load(arguments.entry)) - full
-    print(f"float16 changes the score by {lost:+.6f} nats per value")
-    if lost > MOST_LOST:
-        store(model, arguments.entry, float16=False)
-    model = models.load(arguments.entry)
     report = evaluate_sequences(
         model,
         rules,
@@ -118,19 +128,10 @@ def make_numbers(arguments):
     for section in ("forecast", "generation"):
         for name, score in report.get(section, {}).get("scores", {}).items():
             results[name] = {key: score[key] for key in kept if score[key] is not None}
-    write_json(arguments.entry / "results.json", results)
     write_golden_numbers(model, held_out, arguments.entry / "golden.npz")
     with atomic_file(arguments.entry / "samples.png") as temporary:
         temporary.write_bytes(to_png(picture(model, held_out)))
     return results
-
-
-def open_run(arguments):
-    """The run's model, with the description that was asked for."""
-    model = models.load(arguments.run / "final")
-    if arguments.description is not None:
-        model.recipe = dataclasses.replace(model.recipe, description=arguments.description)
-    return model
 
 
 def store(model, entry, float16):
@@ -190,28 +191,16 @@ def picture(model, held_out):
     if processor.kind == "audio":
         return sound_figure(model.generate(8, seed=0, **given), processor.sample_rate, classes[:8])
     horizon, context = 48, 120
-    values, times = held_out.values[0], held_out.times and held_out.times[0]
+    values, times = held_out.values[0], held_out.times and held_out.times[0][: context + horizon]
     told = {} if times is None else {"times": times[:context]}
-    quantiles = dict(
-        model.forecast(
-            values[:context], horizon, 200, (0.05, 0.25, 0.5, 0.75, 0.95), seed=0, **told
-        ).quantiles
-    )
-    stop = context + horizon
+    levels = (0.05, 0.25, 0.5, 0.75, 0.95)
+    forecast = model.forecast(values[:context], horizon, 200, levels, seed=0, **told)
+    quantiles = dict(forecast.quantiles)
     return forecast_figure(
-        values[:context],
-        quantiles.pop(0.5),
-        quantiles,
-        processor.features,
-        truth=values[context:stop],
-        times=None if times is None else times[:stop],
-    )
-
-
-def write_json(path, value):
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        values[:context], quantiles.pop(0.5), quantiles, processor.features,
+        truth=values[context : context + horizon], times=times,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,14 +5,11 @@ The whole one is zoo/README.md, the short one stands between two markers of READ
 """
 
 import re
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # a checkout that is not installed
+from console import ROOT
 
-from tfgen.files import atomic_file  # noqa: E402
-from tfgen.zoo.table import short_table, zoo_table  # noqa: E402
+from tfgen.files import atomic_file
+from tfgen.zoo.table import short_table, zoo_table
 
 
 def with_table(readme, table):
@@ -22,11 +19,9 @@ def with_table(readme, table):
 
 
 def main():
-    table = zoo_table(ROOT / "zoo")
-    readme = (ROOT / "README.md").read_text("utf-8")
-    readme = with_table(readme, short_table(ROOT / "zoo"))
-    for path, text in [(ROOT / "zoo" / "README.md", table), (ROOT / "README.md", readme)]:
-        with atomic_file(path) as temporary:
+    readme = with_table((ROOT / "README.md").read_text("utf-8"), short_table(ROOT / "zoo"))
+    for path, text in (("zoo/README.md", zoo_table(ROOT / "zoo")), ("README.md", readme)):
+        with atomic_file(ROOT / path) as temporary:
             temporary.write_text(text, "utf-8")
 
 

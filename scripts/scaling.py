@@ -10,166 +10,142 @@ reach is estimated from the two: a step of n workers takes an n-th of a step's c
 exchange of 4 bytes a weight in a ring, 2 (n - 1) / n times their size over the network's bandwidth.
 """
 
-import argparse
 import contextlib
 import json
 import os
+import socket
 import statistics
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # a checkout that is not installed
+from benchmarks.workers import Worker
+from console import Parser, at_least, head, row, script
 
-from loopback import environments  # noqa: E402
+from tfgen.errors import InputError
 
 ENTRIES = ("lstm-shakespeare", "transformer-shakespeare", "gru-weather", "unet1d-pendigits")
 STEPS = 3  # of a round, after one that compiles
 EXCHANGES = 20
-# Estimated: so many machines, and Gbit a second between two of them.
-MACHINES = (4, 8, 16)
-NETWORK = 10.0
+MACHINES = (4, 8, 16)  # estimated
 
 
-def main(argv=None):
-    """Runs the script; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+@script
+def main(argv):
+    parser = Parser(__doc__)
     add = parser.add_argument
     add("--entries", nargs="+", default=ENTRIES, metavar="ENTRY")
-    add("--workers", type=int, default=2, help="each on a core of its own (2)")
-    add("--repeats", type=int, default=5, help="rounds (5)")
-    add("--network", type=float, default=NETWORK, help="Gbit a second, of the estimate (10)")
-    add("--worker", metavar="ENTRY", help=argparse.SUPPRESS)
+    add("--workers", type=at_least(1), default=2, help="each on a core of its own (2)")
+    add("--repeats", type=at_least(1), default=5, help="rounds (5)")
+    add("--network", type=float, default=10.0, help="Gbit a second, of the estimate (10)")
     arguments = parser.parse_args(argv)
-    if arguments.worker:
-        work(arguments.worker)
-        return 0
-    cores = sorted(os.sched_getaffinity(0))
-    if arguments.workers > len(cores):
-        parser.error(f"there are {len(cores)} cores. Received: --workers {arguments.workers}")
-    count = arguments.workers
-    estimates = [f"{n} machines, estimated" for n in MACHINES]
-    head = ["entry", "weights", "1 worker, s/step", f"{count} workers", "speed-up", "exchange, s"]
-    print("| " + " | ".join([*head, *estimates]) + " |")
-    print("|" + " --- |" * (len(head) + len(estimates)), flush=True)
+    cores, count = sorted(os.sched_getaffinity(0)), arguments.workers
+    if count > len(cores):
+        raise InputError(f"there are {len(cores)} cores. Received: --workers {count}")
+    columns = ["entry", "weights", "1 worker, s/step", f"{count} workers", "speed-up"]
+    head(*columns, "exchange, s", *(f"{n} machines, estimated" for n in MACHINES))
     for entry in arguments.entries:
         with contextlib.ExitStack() as stack:
-            alone = stack.enter_context(Group(entry, cores[:1]))
-            several = stack.enter_context(Group(entry, cores[:count]))
-            rounds = [(alone.measure(), several.measure()) for _ in range(arguments.repeats)]
-        print("| " + " | ".join([entry, *row(rounds, arguments.network)]) + " |", flush=True)
-    return 0
+            alone = start(entry, cores[:1], stack)
+            several = start(entry, cores[:count], stack)
+            rounds = [(alone(), several()) for _ in range(arguments.repeats)]
+        row(entry, *cells(rounds, arguments.network))
 
 
-def row(rounds, network):
-    """The cells of an entry's row, for a network of so many Gbit a second."""
-    ones, manys = zip(*rounds)
-    one, many = (statistics.median(each["step"] for each in found) for found in (ones, manys))
-    speedup = statistics.median(a["step"] / b["step"] for a, b in rounds)
-    exchange = statistics.median(each["exchange"] for each in manys)
-    weights = ones[0]["weights"]
-    cells = [f"{weights:,}", f"{one:.3f}", f"{many:.3f}", f"{speedup:.2f} x", f"{exchange:.3f}"]
+def cells(rounds, network):
+    """The cells of an entry's row, for a network of so many Gbit a second.
+
+    A round is what one worker measured and what several did: seconds of a step, seconds of an
+    exchange, weights.
+    """
+    one, many = (statistics.median(each[0] for each in found) for found in zip(*rounds))
+    speedup = statistics.median(alone[0] / several[0] for alone, several in rounds)
+    exchange = statistics.median(several[1] for _, several in rounds)
+    weights = rounds[0][0][2]
+    yield from (f"{weights:,}", f"{one:.3f}", f"{many:.3f}", f"{speedup:.2f} x", f"{exchange:.3f}")
     for count in MACHINES:
         ring = 2 * (count - 1) / count * 4 * weights / (network * 1e9 / 8)
-        cells.append(f"{one / (one / count + ring):.1f} x")
-    return cells
+        yield f"{one / (one / count + ring):.1f} x"
 
 
-class Group:
-    """Workers that train an entry together when they are asked to.
+def environments(workers):
+    """The environment of each of so many processes, which `tfgen train` takes for workers."""
+    with contextlib.ExitStack() as free:
+        sockets = [free.enter_context(socket.socket()) for _ in range(workers)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    tasks = [{"type": "worker", "index": index} for index in range(workers)]
+    # There are as many processes as cores, or more.
+    return [
+        {
+            **os.environ,
+            "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task}),
+            "TF_NUM_INTRAOP_THREADS": "1",
+        }
+        for task in tasks
+    ]
 
-    Args:
-        entry: Name of an entry.
-        cores: The core of each.
+
+def start(entry, cores, stack):
+    """Starts workers that train an entry together, each on a core of its own.
+
+    Returns:
+        A function in which they all take part in a round; it returns what the first one measures.
     """
+    workers = [stack.enter_context(Worker()) for _ in cores]
 
-    def __init__(self, entry, cores):
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, __file__, "--worker", entry],
-                env={
-                    **environment,
-                    "TF_CPP_MIN_LOG_LEVEL": "2",
-                    "PYTHONPATH": str(ROOT),
-                    "TFGEN_CORE": str(core),
-                },
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for core, environment in zip(cores, environments(len(cores)))
-        ]
-        self.measure()  # compiles
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-    def measure(self):
-        """What the first worker measures in a round of which all take part."""
-        for process in self.processes:
-            process.stdin.write("\n")
-            process.stdin.flush()
-        found = [json.loads(process.stdout.readline()) for process in self.processes]
+    def together(function, *arguments):
+        asked = [w.submit(function, *given) for w, *given in zip(workers, *arguments)]
+        found = [each.result() for each in asked]
         return found[0]
 
+    together(begin, [entry] * len(cores), cores, environments(len(cores)))
+    together(measure)  # compiles
+    return lambda: together(measure)
 
-def work(entry):
-    """A worker: measures a round for each line that it is sent."""
-    os.sched_setaffinity(0, {int(os.environ["TFGEN_CORE"])})
+
+def begin(entry, core, environment):
+    """Makes what `measure` runs in this process."""
+    os.sched_setaffinity(0, {core})
+    os.environ.update(environment, TF_CPP_MIN_LOG_LEVEL="2")
     from tfgen.startup import import_tensorflow
 
     import_tensorflow()
     import tensorflow as tf
+    from benchmarks import peer_tfgen
 
-    from tfgen import models
-    from tfgen.training.data import open_data
     from tfgen.training.devices import open_devices
-    from tfgen.training.optimizers import make_optimizer
-    from tfgen.training.step import Step
-    from tfgen.zoo.runs import starting_recipe
 
     devices = open_devices("multi-worker")
-    recipe = starting_recipe(entry)
-    config = recipe.training
-    data = open_data(recipe)
-    model = models.build(recipe, data.preprocessing, config.precision)
-    optimizer = make_optimizer(config)
-    optimizer.build(model.trainable_variables)
-    windows = data.windows["train"]
-    step = Step(model, optimizer, config, windows.batch_size, devices=devices)
-    batch = tf.nest.map_structure(tf.constant, windows.batch(0))
-    state = model.initial_state(windows.batch_size) if config.carry_state else None
-    gradients = tf.zeros([model.count_params()])
+    ((note, step),) = peer_tfgen.train_recipe(entry, None, devices).items()
+    weights = int(note.partition(" ")[0].replace(",", ""))
+    gradients = tf.zeros([weights])
 
     @tf.function(autograph=False)
     def exchange():
         return devices.sums(lambda number: (gradients, ()))[0]
 
-    for _ in sys.stdin:
+    def mean_seconds(run, count):
         started = time.perf_counter()
-        for _ in range(STEPS):
-            loss, _, _ = step(batch, state)
-        loss.numpy()
-        stepped = time.perf_counter()
-        for _ in range(EXCHANGES):
-            total = exchange()
-        total.numpy()
-        ended = time.perf_counter()
-        found = {
-            "step": (stepped - started) / STEPS,
-            "exchange": (ended - stepped) / EXCHANGES,
-            "weights": model.count_params(),
-        }
-        print(json.dumps(found), flush=True)
+        for _ in range(count):
+            run()
+        return (time.perf_counter() - started) / count
+
+    _round.append(
+        lambda: (
+            mean_seconds(step, STEPS),
+            mean_seconds(lambda: exchange().numpy(), EXCHANGES),
+            weights,
+        )
+    )
+
+
+_round = []  # of this process
+
+
+def measure():
+    """A round: seconds of a step, seconds of an exchange, weights."""
+    return _round[0]()
 
 
 if __name__ == "__main__":

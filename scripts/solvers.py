@@ -8,14 +8,12 @@ over the runs, its ratio to that of 100 steps of DDIM, and the seconds that 256 
 median of five. Every row has the same real sequences, encoders and seeds.
 """
 
-import argparse
 import dataclasses
 import statistics
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
+from console import Parser, at_least, head, row, script
 
 from tfgen.errors import InputError
 from tfgen.startup import import_tensorflow
@@ -28,29 +26,18 @@ ROWS = (
 TIMED, REPEATS = 256, 5
 
 
-def main(argv=None):
-    """Runs the script; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("name", help="an entry or a run of a diffusion model")
-    parser.add_argument("--data", help="what to compare with; default: the model's own data")
-    parser.add_argument("--split", help="default: that of tfgen evaluate")
-    parser.add_argument("--runs", type=int, default=5, help="(5)")
-    parser.add_argument("--samples", type=int, default=2000, help="sequences of a run (2000)")
-    parser.add_argument("--length", type=int, help="positions of a sequence")
+@script
+def main(argv):
+    parser = Parser(__doc__)
+    add = parser.add_argument
+    add("name", help="an entry or a run of a diffusion model")
+    add("--data", help="what to compare with; default: the model's own data")
+    add("--split", help="default: that of tfgen evaluate")
+    add("--runs", type=at_least(1), default=5, help="(5)")
+    add("--samples", type=at_least(1), default=2000, help="sequences of a run (2000)")
+    add("--length", type=at_least(1), help="positions of a sequence")
     arguments = parser.parse_args(argv)
     import_tensorflow()
-    try:
-        measure(arguments)
-    except InputError as error:
-        print(f"solvers.py: error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def measure(arguments):
-    """Prints the table."""
     from tfgen import zoo
     from tfgen.evaluation import evaluate_sequences
     from tfgen.models.engines.diffusion import Diffusion
@@ -61,10 +48,8 @@ def measure(arguments):
     if not isinstance(model.engine, Diffusion):
         raise InputError(f"{arguments.name} is no diffusion model")
     data = data_of(model, arguments.data or model.recipe.data.name)
-    usual = model.generation
-    first = None
-    print("| solver | steps | evaluations | context-FID | to DDIM-100 | seconds |")
-    print("|---|---|---|---|---|---|", flush=True)
+    usual, first = model.generation, None
+    head("solver", "steps", "evaluations", "context-FID", "to DDIM-100", "seconds")
     for solver, steps in ROWS:
         model.generation = dataclasses.replace(usual, solver=solver, num_steps=steps)
         report = evaluate_sequences(
@@ -73,21 +58,16 @@ def measure(arguments):
         )  # fmt: skip
         score = report["generation"]["scores"]["context_fid"]
         first = first or score["mean"]
+        fid = f"{score['mean']:.4f} ± {score['spread']:.4f}"
         asked = int(evaluations(range(steps, -1, -1), make_solver(solver)))
         seconds = timed(model, report["generation"]["length"])
-        print(
-            f"| {solver} | {steps} | {asked} | {score['mean']:.4f} ± {score['spread']:.4f} "
-            f"| {score['mean'] / first:.2f} | {seconds:.3f} |",
-            flush=True,
-        )
+        row(solver, steps, asked, fid, f"{score['mean'] / first:.2f}", f"{seconds:.3f}")
     print(f"\nreal beside real: {score['real']:.4f}")
 
 
 def timed(model, length):
     """Median seconds of drawing, after a call that compiles."""
-    given = {}
-    if model.processor.num_classes:
-        given["condition"] = 0
+    given = {"condition": 0} if model.processor.num_classes else {}
     if model.processor.needs_times:
         given["start_time"] = model.processor.start_time
     found = []

@@ -1,7 +1,7 @@
 """A record of what the models compute, to hold a change of their code against.
 
-    PYTHONPATH=scripts python -m tests.record --out tests/record.json     # writes the record; hours on a small machine
-    PYTHONPATH=scripts python -m tests.record --only "lstm text" ...      # prints the lines of some models
+    python -m tests.record --out tests/record.json     # writes the record; hours on a small machine
+    python -m tests.record --only "lstm text" ...      # prints the lines of some models
 
 A line tells of one array or number: a hash of its bytes, which is the same on the same kind of
 machine alone, and a few figures that hold on any.
@@ -13,10 +13,10 @@ import json
 import tempfile
 from pathlib import Path
 
-import event_files
 import numpy as np
 import tensorflow as tf
 
+from tests import event_files
 from tests.training.combinations import kinds_of, settings, write_data
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import Recipe

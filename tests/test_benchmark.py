@@ -257,7 +257,7 @@ def test_recurrent_models_have_the_same_weights(cell):
     from benchmarks import peer_pytorch
 
     for as_cells in (False, True):
-        network = peer_pytorch.text_network(sizes, as_cells)
+        network = peer_pytorch.Network(sizes, as_cells)
         assert matrices(weight.shape for weight in network.parameters()) == expected
 
 
@@ -329,13 +329,13 @@ def test_pytorch_has_the_same_model_of_numbers(cell):
         return np.concatenate([parts[1], parts[0], parts[2]], axis=-1)
 
     for as_cells in (False, True):
-        network = peer_pytorch.numbers_network(sizes, as_cells)
+        network = peer_pytorch.Network(sizes, as_cells)
         with torch.no_grad():
             for index, layer in enumerate(model.network.recurrent):
                 of = swapped if cell == "gru" else np.asarray
                 bias = of(layer.cell.bias)
                 both = bias if cell == "gru" else [bias, np.zeros_like(bias)]
-                target = network.cells[index] if as_cells else network.recurrent
+                target = network.recurrent[index] if as_cells else network.recurrent
                 ending = "" if as_cells else f"_l{index}"
                 for name, array in (
                     ("weight_ih", of(layer.cell.kernel).T),
@@ -490,12 +490,27 @@ def test_the_ratio_of_forecasts_is_drawn_anew_by_days():
 # Training to a loss
 
 
-def test_a_race_ends_at_the_target(monkeypatch):
+def test_a_race_ends_at_the_target(monkeypatch, tmp_path):
+    (tmp_path / "text").write_text("ab" * 500)
+
     def race(clock, losses, steps):
         clock, losses, taken = iter(clock), iter([*losses, *[2.5] * reach.CONTROLS]), []
         monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
-        recipe = {"steps": steps, "validate_every": 2}
-        found = reach.race(lambda: (taken.append, lambda: next(losses)), recipe, target=1.5)
+        recipe = {"steps": steps, "validate_every": 2, "window": 5, "batch": 3}
+
+        def step(number, windows):
+            assert windows.shape == (3, 6)
+            taken.append(number)
+
+        def loss(windows):  # on two batches
+            assert windows.shape == (2 * reach.BATCH, reach.WINDOW + 1)
+            return next(losses)
+
+        def make(characters):
+            assert characters == "ab"
+            return step, loss
+
+        found = reach.race(make, tmp_path / "text", recipe, target=1.5, batches=2, seed=0)
         return *found, taken
 
     seconds, note, taken = race([100.0, 104.0, 109.0], [3.0, 1.5], 9)

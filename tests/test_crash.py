@@ -1,4 +1,4 @@
-"""scripts/crash.py: killed runs end with the same bits, and a bit that differs is counted."""
+"""tests/crash.py: killed runs end with the same bits, and a bit that differs is counted."""
 
 import shutil
 

@@ -26,11 +26,10 @@ BOOTSTRAPS = 2000
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """Series, where the part held out begins in each, and the origins to forecast from.
+    """Series on a grid of `step` seconds, and the origins to forecast from.
 
     Attributes:
         names: Names of the variables.
-        step: Seconds between two positions of the grid.
         starts: Time of each series' first position, in seconds since 1970.
         values: List of float32 `(time, variables)`, one for each series, NaN where missing.
         present: List of bool `(time,)`: whether the data has a row there at all.
@@ -38,7 +37,6 @@ class Task:
         origins: int array `(origins, 2)`: a series, and the first position to forecast there.
         days: int array `(origins,)`: which origins of different series belong together.
         context: Positions before an origin that a contestant goes by.
-        horizon: Positions to forecast.
         bounds: The least and the greatest value of each variable, infinite where there is none.
     """
 
@@ -134,34 +132,25 @@ def make_task(sequences, validation_fraction, context, horizon, split="auto"):
         raise InputError(
             f"{name} has no room for a context of {context} and a horizon of {horizon}"
         )
-    bounds = [
-        np.array([other if bound is None else bound for bound in each])
-        for each, other in (
-            ([feature.low for feature in sequences.features], -np.inf),
-            ([feature.high for feature in sequences.features], np.inf),
-        )
-    ]
-    names = tuple(feature.name for feature in sequences.features)
-    starts = tuple(int(times[0]) for times in sequences.times)
+    features = sequences.features
+    bounds = np.array([[each.low, each.high] for each in features], float).T
+    low, high = np.where(np.isnan(bounds), [[-np.inf], [np.inf]], bounds)
     return Task(
-        names, step, starts, values, present, tuple(edges), np.array(origins), np.array(days),
-        context, horizon, tuple(bounds),
+        tuple(feature.name for feature in features), step,
+        tuple(int(times[0]) for times in sequences.times), values, present, tuple(edges),
+        np.array(origins), np.array(days), context, horizon, (low, high),
     )  # fmt: skip
 
 
 def measure(entry, task, num_samples, epochs, seeds):
-    """How near forecasts come to what was observed: the mean CRPS of each variable.
+    """How near forecasts come to what was observed: the result of `score`.
 
-    Args:
-        entry: Name of a zoo entry, or a run.
-        task: `Task`.
-        num_samples: Samples from each origin.
-        epochs: Epochs of DeepAR's training.
-        seeds: How often DeepAR is trained; its score is the mean.
+    DeepAR is trained for so many `epochs`, so often as `seeds` says.
     """
     tell(f"forecast: {entry}")
-    samples, parameters, note = call("peer_tfgen.forecast", entry, task, num_samples, 0)
-    drawn, notes = {OURS: [samples]}, {OURS: f"{parameters:,} weights, {note}"}
+    samples, parameters = call("peer_tfgen.forecast", entry, task, num_samples, 0)
+    note = f"{parameters:,} weights, {entry}, {task.context} positions of context"
+    drawn, notes = {OURS: [samples]}, {OURS: note}
     for contestant, with_errors in ((NAIVE, False), (NAIVE_SPREAD, True)):
         samples, notes[contestant] = best_naive(task, num_samples, with_errors)
         drawn[contestant] = [samples]
@@ -170,24 +159,17 @@ def measure(entry, task, num_samples, epochs, seeds):
         for seed in range(seeds):
             tell(f"forecast: training {DEEPAR}, {seed + 1} of {seeds}")
             job = ("peer_deepar.forecast", task, parameters, num_samples, epochs, seed)
-            samples, weights, note = call(*job)
+            samples, notes[DEEPAR] = call(*job)
             drawn.setdefault(DEEPAR, []).append(samples)
-            notes[DEEPAR] = f"{weights:,} weights, {note}"
     except Missing as error:
         skipped[DEEPAR] = f"{error}: {INSTALL}"
     return score(task, drawn, notes) | {"skipped": skipped}
 
 
 def best_naive(task, num_samples, with_errors):
-    """The naive forecast of that season which serves it best, as `tfgen evaluate` chooses it.
+    """Samples of the naive forecast whose season serves it best, as `tfgen evaluate` chooses it.
 
-    Args:
-        task: `Task`.
-        num_samples: Samples from each origin.
-        with_errors: Whether the errors of the training data are added; else it is a point.
-
-    Returns:
-        `(samples, note)`.
+    With errors, those of the training data are added; else it is a point. Returned with a note.
     """
     # Not above: they import TensorFlow.
     from tfgen.evaluation import forecasts
@@ -198,13 +180,10 @@ def best_naive(task, num_samples, with_errors):
     _, deviations = task.moments()
     tried = {}
     for season in sorted({1, *(lag for lag in (day, *found) if lag <= task.context)}):
+        samples = forecasts.seasonal_naive(before, horizon, season)[:, None]
         if with_errors:
-            residuals = forecasts.seasonal_residuals(known, season)
-            samples = forecasts.seasonal_naive_samples(
-                before, horizon, season, num_samples, residuals
-            )
-        else:
-            samples = forecasts.seasonal_naive(before, horizon, season)[:, None]
+            errors = forecasts.seasonal_residuals(known, season)
+            samples = forecasts.seasonal_naive_samples(before, horizon, season, num_samples, errors)
         errors = forecasts.crps(np.clip(samples, *task.bounds), task.cut(0, horizon)) / deviations
         tried[season] = float(_means(*_sums(errors, task.days))[0]), samples
     best = min(tried, key=lambda season: (tried[season][0], season))
@@ -221,10 +200,7 @@ def score(task, drawn, notes):
 
     Like a result of `runner`, but `scores` are, by contestant, its score by column, the `mean` of
     all variables first; and ratios are of the means, from the 2.5% to the 97.5% quantile when days
-    are drawn anew.
-
-    Raises:
-        ValueError: A model sampled something else than finite numbers.
+    are drawn anew. A model that samples something else than finite numbers is a ValueError.
     """
     from tfgen.evaluation import forecasts
 

@@ -1,9 +1,11 @@
-"""diffusers' UNet1DModel and DDIMScheduler, as installed.
+"""diffusers' UNet1DModel and DDIMScheduler, as installed and as its documentation uses them.
 
 Of the kinds of blocks that it has, the residual ones make the nearest twin of tfgen's network: two
 residual blocks a level on either way, each told the noise level, in the same widths and levels and,
 to within 1%, of as many weights. They have no attention, and convolutions 5 wide for tfgen's 3.
 """
+
+import functools
 
 import torch
 
@@ -12,13 +14,12 @@ try:
 except RuntimeError as error:  # so diffusers says that something it needs cannot be imported
     raise ImportError(str(error).splitlines()[-1]) from error
 
-from benchmarks.sizes import TIMESTEPS, random_sequences
-from benchmarks.ways import eager_and_compiled, nearest_width, training
+from benchmarks.sizes import TIMESTEPS
+from benchmarks.ways import unet_sampling, unet_training
 
 
 def network(sizes, width):
     """The U-Net with random weights."""
-    torch.manual_seed(0)
     levels = len(sizes.multipliers)
     return UNet1DModel(
         sample_size=sizes.length, in_channels=sizes.features, out_channels=sizes.features,
@@ -31,43 +32,32 @@ def network(sizes, width):
     )  # fmt: skip
 
 
-def train(sizes, parameters):
-    """Training steps with torch.optim.Adam, as its documentation writes them."""
-    width, note = nearest_width(lambda width: network(sizes, width), parameters)
-    sequences = torch.from_numpy(random_sequences(sizes)).transpose(-1, -2).contiguous()
+def loss_of(unet, sizes):
+    """The loss of the noise, as a function of sequences."""
     scheduler = DDIMScheduler(num_train_timesteps=TIMESTEPS)
 
-    def make(wrap):
-        unet = network(sizes, width)
-        wrapped = wrap(unet)
+    def loss(clean):
+        noise = torch.randn_like(clean)
+        timesteps = torch.randint(0, TIMESTEPS, [len(clean)])
+        noisy = scheduler.add_noise(clean, noise, timesteps)
+        return torch.nn.functional.mse_loss(unet(noisy, timesteps).sample, noise)
 
-        def loss(clean):
-            noise = torch.randn_like(clean)
-            timesteps = torch.randint(0, TIMESTEPS, [len(clean)])
-            noisy = scheduler.add_noise(clean, noise, timesteps)
-            return torch.nn.functional.mse_loss(wrapped(noisy, timesteps).sample, noise)
-
-        return training(loss, torch.optim.Adam(unet.parameters(), lr=1e-3), list(sequences), 1)
-
-    return eager_and_compiled(make), note
+    return loss
 
 
-def sample(sizes, parameters):
-    """Whole runs of the loop over the steps of `DDIMScheduler`."""
-    width, note = nearest_width(lambda width: network(sizes, width), parameters)
+def sampler(unet, sizes):
+    """The loop over the steps of `DDIMScheduler`."""
     scheduler = DDIMScheduler(num_train_timesteps=TIMESTEPS)
     scheduler.set_timesteps(sizes.steps)
 
-    def make(wrap):
-        unet = wrap(network(sizes, width).eval())
+    def sample():
+        x = torch.randn(sizes.batch, sizes.features, sizes.length)
+        for timestep in scheduler.timesteps:
+            x = scheduler.step(unet(x, timestep).sample, timestep, x).prev_sample
+        return x
 
-        @torch.inference_mode()
-        def run():
-            x = torch.randn(sizes.batch, sizes.features, sizes.length)
-            for timestep in scheduler.timesteps:
-                x = scheduler.step(unet(x, timestep).sample, timestep, x).prev_sample
-            return len(x.numpy())
+    return sample
 
-        return run
 
-    return eager_and_compiled(make), note
+train = functools.partial(unet_training, network, loss_of)
+sample = functools.partial(unet_sampling, network, sampler)

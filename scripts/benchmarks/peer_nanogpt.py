@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import reach as reaching
 from benchmarks.sizes import SYMBOLS, TransformerSizes, as_text, random_prompts, random_windows
-from benchmarks.ways import COMPILED, COUNT, threads, training
+from benchmarks.ways import COMPILED, COUNT, stepper, threads, training
 
 
 def network(sizes, checkout, symbols=SYMBOLS):
@@ -40,9 +40,9 @@ def train(sizes, checkout):
     def make(wrap):
         torch.manual_seed(0)
         model, optimizer = network(sizes, checkout)
-        wrapped, amount = wrap(model), sizes.batch * sizes.window
-        clip_norm = reaching.NANOGPT["clip_norm"]
-        return training(lambda batch: wrapped(*batch)[1], optimizer, batches, amount, clip_norm)
+        wrapped, clip_norm = wrap(model), reaching.NANOGPT["clip_norm"]
+        step = stepper(lambda batch: wrapped(*batch)[1], optimizer, clip_norm)
+        return training(step, batches, sizes.batch * sizes.window)
 
     return {"eager": make(lambda model: model), COMPILED: make(torch.compile)}, threads(COUNT)
 
@@ -61,36 +61,30 @@ def generate(sizes, checkout):
 
 def reach(path, checkout, target, batches, seed):
     """Trains nanoGPT by its recipe for CPUs to a validation loss; see `reach.race`."""
-    recipe, text = reaching.NANOGPT, reaching.Text(path)
+    recipe = reaching.NANOGPT
 
-    def make():
+    def make(characters):
         torch.manual_seed(seed)
         sizes = (recipe[name] for name in ("layers", "heads", "width", "window"))
-        model, optimizer = network(TransformerSizes(*sizes), checkout, len(text.characters))
-        crops = reaching.Crops(text.train, recipe["window"], seed)
-        unseen = reaching.Crops(text.validation, reaching.WINDOW, seed)
+        model, optimizer = network(TransformerSizes(*sizes), checkout, len(characters))
+        take = stepper(lambda batch: model(*batch)[1], optimizer, recipe["clip_norm"])
 
-        def drawn(crops, count):
-            return _pair(torch.from_numpy(crops.draw(count)))
-
-        batch = iter(lambda: drawn(crops, recipe["batch"]), None)
-        take = training(lambda batch: model(*batch)[1], optimizer, batch, 1, recipe["clip_norm"])
-
-        def step(number):
+        def step(number, windows):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, number - 1)
-            take()
+            take(_pair(torch.from_numpy(windows)))
 
         @torch.no_grad()
-        def validate():
+        def loss(windows):
             model.eval()
-            losses = [model(*drawn(unseen, reaching.BATCH))[1].item() for _ in range(batches)]
+            parts = torch.from_numpy(windows).split(reaching.BATCH)
+            losses = [model(*_pair(part))[1].item() for part in parts]
             model.train()
-            return sum(losses) / batches
+            return sum(losses) / len(losses)
 
-        return step, validate
+        return step, loss
 
-    return reaching.race(make, recipe, target)
+    return reaching.race(make, path, recipe, target, batches, seed)
 
 
 def learning_rate(recipe, iteration):

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.sizes import SYMBOLS, as_text, random_windows
-from benchmarks.ways import COUNT, COUNTS, threads, training, with_settings
+from benchmarks.sizes import SYMBOLS, TextSizes, as_text, random_windows
+from benchmarks.ways import COUNT, COUNTS, stepper, threads, training, with_settings
 
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU}
 CELLS = {"lstm": nn.LSTMCell, "gru": nn.GRUCell}
@@ -20,139 +20,125 @@ class Network(nn.Module):
     """Recurrent layers and a product: of an embedding of tokens, or of numbers.
 
     Args:
-        sizes: `TextSizes` or `NumbersSizes`.
-        inputs: Width of the embedding, or numbers that a position is given.
-        outputs: What the product gives.
-        symbols: Tokens of the embedding; 0 is numbers.
+        sizes: `TextSizes`; or `NumbersSizes`, of which one more input marks the first position.
         as_cells: Whether a step goes through nn.LSTMCell or nn.GRUCell, a call a layer, or through
             nn.LSTM or nn.GRU, a call of one position.
     """
 
-    def __init__(self, sizes, inputs, outputs, symbols=0, as_cells=False):
+    def __init__(self, sizes, as_cells=False):
         super().__init__()
-        self.embedding = nn.Embedding(symbols, inputs) if symbols else None
-        self.recurrent = self.cells = None
-        if as_cells:
-            widths = [inputs] + [sizes.units] * (sizes.layers - 1)
-            self.cells = nn.ModuleList(CELLS[sizes.cell](width, sizes.units) for width in widths)
+        if isinstance(sizes, TextSizes):
+            width, outputs = sizes.embedding, SYMBOLS
+            self.embedding = nn.Embedding(SYMBOLS, width)
         else:
-            self.recurrent = LAYERS[sizes.cell](
-                inputs, sizes.units, num_layers=sizes.layers, batch_first=True
-            )
-        self.head = nn.Linear(sizes.units, outputs)
+            width, outputs = sizes.features + 1, sum(sizes.outputs().values())
+            self.embedding = nn.Identity()
+        units, count = sizes.units, sizes.layers
+        self.as_cells = as_cells
+        if as_cells:
+            widths = [width] + [units] * (count - 1)
+            self.recurrent = nn.ModuleList(CELLS[sizes.cell](each, units) for each in widths)
+        else:
+            layers = LAYERS[sizes.cell]
+            self.recurrent = layers(width, units, num_layers=count, batch_first=True)
+        self.head = nn.Linear(units, outputs)
 
     def forward(self, x, state=None):
         """Outputs `(batch, time, outputs)` of layers, and the state."""
-        x = x if self.embedding is None else self.embedding(x)
-        hidden, state = self.recurrent(x, state)
+        hidden, state = self.recurrent(self.embedding(x), state)
         return self.head(hidden), state
 
     def step(self, x, state=None):
         """The same for one position, without the axis of time."""
-        if self.cells is None:
+        if not self.as_cells:
             outputs, state = self(x[:, None], state)
             return outputs[:, 0], state
-        x, new_state = x if self.embedding is None else self.embedding(x), []
-        for cell, own in zip(self.cells, state or [None] * len(self.cells), strict=True):
-            own = cell(x, own)
+        x, new_state = self.embedding(x), []
+        for cell, own in zip(self.recurrent, state or [None] * len(self.recurrent)):
+            new_state.append(own := cell(x, own))
             x = own[0] if isinstance(own, tuple) else own
-            new_state.append(own)
         return self.head(x), new_state
-
-
-def text_network(sizes, as_cells=False):
-    """The network of `TextSizes` with random weights."""
-    return Network(sizes, sizes.embedding, SYMBOLS, SYMBOLS, as_cells)
-
-
-def numbers_network(sizes, as_cells=False):
-    """The network of `NumbersSizes`; the last input marks the first position."""
-    outputs = sum(sizes.outputs().values())
-    return Network(sizes, sizes.features + 1, outputs, as_cells=as_cells)
 
 
 def train(sizes):
     """Training steps with torch.optim.Adam, with oneDNN and without."""
     windows = torch.from_numpy(random_windows(sizes)).long()
-    network = text_network(sizes)
+    network = Network(sizes)
 
     def loss(batch):
         logits, _ = network(batch[:, :-1])
         return functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
 
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    run = training(loss, optimizer, list(windows), sizes.batch * sizes.window)
-    return {
-        f"{LAYERS[sizes.cell].__name__} {word} oneDNN, {threads(COUNT)}": with_settings(
-            run, onednn=word == "with"
-        )
-        for word in ("with", "without")
-    }
+    step = stepper(loss, torch.optim.Adam(network.parameters(), lr=1e-3))
+    run = training(step, list(windows), sizes.batch * sizes.window)
+    return _with_and_without(LAYERS[sizes.cell], run, [COUNT])
 
 
 def generate(sizes):
-    """A Python loop that samples one character a step."""
+    """Characters, sampled in a Python loop that keeps the state."""
 
-    def make(as_cells):
-        network = text_network(sizes, as_cells).eval()
-        carry = {"ids": torch.ones([sizes.batch], dtype=torch.long), "state": None}
-        piece = min(PIECE, sizes.tokens)
+    def make(network):
+        ids, state = torch.ones([sizes.batch], dtype=torch.long), None
 
         @torch.inference_mode()
         def run():
-            ids, state, sampled = carry["ids"], carry["state"], []
-            for _ in range(piece):
+            nonlocal ids, state
+            sampled = []
+            for _ in range(min(PIECE, sizes.tokens)):
                 logits, state = network.step(ids, state)
                 ids = torch.multinomial(torch.softmax(logits, dim=-1), 1)[:, 0]
                 sampled.append(ids)
-            carry.update(ids=ids, state=state)
             texts = [as_text(row) for row in torch.stack(sampled, dim=1).tolist()]
             return sum(len(text) for text in texts)
 
         return run
 
-    return _ways(make, sizes.cell)
+    return _stepping(sizes, make)
 
 
 def rollout(sizes):
     """Whole sequences of numbers, in a Python loop that samples one position a step."""
 
-    def make(as_cells):
-        network = numbers_network(sizes, as_cells).eval()
-
+    def make(network):
         def run():
             values = sample(network, sizes, sizes.batch, sizes.steps)
             return values.shape[0] * values.shape[1]
 
         return run
 
-    return _ways(make, sizes.cell)
+    return _stepping(sizes, make)
 
 
-def _ways(make, cell):
+def _stepping(sizes, make):
+    """The ways of what `make` makes of a network that is asked for a position at a time."""
     ways = {}
     for as_cells, kinds in enumerate((LAYERS, CELLS)):
-        run = make(bool(as_cells))
-        for word in ("with", "without"):
-            for count in COUNTS:
-                name = f"nn.{kinds[cell].__name__} {word} oneDNN, {threads(count)}"
-                ways[name] = with_settings(run, count, word == "with")
+        run = make(Network(sizes, bool(as_cells)).eval())
+        ways |= _with_and_without(kinds[sizes.cell], run, COUNTS)
     return ways
+
+
+def _with_and_without(kind, run, counts):
+    return {
+        f"nn.{kind.__name__} {word} oneDNN, {threads(count)}": with_settings(
+            run, count, word == "with"
+        )
+        for word in ("with", "without")
+        for count in counts
+    }
 
 
 @torch.inference_mode()
 def sample(network, sizes, batch, steps, most_likely=False, min_scale=1e-3):
     """Sequences `(batch, steps, features)` of a network of numbers, as NumPy."""
-    features = sizes.features
-    values = torch.empty(batch, steps, features)
-    x = torch.zeros(batch, features + 1)
-    x[:, features] = 1.0  # the mark of the first position
+    values = torch.empty(batch, steps, sizes.features)
+    x = torch.zeros(batch, sizes.features + 1)
+    x[:, -1] = 1.0  # the mark of the first position
     state = None
     for index in range(steps):
         outputs, state = network.step(x, state)
-        sampled = of_mixture(outputs, sizes, most_likely, min_scale)
-        values[:, index] = sampled
-        x = functional.pad(sampled, (0, 1))
+        values[:, index] = of_mixture(outputs, sizes, most_likely, min_scale)
+        x = functional.pad(values[:, index], (0, 1))
     return values.numpy()
 
 
@@ -172,8 +158,7 @@ def of_mixture(outputs, sizes, most_likely=False, min_scale=1e-3):
     means = of_chosen("means")
     if most_likely:
         return means
-    scales = min_scale + functional.softplus(of_chosen("scales"))
-    return means + scales * torch.randn_like(means)
+    return means + (min_scale + functional.softplus(of_chosen("scales"))) * torch.randn_like(means)
 
 
 def matrix_product(size):

@@ -45,29 +45,24 @@ BATCHES = 4  # in memory, taken in turn
 def build(sizes, cache="float32"):
     """The model of some sizes with random weights; `cache` is a transformer's `cache_dtype`."""
     if isinstance(sizes, DiffusionSizes):
-        without = {} if sizes.attention else {"attention_at": (), "linear_attention": False}
-        return new_model(
-            "unet1d", width=sizes.width, multipliers=sizes.multipliers, objective="epsilon",
-            weighting="uniform", sigmas="schedule", schedule="linear",
-            processor=SequenceProcessor.plain(features=sizes.features), seed=0, **without,
-        )  # fmt: skip
-    if isinstance(sizes, NumbersSizes):
-        return new_model(
-            sizes.cell, units=sizes.units, layers=sizes.layers, head="gaussian_mixture",
-            components=sizes.components,
-            processor=SequenceProcessor.plain(features=sizes.features), seed=0,
-        )  # fmt: skip
-    tokenizer = CharacterTokenizer(vocabulary())
-    if isinstance(sizes, TransformerSizes):
-        return new_model(
-            "transformer", layers=sizes.layers, heads=sizes.heads, width=sizes.width,
-            positions="learned",
-            max_length=sizes.window, cache_dtype=cache, tokenizer=tokenizer, seed=0,
-        )  # fmt: skip
-    return new_model(
-        sizes.cell, units=sizes.units, layers=sizes.layers, embedding=sizes.embedding,
-        tokenizer=tokenizer, seed=0,
-    )  # fmt: skip
+        names, family = ("width", "multipliers"), "unet1d"
+        own = {"objective": "epsilon", "weighting": "uniform", "sigmas": "schedule"}
+        own["schedule"] = "linear"
+        if not sizes.attention:
+            own |= {"attention_at": (), "linear_attention": False}
+    elif isinstance(sizes, NumbersSizes):
+        names, family = ("units", "layers", "components"), sizes.cell
+        own = {"head": "gaussian_mixture"}
+    elif isinstance(sizes, TransformerSizes):
+        names, family = ("layers", "heads", "width"), "transformer"
+        own = {"positions": "learned", "max_length": sizes.window, "cache_dtype": cache}
+    else:
+        names, family, own = ("units", "layers", "embedding"), sizes.cell, {}
+    if hasattr(sizes, "features"):
+        own["processor"] = SequenceProcessor.plain(features=sizes.features)
+    else:
+        own["tokenizer"] = CharacterTokenizer(vocabulary())
+    return new_model(family, **{name: getattr(sizes, name) for name in names}, **own, seed=0)
 
 
 def parameters(sizes):
@@ -87,20 +82,25 @@ def train(sizes):
     return _training(model, TrainingConfig(**settings, batch_size=sizes.batch), batches, amount)
 
 
-def train_recipe(recipe, precision="float32"):
-    """Training steps of a `Recipe`, or of an entry's own, from new weights."""
+def train_recipe(recipe, precision="float32", devices=None):
+    """Training steps of a `Recipe`, or of an entry's own, from new weights.
+
+    A precision of None is the recipe's own; `devices` are the workers', of several.
+    """
     recipe = starting_recipe(recipe) if isinstance(recipe, str) else recipe
-    recipe = recipe.override({"training.precision": precision})
+    if precision:
+        recipe = recipe.override({"training.precision": precision})
     data = open_data(recipe)
-    model = models.build(recipe, data.preprocessing, precision)
+    model = models.build(recipe, data.preprocessing, recipe.training.precision)
     windows = data.windows["train"]
-    return _training(model, recipe.training, [windows.batch(k) for k in range(BATCHES)], 1)
+    batches = [windows.batch(k) for k in range(BATCHES)]
+    return _training(model, recipe.training, batches, 1, devices)
 
 
-def _training(model, config, batches, amount):
+def _training(model, config, batches, amount, devices=None):
     optimizer = make_optimizer(config)
     optimizer.build(model.trainable_variables)
-    step = Step(model, optimizer, config, config.batch_size)
+    step = Step(model, optimizer, config, config.batch_size, devices=devices)
     batches = itertools.cycle([tf.nest.map_structure(tf.constant, batch) for batch in batches])
     carried = {"state": model.initial_state(config.batch_size) if config.carry_state else None}
 
@@ -183,29 +183,24 @@ def _numbers(model, count, length, amount, **options):
 
 
 def forecast(entry, task, num_samples, seed):
-    """Samples of a zoo entry or a run from every origin of a `forecast.Task`.
+    """Samples of a zoo entry or a run from every origin of a `forecast.Task`, and its weights.
 
-    Returns:
-        `(samples, parameters, note)`: samples float32 `(origins, num_samples, horizon, variables)`.
+    Samples are float32 `(origins, num_samples, horizon, variables)`.
     """
     model = zoo.get(entry)
     values, times = task.rows_before()
     drawn = model.forecast(values, task.horizon, num_samples, seed=seed, times=times)
-    weights = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    return drawn.samples, weights, f"{entry}, {task.context} positions of context"
+    return drawn.samples, sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
 def reach(path, target, batches, seed):
     """Trains tfgen by its own recipe to a validation loss; see `reach.race`."""
-    recipe, text = reaching.TFGEN, reaching.Text(path)
-    tokenizer = CharacterTokenizer(text.characters)
-    # Its ids are those of the text but for the first one, "unknown".
-    training = reaching.Crops(text.train + 1, recipe["window"], seed)
-    validation = reaching.Crops(text.validation + 1, reaching.WINDOW, seed)
+    recipe = reaching.TFGEN
 
-    def make():
+    def make(characters):
         own = ("layers", "heads", "width", "positions", "norm", "qk_norm", "conv")
         arguments = {name: recipe[name] for name in own}
+        tokenizer = CharacterTokenizer(characters)
         model = new_model("transformer", **arguments, tokenizer=tokenizer, seed=seed)
         fields = {field.name for field in dataclasses.fields(TrainingConfig)}
         settings = {name: value for name, value in recipe.items() if name in fields}
@@ -216,15 +211,12 @@ def reach(path, target, batches, seed):
         # Validations are few and short: compiling them would take longer than it saves.
         loss = tf.function(lambda batch: model.batch_loss(model.unpack(batch))[0], autograph=False)
 
-        def validate():
-            return float(loss(tf.constant(validation.draw(batches * reaching.BATCH), tf.int32)))
+        def ids(windows):  # the tokenizer's first one is "unknown"
+            return tf.constant(windows + 1, tf.int32)
 
-        def take(number):
-            step(tf.constant(training.draw(recipe["batch"]), tf.int32))
+        return lambda number, windows: step(ids(windows)), lambda windows: float(loss(ids(windows)))
 
-        return take, validate
-
-    seconds, note = reaching.race(make, recipe, target)
+    seconds, note = reaching.race(make, path, recipe, target, batches, seed)
     return (float("inf") if "NOT REACHED" in note else seconds), note
 
 

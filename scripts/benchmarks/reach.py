@@ -35,13 +35,7 @@ CONTROLS = 10
 
 
 class Text:
-    """A file's characters as int64 ids: `train`, the first 90%, and `validation`, the rest.
-
-    `characters` are in the order of their ids.
-
-    Raises:
-        InputError: The file cannot be read, or is too short.
-    """
+    """A file's `characters`, and their int64 ids: `train`, the first 90%, and `validation`."""
 
     def __init__(self, path):
         try:
@@ -74,25 +68,36 @@ class Crops:
         return self._ids[starts[:, None] + self._offsets]
 
 
-def race(make, recipe, target):
+def race(make, path, recipe, target, batches, seed):
     """Trains until a validation loss is reached, on the clock.
 
     The clock includes `make`, what is compiled at first steps, and the validations.
 
     Args:
-        make: Function that builds model and optimizer; returns `(step, validate)`: `step(number)`
-            takes step number 1, 2, ...; `validate()` returns the validation loss.
-        recipe: Has the most `steps`, and `validate_every`; the last step is validated too.
-        target: The loss to reach.
+        make: Function of the text's characters that builds model and optimizer; returns `(step,
+            loss)`: `step(number, windows)` takes step number 1, 2, ...; `loss(windows)` returns the
+            loss. Windows are int64 `(count, window + 1)`.
+        path: Of the text.
+        recipe: `NANOGPT` or `TFGEN`; the last step is validated too.
+        target: The loss to reach, on so many `batches`.
+        batches: See above.
+        seed: Of the crops.
 
     Returns:
         `(seconds, note)`: the note says what was reached, and the mean loss of the final weights on
         more crops, off the clock.
     """
+    text = Text(path)
+    training = Crops(text.train, recipe["window"], seed)
+    validation = Crops(text.validation, WINDOW, seed)
+
+    def validate():
+        return loss_of(validation.draw(batches * BATCH))
+
     start = time.perf_counter()
-    step, validate = make()
+    step, loss_of = make(text.characters)
     for number in range(1, recipe["steps"] + 1):
-        step(number)
+        step(number, training.draw(recipe["batch"]))
         if number % recipe["validate_every"] == 0 or number == recipe["steps"]:
             loss, seconds = validate(), time.perf_counter() - start
             if loss <= target:

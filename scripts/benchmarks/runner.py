@@ -38,18 +38,15 @@ class Contest:
         name: What is measured.
         unit: Of the values: something per second, `"ms/step"`, or `"s"`. Contestants of seconds are
             functions `(*arguments, round) -> (seconds, note)`, each call in a process of its own.
-            All others are functions `(*arguments)` that return the ways to do the same work, of
-            which the fastest is measured: a dict from names to functions `run() -> amount`; or a
-            pair of it and a note.
+            All others return the ways to do the same work, of which the fastest is measured: a dict
+            from names to functions `run() -> amount`; or a pair of it and a note.
         contestants: From names to `("module.function", *arguments)`, in the order of their turns.
         shares: From headings to `(ceiling, cost)`: what a unit costs of what the contestant of that
             name counts, or a dict of it by contestant.
-        notes: Texts.
         install: From contestants to what installs them, where that is not `INSTALL`.
         skipped: From those that cannot take part to the reason.
-        rounds: How many; None takes that of all contests.
+        rounds, seconds: How many, and the least length of a turn; None takes that of all contests.
         turns: Turns that each contestant takes in a round.
-        seconds: Least length of a turn; None takes that of all contests.
         warm: Whether a first round does not count.
         checkouts: From contestants to the checkout that they are of, where it is another one.
     """
@@ -141,40 +138,32 @@ def value_of(unit, amount, elapsed):
 
 def result_of(contest, values, notes):
     """The result of values `{contestant: [value of each round]}`; see the module."""
-    result = {
-        "name": contest.name,
-        "unit": contest.unit,
-        "contestants": {
-            name: {**spread(each), "note": notes.get(name, "")} for name, each in values.items()
-        },
-        "ratios": {
-            ours: {
-                other: spread(ratios(values[ours], values[other]))
-                for other in values
-                if other != ours and other not in CEILINGS
-            }
-            for ours in values
-            if is_ours(ours)
-        },
-        "shares": {},
-        "notes": list(contest.notes),
-        "skipped": {},
+    people = [name for name in values if name not in CEILINGS]
+    contestants = {
+        name: spread(each) | {"note": notes.get(name, "")} for name, each in values.items()
     }
+    compared = {
+        ours: {name: spread(ratios(values[ours], values[name])) for name in people if name != ours}
+        for ours in filter(is_ours, people)
+    }
+    shares = {}
     for heading, (ceiling, costs) in contest.shares.items():
-        if not isinstance(costs, dict):
-            costs = {name: costs for name in values if name not in CEILINGS}
-        result["shares"][heading] = {
+        costs = costs if isinstance(costs, dict) else dict.fromkeys(people, costs)
+        shares[heading] = {
             name: spread(ratios(values[name], values[ceiling], cost))
             for name, cost in costs.items()
             if name in values
         }
-    for name, each in values.items():
-        if min(each) > 0 and max(each) > STEADY * min(each):
-            result["notes"].append(
-                f"{name} varied by a factor of {max(each) / min(each):.1f} between rounds: "
-                "was the machine busy?"
-            )
-    return result
+    varied = [
+        f"{name} varied by a factor of {max(each) / min(each):.1f} between rounds: "
+        "was the machine busy?"
+        for name, each in values.items()
+        if min(each) > 0 and max(each) > STEADY * min(each)
+    ]
+    return {
+        "name": contest.name, "unit": contest.unit, "contestants": contestants,
+        "ratios": compared, "shares": shares, "notes": [*contest.notes, *varied], "skipped": {},
+    }  # fmt: skip
 
 
 def is_ours(name):
@@ -189,12 +178,8 @@ def ratios(ours, theirs, scale=1.0):
 
 def spread(values):
     """A dict of the `values`, their `median`, `min` and `max`."""
-    return {
-        "median": statistics.median(values),
-        "min": min(values),
-        "max": max(values),
-        "values": list(values),
-    }
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return {"median": middle, "min": low, "max": high, "values": list(values)}
 
 
 def tell(text):

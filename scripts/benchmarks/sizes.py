@@ -100,9 +100,9 @@ class TransformerSizes:
 
 @dataclasses.dataclass(frozen=True)
 class NumbersSizes:
-    """Recurrent layers over numbers with a mixture of Gaussians.
+    """Recurrent layers over numbers, unscaled, with a mixture of Gaussians.
 
-    A position is sampled from the one before and a mark of the first one; nothing is scaled.
+    A position is sampled from the one before and a mark of the first one.
     """
 
     cell: str = "lstm"
@@ -148,7 +148,7 @@ class DiffusionSizes:
 
 
 def vocabulary():
-    """The characters of the tokens; with tfgen's "unknown" they are `SYMBOLS`."""
+    """The characters of the tokens; with tfgen's "unknown", of the id 0, they are `SYMBOLS`."""
     return "\n" + "".join(chr(ord(" ") + index) for index in range(SYMBOLS - 2))
 
 

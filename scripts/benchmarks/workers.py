@@ -26,18 +26,16 @@ class Missing(Exception):
 
 
 class Worker(contextlib.AbstractContextManager):
-    """A process that calls the functions of this module when it is asked to.
-
-    Args:
-        checkout: Folder of a checkout whose tfgen and contestants it takes; None is this one.
-    """
+    """A process that calls functions when asked to, with the code of this checkout or another."""
 
     def __init__(self, checkout=None):
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(1, context, _begin, (checkout,))
 
+        self.submit = self._pool.submit
+
     def ask(self, function, *arguments):
-        return self._pool.submit(function, *arguments).result()
+        return self.submit(function, *arguments).result()
 
     def __exit__(self, *_):
         self._pool.shutdown()
@@ -63,11 +61,7 @@ def call(function, *arguments, checkout=None):
 
 
 def named(function, *arguments):
-    """Calls a function: one of a module of this package, `"module.function"`, or of another.
-
-    Raises:
-        Missing: The module cannot be imported.
-    """
+    """Calls a function: of a module of this package, `"module.function"`, or of another one."""
     module, _, name = function.rpartition(".")
     try:
         module = importlib.import_module(module if "." in module else f"benchmarks.{module}")
@@ -85,14 +79,9 @@ def ways_of(function, *arguments):
 def first_call(cache, function, *arguments):
     """Makes the work of tfgen and runs it once, in a new process.
 
-    Args:
-        cache: A folder in which XLA keeps what it has compiled, apart for each round; or None.
-        function: The work's, as for `prepare`.
-        arguments: Its arguments, and the round.
-
-    Returns:
-        Seconds from the import of TensorFlow to the end of the call, and a note; what is left to
-        import, the weights and all compilation are in them.
+    The clock starts when TensorFlow is imported: what is left to import, the weights and all
+    compilation are in the seconds, which are returned with a note. What XLA has compiled it keeps
+    in the folder `cache`, if there is one, apart for each round, whose number comes last.
     """
     *arguments, number = arguments
     from tfgen.startup import __file__ as place
@@ -111,10 +100,7 @@ _work = {}  # of this process
 
 
 def prepare(seconds, function, *arguments):
-    """Makes the work that `take_turn` measures: the fastest of the ways that a function returns.
-
-    Returns a note: that of the function, and what `fastest` says.
-    """
+    """Makes what `take_turn` measures, the fastest of a function's ways; returns a note."""
     ways, note = ways_of(function, *arguments)
     _work["run"], tried = fastest(ways, seconds)
     return "; ".join(filter(None, [note, tried]))
@@ -135,15 +121,10 @@ def turn(run, seconds):
 
 
 def fastest(ways, seconds):
-    """The fastest of some ways to do the same work, each of which is tried.
+    """The fastest of some ways to do the same work, each of which is tried for so many seconds.
 
-    Args:
-        ways: From names to functions as `turn` takes them. One whose name begins with `COMPILED`
-            may fail or take too long, and then is left out.
-        seconds: Least length of a trial.
-
-    Returns:
-        `(run, note)`: the note has its name and what was tried.
+    `ways` are functions as `turn` takes them, by name. One whose name begins with `COMPILED` may
+    fail or take too long, and then is left out. Returned is `(run, note)`.
     """
     ready, tried = {}, []
     for name, run in ways.items():

@@ -301,12 +301,3 @@ def test_a_pipe_whose_reader_has_gone_is_quiet():
 def test_a_full_disk_is_told():
     full = os.open("/dev/full", os.O_WRONLY)
     assert print_to(full) == (2, "tfgen: error: No space left on device\n")
-
-
-def test_the_scripts_call_the_same_body(tmp_path):
-    script = ROOT / "scripts" / "train.py"
-    done = subprocess.run(
-        [sys.executable, script, "lstmm"], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 2
-    assert "Did you mean 'lstm'" in done.stderr and "Traceback" not in done.stderr

@@ -14,8 +14,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-import event_files  # noqa: E402
-
+from tests import event_files  # noqa: E402
 from tests.training.combinations import expected_tags, settings, write_data  # noqa: E402
 from tfgen import models  # noqa: E402
 from tfgen.recipe import Recipe  # noqa: E402

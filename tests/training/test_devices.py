@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from loopback import environments
+from scaling import environments
 
 from tests.training.combinations import SMALL, kinds_of
 from tfgen.errors import InputError
@@ -75,7 +75,7 @@ def mirrored(names):
 def environment():
     # Several processes on the machine's few cores: one thread each.
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'scripts'}", **threads}
+    return {**os.environ, "PYTHONPATH": str(ROOT), **threads}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Kills training runs at random moments, resumes them, and counts the bits that differ.
 
-    python scripts/crash.py [--families lstm transformer] [--kills 20] [--workers 2] [--seed 0]
+    python tests/crash.py [--families lstm transformer] [--kills 20] [--workers 2] [--seed 0]
 
 For each family: one run that is left alone; then others that are killed by SIGKILL, each after a
 random time, and resumed until they end. Small models, a checkpoint every few steps, so that many
@@ -11,8 +11,6 @@ last checkpoint (weights, averages, optimizer, best weights, carried state), its
 TensorBoard shows of loss, gradients and validation. The exit code is 1 if anything differs.
 """
 
-import argparse
-import dataclasses
 import logging
 import random
 import shutil
@@ -23,12 +21,14 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # a checkout that is not installed
+import numpy as np
 
-import numpy as np  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "scripts"))
+
+from console import Parser, at_least, head, row, script  # noqa: E402
 from event_files import scalars  # noqa: E402
-from loopback import environments  # noqa: E402
+from scaling import environments  # noqa: E402
 
 from tfgen.files import TEMPORARY  # noqa: E402
 from tfgen.training.checkpoints import Checkpoints  # noqa: E402
@@ -65,71 +65,50 @@ EARLY = 0.2
 TIMED = ("throughput/",)
 
 
-def main(argv=None):
-    """Runs the script; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+@script
+def main(argv):
+    parser = Parser(__doc__)
     add = parser.add_argument
     add("--families", nargs="+", choices=[*FAMILIES], default=[*FAMILIES], metavar="FAMILY")
-    add("--kills", type=int, default=20, help="of each family (20)")
-    add("--workers", type=int, default=1, help="processes that train together (1)")
+    add("--kills", type=at_least(1), default=20, help="of each family (20)")
+    add("--workers", type=at_least(1), default=1, help="processes that train together (1)")
     add("--seed", type=int, default=0, help="chooses the moments (0)")
-    add("--steps", type=int, default=COMMON["training.steps"], help="of each run (300)")
-    arguments = parser.parse_args(argv)
+    add("--steps", type=at_least(1), default=COMMON["training.steps"], help="of each run (300)")
+    given = parser.parse_args(argv)
     logging.getLogger("tensorboard").setLevel(logging.ERROR)  # which tells of each restart
-    moments = random.Random(arguments.seed)
+    moments = random.Random(given.seed)
     different = 0
-    print("| family | kills | in a write | runs | differing numbers | start, s | resume, s |")
-    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    head("family", "kills", "in a write", "runs", "differing numbers", "start, s", "resume, s")
     with tempfile.TemporaryDirectory(prefix="tfgen-crash-") as folder:
-        for family in arguments.families:
-            found = crash(
-                family, arguments.kills, moments, Path(folder), arguments.steps, arguments.workers
+        for family in given.families:
+            torn, compared, starts, resumes = crash(
+                family, given.kills, moments, Path(folder), given.steps, given.workers
             )
-            different += found.differing
-            print(
-                f"| {family} | {found.kills} | {found.torn} | {found.runs} | "
-                f"{found.differing} of {found.numbers:,} | "
-                f"{_median(found.starts)} | {_median(found.resumes)} |",
-                flush=True,
-            )
+            differing, numbers = map(sum, zip(*compared))
+            different += differing
+            found = f"{differing} of {numbers:,}"
+            times = [f"{statistics.median(each):.1f}" if each else "" for each in (starts, resumes)]
+            row(family, given.kills, torn, len(compared), found, *times)
     return 1 if different else 0
 
 
-@dataclasses.dataclass
-class Found:
-    """What became of a family's runs.
-
-    Attributes:
-        kills: How often a process was killed.
-        torn: How many of them fell into the writing of a checkpoint.
-        runs: Runs that were killed, resumed and compared.
-        differing: Numbers that are not those of the run that was left alone, to the last bit.
-        numbers: Numbers that were compared.
-        starts: Seconds that new runs took to their first checkpoint.
-        resumes: Seconds that resumed ones took to the next.
-    """
-
-    kills: int = 0
-    torn: int = 0
-    runs: int = 0
-    differing: int = 0
-    numbers: int = 0
-    starts: list = dataclasses.field(default_factory=list)
-    resumes: list = dataclasses.field(default_factory=list)
-
-
 def crash(family, kills, moments, folder, steps, workers=1):
-    """Kills runs of a family so many times; returns what it `Found`."""
-    found = Found()
+    """Kills runs of a family so many times.
+
+    Returns:
+        `(torn, compared, starts, resumes)`: how many kills fell into the writing of a checkpoint;
+        what `compare` says of each run at its end; seconds that new runs took to their first
+        checkpoint, and resumed ones to the next.
+    """
+    torn, compared, starts, resumes = 0, [], [], []
     whole, run = folder / f"{family}-whole", folder / f"{family}-killed"
     start, end = _live(whole, _command(whole, family, steps), workers)
-    found.starts.append(start)
-    while found.kills < kills:
+    starts.append(start)
+    killed = 0
+    while killed < kills:
         shutil.rmtree(run, ignore_errors=True)
-        command, times = _command(run, family, steps), found.starts
-        while found.kills < kills:
+        command, times = _command(run, family, steps), starts
+        while killed < kills:
             # A few while it starts, most while it trains, several of them in a run.
             early = moments.random() < EARLY
             moment = moments.uniform(0, start if early else (end - start) / 4)
@@ -139,17 +118,14 @@ def crash(family, kills, moments, folder, steps, workers=1):
                 times.append(first)
             if done is not None:
                 break
-            found.kills += 1
-            found.torn += any((run / "checkpoints").glob(f"{TEMPORARY}*"))
+            killed += 1
+            torn += any((run / "checkpoints").glob(f"{TEMPORARY}*"))
             if (run / "recipe.toml").is_file():
-                command, times = [*TRAIN, "--resume", "--logdir", str(run)], found.resumes
+                command, times = [*TRAIN, "--resume", "--logdir", str(run)], resumes
         else:
             _live(run, command, workers)
-        found.runs += 1
-        differing, numbers = compare(whole, run)
-        found.differing += differing
-        found.numbers += numbers
-    return found
+        compared.append(compare(whole, run))
+    return torn, compared, starts, resumes
 
 
 def _command(run, family, steps):
@@ -249,10 +225,6 @@ def _events(logs):
         for tag, rows in scalars(folder).items()
         if not tag.startswith(TIMED)
     }
-
-
-def _median(seconds):
-    return f"{statistics.median(seconds):.1f}" if seconds else ""
 
 
 if __name__ == "__main__":
