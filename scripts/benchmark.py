@@ -160,36 +160,35 @@ def check(options):
         for name in names:
             if name not in known:
                 raise unknown(kind, name, known)
-    sections = options.sections
-    if not 0 <= options.seconds < float("inf"):
-        raise InputError(f"--seconds must be >= 0. Received: --seconds {options.seconds}")
-    if not 0 < options.target < float("inf"):
-        raise InputError(f"--target must be > 0. Received: --target {options.target}")
-    if options.out and Path(options.out).is_dir():
-        raise InputError(f"--out: {options.out} is a folder")
-    if options.nanogpt and not (Path(options.nanogpt) / "model.py").is_file():
-        raise InputError(f"--nanogpt: {options.nanogpt} holds no model.py of nanoGPT")
-    if options.against and not (Path(options.against) / "scripts/benchmarks").is_dir():
-        raise InputError(f"--against: {options.against} is no checkout with scripts/benchmarks")
-    if options.against and "forecast" in sections:
-        raise InputError("forecast compares with peers alone: leave it out beside --against")
+    sections, endless = options.sections, float("inf")
+    longest = max(
+        [sizes.prompt + sizes.tokens - sizes.window
+         for sizes in contests.transformers(options, options.transformer[-1:])], default=0,
+    )  # fmt: skip
+    for wrong, message in (
+        (not 0 <= options.seconds < endless, f"--seconds must be >= 0: {options.seconds}"),
+        (not 0 < options.target < endless, f"--target must be > 0: {options.target}"),
+        (options.out and Path(options.out).is_dir(), f"--out: {options.out} is a folder"),
+        (options.nanogpt and not Path(options.nanogpt, "model.py").is_file(),
+         f"--nanogpt: {options.nanogpt} holds no model.py of nanoGPT"),
+        (options.against and not Path(options.against, "scripts", "benchmarks").is_dir(),
+         f"--against: {options.against} is no checkout with scripts/benchmarks"),
+        (options.against and "forecast" in sections,
+         "forecast compares with peers alone: leave it out beside --against"),
+        ("unet" in sections and (options.steps or 0) >= TIMESTEPS,
+         f"unet samples in fewer than {TIMESTEPS} steps. Received: --steps {options.steps}"),
+        ("reach" in sections and not options.text, "reach needs a text: --text FILE"),
+        ("generate" in sections and longest > 0,
+         f"A prompt and --tokens {options.tokens} are {longest} more than the transformer's "
+         f"context. Received: --transformer {options.transformer[-1]}"),
+    ):  # fmt: skip
+        if wrong:
+            raise InputError(message)
     if "forecast" in sections:
         entry = options.entry or contests.FORECASTER
         forecast.task_of(entry, options.context, options.horizon)
-    if "unet" in sections and (options.steps or 0) >= TIMESTEPS:
-        raise InputError(
-            f"unet samples in fewer than {TIMESTEPS} steps. Received: --steps {options.steps}"
-        )
     if "reach" in sections:
-        if not options.text:
-            raise InputError("reach needs a text: --text FILE")
         Text(options.text)
-    for sizes in contests.transformers(options, options.transformer[-1:]):
-        if "generate" in sections and sizes.prompt + sizes.tokens > sizes.window:
-            raise InputError(
-                f"A prompt of {sizes.prompt} and --tokens {sizes.tokens} do not fit into the "
-                f"transformer's context. Received: --transformer {options.transformer[-1]}"
-            )
 
 
 def shape(names, fits=lambda *sizes: True, hint=""):

@@ -249,27 +249,22 @@ def _offsets(parts):
 def digest(content):
     """The SHA-256 of a text in UTF-8, or of arrays: of each, sorted by name, a line that says name,
     type and shape, and its bytes."""
-    if isinstance(content, str):
-        return hashlib.sha256(content.encode("utf-8")).hexdigest()
-    result = hashlib.sha256()
-    for name in sorted(content):
+    parts = [content.encode("utf-8")] if isinstance(content, str) else []
+    for name in [] if parts else sorted(content):
         array = np.ascontiguousarray(content[name])
-        result.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        result.update(array.tobytes())
-    return result.hexdigest()
+        parts += [f"{name} {array.dtype.str} {array.shape}\n".encode(), array.tobytes()]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def write(path, content):
     """Writes a text, compressed if the name ends in .xz, or arrays as .npz."""
-    with atomic_file(path) as temporary:
+    with atomic_file(path) as temporary, open(temporary, "wb") as file:
         if not isinstance(content, str):
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, **content)
-            return
-        data = content.encode("utf-8")
-        if path.suffix == ".xz":
-            data = lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)
-        temporary.write_bytes(data)
+            np.savez_compressed(file, **content)
+        elif path.suffix == ".xz":
+            file.write(lzma.compress(content.encode("utf-8"), preset=9 | lzma.PRESET_EXTREME))
+        else:
+            file.write(content.encode("utf-8"))
 
 
 def text_of(name, build):

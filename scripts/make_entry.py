@@ -110,19 +110,17 @@ def make_numbers(arguments):
     sequences = model.processor.check(open_sequences(rules))
     _, held_out, _ = sequences.split(rules.validation_fraction, rules.split)
     report = evaluate_sequences(
-        model,
-        rules,
-        horizon=arguments.horizon,
+        model, rules, horizon=arguments.horizon, length=arguments.length,
         metrics=arguments.metrics and ["likelihood", *arguments.metrics.split(",")],
-        length=arguments.length,
         say=lambda line: print(line, file=sys.stderr),
-    )
+    )  # fmt: skip
+    found = report["likelihood"]
     results = {
         "parameters": model.count_params(),
-        "held_out_values": report["likelihood"]["values"],
-        "log_likelihood_per_sequence": report["likelihood"]["log_likelihood"] / len(held_out),
-        "nats_per_value": report["likelihood"]["nats_per_value"]["mean"],
-        "nats_per_value_of_independent_values": report["likelihood"]["nats_per_value"]["baseline"],
+        "held_out_values": found["values"],
+        "log_likelihood_per_sequence": found["log_likelihood"] / len(held_out),
+        "nats_per_value": found["nats_per_value"]["mean"],
+        "nats_per_value_of_independent_values": found["nats_per_value"]["baseline"],
     }
     kept = ("mean", "spread", "real", "baseline")
     for section in ("forecast", "generation"):

@@ -13,7 +13,7 @@ from pathlib import Path
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import contests, forecast, reach, runner, workers
+from benchmarks import forecast, reach, runner, workers
 from benchmarks.contests import PRODUCT, READ
 from benchmarks.report import table
 from benchmarks.runner import Contest
@@ -100,6 +100,30 @@ def test_the_fastest_way_counts(monkeypatch):
     with pytest.raises(ValueError, match="no compiler"):
         workers.fastest({"eager": fail}, 1.0)
     assert workers.fastest({"alone": lambda: "3"}, 1.0)[1] == "alone"  # nothing to try
+
+
+def test_a_worker_ends_with_who_asked(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, time\nfrom benchmarks.workers import Worker\n"
+        "if __name__ == '__main__':\n"
+        "    with Worker() as worker:\n"
+        "        worker.submit(time.sleep, 600)\n"
+        "        print(*worker._pool._processes, flush=True)\n"
+        "        time.sleep(600)\n"
+    )
+    paths = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT}"}
+    parent = subprocess.Popen(
+        [sys.executable, program], env=paths, stdout=subprocess.PIPE, text=True
+    )
+    worker = int(parent.stdout.readline())
+    time.sleep(5)  # it starts
+    parent.kill()
+    parent.wait()
+    until = time.monotonic() + 30
+    while Path(f"/proc/{worker}").exists() and "Z" not in Path(f"/proc/{worker}/stat").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_a_time_limit():
@@ -549,7 +573,10 @@ def test_the_text_of_a_race(tmp_path):
     [
         ("trian", "Unknown section 'trian'. Did you mean 'train'"),
         ("train --transformer 4x3x128x64x12", "width a multiple of heads. Received: 4x3"),
-        ("generate --tokens 241", "A prompt of 16 and --tokens 241 do not fit into"),
+        (
+            "generate --tokens 241",
+            "A prompt and --tokens 241 are 1 more than the transformer's context",
+        ),
         ("reach", "reach needs a text: --text FILE"),
         (f"reach --text {ROOT}/.gitignore", "each part needs 66 characters"),
         ("--repeats 0", "--repeats: must be an integer >= 1. Received: 0"),
@@ -562,28 +589,6 @@ def test_mistakes_are_told_in_one_line(argv, message, capsys):
     output = capsys.readouterr()
     assert message in output.err and output.out == ""
     assert output.err.startswith("benchmark.py: error: ") and output.err.count("\n") == 1
-
-
-def asked(argv, section):
-    """The sizes that the contests of a section are asked about."""
-    found = contests.SECTIONS[section](benchmark.parse(argv.split()))
-    return [contest.contestants["tfgen"][1] for contest in found]
-
-
-def test_options_reach_the_contests():
-    argv = "--model gru --units 16 --layers 3 --embedding 8 4 --window 7 --batch 5 --tokens 9"
-    one = TextSizes("gru", 16, 3, 8, 7, 5, 9)
-    assert asked(argv, "train") == [one, dataclasses.replace(one, embedding=4)]
-    assert asked(argv, "generate") == [dataclasses.replace(one, batch=1), one]
-    # By default an embedding as wide as a layer, and one of 128; nanoGPT's two models.
-    found = asked("--units 256", "train")
-    assert [each.embedding for each in found[:4]] == [256, 128, 256, 128]
-    assert found[4:] == [TransformerSizes(4, 4, 128, 64, 12), TransformerSizes()]
-    found = asked("--model transformer", "generate")
-    assert found == [TransformerSizes(batch=1), TransformerSizes(batch=32)]
-    one = NumbersSizes("lstm", 1, 4, 3, 2, 1, 9)
-    found = asked("--model lstm --numbers 1x4x3x2 --steps 9 --rows 5", "rollout")
-    assert found == [one, dataclasses.replace(one, batch=5)]
 
 
 # What the benchmark takes from a checkout of nanoGPT.

@@ -1,18 +1,9 @@
 """scripts/benchmark.py trainer: a turn of the Trainer's loop does what is due, and no more."""
 
-import benchmark
 import pytest
-from benchmarks import contests, trainer
+from benchmarks import trainer
 
 from tfgen.networks import RecurrentNetwork
-
-
-def test_a_round_is_a_period_of_all_that_is_done_now_and_then():
-    (contest,) = contests.trainer(benchmark.parse(["trainer", "--families", "gru"]))
-    assert (contest.turns * trainer.TURN, contest.seconds) == (500, 0.0)
-    assert list(contest.contestants.values()) == [
-        ("trainer.step", "gru"), ("trainer.loop", "gru", False), ("trainer.loop", "gru", True),
-    ]  # fmt: skip
 
 
 @pytest.mark.long

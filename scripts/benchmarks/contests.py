@@ -19,6 +19,7 @@ INSTALL = {name: f"pip install {name}" for name in (LUCIDRAINS, DIFFUSERS)}
 NO_CHECKOUT = {NANOGPT: "give the folder of a checkout: --nanogpt PATH"}
 TRANSFORMER = "transformer"
 MODELS = (*GATES, TRANSFORMER)
+RECURRENT = {OURS: "peer_tfgen", PYTORCH: "peer_pytorch", KERAS: "peer_keras"}
 ENTRY, FORECASTER = "lstm-shakespeare", "gru-weather"
 DRAFTING = "transformer-shakespeare", ENTRY
 DRAFT_TOKENS = (2, 4, 6)  # that a draft model proposes at a time
@@ -31,32 +32,27 @@ SMALLER = ("int8", ("int8", "float32")), ("bfloat16 cache", ("float32", "bfloat1
 
 def train(options):
     """tokens/s of training: tfgen and its peers, and the share of the matrix peak"""
-    peers = {OURS: "peer_tfgen", PYTORCH: "peer_pytorch", KERAS: "peer_keras"}
     contests = [
-        (f"{sizes}, windows of {sizes.window}, Adam", sizes, _jobs(peers, "train", sizes), {})
+        (f"{sizes}, windows of {sizes.window}, Adam", sizes, _jobs(RECURRENT, "train", sizes), {})
         for sizes in texts(options, options.embedding, [options.batch])
     ]
     for sizes in transformers(options, options.transformer):
         nanogpt, skipped = _nanogpt(options, "train", sizes)
-        ours = {OURS: ("peer_tfgen.train", sizes)}
-        contests.append((f"{sizes}, AdamW", sizes, ours | nanogpt, skipped))
+        jobs = {OURS: ("peer_tfgen.train", sizes), **nanogpt}
+        contests.append((f"{sizes}, AdamW", sizes, jobs, skipped))
+    products = _jobs({PRODUCT: "peer_tfgen", PYTORCH_PRODUCT: "peer_pytorch"},
+                     "matrix_product", options.matrix)  # fmt: skip
     for name, sizes, jobs, skipped in contests:
-        yield Contest(
-            f"training, {name}",
-            "tokens/s",
-            jobs | _jobs({PRODUCT: "peer_tfgen", PYTORCH_PRODUCT: "peer_pytorch"},
-                         "matrix_product", options.matrix),
-            shares={"of the peak": (PRODUCT, sizes.training_flops())},
-            notes=(f"products, per token: {sizes.training_flops() / 1e6:.2f} MFLOP",),
-            skipped=skipped,
-        )  # fmt: skip
+        notes = (f"products, per token: {sizes.training_flops() / 1e6:.2f} MFLOP",)
+        shares = {"of the peak": (PRODUCT, sizes.training_flops())}
+        jobs = jobs | products
+        yield Contest(f"training, {name}", "tokens/s", jobs, shares, notes, skipped=skipped)
 
 
 def generate(options):
     """characters/s of generating, for one text and for many, and the share of the bandwidth"""
-    peers = {OURS: "peer_tfgen", PYTORCH: "peer_pytorch", KERAS: "peer_keras"}
     contests = [
-        (f"{sizes}", sizes, _jobs(peers, "generate", sizes), {})
+        (f"{sizes}", sizes, _jobs(RECURRENT, "generate", sizes), {})
         for sizes in texts(options, options.embedding[:1], (1, options.batch))
     ]
     peers = {OURS: "peer_tfgen", TRANSFORMERS: "peer_transformers"}
@@ -69,23 +65,22 @@ def generate(options):
             jobs[f"{OURS}, {way}"] = ("peer_tfgen.generate", sizes, *dtypes)
             name = f"{sizes}, {sizes.tokens} tokens after a prompt of {sizes.prompt}"
             contests.append((name, sizes, jobs, skipped))
+    ceilings = {
+        PRODUCT: ("peer_tfgen.matrix_product", options.matrix),
+        READ: ("peer_tfgen.read", options.array_mib),
+    }
     for name, sizes, jobs, skipped in contests:
         read = 4 * sizes.read_weights()
-        yield Contest(
-            f"generating, {name}, temperature 1",
-            "chars/s",
-            jobs | _jobs({PRODUCT: "peer_tfgen"}, "matrix_product", options.matrix)
-            | _jobs({READ: "peer_tfgen"}, "read", options.array_mib),
-            shares={
-                "of the bandwidth": (READ, {OURS: read / sizes.batch}),
-                "of the peak": (PRODUCT, {OURS: sizes.generating_flops()}),
-            },
-            notes=(
-                f"tfgen reads {read / 2**20:.1f} MiB of weights for each position; where they fit "
-                "into the L3 cache, the bandwidth of the memory is no bound",
-            ),
-            skipped=skipped,
-        )  # fmt: skip
+        shares = {
+            "of the bandwidth": (READ, {OURS: read / sizes.batch}),
+            "of the peak": (PRODUCT, {OURS: sizes.generating_flops()}),
+        }
+        notes = (
+            f"tfgen reads {read / 2**20:.1f} MiB of weights for each position; where they fit into "
+            "the L3 cache, the bandwidth of the memory is no bound",
+        )
+        name, jobs = f"generating, {name}, temperature 1", jobs | ceilings
+        yield Contest(name, "chars/s", jobs, shares, notes, skipped=skipped)
 
 
 def draft(options):

@@ -99,22 +99,20 @@ def task_of(entry, context, horizon):
 def make_task(sequences, validation_fraction, context, horizon, split="auto"):
     """Rolling origins over the part held out, one after each horizon.
 
-    Raises:
-        InputError: If the series have no timestamps, hold categories, are not split in time, or
-            have no room for one forecast.
+    An InputError says what the series lack: timestamps, a split in time, room for a forecast.
     """
-    name = sequences.name
-    if sequences.times is None:
-        raise InputError(f"forecast needs timestamps, which {name} has none of")
-    if any(feature.is_category for feature in sequences.features):
-        raise InputError(f"forecast is for numbers: {name} has categories")
+    name, times = sequences.name, sequences.times
     train, held_out, _ = sequences.split(validation_fraction, split)
-    if train.ids != sequences.ids or held_out.ids != sequences.ids:
-        raise InputError(f"forecast needs a split in time, with a part of each: {name}")
-    gaps = np.concatenate([np.diff(times) for times in sequences.times])
+    gaps = np.concatenate([np.diff(each) for each in times]) if times else np.zeros(1)
     step = int(np.median(gaps))
-    if step <= 0 or (gaps % step).any():
-        raise InputError(f"forecast needs times on a grid of {step} s: {name}")
+    for wrong, needed in (
+        (times is None, "timestamps"),
+        (any(feature.is_category for feature in sequences.features), "numbers, not categories"),
+        ([train.ids, held_out.ids] != [sequences.ids] * 2, "a split in time, with a part of each"),
+        (step <= 0 or (gaps % step).any(), f"times on a grid of {step} s"),
+    ):
+        if wrong:
+            raise InputError(f"forecast needs {needed}: {name}")
     values, present, edges, origins, days = [], [], [], [], []
     parts = zip(sequences.values, sequences.times, held_out.times, strict=True)
     for series, (rows, times, held) in enumerate(parts):
@@ -129,9 +127,8 @@ def make_task(sequences, validation_fraction, context, horizon, split="auto"):
                 origins.append((series, origin))
                 days.append(day)
     if not origins:
-        raise InputError(
-            f"{name} has no room for a context of {context} and a horizon of {horizon}"
-        )
+        room = f"a context of {context} and a horizon of {horizon}"
+        raise InputError(f"{name} has no room for {room}")
     features = sequences.features
     bounds = np.array([[each.low, each.high] for each in features], float).T
     low, high = np.where(np.isnan(bounds), [[-np.inf], [np.inf]], bounds)

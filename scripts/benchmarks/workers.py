@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 
@@ -41,8 +42,14 @@ class Worker(contextlib.AbstractContextManager):
         self._pool.shutdown()
 
 
+def _end_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)  # workers of a training that wait for each other would wait for ever
+
+
 def _begin(checkout):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if checkout is None:
         return
     this = sys.modules[__name__]
