@@ -7,6 +7,7 @@ frequency; what is chosen here is said at the constants and in `_estimator`.
 """
 
 import logging
+import random
 import tempfile
 import time
 import warnings
@@ -19,14 +20,13 @@ import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 from gluonts.torch.model.deepar import DeepAREstimator  # noqa: E402
 
-from benchmarks.ways import nearest_width  # noqa: E402
-
 FREQUENCIES = {60: "min", 3600: "h", 86400: "D"}  # by seconds
 LAYERS = 2
 # Its products are small: on a machine that does other things too, more threads mostly wait.
 THREADS = 1
 # One of so many origins decides which epoch is the best.
 VALIDATE_EVERY = 5
+LARGEST = 4096  # units
 
 
 class _Losses(lightning.Callback):
@@ -52,9 +52,9 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
         task: A `forecast.Task`.
         parameters: How many weights it is to have; it comes as near as its width allows.
         num_samples: Samples from each origin.
-        epochs: Epochs of so many `batches`, each of 32 windows; 50 is GluonTS' number.
+        epochs: Epochs of so many `batches` of 32 windows.
         seed: Integer.
-        batches: See above.
+        batches: See above; 50 is GluonTS' number.
 
     Returns:
         `(samples, note)`: samples float32 `(origins, num_samples, horizon, variables)` in the
@@ -63,7 +63,9 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
     for name in ("lightning.pytorch", "lightning", "gluonts"):
         logging.getLogger(name).setLevel(logging.ERROR)
     torch.set_num_threads(THREADS)
-    lightning.seed_everything(seed, verbose=False)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
     mean, deviation = task.moments()
     scaled = [((values - mean) / deviation).astype(np.float32) for values in task.values]
     losses = _Losses()
@@ -74,9 +76,7 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
             "default_root_dir": folder, "enable_model_summary": False,
             "enable_progress_bar": False, "logger": False,
         }  # fmt: skip
-        units, weights = nearest_width(
-            lambda units: _estimator(task, units).create_lightning_module(), parameters, unit=1
-        )
+        units = units_for(task, parameters)
         estimator = _estimator(
             task, units, num_parallel_samples=num_samples, num_batches_per_epoch=batches,
             trainer_kwargs=trainer,
@@ -92,9 +92,31 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
     samples = (np.moveaxis(samples, 1, -1) * deviation + mean).astype(np.float32)
     best = int(np.argmin(losses.losses)) + 1
     return samples, (
-        f"{weights}, GluonTS' DeepAREstimator, {LAYERS} layers, epoch {best} of {epochs}, "
-        f"{seconds:.0f} s of training"
+        f"{count_parameters(estimator):,} weights, GluonTS' DeepAREstimator, {LAYERS} x {units} "
+        f"units, epoch {best} of {epochs}, {seconds:.0f} s of training"
     )
+
+
+def units_for(task, parameters):
+    """The width of the layers whose number of weights is nearest to `parameters`.
+
+    Every network that is counted takes random numbers of the seed: what is tried here, and in which
+    order, is part of what a seed gives.
+    """
+
+    def count(units):
+        return count_parameters(_estimator(task, units))
+
+    low, high = 1, LARGEST
+    while high - low > 2:  # the number grows with the width: the least distance lies between
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < parameters else (low, middle)
+    return min(range(low, high + 1), key=lambda units: abs(count(units) - parameters))
+
+
+def count_parameters(estimator):
+    """Number of weights of what an estimator trains."""
+    return sum(weight.numel() for weight in estimator.create_lightning_module().parameters())
 
 
 def _estimator(task, units, **own):
