@@ -32,12 +32,10 @@ def main(argv):
     add("--seeds", type=at_least(1), default=1, help="runs of each (1)")
     arguments = parser.parse_args(argv)
     base = Recipe.from_file(arguments.recipe).override(_changes(arguments.set))
-    variants = {"the recipe": base}
-    for name, *changes in arguments.variant:
-        variants[name] = base.override(_changes(changes))
+    variants = {name: base.override(_changes(changes)) for name, *changes in arguments.variant}
     import_tensorflow()
     head("variant", "weights", "nats per token", "range", "minutes")
-    for name, recipe in variants.items():
+    for name, recipe in {"the recipe": base, **variants}.items():
         row(name, *_cells(recipe, arguments.seeds))
 
 
@@ -61,9 +59,9 @@ def _cells(recipe, seeds):
             _, record = Checkpoints(run / "checkpoints", keep=1).latest()
             losses.append(record["best"]["loss"])
             weights = get(final).count_params()
-    minutes = (time.monotonic() - begun) / 60 / seeds
+    minutes = f"{(time.monotonic() - begun) / 60 / seeds:.1f}"
     spread = f"{min(losses):.3f}-{max(losses):.3f}"
-    return f"{weights:,}", f"{sum(losses) / seeds:.3f}", spread, f"{minutes:.1f}"
+    return f"{weights:,}", f"{sum(losses) / seeds:.3f}", spread, minutes
 
 
 if __name__ == "__main__":

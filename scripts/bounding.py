@@ -5,16 +5,8 @@
 
 Trains a GRU with a regression head (a mean and a constant deviation) on the bounded columns of the
 built-in weather, once for each way of bounding and each seed, and prints a table: mean and standard
-deviation over the seeds. The text around the table in docs/bounding.md says only what it shows.
-
-- early, late: mean absolute error of the mean of the next hour on held-out data, in standard
-  deviations of each column, after a tenth of the steps and after all of them;
-- outside: the share of the held-out means that lie outside the bounds, before any is put back;
-- day: the same error of the mean of 50 forecasts of 24 hours;
-- drift: Wasserstein-1 distance, in standard deviations, between the values of the last 500 of 3,000
-  hours of 8 free runs and the training data, at temperature 1;
-- cold drift: the same for the middle of the distribution fed back, at temperature 0;
-- clipped: share of the values of the free runs that the bounds have held back.
+deviation over the seeds of what docs/bounding.md explains. The text around the table there says
+only what it shows.
 """
 
 import sys
@@ -71,23 +63,18 @@ def measure(way, seed, steps):
             models.append(get(train(shorter, Path(folder) / "run", progress=False)))
     begun, model = models
     drift, clipped = free_run(model, 1.0, values, deviation)
-    return [
-        next_hour(begun, held_out, deviation)[0],
-        *next_hour(model, held_out, deviation),
-        next_day(model, held_out, deviation),
-        drift,
-        free_run(model, 0.0, values, deviation)[0],
-        clipped,
-    ]
+    cold, _ = free_run(model, 0.0, values, deviation)
+    early, _ = next_hour(begun, held_out, deviation)
+    late, outside = next_hour(model, held_out, deviation)
+    return early, late, outside, next_day(model, held_out, deviation), drift, cold, clipped
 
 
 def next_hour(model, held_out, deviation):
-    """Error of the next hour's mean, bounded as it is drawn, and the share that was outside."""
+    """Error of the next hour's mean, in deviations, and the share of means that were outside."""
     from tfgen.data import SequenceWindows
 
     windows = SequenceWindows(held_out, WINDOW, 64, drop_remainder=False)
-    errors, outside = [], []
-    low, high = model.processor.bounds
+    errors, outside, (low, high) = [], [], model.processor.bounds
     for k in range(windows.steps_per_epoch):
         batch = windows.batch(k)
         scaled = model(batch)["numbers"]["means"]
@@ -102,15 +89,14 @@ def next_hour(model, held_out, deviation):
 
 def next_day(model, held_out, deviation):
     """Error of the mean of 50 forecasts of 24 hours, one a week."""
-    contexts, times, truths = [], [], []
-    for values, clock in zip(held_out.values, held_out.times):
-        for start in range(0, len(values) - WINDOW - HORIZON, 7 * HORIZON):
-            stop = start + WINDOW
-            contexts.append(values[start:stop])
-            times.append(clock[start:stop])
-            truths.append(values[stop : stop + HORIZON])
-    forecast = model.forecast(np.stack(contexts), HORIZON, 50, seed=0, times=np.stack(times))
-    return float(np.nanmean(np.abs(forecast.mean - np.stack(truths)) / deviation))
+    pieces = [
+        (values[stop - WINDOW : stop], clock[stop - WINDOW : stop], values[stop : stop + HORIZON])
+        for values, clock in zip(held_out.values, held_out.times)
+        for stop in range(WINDOW, len(values) - HORIZON, 7 * HORIZON)
+    ]
+    contexts, times, truths = map(np.stack, zip(*pieces))
+    forecast = model.forecast(contexts, HORIZON, 50, seed=0, times=times)
+    return float(np.nanmean(np.abs(forecast.mean - truths) / deviation))
 
 
 def free_run(model, temperature, values, deviation):

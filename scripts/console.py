@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a checkout that is not installed
 
-from tfgen.errors import InputError  # noqa: E402
+from tfgen.errors import InputError, unknown  # noqa: E402
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,17 +40,29 @@ def script(body):
     return main
 
 
-def at_least(smallest, unit=1):
+def at_least(smallest):
     """The type of options that are integers, at least so large."""
-    wanted = f"an integer >= {smallest}" if unit == 1 else f"a multiple of {unit}"
 
     def integer(text):
-        number = int(text) if text.lstrip("+-").isdecimal() else None
-        if number is None or number < smallest or number % unit:
+        if not text.lstrip("+-").isdecimal() or int(text) < smallest:
+            wanted = f"an integer >= {smallest}"
             raise argparse.ArgumentTypeError(f"must be {wanted}. Received: {text}")
-        return number
+        return int(text)
 
     return integer
+
+
+def some_of(kind, known, default=None):
+    """What `add_argument` gets for an option of several names: by default, those or all."""
+
+    def name(text):
+        if text not in known:
+            raise argparse.ArgumentTypeError(unknown(kind, text, known))
+        return text
+
+    told = f"of {', '.join(known)} (all)" if default is None else f"({' '.join(default)})"
+    default = [*known] if default is None else default
+    return {"nargs": "+", "type": name, "default": default, "metavar": kind.upper(), "help": told}
 
 
 def row(*cells):

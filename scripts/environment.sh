@@ -15,20 +15,13 @@ readonly SUITABLE='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (
 
 # Prints the first suitable Python; $PYTHON, if set, is the only candidate.
 find_python() {
-  local candidate found='' without_venv=''
+  local candidate found=''
   for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
-    "$candidate" -c 'import sys' 2>/dev/null || continue
-    found+=" $candidate is $("$candidate" -c 'import platform; print(platform.python_version())');"
-    "$candidate" -c "$SUITABLE" || continue
-    if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
-      echo "$candidate"
-      return
-    fi
-    without_venv=$candidate
+    "$candidate" -c "import ensurepip, venv; $SUITABLE" 2>/dev/null && echo "$candidate" && return
+    "$candidate" --version >/dev/null 2>&1 && found+=" $candidate ($("$candidate" --version));"
   done
-  [[ -z $without_venv ]] ||
-    fail "$without_venv cannot make virtual environments (Debian: apt install python3-venv)"
-  fail "needs Python 3.11, 3.12 or 3.13 (PYTHON=... names one); found:${found:- none}"
+  fail "needs Python 3.11, 3.12 or 3.13 (PYTHON=... names one) that can make virtual environments" \
+    "(Debian: apt install python3-venv); found:${found:- none}"
 }
 
 # Makes .venv unless it is there, installs the checkout into it, and puts it first in PATH.

@@ -47,8 +47,7 @@ def main(argv):
     add("--description", help="a line for the zoo; default: that of the run")
     arguments = parser.parse_args(argv)
     numbers = (arguments.run / "final" / models.PROCESSOR).is_file()
-    make = make_numbers if numbers else make_text
-    results = make(arguments)
+    results = (make_numbers if numbers else make_text)(arguments)
     with atomic_file(arguments.entry / "results.json") as temporary:
         temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(results, indent=2))
@@ -57,13 +56,8 @@ def main(argv):
 def stored(arguments, scores, unit):
     """The entry's model, its weights as float16 if that costs no more than `MOST_LOST`.
 
-    Args:
-        arguments: Of the command line.
-        scores: Function of a model to a dict with its `nats_per_<unit>`.
-        unit: See there.
-
-    Returns:
-        `(model, scores)`.
+    `scores` is a function of a model to a dict with its `nats_per_<unit>`. Returned is the model
+    as it is stored, and its scores.
     """
     model = models.load(arguments.run / "final")
     if arguments.description is not None:
@@ -87,8 +81,7 @@ def make_text(arguments):
     model, results = stored(arguments, scores, "character")
     data = model.recipe.data
     source = open_text(data.name, data.column, data.validation_fraction)
-    training = "".join(source.chunks("train"))
-    held_out = "".join(source.chunks("validation"))
+    training, held_out = ("".join(source.chunks(split)) for split in ("train", "validation"))
     samples = model.generate("", SAMPLE_TOKENS, num_samples=SAMPLES, seed=0, stop=[])
     # The held-out text is cut as the samples are: a share per text of the same length.
     results["copied_40_characters"] = copied_share(samples, training)
@@ -147,10 +140,9 @@ def write_golden(model, held_out, path):
     rows = np.stack([ids[:GOLDEN_TOKENS], ids[GOLDEN_TOKENS : 2 * GOLDEN_TOKENS]])
     prompt = held_out[:32]
     text = model.generate(prompt, GOLDEN_TOKENS, temperature=0, stop=[])
+    logits = model(tf.constant(rows)).numpy()
     with atomic_file(path) as temporary:
-        np.savez_compressed(
-            temporary, ids=rows, logits=model(tf.constant(rows)).numpy(), prompt=prompt, text=text
-        )
+        np.savez_compressed(temporary, ids=rows, logits=logits, prompt=prompt, text=text)
 
 
 def write_golden_numbers(model, held_out, path):
@@ -179,21 +171,20 @@ def picture(model, held_out):
     """What the model's card shows: a forecast, a sheet of drawings, or sounds."""
     processor = model.processor
     classes = list(processor.classes)
-    given = {"condition": np.arange(8) % len(classes)} if classes else {}
-    if processor.kind == "strokes":
-        if not classes:
-            return stroke_sheet(model.generate(48, seed=0), columns=12)
-        condition = np.arange(5 * len(classes)) % len(classes)  # a column for each class
-        drawn = model.generate(len(condition), seed=0, condition=condition)
-        return stroke_sheet(drawn, columns=len(classes))
-    if processor.kind == "audio":
-        return sound_figure(model.generate(8, seed=0, **given), processor.sample_rate, classes[:8])
+    if processor.kind in ("strokes", "audio"):
+        # A column for each class.
+        count = 8 if processor.kind == "audio" else 5 * len(classes) or 48
+        given = {"condition": np.arange(count) % len(classes)} if classes else {}
+        drawn = model.generate(count, seed=0, **given)
+        if processor.kind == "audio":
+            return sound_figure(drawn, processor.sample_rate, classes[:8])
+        return stroke_sheet(drawn, columns=len(classes) or 12)
     horizon, context = 48, 120
     values, times = held_out.values[0], held_out.times and held_out.times[0][: context + horizon]
     told = {} if times is None else {"times": times[:context]}
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
-    forecast = model.forecast(values[:context], horizon, 200, levels, seed=0, **told)
-    quantiles = dict(forecast.quantiles)
+    quantiles = model.forecast(values[:context], horizon, 200, levels, seed=0, **told).quantiles
+    quantiles = dict(quantiles)
     return forecast_figure(
         values[:context], quantiles.pop(0.5), quantiles, processor.features,
         truth=values[context : context + horizon], times=times,

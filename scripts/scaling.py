@@ -4,10 +4,10 @@
     python scripts/scaling.py [--entries lstm-shakespeare] [--workers 2] [--repeats 5]
         [--network 10]
 
-Each entry's recipe is trained for a few steps by one worker, and by several on the same batch; they
-take turns, A B A B ... The exchange of gradients is also timed by itself. What more machines would
-reach is estimated from the two: a step of n workers takes an n-th of a step's computation, and the
-exchange of 4 bytes a weight in a ring, 2 (n - 1) / n times their size over the network's bandwidth.
+Each entry's recipe is trained for a few steps by one worker, and by several on the same batches, in
+turns. The exchange of gradients is also timed by itself. What more machines would reach is
+estimated from the two: a step of n workers takes an n-th of a step's computation, and the exchange
+of 4 bytes a weight in a ring, 2 (n - 1) / n times their size over the network's bandwidth.
 """
 
 import contextlib
@@ -73,35 +73,33 @@ def environments(workers):
         sockets = [free.enter_context(socket.socket()) for _ in range(workers)]
         for each in sockets:
             each.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+        cluster = {"worker": [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]}
     tasks = [{"type": "worker", "index": index} for index in range(workers)]
+    configs = [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
     # There are as many processes as cores, or more.
-    return [
-        {
-            **os.environ,
-            "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task}),
-            "TF_NUM_INTRAOP_THREADS": "1",
-        }
-        for task in tasks
-    ]
+    return [{**os.environ, "TF_CONFIG": each, "TF_NUM_INTRAOP_THREADS": "1"} for each in configs]
 
 
 def start(entry, cores, stack):
     """Starts workers that train an entry together, each on a core of its own.
 
-    Returns:
-        A function in which they all take part in a round; it returns what the first one measures.
+    Returned is a function in which they all take part in a round: what the first one measures.
     """
     workers = [stack.enter_context(Worker()) for _ in cores]
+    begun = [
+        worker.submit(begin, entry, core, environment)
+        for worker, core, environment in zip(workers, cores, environments(len(cores)))
+    ]
 
-    def together(function, *arguments):
-        asked = [w.submit(function, *given) for w, *given in zip(workers, *arguments)]
+    def together():
+        asked = [worker.submit(measure) for worker in workers]
         found = [each.result() for each in asked]
         return found[0]
 
-    together(begin, [entry] * len(cores), cores, environments(len(cores)))
-    together(measure)  # compiles
-    return lambda: together(measure)
+    for each in begun:
+        each.result()
+    together()  # compiles
+    return together
 
 
 def begin(entry, core, environment):
@@ -125,27 +123,23 @@ def begin(entry, core, environment):
     def exchange():
         return devices.sums(lambda number: (gradients, ()))[0]
 
-    def mean_seconds(run, count):
-        started = time.perf_counter()
-        for _ in range(count):
-            run()
-        return (time.perf_counter() - started) / count
-
-    _round.append(
-        lambda: (
-            mean_seconds(step, STEPS),
-            mean_seconds(lambda: exchange().numpy(), EXCHANGES),
-            weights,
-        )
-    )
+    _made.extend([step, lambda: exchange().numpy(), weights])
 
 
-_round = []  # of this process
+_made = []  # in this process
 
 
 def measure():
     """A round: seconds of a step, seconds of an exchange, weights."""
-    return _round[0]()
+    step, exchange, weights = _made
+    return mean_seconds(step, STEPS), mean_seconds(exchange, EXCHANGES), weights
+
+
+def mean_seconds(run, count):
+    started = time.perf_counter()
+    for _ in range(count):
+        run()
+    return (time.perf_counter() - started) / count
 
 
 if __name__ == "__main__":

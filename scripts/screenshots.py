@@ -5,17 +5,15 @@
     python scripts/screenshots.py --out docs/tensorboard
 
 Trains five small models on built-in data, some minutes on two cores, starts TensorBoard on
-their logs and goes through its tabs in Chromium. Of each tab it checks that what a person should
-see is there, in the page as it is drawn, before it takes a picture of it. If something is
-not there, the message says what, and the exit code is not 0.
-
-With --logdir the pictures are of runs that are there: it must hold those that --keep once left.
-Chromium and its driver are Debian's `chromium` and `chromium-driver`, or others that are on the
-PATH.
+their logs and goes through its tabs in Chromium. Before it takes a picture of a tab it checks that
+what a person should see is there, in the page as it is drawn; if not, the message says what, and
+the exit code is not 0. Chromium and its driver are Debian's `chromium` and `chromium-driver`, or
+others that are on the PATH.
 """
 
 import contextlib
 import dataclasses
+import functools
 import importlib.util
 import io
 import json
@@ -28,7 +26,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from console import Parser, script
+from console import Parser, script, some_of
 
 from tfgen.errors import InputError
 from tfgen.recipe import Recipe
@@ -95,6 +93,10 @@ function all(selector) {
 function named(selector, text) {
   return all(selector).filter(one => shown(one) && one.textContent.trim() === text);
 }
+function click(element) {
+  element?.click();
+  return Boolean(element);
+}
 """
 # What tells that something went wrong, in whatever tab.
 WRONG = (
@@ -115,15 +117,16 @@ class Missing(InputError):
     """Something that should be seen is not there."""
 
 
+def wait(what, seen):
+    until = time.monotonic() + PATIENCE
+    while not seen():
+        if time.monotonic() > until:
+            raise Missing(what)
+        time.sleep(0.2)
+
+
 class Browser:
-    """Chromium before a TensorBoard.
-
-    Args:
-        profile: An empty folder for the browser's own files.
-
-    Attributes:
-        address: Of TensorBoard.
-    """
+    """Chromium, whose own files are in the folder `profile`."""
 
     def __init__(self, profile):
         from selenium import webdriver
@@ -131,17 +134,15 @@ class Browser:
 
         options = webdriver.ChromeOptions()
         options.binary_location = _program("chromium", "chromium-browser", "google-chrome")
-        for flag in CHROMIUM.split():
+        for flag in (*CHROMIUM.split(), f"--user-data-dir={profile}"):
             options.add_argument(flag)
-        options.add_argument(f"--user-data-dir={profile}")
-        self.address = None
         self.driver = webdriver.Chrome(options, Service(_program("chromedriver")))
 
-    def look(self, tab, path):
-        """Checks a `Tab` and saves a picture of it."""
+    def look(self, address, tab, path):
+        """Checks a `Tab` of the TensorBoard at an address, and saves a picture of it."""
         self.driver.set_window_size(WIDTH, tab.height)
         self.driver.get("about:blank")  # a change of what follows the # alone would not load anew
-        self.driver.get(self.address + tab.place)
+        self.driver.get(address + tab.place)
         self.wait_for(*tab.texts)
         if tab.more:
             tab.more(self)
@@ -157,13 +158,7 @@ class Browser:
         return self.driver.execute_script(SEEN + script, *arguments)
 
     def wait(self, what, script, *arguments):
-        """Waits until a script gives what counts as true, and returns it."""
-        until = time.monotonic() + PATIENCE
-        while not (found := self.ask(script, *arguments)):
-            if time.monotonic() > until:
-                raise Missing(what)
-            time.sleep(0.2)
-        return found
+        wait(what, lambda: self.ask(script, *arguments))
 
     def wait_for(self, *texts):
         for text in texts:
@@ -176,17 +171,12 @@ class Browser:
 
     def click(self, selector, text):
         """Clicks on the first element of a text."""
-        script = "const one = named(...arguments)[0]; if (one) one.click(); return Boolean(one)"
-        self.wait(f"'{text}' to click on", script, selector, text)
+        self.wait(f"'{text}' to click on", "return click(named(...arguments)[0])", selector, text)
 
     def choose(self, pattern):
         """Chooses an item of a list, which may be closed, so that its items are not drawn."""
-        script = """
-            const items = all("paper-item");
-            const one = items.filter(one => one.textContent.trim().match(arguments[0]))[0];
-            if (one) one.click();
-            return Boolean(one)
-        """
+        script = """return click(
+            all("paper-item").filter(one => one.textContent.trim().match(arguments[0]))[0])"""
         self.wait(f"the item {pattern} of a list", script, pattern)
 
     def in_order(self, *texts):
@@ -228,18 +218,13 @@ def graphs(page):
 def hparams(page):
     shown = ["data.name", "training.learning_rate", "Loss/loss", "Loss/loss_in_bits_per_token"]
     # One at a time: a click draws all anew.
-    page.wait(
-        "the columns to choose",
-        """
-        const wrong = all("paper-checkbox").filter(one => {
+    script = """
+        return !click(all("paper-checkbox").filter(one => {
           const name = one.textContent.trim();
           return /^([a-z]+[.]|family$)/.test(name) && one.checked !== arguments[0].includes(name);
-        });
-        if (wrong.length) wrong[0].click();
-        return !wrong.length
-        """,
-        shown,
-    )
+        })[0])
+    """
+    page.wait("the columns to choose", script, shown)
     page.wait_for("shakespeare", "0.010000")
     names = "return /^lstm-fast /m.test(texts()) && /^lstm-slow /m.test(texts())"
     page.wait("the runs' names", names)
@@ -254,41 +239,27 @@ def embeddings(page):
 
 def profile(page):
     # Which of its fields it is, the page tells by what is chosen.
-    page.wait(
-        "a list of tools",
-        """
+    script = """
         const list = all("mat-select").filter(one => one.textContent.trim() === "Overview Page")[0];
-        if (list) list.querySelector(".mat-mdc-select-trigger").click();
-        return Boolean(list)
-        """,
-    )
+        return click(list?.querySelector(".mat-mdc-select-trigger"))
+    """
+    page.wait("a list of tools", script)
     page.click("mat-option", "Trace Viewer")
     page.wait_for("python", "Nothing selected. Tap stuff.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Tab:
-    """What is looked at in a tab of TensorBoard.
+    """What is looked at in a tab of TensorBoard."""
 
-    Attributes:
-        place: What follows its address, with filters.
-        height: Of the window.
-        texts: That are on the page.
-        counts: `(what, selector, least)` of elements, and the condition that they fulfil.
-        order: Texts that are on the page from the top down.
-        more: What else is done or seen: a function of the `Browser`; it comes after the texts.
-        pause: Seconds for what moves into its place or is drawn on a canvas.
-        runs: The folder of the runs that it is looked at with.
-    """
-
-    place: str
-    height: int
-    texts: tuple
-    counts: tuple = ()
-    order: tuple = ()
-    more: Callable | None = None
-    pause: float = 1.0
-    runs: str = "text"
+    place: str  # what follows the address, with filters
+    height: int  # of the window
+    texts: tuple  # that are on the page
+    counts: tuple = ()  # (what, selector, least) of elements, and the condition that they fulfil
+    order: tuple = ()  # texts that are on the page from the top down
+    more: Callable | None = None  # what else is done or seen: a function of the `Browser`
+    pause: float = 1.0  # seconds for what moves into its place or is drawn on a canvas
+    runs: str = "text"  # the folder of the runs that it is looked at with
 
 
 GROUPS = ("Loss", "epoch_learning_rate", "gradient_norms", "throughput", "units")
@@ -335,9 +306,7 @@ TABS = {
     "graphs": Tab("#graphs", 640, ("Main Graph",), more=graphs),
     "hparams": Tab("#hparams", 520, ("training.learning_rate", "Loss/loss"), more=hparams),
     "projector": Tab("#projector", 860, ("Points:",), more=embeddings, pause=6.0, runs="numbers"),
-    "profile": Tab(
-        "#profile", 1150, ("Sessions (1)", "Overview Page"), more=profile, pause=4.0,
-    ),
+    "profile": Tab("#profile", 1150, ("Sessions (1)", "Overview Page"), more=profile, pause=4.0),
 }  # fmt: skip
 
 
@@ -347,25 +316,21 @@ def take(logdir, out, names):
         stack.enter_context(contextlib.chdir(logdir))  # pages show the name of the folder as told
         page = Browser(folder)
         stack.callback(page.driver.quit)
-        missing, addresses = [], {}
+        missing = []
         for name in names:
             if name == "profile" and not importlib.util.find_spec("tensorboard_plugin_profile"):
                 print("profile left out: pip install '.[profile]'", file=sys.stderr)
                 continue
-            runs = TABS[name].runs
-            if runs not in addresses:
-                addresses[runs] = tensorboard(runs)
-            page.address = addresses[runs]
             try:
-                page.look(TABS[name], out / f"{name}.png")
+                page.look(tensorboard(TABS[name].runs), TABS[name], out / f"{name}.png")
+                print(out / f"{name}.png", flush=True)
             except Missing as error:
                 missing.append(f"{name}: there should be {error}")
-            else:
-                print(out / f"{name}.png", flush=True)
     if missing:
         raise Missing("; ".join(missing))
 
 
+@functools.cache
 def tensorboard(logdir):
     """Starts TensorBoard at a free port; returns its address when it has read all runs."""
     from tensorboard import program
@@ -375,16 +340,14 @@ def tensorboard(logdir):
     server.configure((None, f"--logdir={logdir}", "--port=0", f"--samples_per_plugin={samples}"))
     address = server.launch()
     runs = {path.parent.relative_to(logdir).as_posix() for path in Path(logdir).rglob("*tfevents*")}
-    until = time.monotonic() + PATIENCE
-    while True:  # a page does not look again by itself
+
+    def ready():
         with urllib.request.urlopen(f"{address}data/plugin/scalars/tags") as found:
             tags = json.load(found)
-        late = [run for run in runs if "Loss/loss" not in tags.get(run, {})]
-        if not late:
-            return address
-        if time.monotonic() > until:
-            raise Missing(f"the loss of {', '.join(late)} in TensorBoard")
-        time.sleep(0.5)
+        return all("Loss/loss" in tags.get(run, {}) for run in runs)
+
+    wait("the loss of every run in TensorBoard", ready)  # a page does not look again by itself
+    return address
 
 
 def _program(*names):
@@ -401,16 +364,16 @@ def main(argv):
     parser = Parser(__doc__)
     add = parser.add_argument
     add("--out", default="docs/tensorboard", help="folder of the pictures (docs/tensorboard)")
-    add("--logdir", help="runs that are there, of an earlier --keep")
-    add("--keep", metavar="FOLDER", help="leave the runs in this folder")
-    add("--tabs", nargs="+", choices=TABS, default=[*TABS], metavar="TAB", help=", ".join(TABS))
+    add("--logdir", help="leaves the runs in this folder, and takes those that are there")
+    add("--tabs", **some_of("tab", TABS))
     arguments = parser.parse_args(argv)
     out = Path(arguments.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        logdir = Path(arguments.logdir or arguments.keep or Path(folder, "runs"))
-        for name, (family, settings) in RUNS.items() if not arguments.logdir else ():
+        logdir = Path(arguments.logdir or folder)
+        for name in (name for name in RUNS if not (logdir / name / "final").is_dir()):
             print(f"training {name}", file=sys.stderr, flush=True)
+            family, settings = RUNS[name]
             train(Recipe(family).override({**COMMON, **settings}), logdir / name, progress=False)
         take(logdir, out, arguments.tabs)
 

@@ -58,10 +58,9 @@ def main(argv):
         )  # fmt: skip
         score = report["generation"]["scores"]["context_fid"]
         first = first or score["mean"]
-        fid = f"{score['mean']:.4f} ± {score['spread']:.4f}"
+        fid = f"{score['mean']:.4f} ± {score['spread']:.4f}", f"{score['mean'] / first:.2f}"
         asked = int(evaluations(range(steps, -1, -1), make_solver(solver)))
-        seconds = timed(model, report["generation"]["length"])
-        row(solver, steps, asked, fid, f"{score['mean'] / first:.2f}", f"{seconds:.3f}")
+        row(solver, steps, asked, *fid, f"{timed(model, report['generation']['length']):.3f}")
     print(f"\nreal beside real: {score['real']:.4f}")
 
 

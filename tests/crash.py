@@ -26,7 +26,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "scripts"))
 
-from console import Parser, at_least, head, row, script  # noqa: E402
+from console import Parser, at_least, head, row, script, some_of  # noqa: E402
 from event_files import scalars  # noqa: E402
 from scaling import environments  # noqa: E402
 
@@ -69,7 +69,7 @@ TIMED = ("throughput/",)
 def main(argv):
     parser = Parser(__doc__)
     add = parser.add_argument
-    add("--families", nargs="+", choices=[*FAMILIES], default=[*FAMILIES], metavar="FAMILY")
+    add("--families", **some_of("family", FAMILIES))
     add("--kills", type=at_least(1), default=20, help="of each family (20)")
     add("--workers", type=at_least(1), default=1, help="processes that train together (1)")
     add("--seed", type=int, default=0, help="chooses the moments (0)")

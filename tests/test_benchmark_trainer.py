@@ -17,8 +17,10 @@ def test_turns_of_the_trainer_do_what_is_due(monkeypatch):
         "training.histogram_every": 8,
     }  # fmt: skip
     monkeypatch.setitem(trainer.FAMILIES, "lstm", settings)
-    assert trainer.step("lstm").popitem()[1]() == 4
-    silent, logging = (trainer.loop("lstm", way)[""] for way in (False, True))
+    from benchmarks import peer_tfgen
+
+    assert peer_tfgen.trainer("lstm").popitem()[1]() == 4
+    silent, logging = (peer_tfgen.trainer("lstm", way)[""] for way in (False, True))
     assert (
         logging() == 4 and logging.run.state.step == 8
     )  # the first turn ends with all that is due

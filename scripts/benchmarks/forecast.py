@@ -17,8 +17,7 @@ from tfgen.errors import InputError
 from tfgen.models import RECIPE
 from tfgen.recipe import Recipe
 
-DEEPAR, INSTALL = "DeepAR", "pip install gluonts[torch], in an environment of its own"
-NAIVE, NAIVE_SPREAD = "naive", "naive, residuals"
+DEEPAR, NAIVE, NAIVE_SPREAD = "DeepAR", "naive", "naive, residuals"
 HOUR = 3600  # seconds
 INSIDE = "in 80%"
 BOOTSTRAPS = 2000
@@ -26,31 +25,19 @@ BOOTSTRAPS = 2000
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """Series on a grid of `step` seconds, and the origins to forecast from.
+    """Series on a grid of `step` seconds, and the origins to forecast from."""
 
-    Attributes:
-        names: Names of the variables.
-        starts: Time of each series' first position, in seconds since 1970.
-        values: List of float32 `(time, variables)`, one for each series, NaN where missing.
-        present: List of bool `(time,)`: whether the data has a row there at all.
-        edges: First position of each series that is held out.
-        origins: int array `(origins, 2)`: a series, and the first position to forecast there.
-        days: int array `(origins,)`: which origins of different series belong together.
-        context: Positions before an origin that a contestant goes by.
-        bounds: The least and the greatest value of each variable, infinite where there is none.
-    """
-
-    names: tuple
+    names: tuple  # of the variables
     step: int
-    starts: tuple
-    values: list
-    present: list
-    edges: tuple
-    origins: np.ndarray
-    days: np.ndarray
-    context: int
+    starts: tuple  # time of each series' first position, in seconds since 1970
+    values: list  # float32 (time, variables), one for each series, NaN where missing
+    present: list  # bool (time,): whether the data has a row there at all
+    edges: tuple  # first position of each series that is held out
+    origins: np.ndarray  # (origins, 2): a series, and the first position to forecast there
+    days: np.ndarray  # (origins,): which origins of different series belong together
+    context: int  # positions before an origin that a contestant goes by
     horizon: int
-    bounds: tuple
+    bounds: tuple  # least and greatest value of each variable, infinite where there is none
 
     def training(self):
         """The part that may be learned from: a list of `(time, variables)`."""
@@ -81,11 +68,7 @@ class Task:
 
 
 def task_of(entry, context, horizon):
-    """The `Task` of a zoo entry or a run, on the data that its recipe names.
-
-    Raises:
-        InputError: There is no such entry, it has no weights, or it is no model of such series.
-    """
+    """The `Task` of a zoo entry or a run, on the data that its recipe names."""
     item = zoo.find(entry)
     if not getattr(item, "pretrained", False):
         raise InputError(f"'{item.name}' has no weights: choose another --entry")
@@ -127,8 +110,7 @@ def make_task(sequences, validation_fraction, context, horizon, split="auto"):
                 origins.append((series, origin))
                 days.append(day)
     if not origins:
-        room = f"a context of {context} and a horizon of {horizon}"
-        raise InputError(f"{name} has no room for {room}")
+        raise InputError(f"{name} has no room for {context} positions and {horizon} to forecast")
     features = sequences.features
     bounds = np.array([[each.low, each.high] for each in features], float).T
     low, high = np.where(np.isnan(bounds), [[-np.inf], [np.inf]], bounds)
@@ -146,20 +128,20 @@ def measure(entry, task, num_samples, epochs, seeds):
     """
     tell(f"forecast: {entry}")
     samples, parameters = call("peer_tfgen.forecast", entry, task, num_samples, 0)
-    note = f"{parameters:,} weights, {entry}, {task.context} positions of context"
-    drawn, notes = {OURS: [samples]}, {OURS: note}
-    for contestant, with_errors in ((NAIVE, False), (NAIVE_SPREAD, True)):
-        samples, notes[contestant] = best_naive(task, num_samples, with_errors)
-        drawn[contestant] = [samples]
-    skipped = {}
+    notes = {OURS: f"{parameters:,} weights, {entry}, {task.context} positions of context"}
+    drawn, skipped = {OURS: [samples], NAIVE: [], NAIVE_SPREAD: [], DEEPAR: []}, {}
+    for contestant in (NAIVE, NAIVE_SPREAD):
+        samples, notes[contestant] = best_naive(task, num_samples, contestant == NAIVE_SPREAD)
+        drawn[contestant].append(samples)
     try:
         for seed in range(seeds):
             tell(f"forecast: training {DEEPAR}, {seed + 1} of {seeds}")
             job = ("peer_deepar.forecast", task, parameters, num_samples, epochs, seed)
             samples, notes[DEEPAR] = call(*job)
-            drawn.setdefault(DEEPAR, []).append(samples)
+            drawn[DEEPAR].append(samples)
     except Missing as error:
-        skipped[DEEPAR] = f"{error}: {INSTALL}"
+        del drawn[DEEPAR]
+        skipped[DEEPAR] = str(error)
     return score(task, drawn, notes) | {"skipped": skipped}
 
 
@@ -168,7 +150,6 @@ def best_naive(task, num_samples, with_errors):
 
     With errors, those of the training data are added; else it is a point. Returned with a note.
     """
-    # Not above: they import TensorFlow.
     from tfgen.evaluation import forecasts
     from tfgen.evaluation.rolling import common_seasons
 
@@ -186,9 +167,8 @@ def best_naive(task, num_samples, with_errors):
     best = min(tried, key=lambda season: (tried[season][0], season))
     shown = ", ".join(f"{season}: {crps:.3f}" for season, (crps, _) in tried.items())
     what = "the last value" if best == 1 else f"the values of {best} positions before"
-    how = "as a point: its CRPS is the absolute error"
-    if with_errors:
-        how = "with the errors that this makes in the training data, drawn at random"
+    point = "as a point: its CRPS is the absolute error"
+    how = "with errors that this makes in the training data, at random" if with_errors else point
     return tried[best][1], f"{what}, {how}; the best of the seasons {shown}"
 
 
@@ -197,7 +177,7 @@ def score(task, drawn, notes):
 
     Like a result of `runner`, but `scores` are, by contestant, its score by column, the `mean` of
     all variables first; and ratios are of the means, from the 2.5% to the 97.5% quantile when days
-    are drawn anew. A model that samples something else than finite numbers is a ValueError.
+    are drawn anew.
     """
     from tfgen.evaluation import forecasts
 
@@ -219,14 +199,14 @@ def score(task, drawn, notes):
             scores[contestant][INSIDE] = float(np.nanmean(covered))
         means = [float(_means(*_sums(one, task.days))[0]) for one in each]
         contestants[contestant] = spread(means) | {"note": notes[contestant]}
-    others = [contestant for contestant in drawn if contestant != OURS]
+    mine = errors.pop(OURS)
     return {
         "name": f"forecasts of {task.horizon * task.step / HOUR:g} hours from {len(task.origins)} "
         f"origins in {len(task.values)} series, {drawn[OURS][0].shape[1]} samples",
         "unit": "mean CRPS / std",
         "contestants": contestants,
         "scores": scores,
-        "ratios": {OURS: {name: _ratio(errors[OURS], errors[name], task.days) for name in others}},
+        "ratios": {OURS: {name: _ratio(mine, each, task.days) for name, each in errors.items()}},
         "notes": [
             f"in standard deviations of the training data; {np.isfinite(truth).sum():,} of "
             f"{truth.size:,} values were observed, the others are left out",

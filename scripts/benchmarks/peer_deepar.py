@@ -14,11 +14,11 @@ import warnings
 
 warnings.filterwarnings("ignore")
 
-import lightning.pytorch as lightning  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 from gluonts.torch.model.deepar import DeepAREstimator  # noqa: E402
+from lightning.pytorch.callbacks import LambdaCallback  # noqa: E402
 
 FREQUENCIES = {60: "min", 3600: "h", 86400: "D"}  # by seconds
 LAYERS = 2
@@ -29,32 +29,14 @@ VALIDATE_EVERY = 5
 LARGEST = 4096  # units
 
 
-class _Losses(lightning.Callback):
-    """The loss on the windows for validation after each epoch."""
-
-    def __init__(self):
-        self.losses = []
-
-    def on_validation_end(self, trainer, module):
-        if not trainer.sanity_checking:
-            self.losses.append(float(trainer.callback_metrics["val_loss"]))
-
-
 def forecast(task, parameters, num_samples, epochs, seed, batches=50):
-    """Trains DeepAR on the part to learn from, and samples from every origin.
+    """Trains DeepAR on a `forecast.Task`'s part to learn from, and samples from every origin.
 
     It gets the variables standardised by the training data, so that its scaling by the mean sees no
     large offsets. It sees all that was before an origin, of which it reads the context and the
-    lags, which reach back a month. The weights are those of the epoch that is the best on windows
-    of the part held out: that favours it.
-
-    Args:
-        task: A `forecast.Task`.
-        parameters: How many weights it is to have; it comes as near as its width allows.
-        num_samples: Samples from each origin.
-        epochs: Epochs of so many `batches` of 32 windows.
-        seed: Integer.
-        batches: See above; 50 is GluonTS' number.
+    lags, which reach back a month. It has as many weights as its width allows to be near
+    `parameters`: those of the epoch that is the best on windows of the part held out, which favours
+    it. An epoch has so many `batches` of 32 windows, of which 50 is GluonTS' number.
 
     Returns:
         `(samples, note)`: samples float32 `(origins, num_samples, horizon, variables)` in the
@@ -68,19 +50,22 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
     torch.manual_seed(seed)
     mean, deviation = task.moments()
     scaled = [((values - mean) / deviation).astype(np.float32) for values in task.values]
-    losses = _Losses()
+    losses = []  # on the windows for validation, after each epoch
+
+    def note_loss(trainer, module):
+        if not trainer.sanity_checking:
+            losses.append(float(trainer.callback_metrics["val_loss"]))
+
+    noting = LambdaCallback(on_validation_end=note_loss)
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = {
-            "max_epochs": epochs, "accelerator": "cpu", "callbacks": [losses],
-            "default_root_dir": folder, "enable_model_summary": False,
-            "enable_progress_bar": False, "logger": False,
-        }  # fmt: skip
         units = units_for(task, parameters)
-        estimator = _estimator(
-            task, units, num_parallel_samples=num_samples, num_batches_per_epoch=batches,
-            trainer_kwargs=trainer,
-        )  # fmt: skip
+        trainer = {
+            "max_epochs": epochs, "accelerator": "cpu", "callbacks": [noting], "logger": False,
+            "default_root_dir": folder, "enable_model_summary": False, "enable_progress_bar": False,
+        }  # fmt: skip
+        given = {"num_parallel_samples": num_samples, "num_batches_per_epoch": batches}
+        estimator = _estimator(task, units, trainer_kwargs=trainer, **given)
         training = list(_entries(task, scaled, enumerate(task.edges)))
         chosen = task.origins[:: min(VALIDATE_EVERY, len(task.origins))]
         validation = list(_entries(task, scaled, chosen, task.horizon))
@@ -90,10 +75,10 @@ def forecast(task, parameters, num_samples, epochs, seed, batches=50):
     samples = np.stack([each.samples for each in drawn])  # (origins * variables, samples, horizon)
     samples = samples.reshape(len(task.origins), len(task.names), num_samples, task.horizon)
     samples = (np.moveaxis(samples, 1, -1) * deviation + mean).astype(np.float32)
-    best = int(np.argmin(losses.losses)) + 1
+    best = int(np.argmin(losses)) + 1
     return samples, (
-        f"{count_parameters(estimator):,} weights, GluonTS' DeepAREstimator, {LAYERS} x {units} "
-        f"units, epoch {best} of {epochs}, {seconds:.0f} s of training"
+        f"{_count(task, units):,} weights, GluonTS' DeepAREstimator, {LAYERS} x {units} units, "
+        f"epoch {best} of {epochs}, {seconds:.0f} s of training"
     )
 
 
@@ -104,19 +89,16 @@ def units_for(task, parameters):
     order, is part of what a seed gives.
     """
 
-    def count(units):
-        return count_parameters(_estimator(task, units))
-
     low, high = 1, LARGEST
     while high - low > 2:  # the number grows with the width: the least distance lies between
         middle = (low + high) // 2
-        low, high = (middle, high) if count(middle) < parameters else (low, middle)
-    return min(range(low, high + 1), key=lambda units: abs(count(units) - parameters))
+        low, high = (middle, high) if _count(task, middle) < parameters else (low, middle)
+    return min(range(low, high + 1), key=lambda units: abs(_count(task, units) - parameters))
 
 
-def count_parameters(estimator):
-    """Number of weights of what an estimator trains."""
-    return sum(weight.numel() for weight in estimator.create_lightning_module().parameters())
+def _count(task, units):
+    module = _estimator(task, units).create_lightning_module()
+    return sum(weight.numel() for weight in module.parameters())
 
 
 def _estimator(task, units, **own):

@@ -10,7 +10,8 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from benchmarks.sizes import SYMBOLS, as_text, random_windows  # noqa: E402
+from benchmarks.sizes import SYMBOLS, characters, random_windows  # noqa: E402
+from benchmarks.workers import in_turn  # noqa: E402
 
 PIECE = 8  # so many characters are generated between two looks at the clock: `predict` is slow
 
@@ -18,15 +19,13 @@ PIECE = 8  # so many characters are generated between two looks at the clock: `p
 def network(sizes, shape, stateful=False):
     """The network of `TextSizes` with random weights, of inputs of one shape."""
     layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[sizes.cell]
-    return keras.Sequential(
-        [
-            keras.Input(batch_shape=shape, dtype="int32"),
-            keras.layers.Embedding(SYMBOLS, sizes.embedding),
-            *(layer(sizes.units, return_sequences=True, stateful=stateful)
-              for _ in range(sizes.layers)),
-            keras.layers.Dense(SYMBOLS),
-        ]
-    )  # fmt: skip
+    options = {"return_sequences": True, "stateful": stateful}
+    return keras.Sequential([
+        keras.Input(batch_shape=shape, dtype="int32"),
+        keras.layers.Embedding(SYMBOLS, sizes.embedding),
+        *(layer(sizes.units, **options) for _ in range(sizes.layers)),
+        keras.layers.Dense(SYMBOLS),
+    ])  # fmt: skip
 
 
 def train(sizes):
@@ -43,13 +42,9 @@ def _training(sizes, make, jit):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     step = make(model, keras.optimizers.Adam(1e-3), loss, jit)
     windows = map(tf.constant, random_windows(sizes))
-    batches = itertools.cycle([(ids[:, :-1], ids[:, 1:]) for ids in windows])
-
-    def run():
-        float(step(*next(batches)))
-        return sizes.batch * sizes.window
-
-    return run
+    batches = [(ids[:, :-1], ids[:, 1:]) for ids in windows]
+    # The loss as a number: that waits for the step.
+    return in_turn(lambda batch: float(step(*batch)), batches, sizes.batch * sizes.window)
 
 
 def _on_batch(model, optimizer, loss, jit):
@@ -111,7 +106,7 @@ def _generation(sizes, make, **options):
         count = 0
         for _ in range(PIECE):
             ids = sample(ids, next(numbers))
-            count += len(as_text(np.asarray(ids)[:, 0]))
+            count += characters(np.asarray(ids))
         return count
 
     return run

@@ -15,10 +15,13 @@ except RuntimeError as error:  # so fails a torchvision that was built for anoth
 
 from benchmarks.sizes import TIMESTEPS
 from benchmarks.ways import unet_sampling, unet_training
+from benchmarks.workers import Missing
 
 
 def network(sizes, width):
     """The U-Net with random weights."""
+    if not sizes.attention:
+        raise Missing("its network has attention")
     return Unet1D(width, dim_mults=sizes.multipliers, channels=sizes.features)
 
 

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.sizes import SYMBOLS, TextSizes, as_text, random_windows
-from benchmarks.ways import COUNT, COUNTS, stepper, threads, training, with_settings
+from benchmarks.sizes import SYMBOLS, TextSizes, characters, random_windows
+from benchmarks.ways import COUNT, COUNTS, stepper, threads, with_settings
+from benchmarks.workers import in_turn
 
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU}
 CELLS = {"lstm": nn.LSTMCell, "gru": nn.GRUCell}
@@ -17,12 +18,11 @@ PIECE = 64  # so many characters are generated between two looks at the clock
 
 
 class Network(nn.Module):
-    """Recurrent layers and a product: of an embedding of tokens, or of numbers.
+    """Recurrent layers and a product: of an embedding of tokens (`TextSizes`), or of numbers
+    (`NumbersSizes`), where one more input marks the first position.
 
-    Args:
-        sizes: `TextSizes`; or `NumbersSizes`, of which one more input marks the first position.
-        as_cells: Whether a step goes through nn.LSTMCell or nn.GRUCell, a call a layer, or through
-            nn.LSTM or nn.GRU, a call of one position.
+    A step goes through nn.LSTMCell or nn.GRUCell, a call a layer, if `as_cells`, or else through
+    nn.LSTM or nn.GRU, a call of one position.
     """
 
     def __init__(self, sizes, as_cells=False):
@@ -70,7 +70,7 @@ def train(sizes):
         return functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
 
     step = stepper(loss, torch.optim.Adam(network.parameters(), lr=1e-3))
-    run = training(step, list(windows), sizes.batch * sizes.window)
+    run = in_turn(step, list(windows), sizes.batch * sizes.window)
     return _with_and_without(LAYERS[sizes.cell], run, [COUNT])
 
 
@@ -88,8 +88,7 @@ def generate(sizes):
                 logits, state = network.step(ids, state)
                 ids = torch.multinomial(torch.softmax(logits, dim=-1), 1)[:, 0]
                 sampled.append(ids)
-            texts = [as_text(row) for row in torch.stack(sampled, dim=1).tolist()]
-            return sum(len(text) for text in texts)
+            return characters(torch.stack(sampled, dim=1).tolist())
 
         return run
 

@@ -1,6 +1,7 @@
 """tfgen itself, as its trainer and its users run it, and what TensorFlow makes of the machine."""
 
 import dataclasses
+import functools
 import itertools
 
 from tfgen.startup import import_tensorflow
@@ -11,6 +12,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from benchmarks import reach as reaching  # noqa: E402
+from benchmarks import trainer as looped  # noqa: E402
 from benchmarks.sizes import (  # noqa: E402
     DiffusionSizes,
     NumbersSizes,
@@ -21,6 +23,7 @@ from benchmarks.sizes import (  # noqa: E402
     random_windows,
     vocabulary,
 )
+from benchmarks.workers import in_turn  # noqa: E402
 from tfgen import models, zoo  # noqa: E402
 from tfgen.models import make as new_model  # noqa: E402
 from tfgen.preprocessing import CharacterTokenizer, SequenceProcessor  # noqa: E402
@@ -34,11 +37,9 @@ from tfgen.zoo.runs import starting_recipe  # noqa: E402
 # The optimizers that the peers have.
 PLAIN = {"warmup_steps": 0, "schedule": "constant", "seed": 0}
 ADAM = PLAIN | {"optimizer": "adam", "learning_rate": 1e-3, "beta_2": 0.999, "clip_norm": 0.0}
+_THEIRS = ("learning_rate", "beta_2", "weight_decay", "clip_norm")
 ADAMW = PLAIN | {"optimizer": "adamw", "optimizer_options": ("epsilon=1e-8",)}
-ADAMW |= {
-    name: reaching.NANOGPT[name]
-    for name in ("learning_rate", "beta_2", "weight_decay", "clip_norm")
-}
+ADAMW |= {name: reaching.NANOGPT[name] for name in _THEIRS}
 BATCHES = 4  # in memory, taken in turn
 
 
@@ -46,10 +47,9 @@ def build(sizes, cache="float32"):
     """The model of some sizes with random weights; `cache` is a transformer's `cache_dtype`."""
     if isinstance(sizes, DiffusionSizes):
         names, family = ("width", "multipliers"), "unet1d"
-        own = {"objective": "epsilon", "weighting": "uniform", "sigmas": "schedule"}
-        own["schedule"] = "linear"
-        if not sizes.attention:
-            own |= {"attention_at": (), "linear_attention": False}
+        own = {} if sizes.attention else {"attention_at": (), "linear_attention": False}
+        own |= {"objective": "epsilon", "weighting": "uniform"}
+        own |= {"sigmas": "schedule", "schedule": "linear"}
     elif isinstance(sizes, NumbersSizes):
         names, family = ("units", "layers", "components"), sizes.cell
         own = {"head": "gaussian_mixture"}
@@ -97,30 +97,37 @@ def train_recipe(recipe, precision="float32", devices=None):
     return _training(model, recipe.training, batches, 1, devices)
 
 
+def trainer(family, logging=None):
+    """Turns of the compiled step of a recipe; or of the Trainer, with TensorBoard or without."""
+    recipe = looped.recipe_of(family, logging)
+    if logging is not None:
+        # All is traced and compiled at the end of the first turn.
+        return {"": looped.Loop(recipe, begin=looped.PERIOD - looped.TURN)}
+    ((note, run),) = train_recipe(recipe).items()
+    return {note: lambda: sum(run() for _ in range(looped.TURN))}
+
+
 def _training(model, config, batches, amount, devices=None):
     optimizer = make_optimizer(config)
     optimizer.build(model.trainable_variables)
     step = Step(model, optimizer, config, config.batch_size, devices=devices)
-    batches = itertools.cycle([tf.nest.map_structure(tf.constant, batch) for batch in batches])
-    carried = {"state": model.initial_state(config.batch_size) if config.carry_state else None}
+    batches = [tf.nest.map_structure(tf.constant, batch) for batch in batches]
+    state = model.initial_state(config.batch_size) if config.carry_state else None
 
-    def run():
-        loss, _, state = step(next(batches), carried["state"])
-        carried["state"] = state if config.carry_state else None
+    def take(batch):
+        nonlocal state
+        loss, _, following = step(batch, state)
+        state = following if config.carry_state else None
         loss.numpy()  # waits for the step
-        return amount
 
     jit = "jit" if model.jit_compile_training else "pieces by jit"
-    return {f"{model.count_params():,} weights, {jit}": run}
+    return {f"{model.count_params():,} weights, {jit}": in_turn(take, batches, amount)}
 
 
 def generate(sizes, weights="float32", cache="float32"):
     """Whole calls of `model.generate`, from strings to strings.
 
-    Args:
-        sizes: `TextSizes` or `TransformerSizes`.
-        weights: How the weights are kept: `"float32"` or `"int8"`.
-        cache: How a transformer keeps keys and values: `"float32"` or `"bfloat16"`.
+    `weights` may be kept as `"int8"`, the `cache` of a transformer as `"bfloat16"`.
     """
     model = build(sizes, cache)
     if weights != "float32":
@@ -137,19 +144,23 @@ def texts_of(prompts):
 
 
 def _texts(model, prompts, tokens, **options):
+    options |= {"temperature": 1.0, "strip_prompt": True}
+    call = functools.partial(model.generate, prompts, tokens, **options)
+    return _calls(call, lambda texts: sum(len(text) for text in texts))
+
+
+def _calls(call, count):
+    """Work that is a call with another seed each time; `count` is a function of what it returns."""
     seeds = itertools.count()
-
-    def run():
-        texts = model.generate(
-            prompts, tokens, temperature=1.0, seed=next(seeds), strip_prompt=True, **options
-        )
-        return sum(len(text) for text in texts)
-
-    return run
+    return lambda: count(call(seed=next(seeds)))
 
 
-def draft(entry, tokens, drafting=None, draft_tokens=0):
-    """Texts of a zoo entry, one at a time, which another one may draft so many tokens at a time."""
+def draft(asked, drafting=None, draft_tokens=0):
+    """Texts of a zoo entry, one at a time, which another one may draft so many tokens at a time.
+
+    `asked` is the entry and how many tokens of a text.
+    """
+    entry, tokens = asked
     model = zoo.get(entry)
     if not drafting:
         return {f"calls of {tokens} tokens": _texts(model, ["\n"], tokens)}
@@ -162,38 +173,29 @@ def draft(entry, tokens, drafting=None, draft_tokens=0):
 
 def rollout(sizes):
     """Whole calls of `model.generate`; counts positions of numbers."""
-    return _numbers(build(sizes), sizes.batch, sizes.steps, sizes.batch * sizes.steps)
+    model = build(sizes)
+    call = functools.partial(model.generate, num_samples=sizes.batch, length=sizes.steps)
+    run = _calls(call, lambda values: values.shape[0] * values.shape[1])
+    return {f"{model.count_params():,} weights": run}
 
 
 def sample(sizes):
     """Whole calls of `model.generate`; counts sequences sampled by diffusion."""
-    options = {"num_steps": sizes.steps, "solver": "ddim"}
-    return _numbers(build(sizes), sizes.batch, sizes.length, sizes.batch, **options)
-
-
-def _numbers(model, count, length, amount, **options):
-    seeds = itertools.count()
-
-    def run():
-        values = model.generate(num_samples=count, length=length, seed=next(seeds), **options)
-        assert values.shape[:2] == (count, length)
-        return amount
-
+    model = build(sizes)
+    options = {"length": sizes.length, "num_steps": sizes.steps, "solver": "ddim"}
+    run = _calls(functools.partial(model.generate, num_samples=sizes.batch, **options), len)
     return {f"{model.count_params():,} weights": run}
 
 
 def forecast(entry, task, num_samples, seed):
-    """Samples of a zoo entry or a run from every origin of a `forecast.Task`, and its weights.
-
-    Samples are float32 `(origins, num_samples, horizon, variables)`.
-    """
+    """Samples `(origins, num_samples, horizon, variables)` of a `forecast.Task`; and weights."""
     model = zoo.get(entry)
     values, times = task.rows_before()
     drawn = model.forecast(values, task.horizon, num_samples, seed=seed, times=times)
     return drawn.samples, sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
-def reach(path, target, batches, seed):
+def reach(goal, seed):
     """Trains tfgen by its own recipe to a validation loss; see `reach.race`."""
     recipe = reaching.TFGEN
 
@@ -202,8 +204,8 @@ def reach(path, target, batches, seed):
         arguments = {name: recipe[name] for name in own}
         tokenizer = CharacterTokenizer(characters)
         model = new_model("transformer", **arguments, tokenizer=tokenizer, seed=seed)
-        fields = {field.name for field in dataclasses.fields(TrainingConfig)}
-        settings = {name: value for name, value in recipe.items() if name in fields}
+        fields = {field.name for field in dataclasses.fields(TrainingConfig)} & recipe.keys()
+        settings = {name: recipe[name] for name in fields}
         config = TrainingConfig(**settings, batch_size=recipe["batch"])
         optimizer = make_optimizer(config)
         optimizer.build(model.trainable_variables)
@@ -216,7 +218,7 @@ def reach(path, target, batches, seed):
 
         return lambda number, windows: step(ids(windows)), lambda windows: float(loss(ids(windows)))
 
-    seconds, note = reaching.race(make, path, recipe, target, batches, seed)
+    seconds, note = reaching.race(make, goal, recipe, seed)
     return (float("inf") if "NOT REACHED" in note else seconds), note
 
 

@@ -3,7 +3,7 @@
 import torch
 import transformers
 
-from benchmarks.sizes import SYMBOLS, as_text, random_prompts
+from benchmarks.sizes import SYMBOLS, characters, random_prompts
 from benchmarks.ways import eager
 
 transformers.logging.set_verbosity_error()
@@ -30,7 +30,6 @@ def generate(sizes):
     @torch.no_grad()
     def run():
         rows = model.generate(prompts, attention_mask=torch.ones_like(prompts), **options)
-        texts = [as_text(row) for row in rows[:, sizes.prompt :].tolist()]
-        return sum(len(text) for text in texts)
+        return characters(rows[:, sizes.prompt :].tolist())
 
     return eager(run), f"calls of {sizes.tokens} tokens"

@@ -3,8 +3,10 @@
 Imports neither TensorFlow nor PyTorch, because each contestant's process imports it.
 """
 
+import math
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,11 +22,10 @@ NANOGPT = {
 }  # fmt: skip
 # tfgen's own: a model of that size, whose positions, convolution and optimizer bring it there in
 # fewer steps.
-TFGEN = {
-    "layers": 4, "heads": 4, "width": 128, "window": 64, "batch": 12, "steps": 360,
-    "learning_rate": 1e-2, "final_learning_rate": 2e-4, "warmup_steps": 30, "beta_2": 0.99,
-    "weight_decay": 0.1, "clip_norm": 1.0, "validate_every": 50, "optimizer": "muon",
-    "positions": "rotary", "norm": "rms", "qk_norm": True, "conv": 4,
+TFGEN = NANOGPT | {
+    "steps": 360, "learning_rate": 1e-2, "final_learning_rate": 2e-4, "warmup_steps": 30,
+    "validate_every": 50, "optimizer": "muon", "positions": "rotary", "norm": "rms",
+    "qk_norm": True, "conv": 4,
 }  # fmt: skip
 # Validation is the same for both: batches of so many crops of so many tokens.
 BATCH, WINDOW = NANOGPT["batch"], NANOGPT["window"]
@@ -32,6 +33,14 @@ TRAIN_FRACTION = 0.9
 # Validations whose mean is taken after the clock has stopped: of many looks at noisy estimates the
 # luckiest ends the race.
 CONTROLS = 10
+
+
+class Goal(NamedTuple):
+    """Where a race ends: at a validation `loss` on so many `batches` of a text."""
+
+    path: str
+    loss: float
+    batches: int
 
 
 class Text:
@@ -54,55 +63,56 @@ class Text:
             )
 
 
-class Crops:
-    """Random crops of `window` tokens and one more, the last target, as nanoGPT draws them."""
+def crops_of(ids, window, seed):
+    """Returns a function of a count: random crops int64 `(count, window + 1)`, as nanoGPT draws
+    them; the last token is the last target."""
+    generator, offsets = np.random.default_rng(seed), np.arange(window + 1)
 
-    def __init__(self, ids, window, seed):
-        self._ids = ids
-        self._offsets = np.arange(window + 1)
-        self._generator = np.random.default_rng(seed)
+    def draw(count):
+        starts = generator.integers(len(ids) - window, size=count)
+        return ids[starts[:, None] + offsets]
 
-    def draw(self, count):
-        """Returns int64 `(count, window + 1)`."""
-        starts = self._generator.integers(len(self._ids) - len(self._offsets) + 1, size=count)
-        return self._ids[starts[:, None] + self._offsets]
+    return draw
 
 
-def race(make, path, recipe, target, batches, seed):
+def learning_rate(recipe, iteration):
+    """That of nanoGPT's train.py: linear to the peak, then a cosine to its end."""
+    peak, end, warmup = (
+        recipe[name] for name in ("learning_rate", "final_learning_rate", "warmup_steps")
+    )
+    if iteration < warmup:
+        return peak * (iteration + 1) / (warmup + 1)
+    share = (iteration - warmup) / (recipe["steps"] - warmup)
+    return end + 0.5 * (1 + math.cos(math.pi * share)) * (peak - end)
+
+
+def race(make, goal, recipe, seed):
     """Trains until a validation loss is reached, on the clock.
 
-    The clock includes `make`, what is compiled at first steps, and the validations.
+    The clock includes `make`, what is compiled at first steps, and the validations. `make` is a
+    function of the text's characters that builds model and optimizer and returns `(step, loss)`:
+    `step(number, windows)` takes step number 1, 2, ...; `loss(windows)` returns the loss. Windows
+    are int64 `(count, window + 1)`. The last step of the recipe is validated too.
 
-    Args:
-        make: Function of the text's characters that builds model and optimizer; returns `(step,
-            loss)`: `step(number, windows)` takes step number 1, 2, ...; `loss(windows)` returns the
-            loss. Windows are int64 `(count, window + 1)`.
-        path: Of the text.
-        recipe: `NANOGPT` or `TFGEN`; the last step is validated too.
-        target: The loss to reach, on so many `batches`.
-        batches: See above.
-        seed: Of the crops.
-
-    Returns:
-        `(seconds, note)`: the note says what was reached, and the mean loss of the final weights on
-        more crops, off the clock.
+    Returned is `(seconds, note)`: the note says what was reached, and the mean loss of the final
+    weights on more crops, off the clock.
     """
-    text = Text(path)
-    training = Crops(text.train, recipe["window"], seed)
-    validation = Crops(text.validation, WINDOW, seed)
+    text = Text(goal.path)
+    training = crops_of(text.train, recipe["window"], seed)
+    validation = crops_of(text.validation, WINDOW, seed)
 
     def validate():
-        return loss_of(validation.draw(batches * BATCH))
+        return loss_of(validation(goal.batches * BATCH))
 
     start = time.perf_counter()
     step, loss_of = make(text.characters)
     for number in range(1, recipe["steps"] + 1):
-        step(number, training.draw(recipe["batch"]))
+        step(number, training(recipe["batch"]))
         if number % recipe["validate_every"] == 0 or number == recipe["steps"]:
             loss, seconds = validate(), time.perf_counter() - start
-            if loss <= target:
+            if loss <= goal.loss:
                 break
     control = sum(validate() for _ in range(CONTROLS)) / CONTROLS
-    words = "" if loss <= target else "NOT REACHED: "
+    words = "" if loss <= goal.loss else "NOT REACHED: "
     note = f"{words}{loss:.3f} after {number:,} steps, {control:.3f} on more crops"
     return seconds, note

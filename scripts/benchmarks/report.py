@@ -67,23 +67,20 @@ def machine():
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[library] = metadata.version(library)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    system = platform.platform(terse=True)
     return {
-        "cpu": _cpu(),
-        "cores": cores,
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "system": platform.platform(terse=True),
-        "versions": versions,
-    }
+        "cpu": _cpu(), "cores": cores, "load": load, "system": system, "versions": versions,
+    }  # fmt: skip
 
 
 def machine_lines(facts):
     """The dict of `machine` as lines of text."""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     lines = [f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}", versions]
-    if facts["load"] is not None and facts["load"] > 0.3 * facts["cores"]:
-        lines.append(
-            f"The machine is busy (load {facts['load']:.1f}): do not trust these measurements."
-        )
+    load = facts["load"] or 0.0
+    if load > 0.3 * facts["cores"]:
+        lines.append(f"The machine is busy (load {load:.1f}): do not trust these measurements.")
     return lines
 
 

@@ -24,7 +24,6 @@ FIRST_CALLS = (
 )
 # What the machine itself can do: nobody is compared with these.
 PRODUCT, PYTORCH_PRODUCT, READ = CEILINGS = "matrix product", "matrix product, PyTorch", "reading"
-INSTALL = "pip install .[benchmark]"
 # A contestant whose rounds differ by more than this factor was disturbed. What waits for all of its
 # threads at every step, as PyTorch does, may lose far more than the share that others take.
 STEADY = 1.5
@@ -34,34 +33,23 @@ STEADY = 1.5
 class Contest:
     """Who is measured doing what, in which unit.
 
-    Attributes:
-        name: What is measured.
-        unit: Of the values: something per second, `"ms/step"`, or `"s"`. Contestants of seconds are
-            functions `(*arguments, round) -> (seconds, note)`, each call in a process of its own.
-            All others return the ways to do the same work, of which the fastest is measured: a dict
-            from names to functions `run() -> amount`; or a pair of it and a note.
-        contestants: From names to `("module.function", *arguments)`, in the order of their turns.
-        shares: From headings to `(ceiling, cost)`: what a unit costs of what the contestant of that
-            name counts, or a dict of it by contestant.
-        install: From contestants to what installs them, where that is not `INSTALL`.
-        skipped: From those that cannot take part to the reason.
-        rounds, seconds: How many, and the least length of a turn; None takes that of all contests.
-        turns: Turns that each contestant takes in a round.
-        warm: Whether a first round does not count.
-        checkouts: From contestants to the checkout that they are of, where it is another one.
+    A contestant is `("module.function", *arguments)`. Of a contest of seconds, it is a function
+    `(*arguments, round) -> (seconds, note)`, each call of which is in a process of its own. All
+    others return the ways to do the same work, of which the fastest is measured: a dict from names
+    to functions `run() -> amount`; or a pair of it and a note.
     """
 
     name: str
-    unit: str
-    contestants: dict
+    unit: str  # something per second, "ms/step", or "s"
+    contestants: dict  # by name, in the order of their turns
+    # From headings to `(ceiling, cost)`: what a unit costs of what the contestant of that name
+    # counts, or a dict of it by contestant.
     shares: dict = dataclasses.field(default_factory=dict)
     notes: tuple = ()
-    install: dict = dataclasses.field(default_factory=dict)
-    skipped: dict = dataclasses.field(default_factory=dict)
-    rounds: int | None = None
-    turns: int = 1
-    seconds: float | None = None
-    warm: bool = False
+    turns: int = 1  # that each contestant takes in a round
+    seconds: float | None = None  # least length of a turn; None takes that of all contests
+    warm: bool = False  # whether a first round does not count
+    # From contestants to the checkout that they are of, where it is another one.
     checkouts: dict = dataclasses.field(default_factory=dict)
 
 
@@ -75,35 +63,27 @@ def against(contest, checkout):
         if is_ours(name):
             both |= {name: job, f"{name}, {OTHER}": job}
             checkouts[f"{name}, {OTHER}"] = checkout
-    notes = (*contest.notes, f"{OTHER}: {checkout}")
-    alone = {
-        "contestants": both,
-        "checkouts": checkouts,
-        "notes": notes,
-        "shares": {},
-        "skipped": {},
-    }
-    yield dataclasses.replace(contest, **alone)
+    where = f"{OTHER}: {checkout}"
+    yield dataclasses.replace(
+        contest, contestants=both, checkouts=checkouts, notes=(*contest.notes, where), shares={}
+    )
     if contest.unit != "s":
         firsts = {name: ("workers.first_call", None, *job) for name, job in both.items()}
-        notes = FIRST_CALLS, notes[-1]
-        yield Contest(
-            f"first call, {contest.name}", "s", firsts, notes=notes, warm=True, checkouts=checkouts
-        )
+        more = {"notes": (FIRST_CALLS, where), "warm": True, "checkouts": checkouts}
+        yield Contest(f"first call, {contest.name}", "s", firsts, **more)
 
 
 def measure(contest, rounds, seconds):
     """Measures a `Contest` in so many rounds of turns of so many seconds; returns its result."""
-    skipped, rounds = dict(contest.skipped), contest.rounds or rounds
+    contestants, skipped = {}, {}
     with contextlib.ExitStack() as stack:
-        contestants = {}
         for name in contest.contestants:
             tell(f"{contest.name}: preparing {name}")
             make = _Afresh if contest.unit == "s" else _Prepared
             try:
                 contestants[name] = make(contest, name, seconds, stack)
             except Missing as error:
-                skipped[name] = f"{error}: {contest.install.get(name, INSTALL)}"
+                skipped[name] = str(error)
         turns = {name: contestant.turn for name, contestant in contestants.items()}
         if contest.warm:
             alternate(turns, -1)
@@ -119,7 +99,7 @@ def measure(contest, rounds, seconds):
 def alternate(turns, number=0, count=1):
     """A round, in which contestants take so many turns each, A B C A B C ...
 
-    `turns` are functions of the round's number that return `(amount, seconds)`; by name. Returned
+    `turns` are, by name, functions of the round's number that return `(amount, seconds)`; returned
     are the sums of both, by name.
     """
     totals = {name: (0, 0.0) for name in turns}
@@ -139,9 +119,7 @@ def value_of(unit, amount, elapsed):
 def result_of(contest, values, notes):
     """The result of values `{contestant: [value of each round]}`; see the module."""
     people = [name for name in values if name not in CEILINGS]
-    contestants = {
-        name: spread(each) | {"note": notes.get(name, "")} for name, each in values.items()
-    }
+    contestants = {k: spread(each) | {"note": notes.get(k, "")} for k, each in values.items()}
     compared = {
         ours: {name: spread(ratios(values[ours], values[name])) for name in people if name != ours}
         for ours in filter(is_ours, people)
@@ -155,10 +133,9 @@ def result_of(contest, values, notes):
             if name in values
         }
     varied = [
-        f"{name} varied by a factor of {max(each) / min(each):.1f} between rounds: "
-        "was the machine busy?"
+        f"{name} varied by a factor of {max(each) / min(each):.1f}: was the machine busy?"
         for name, each in values.items()
-        if min(each) > 0 and max(each) > STEADY * min(each)
+        if max(each) > STEADY * min(each) > 0
     ]
     return {
         "name": contest.name, "unit": contest.unit, "contestants": contestants,
@@ -191,13 +168,11 @@ class _Prepared:
     """A contestant whose process holds prepared work, and sleeps between its turns."""
 
     def __init__(self, contest, name, seconds, stack):
-        self.seconds = seconds if contest.seconds is None else contest.seconds
-        self.worker = stack.enter_context(Worker(contest.checkouts.get(name)))
-        self.note = self.worker.ask(prepare, seconds / 3, *contest.contestants[name])
+        worker = stack.enter_context(Worker(contest.checkouts.get(name)))
+        self.note = worker.ask(prepare, seconds / 3, *contest.contestants[name])
+        length = seconds if contest.seconds is None else contest.seconds
+        self.turn = lambda number: worker.ask(take_turn, length)
         self.turn(0)
-
-    def turn(self, number):
-        return self.worker.ask(take_turn, self.seconds)
 
 
 class _Afresh:

@@ -114,10 +114,8 @@ class NumbersSizes:
     steps: int = 512  # positions of a sequence
 
     def __str__(self):
-        return (
-            f"{self.cell.upper()} {self.layers} x {self.units}, {self.features} features, "
-            f"{self.components} Gaussians, {self.steps} steps, batch {self.batch}"
-        )
+        name = f"{self.cell.upper()} {self.layers} x {self.units}, {self.features} features"
+        return f"{name}, {self.components} Gaussians, {self.steps} steps, batch {self.batch}"
 
     def outputs(self):
         """Names and sizes of what the head's product gives, in its order."""
@@ -133,13 +131,14 @@ class DiffusionSizes:
     blocks a level on either way, and linear attention in 4 heads of 32.
     """
 
-    width: int = 32  # channels at the top; the peers' are such that they have as many weights
+    width: int = 32  # channels at the top; the peers' are such that they have `parameters`
     multipliers: tuple = (1, 2, 4, 8)  # channels of each level, in units of the width
     features: int = 8
     length: int = 128
     batch: int = 32
     steps: int = 50  # from noise to sequences
     attention: bool = True  # of tfgen's; lucidrains' has it, diffusers' does not
+    parameters: int = 0  # of tfgen's network, and so about of the peers'
 
     def __str__(self):
         levels = "-".join(map(str, self.multipliers))
@@ -158,6 +157,11 @@ CHARACTERS = "\N{REPLACEMENT CHARACTER}" + vocabulary()
 def as_text(ids):
     """The characters of token ids; 0 is tfgen's "unknown"."""
     return "".join(CHARACTERS[index] for index in ids)
+
+
+def characters(rows):
+    """Makes texts of rows of token ids, as a user would want them, and counts their characters."""
+    return sum(len(as_text(row)) for row in rows)
 
 
 def random_windows(sizes, count=4):

@@ -44,20 +44,10 @@ NOTES = (
 )
 
 
-def step(family):
-    """Turns of the compiled step of a recipe, on batches in memory."""
-    from benchmarks import peer_tfgen
-
-    recipe = Recipe(family).override(FAMILIES[family])
-    ((note, run),) = peer_tfgen.train_recipe(recipe).items()
-    return {note: lambda: sum(run() for _ in range(TURN))}
-
-
-def loop(family, logging):
-    """Turns of the Trainer, with TensorBoard as it is by default or without."""
-    recipe = Recipe(family).override(FAMILIES[family] | LOGGING | ({} if logging else SILENT))
-    # All is traced and compiled at the end of the first turn.
-    return {"": Loop(recipe, begin=PERIOD - TURN)}
+def recipe_of(family, logging):
+    """The recipe of a family for a run that logs as it does by default, or not; None is neither."""
+    changes = {None: {}, True: LOGGING, False: LOGGING | SILENT}[logging]
+    return Recipe(family).override(FAMILIES[family] | changes)
 
 
 class Loop:

@@ -5,7 +5,7 @@ import itertools
 import torch
 
 from benchmarks.sizes import random_sequences
-from benchmarks.workers import COMPILED
+from benchmarks.workers import COMPILED, in_turn
 
 COUNT = torch.get_num_threads()
 COUNTS = sorted({1, COUNT})
@@ -29,17 +29,6 @@ def stepper(loss, optimizer, clip_norm=None):
     return step
 
 
-def training(step, batches, amount):
-    """Work that takes a step at a time, of a list's batches in turn; a step counts `amount`."""
-    batches = itertools.cycle(batches)
-
-    def run():
-        step(next(batches))
-        return amount
-
-    return run
-
-
 def with_settings(run, threads=COUNT, onednn=True):
     """The same work with so many threads, with oneDNN or without."""
 
@@ -61,26 +50,22 @@ def eager(run):
     return {f"eager, {threads(count)}": with_settings(run, count) for count in COUNTS}
 
 
-def unet_training(network, loss_of, sizes, parameters):
+def unet_training(network, loss_of, sizes):
     """Training steps of a U-Net with torch.optim.Adam, and a note.
 
-    Args:
-        network: Function `(sizes, width)` that returns a U-Net with random weights.
-        loss_of: Function `(unet, sizes)` that returns the loss, a function of sequences `(batch,
-            features, length)`.
-        sizes: `DiffusionSizes`.
-        parameters: How many weights it has, about.
+    `network(sizes, width)` is a U-Net with random weights; `loss_of(unet, sizes)` is its loss, a
+    function of sequences `(batch, features, length)`.
     """
     batches = list(torch.from_numpy(random_sequences(sizes)).transpose(-1, -2).contiguous())
 
     def work(unet, wrapped):
         optimizer = torch.optim.Adam(unet.parameters(), lr=1e-3)
-        return training(stepper(loss_of(wrapped, sizes), optimizer), batches, 1)
+        return in_turn(stepper(loss_of(wrapped, sizes), optimizer), batches, 1)
 
-    return _eager_and_compiled(network, work, sizes, parameters)
+    return _eager_and_compiled(network, work, sizes)
 
 
-def unet_sampling(network, sampler_of, sizes, parameters):
+def unet_sampling(network, sampler_of, sizes):
     """Sequences sampled by `sampler_of(unet, sizes)`, a function; the rest is as above."""
 
     def work(unet, wrapped):
@@ -88,11 +73,11 @@ def unet_sampling(network, sampler_of, sizes, parameters):
         sample = torch.inference_mode()(sampler_of(wrapped, sizes))
         return lambda: len(sample().numpy())
 
-    return _eager_and_compiled(network, work, sizes, parameters)
+    return _eager_and_compiled(network, work, sizes)
 
 
-def _eager_and_compiled(network, work, sizes, parameters):
-    width, note = nearest_width(lambda width: network(sizes, width), parameters)
+def _eager_and_compiled(network, work, sizes):
+    width, note = nearest_width(lambda width: network(sizes, width), sizes.parameters)
 
     def make(wrap):
         torch.manual_seed(0)
@@ -103,20 +88,15 @@ def _eager_and_compiled(network, work, sizes, parameters):
     return eager(make(lambda unet: unet)) | {f"{COMPILED}, {threads(COUNT)}": compiled}, note
 
 
-def nearest_width(make, parameters, unit=8):
-    """The width, a multiple of `unit`, that makes a network of about so many parameters.
+def nearest_width(make, parameters):
+    """The width, a multiple of 8, with which `make(width)` has about so many parameters.
 
-    `make(width)` returns a network that grows with the width. Returned is `(width, note)`: the note
-    has the number, and how far off it is.
+    Returned is `(width, note)`: the note has the number, and how far off it is.
     """
-
-    def count(width):
-        with torch.device("meta"):  # shapes alone
-            return sum(weight.numel() for weight in make(width).parameters())
-
     counts = {}
-    for width in itertools.count(unit, unit):
-        counts[width] = count(width)
+    for width in itertools.count(8, 8):
+        with torch.device("meta"):  # shapes alone
+            counts[width] = sum(weight.numel() for weight in make(width).parameters())
         if counts[width] >= parameters:
             break
     width = min(counts, key=lambda width: abs(counts[width] - parameters))

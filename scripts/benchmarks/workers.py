@@ -6,6 +6,7 @@ processes of their own each runs as its users run it.
 
 import contextlib
 import importlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -22,8 +23,17 @@ COMPILED = "torch.compile"
 XLA_CACHE = "--tf_xla_persistent_cache_directory={} --tf_xla_persistent_cache_prefix=tfgen"
 
 
+# What brings the libraries of a module, where it is not what brings those of most.
+INSTALL = {
+    "peer_deepar": "pip install gluonts[torch], in an environment of its own",
+    "peer_diffusers": "pip install diffusers",
+    "peer_lucidrains": "pip install denoising-diffusion-pytorch",
+    "peer_nanogpt": "give the folder of a checkout: --nanogpt PATH",
+}
+
+
 class Missing(Exception):
-    """A contestant's library cannot be imported."""
+    """A contestant cannot take part: the text says why, and what would help."""
 
 
 class Worker(contextlib.AbstractContextManager):
@@ -32,7 +42,6 @@ class Worker(contextlib.AbstractContextManager):
     def __init__(self, checkout=None):
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(1, context, _begin, (checkout,))
-
         self.submit = self._pool.submit
 
     def ask(self, function, *arguments):
@@ -69,11 +78,12 @@ def call(function, *arguments, checkout=None):
 
 def named(function, *arguments):
     """Calls a function: of a module of this package, `"module.function"`, or of another one."""
-    module, _, name = function.rpartition(".")
+    place, _, name = function.rpartition(".")
     try:
-        module = importlib.import_module(module if "." in module else f"benchmarks.{module}")
+        module = importlib.import_module(place if "." in place else f"benchmarks.{place}")
     except ImportError as error:
-        raise Missing(str(error).splitlines()[-1]) from None
+        remedy = INSTALL.get(place, "pip install .[benchmark]")
+        raise Missing(f"{str(error).splitlines()[-1]}: {remedy}") from None
     return getattr(module, name)(*arguments)
 
 
@@ -111,6 +121,17 @@ def prepare(seconds, function, *arguments):
     ways, note = ways_of(function, *arguments)
     _work["run"], tried = fastest(ways, seconds)
     return "; ".join(filter(None, [note, tried]))
+
+
+def in_turn(step, batches, amount):
+    """Work that takes a step at a time, of the batches in turn; a step counts `amount`."""
+    batches = itertools.cycle(batches)
+
+    def run():
+        step(next(batches))
+        return amount
+
+    return run
 
 
 def take_turn(seconds):
