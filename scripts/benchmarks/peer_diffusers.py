@@ -8,11 +8,7 @@ to within 1%, of as many weights. They have no attention, and convolutions 5 wid
 import functools
 
 import torch
-
-try:
-    from diffusers import DDIMScheduler, UNet1DModel
-except RuntimeError as error:  # so diffusers says that something it needs cannot be imported
-    raise ImportError(str(error).splitlines()[-1]) from error
+from diffusers import DDIMScheduler, UNet1DModel
 
 from benchmarks.sizes import TIMESTEPS
 from benchmarks.ways import unet_sampling, unet_training

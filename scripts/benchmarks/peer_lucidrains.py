@@ -5,13 +5,7 @@ import os
 
 os.environ["TQDM_DISABLE"] = "1"  # its loop shows a bar; tqdm reads this when it is imported
 
-try:
-    from denoising_diffusion_pytorch.denoising_diffusion_pytorch_1d import (
-        GaussianDiffusion1D,
-        Unet1D,
-    )
-except RuntimeError as error:  # so fails a torchvision that was built for another PyTorch
-    raise ImportError(str(error).splitlines()[-1]) from error
+from denoising_diffusion_pytorch.denoising_diffusion_pytorch_1d import GaussianDiffusion1D, Unet1D
 
 from benchmarks.sizes import TIMESTEPS
 from benchmarks.ways import unet_sampling, unet_training

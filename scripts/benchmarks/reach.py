@@ -58,9 +58,8 @@ class Text:
         self.train, self.validation = ids[:count], ids[count:]
         needed = max(WINDOW, TFGEN["window"]) + 2
         if min(len(self.train), len(self.validation)) < needed:
-            raise InputError(
-                f"--text: each part needs {needed} characters. Received: {path} with {len(text)}"
-            )
+            received = f"{path} with {len(text)}"
+            raise InputError(f"--text: each part needs {needed} characters. Received: {received}")
 
 
 def crops_of(ids, window, seed):
@@ -77,9 +76,8 @@ def crops_of(ids, window, seed):
 
 def learning_rate(recipe, iteration):
     """That of nanoGPT's train.py: linear to the peak, then a cosine to its end."""
-    peak, end, warmup = (
-        recipe[name] for name in ("learning_rate", "final_learning_rate", "warmup_steps")
-    )
+    names = ("learning_rate", "final_learning_rate", "warmup_steps")
+    peak, end, warmup = (recipe[name] for name in names)
     if iteration < warmup:
         return peak * (iteration + 1) / (warmup + 1)
     share = (iteration - warmup) / (recipe["steps"] - warmup)
@@ -114,5 +112,4 @@ def race(make, goal, recipe, seed):
                 break
     control = sum(validate() for _ in range(CONTROLS)) / CONTROLS
     words = "" if loss <= goal.loss else "NOT REACHED: "
-    note = f"{words}{loss:.3f} after {number:,} steps, {control:.3f} on more crops"
-    return seconds, note
+    return seconds, f"{words}{loss:.3f} after {number:,} steps, {control:.3f} on more crops"

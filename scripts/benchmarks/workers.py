@@ -21,8 +21,6 @@ COMPILE_SECONDS = 240
 COMPILED = "torch.compile"
 # With this in the environment, XLA leaves what it has compiled in a folder for the next start.
 XLA_CACHE = "--tf_xla_persistent_cache_directory={} --tf_xla_persistent_cache_prefix=tfgen"
-
-
 # What brings the libraries of a module, where it is not what brings those of most.
 INSTALL = {
     "peer_deepar": "pip install gluonts[torch], in an environment of its own",
@@ -81,7 +79,7 @@ def named(function, *arguments):
     place, _, name = function.rpartition(".")
     try:
         module = importlib.import_module(place if "." in place else f"benchmarks.{place}")
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # of what a library needs, and cannot import
         remedy = INSTALL.get(place, "pip install .[benchmark]")
         raise Missing(f"{str(error).splitlines()[-1]}: {remedy}") from None
     return getattr(module, name)(*arguments)
