@@ -133,7 +133,8 @@ def result_of(contest, values, notes):
             if name in values
         }
     varied = [
-        f"{name} varied by a factor of {max(each) / min(each):.1f}: was the machine busy?"
+        f"{name} varied by a factor of {max(each) / min(each):.1f} between rounds: "
+        "was the machine busy?"
         for name, each in values.items()
         if max(each) > STEADY * min(each) > 0
     ]
