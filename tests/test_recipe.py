@@ -19,6 +19,7 @@ from tfgen.recipe import (
     GenerationConfig,
     PreprocessingConfig,
     Recipe,
+    TokenSampling,
     TrainingConfig,
     fields_help,
 )
@@ -408,3 +409,48 @@ def test_dots_in_strings_and_comments_are_no_keys():
     for quoted in (f'"{dots}"', f"'{dots}'", f'"""\n{dots}"" {dots}"""', f'"\\"{dots}\\\\"'):
         text = f"family = 'lstm'  # {dots}\ndescription = {quoted}\n"
         assert dots in Recipe.from_toml(text).description
+
+
+# The options of a call.
+
+
+@pytest.mark.parametrize(
+    "name, value, allowed",
+    [
+        ("max_new_tokens", 0, ">= 1"),
+        ("max_new_tokens", 1.0, "an integer"),
+        ("max_new_tokens", 2**31, "<= 2147483647"),
+        ("temperature", -0.1, ">= 0"),
+        ("temperature", math.inf, "a finite number"),
+        ("temperature", math.nan, "a finite number"),
+        ("temperature", "hot", "a number"),
+        ("top_k", -1, ">= 0"),
+        ("top_k", 2.5, "an integer"),
+        ("top_k", True, "an integer"),
+        ("top_p", 0, "> 0"),
+        ("top_p", 1.5, "<= 1"),
+        ("min_p", -0.5, ">= 0"),
+        ("min_p", 1.01, "<= 1"),
+        ("repetition_penalty", 0, "> 0"),
+        ("repetition_penalty", -1.0, "> 0"),
+        ("repetition_penalty", 10**40, "<= 3.40282347e+38"),
+        ("guidance_scale", -1.0, ">= 0"),
+        ("stop", ("a", 3), "a string"),
+    ],
+)
+def test_options_of_a_call_that_are_refused(name, value, allowed):
+    with pytest.raises(InputError, match=f"^{name} must be {re.escape(allowed)}") as caught:
+        TokenSampling.of(GenerationConfig(), **{name: value})
+    assert f". Received: {name}=" in str(caught.value)
+
+
+def test_options_of_a_call_at_their_limits_and_defaults():
+    defaults = GenerationConfig(temperature=0.5, stop=("x",))
+    assert TokenSampling.of(defaults, temperature=None).temperature == 0.5
+    limits = {
+        "max_new_tokens": np.int64(1), "temperature": np.float32(0), "top_k": 2**31 - 1, "top_p": 1,
+        "min_p": 0, "repetition_penalty": 1e-3,
+    }  # fmt: skip
+    options = TokenSampling.of(defaults, **limits)
+    assert {name: getattr(options, name) for name in limits} == limits
+    assert options.stop == ("x",) and TokenSampling.of(defaults, stop=()).stop == ()

@@ -11,6 +11,8 @@ from tfgen.errors import InputError
 
 # What TOML calls an integer. Seeds live in it as well.
 MAX_INTEGER = 2**63 - 1
+# What the int32 of a graph holds.
+MAX_INT32 = 2**31 - 1
 
 
 # tomllib takes time by the square of a key's parts, and a recipe's keys have two.
@@ -108,6 +110,15 @@ def check_integer(key, value):
         raise InputError(f"{key} must be an integer. Received: {key}={value!r}")
     if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
         raise InputError(f"{key} must be a 64-bit integer. Received: {key}={value!r}")
+    return int(value)
+
+
+def whole_number(name, value, least):
+    """Returns an integer of at least `least`, which an int32 holds."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise InputError(f"{name} must be an integer >= {least}. Received: {name}={value!r}")
+    if value > MAX_INT32:
+        raise InputError(f"{name} must be <= {MAX_INT32}. Received: {name}={value!r}")
     return int(value)
 
 

@@ -7,6 +7,7 @@ import signal
 
 import keras
 import numpy as np
+import pandas
 import pytest
 from eager import eagerly
 from event_files import open_events
@@ -58,7 +59,7 @@ class Stub:
         self.kill_at = None
         self.fails = lambda recipe: False
 
-    def __call__(self, recipe, logdir, resume, progress, shown):
+    def __call__(self, recipe, logdir, resume, progress, shown, data):
         self.calls.append((logdir.name, recipe, resume))
         for folder in ("checkpoints", "logs"):
             (logdir / folder).mkdir(parents=True, exist_ok=True)
@@ -502,3 +503,25 @@ def test_mistakes_at_the_command_line(fails, tmp_path, monkeypatch):
     )
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert 'pip install "tfgen-sequences[tune]"' in fails("tune", "gru")
+
+
+def test_a_search_on_data_in_memory_is_that_on_its_file(tmp_path, capsys):
+    """Its trials have the losses of the file's, and it goes on with the data given again."""
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame({"x": rng.normal(size=200), "y": rng.normal(size=200)})
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    small = {
+        "model.units": 4, "model.layers": 1, "training.window": 8, "training.steps": 3,
+        "training.batch_size": 2,
+    }  # fmt: skip
+    recipe, found = Recipe("gru").override(small), {}
+    with eagerly():
+        for name, data in (("memory", frame), ("file", tmp_path / "table.csv")):
+            found[name] = tune(recipe, tmp_path / name, RATE, "random", 2, data=data)
+    losses = {name: [trial.loss for trial in search.trials] for name, search in found.items()}
+    assert losses["memory"] == losses["file"] and losses["file"][0] != losses["file"][1]
+    with pytest.raises(InputError, match="trained on data in memory: give the same again"):
+        tune(None, tmp_path / "memory", resume=True, trials=3)
+    with eagerly():
+        again = tune(None, tmp_path / "memory", resume=True, trials=3, data=frame)
+    assert [trial.loss for trial in again.trials[:2]] == losses["memory"]

@@ -1,6 +1,7 @@
 """Reading command lines: options spelt with `-` or `_`, and mistakes told in one line."""
 
 import argparse
+import dataclasses
 import json
 import math
 
@@ -93,6 +94,40 @@ def global_options(argv):
             raise InputError(f"{name} needs a {'module' if name == '--import' else 'folder'}")
         taken[name].append(value)
     return rest, taken["--import"], taken["--zoo"]
+
+
+def add_fields(group, names, *sections):
+    """Adds options for fields of sections of recipes, with their own types and explanations.
+
+    Args:
+        group: A parser or a group of one.
+        names: Names of the fields.
+        *sections: Classes, of which the first that has a field explains it.
+    """
+    fields = {}
+    for section in reversed(sections):
+        fields |= {field.name: field for field in dataclasses.fields(section)}
+    readers = {int: integer, int | None: integer, float: float, str: str}
+    for name in names:
+        option, help = f"--{name.replace('_', '-')}", fields[name].metadata["help"]
+        if fields[name].type == tuple[str, ...]:
+            group.add_argument(option, action="append", help=f"{help}; may be repeated")
+        else:
+            group.add_argument(option, type=readers[fields[name].type], help=help)
+
+
+def given_fields(arguments, names, *sections):
+    """Returns those of the options of `add_fields` that were given.
+
+    Raises:
+        InputError: For a value out of its field's range, which is said before a model is loaded.
+    """
+    given = {name: getattr(arguments, name) for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
+    for section in sections:
+        own = {field.name for field in dataclasses.fields(section)}
+        section(**{name: value for name, value in given.items() if name in own})
+    return given
 
 
 def check_counts(arguments, *names):

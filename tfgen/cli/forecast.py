@@ -2,12 +2,19 @@
 
 import sys
 
-from tfgen.cli.arguments import Parser, check_counts, integer, numbers_of
+from tfgen.cli.arguments import (
+    Parser,
+    add_fields,
+    check_counts,
+    given_fields,
+    integer,
+    numbers_of,
+)
 from tfgen.cli.models import NAME_HELP, add_dtype, find_model, open_model, taken
 from tfgen.cli.screen import show, with_progress
 from tfgen.cli.series import FILLING, add_diffusion_options, add_series_options, series_only
 from tfgen.errors import InputError
-from tfgen.recipe import CONTEXT, GenerationConfig
+from tfgen.recipe import CONTEXT, DiffusionSampling, RolloutSampling
 
 
 def parser():
@@ -29,7 +36,7 @@ def parser():
         action="store_true",
         help="forecast the last --horizon rows of the data, whose values are then not read",
     )
-    parser.add_argument("--temperature", type=float, help="below 1 narrows the samples")
+    add_fields(parser, ["temperature"], RolloutSampling)
     add_diffusion_options(parser)
     parser.add_argument(
         "--out",
@@ -50,9 +57,8 @@ def run(arguments):
             "--quantiles takes different numbers between 0 and 1. "
             f"Received: --quantiles {arguments.quantiles}"
         )
-    check_counts(arguments, "num_steps", "resamplings")
-    if arguments.temperature is not None:
-        GenerationConfig(temperature=arguments.temperature)
+    sampling = "temperature", "num_steps", "resamplings"
+    given_fields(arguments, sampling, RolloutSampling, DiffusionSampling)
     from tfgen.report.output import check_output, write_forecasts
 
     if arguments.out is not None:

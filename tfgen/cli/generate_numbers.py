@@ -5,19 +5,18 @@ import re
 import shlex
 import sys
 
-from tfgen.cli.arguments import check_counts, numbers_of
+from tfgen.cli.arguments import add_fields, check_counts, given_fields, numbers_of
 from tfgen.cli.models import open_model, taken
 from tfgen.cli.screen import show, with_progress
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
-from tfgen.recipe import GenerationConfig
+from tfgen.recipe import DiffusionSampling, RolloutSampling
 
 # Options that only a model of numbers takes.
-OPTIONS = (
-    "length", "bias", "start_time", "static", "num_steps", "solver",
-)  # fmt: skip
-# Those of them, and of all models, that say how is sampled.
-_SAMPLING = ("temperature", "bias", "num_steps", "solver", "guidance_scale")
+_OWN = "length", "bias", "num_steps", "solver"
+OPTIONS = (*_OWN, "start_time", "static")
+# What says how is sampled, besides the length.
+_SAMPLING = "temperature", "bias", "num_steps", "solver", "guidance_scale"
 # Sequences by diffusion that are drawn before XLA would have compiled the loop.
 _FEW = 32
 
@@ -25,11 +24,7 @@ _FEW = 32
 def add_options(parser):
     """Adds the options that `generate` has for models of numbers."""
     group = parser.add_argument_group("models of numbers")
-    fields = GenerationConfig.__dataclass_fields__
-    kinds = {"length": int, "bias": float, "num_steps": int, "solver": str}
-    for name, kind in kinds.items():
-        option = f"--{name.replace('_', '-')}"
-        group.add_argument(option, type=kind, help=fields[name].metadata["help"])
+    add_fields(group, _OWN, RolloutSampling, DiffusionSampling)
     group.add_argument(
         "--start-time", metavar="TIME", help="series: when it begins, e.g. 2013-07-01T12:00"
     )
@@ -45,8 +40,7 @@ def run(arguments, kind):
     """
     from tfgen.report.output import check_output, write_sequences
 
-    sampling = {name: getattr(arguments, name) for name in ("length", *_SAMPLING)}
-    GenerationConfig(**{name: value for name, value in sampling.items() if value is not None})
+    given_fields(arguments, ("length", *_SAMPLING), RolloutSampling, DiffusionSampling)
     check_counts(arguments, "num_samples")
     if arguments.stream and (arguments.num_samples > 1 or arguments.out):
         raise InputError("--stream is for one sample and no --out")

@@ -1,42 +1,29 @@
 """`tfgen generate` with models of text: what goes on from prompts."""
 
+import dataclasses
 import re
 import sys
 
-from tfgen.cli.arguments import check_counts, integer, to_unicode
+from tfgen.cli.arguments import add_fields, check_counts, given_fields, integer, to_unicode
 from tfgen.cli.models import find_model, open_model
 from tfgen.cli.screen import show
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
-from tfgen.recipe import GenerationConfig
+from tfgen.recipe import TokenSampling
 
-# Options that are fields of the sampling defaults, besides `temperature`, which all models have.
-SAMPLING = {
-    "max_new_tokens": int,
-    "top_k": int,
-    "top_p": float,
-    "min_p": float,
-    "repetition_penalty": float,
-}
+_SAMPLING = tuple(field.name for field in dataclasses.fields(TokenSampling))
+# Of these, what no other model takes.
+_OWN = tuple(name for name in _SAMPLING if name not in ("temperature", "guidance_scale"))
 # Options that only a model of text takes.
 OPTIONS = (
-    *SAMPLING, "stop", "strip_prompt", "beams", "length_penalty", "contrastive", "draft",
-    "draft_tokens",
+    *_OWN, "strip_prompt", "beams", "length_penalty", "contrastive", "draft", "draft_tokens",
 )  # fmt: skip
 
 
 def add_options(parser):
     """Adds the options that `generate` has for models of text."""
-    fields = GenerationConfig.__dataclass_fields__
     group = parser.add_argument_group("models of text")
-    for name, kind in SAMPLING.items():
-        option = f"--{name.replace('_', '-')}"
-        group.add_argument(option, type=kind, help=fields[name].metadata["help"])
-    group.add_argument(
-        "--stop",
-        action="append",
-        help="a string that ends the text; may be repeated ($'\\n' is a newline in bash)",
-    )
+    add_fields(group, _OWN, TokenSampling)
     group.add_argument("--strip-prompt", action="store_true", help="leave the prompt out")
     group.add_argument("--beams", type=integer, help="look for the most likely text: beam search")
     group.add_argument(
@@ -72,9 +59,7 @@ def run(arguments, kind):
     """
     from tfgen.report.texts import as_text, write_texts
 
-    options = {name: getattr(arguments, name) for name in ("temperature", *SAMPLING, "stop")}
-    options = {name: value for name, value in options.items() if value is not None}
-    GenerationConfig(**options)  # a value out of range is told before the model is loaded
+    options = given_fields(arguments, _SAMPLING, TokenSampling)
     check_counts(arguments, "num_samples")
     prompts = [to_unicode(prompt) for prompt in arguments.prompts] or [""]
     if arguments.stream and (len(prompts) > 1 or arguments.num_samples > 1 or arguments.out):
@@ -82,8 +67,6 @@ def run(arguments, kind):
     options |= {"seed": arguments.seed, "strip_prompt": arguments.strip_prompt}
     if arguments.condition is not None:
         options["condition"] = _class(arguments.condition)
-    if arguments.guidance_scale is not None:
-        options["guidance_scale"] = arguments.guidance_scale
     search_kind = _search_kind(arguments)
     if search_kind == "draft" and find_model(arguments.draft).data_kind != kind:
         raise InputError(f"--draft must be a model of text. Received: --draft {arguments.draft}")

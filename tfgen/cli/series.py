@@ -1,9 +1,9 @@
 """What the verbs that read time series share: forecast and impute."""
 
-from tfgen.cli.arguments import integer, seed
+from tfgen.cli.arguments import add_fields, seed
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
-from tfgen.recipe import GenerationConfig
+from tfgen.recipe import DiffusionSampling
 
 # Options of a diffusion model.
 FILLING = "num_steps", "method", "resamplings"
@@ -19,10 +19,7 @@ def add_series_options(parser):
 
 def add_diffusion_options(parser):
     group = parser.add_argument_group("diffusion models")
-    fields = GenerationConfig.__dataclass_fields__
-    for name in ("num_steps", "resamplings"):
-        option = f"--{name.replace('_', '-')}"
-        group.add_argument(option, type=integer, help=fields[name].metadata["help"])
+    add_fields(group, ("num_steps", "resamplings"), DiffusionSampling)
     group.add_argument(
         "--method",
         help="how gaps are filled: by the network, if it was trained with infilling; else by "

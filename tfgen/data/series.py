@@ -33,6 +33,8 @@ def data_kind(config, data=None):
     """
     if data is not None:
         return hold(data, config.max_numbers).kind(config)
+    if config.name == MEMORY and config.kind is not None:
+        return config.kind  # what they were is known without them
     key, path = _find(config.name)
     if key is not None:
         kind = BUILTIN[key].kind

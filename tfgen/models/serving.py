@@ -40,11 +40,12 @@ def option_specs(options, *names):
         *names: Of its fields that are inputs.
     """
     types = {each.name: each.type for each in dataclasses.fields(options)}
-    dtypes = {float: tf.float32, int: tf.int32}
-    return {
-        "seed": tf.TensorSpec([], tf.int64),
-        **{name: tf.TensorSpec([], dtypes[types[name]]) for name in names},
+    specs = {
+        float: tf.TensorSpec([], tf.float32),
+        int: tf.TensorSpec([], tf.int32),
+        tuple[str, ...]: tf.TensorSpec([None], tf.string),
     }
+    return {"seed": tf.TensorSpec([], tf.int64), **{name: specs[types[name]] for name in names}}
 
 
 def constant(value, dtype=None):

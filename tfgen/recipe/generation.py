@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from tfgen.errors import InputError
 from tfgen.recipe.fields import Section, field
+from tfgen.values import MAX_INT32
 
 
 def _temperature():
@@ -25,11 +26,23 @@ def _guidance_scale():
     )
 
 
+# What the numbers of a graph hold.
+_MOST = {int: MAX_INT32, float: 3.4028234663852886e38}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sampling(Section):
     """Options of one call, which belong to no section of a recipe."""
 
     section: ClassVar[str] = ""
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, value in vars(self).items():
+            most = _MOST.get(type(value))
+            if most is not None and value > most:
+                key = self.key_of(name)
+                raise InputError(f"{key} must be <= {most:.9g}. Received: {key}={value!r}")
 
     @classmethod
     def of(cls, generation, **given):

@@ -9,17 +9,14 @@ keeps exactly k tokens and `top_p` the smallest set, however many are equal.
 """
 
 import math
-import numbers
 
 import numpy as np
 import tensorflow as tf
 
-from tfgen.errors import InputError
 from tfgen.sampling.random import gumbel
 
 # Smallest normal float32: below it XLA and Eigen may flush to zero.
 _TINY = float(np.finfo(np.float32).tiny)
-_HUGE = float(np.finfo(np.float32).max)
 
 # Rounding in a float32 softmax. Without it probabilities .5, .3, .2 would need all three tokens to
 # reach top_p=0.8 on one machine and two on another.
@@ -153,33 +150,6 @@ def sample_token(logits, key, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return _cond(temperature, lambda value: value <= 0, greedy, draw)
 
 
-def check_sampling_arguments(
-    max_new_tokens=None,
-    temperature=None,
-    top_k=None,
-    top_p=None,
-    min_p=None,
-    repetition_penalty=None,
-    num_samples=None,
-    guidance_scale=None,
-):
-    """Refuses sampling arguments that are out of range.
-
-    An argument that is None or a tensor is not looked at.
-
-    Raises:
-        InputError: Names the argument, what is allowed and what was given.
-    """
-    _check_integer("max_new_tokens", max_new_tokens, 1)
-    _check_number("temperature", temperature, lambda x: x >= 0, "from 0 (greedy) up")
-    _check_integer("top_k", top_k, 0, " (off)")
-    _check_number("top_p", top_p, lambda x: 0 < x <= 1, "above 0 and at most 1 (off)")
-    _check_number("min_p", min_p, lambda x: 0 <= x <= 1, "from 0 (off) to 1")
-    _check_number("repetition_penalty", repetition_penalty, lambda x: x > 0, "above 0 (1 is off)")
-    _check_integer("num_samples", num_samples, 1)
-    _check_number("guidance_scale", guidance_scale, lambda x: x >= 0, "from 0 (no condition) up")
-
-
 def _filtered(logits, temperature, top_k, top_p, min_p):
     """`filtered` at a temperature above 0."""
     allowed = _filter_sorted(apply_temperature(logits, temperature), top_k, top_p)
@@ -232,24 +202,3 @@ def _cond(values, predicate, if_true, if_false):
         return if_true() if predicate(known) else if_false()
     values = tf.nest.map_structure(tf.convert_to_tensor, values)
     return tf.cond(predicate(values), if_true, if_false)
-
-
-def _check_integer(name, value, low, note=""):
-    if value is None or tf.is_tensor(value):
-        return
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not (whole and low <= value < 2**31):
-        _refuse(name, value, f"an integer from {low}{note} to 2147483647")
-
-
-def _check_number(name, value, allowed, words):
-    if value is None or tf.is_tensor(value):
-        return
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (number and abs(value) <= _HUGE and allowed(value)):
-        _refuse(name, value, f"a number {words}")
-
-
-def _refuse(name, value, allowed):
-    value = value.item() if isinstance(value, np.generic) else value
-    raise InputError(f"{name} must be {allowed}. Received: {name}={value!r}")

@@ -39,12 +39,12 @@ def settle(recipe, logdir, resume, data=None):
     if not resume:
         if logdir.exists() and (not logdir.is_dir() or any(logdir.iterdir())):
             raise InputError(f"{logdir} is not empty: choose another --logdir, or add --resume")
-        return _named(recipe, data), []
+        return named(recipe, data), []
     saved = logdir / models.RECIPE
     if not saved.is_file():
         raise InputError(f"{logdir} holds no run to resume: {models.RECIPE} is missing")
     before = Recipe.from_file(saved)
-    recipe = _named(recipe or before, data)
+    recipe = named(recipe or before, data)
     # A recipe that says nothing of data names the default.
     if before.data.name == MEMORY and data is None:
         if recipe.data.name in (MEMORY, DataConfig.name):
@@ -58,8 +58,8 @@ def settle(recipe, logdir, resume, data=None):
     return recipe, changes
 
 
-def _named(recipe, data):
-    """The recipe with the name of the data that are given beside it."""
+def named(recipe, data):
+    """Returns the recipe with the name of the data that are given beside it."""
     if data is None:
         return recipe
     name = str(data) if is_name(data) else MEMORY

@@ -10,10 +10,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from tfgen.data import data_kind
+from tfgen.data.budget import MOST_NUMBERS
+from tfgen.data.memory import MEMORY, hold, is_name, not_given
 from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_file, atomic_folder, read_json
 from tfgen.recipe import Recipe
 from tfgen.training.data import open_data
+from tfgen.training.resume import named
 from tfgen.training.run import BEST
 from tfgen.training.space import default_space, make_space, read_space
 from tfgen.training.trainer import train
@@ -76,7 +80,17 @@ class Search:
     best_recipe: Path
 
 
-def tune(recipe, logdir, space=None, method=None, trials=None, seed=None, resume=False, say=None):
+def tune(
+    recipe,
+    logdir,
+    space=None,
+    method=None,
+    trials=None,
+    seed=None,
+    resume=False,
+    say=None,
+    data=None,
+):
     """Searches for settings with a lower validation loss.
 
     The folder holds `search.json`, what was tried and what came of it; a run folder for every
@@ -84,8 +98,7 @@ def tune(recipe, logdir, space=None, method=None, trials=None, seed=None, resume
     best trial the model is kept as well.
 
     A search that was stopped at any moment goes on with `resume`, to the same trials as one that
-    was
-    not: a trial depends on the seed, its number and the losses before it.
+    was not: a trial depends on the seed, its number and the losses before it.
 
     Args:
         recipe: A `tfgen.recipe.Recipe`, the same in all trials but for what is searched; None when
@@ -98,6 +111,8 @@ def tune(recipe, logdir, space=None, method=None, trials=None, seed=None, resume
         seed: What the oracle draws from; None is 0. The runs keep the recipe's `training.seed`.
         resume: Go on with the search in the folder.
         say: Function that is given lines for a person; None is silent.
+        data: What to train on in place of what `recipe.data.name` names, see
+            `tfgen.training.train`; a search on data in memory is resumed with the same data.
 
     Returns:
         A `Search`.
@@ -108,9 +123,18 @@ def tune(recipe, logdir, space=None, method=None, trials=None, seed=None, resume
         KeyboardInterrupt: After Ctrl-C, with the trial saved.
     """
     logdir = Path(logdir)
+    if data is not None and not is_name(data):
+        data = hold(data, recipe.data.max_numbers if recipe else MOST_NUMBERS)
+    if recipe is not None and data is not None:
+        recipe = named(recipe, data)
+        kind = data_kind(recipe.data, None if is_name(data) else data)
+        recipe = recipe.override({"data.kind": kind})
     plan, done = _settle(recipe, logdir, space, method, trials, seed, resume)
-    open_data(plan.recipe)  # what is wrong with the data is no trial's fault
-    return _Searching(logdir, plan, done, say or (lambda line: None)).run()
+    if data is None and plan.recipe.data.name == MEMORY:
+        raise not_given()
+    data = None if is_name(data) else data
+    open_data(plan.recipe, data=data)  # what is wrong with the data is no trial's fault
+    return _Searching(logdir, plan, done, say or (lambda line: None), data).run()
 
 
 @dataclasses.dataclass
@@ -193,10 +217,10 @@ def _tables(space):
 class _Searching:
     """One search: what the oracle proposes is run, and it is told what came of it."""
 
-    def __init__(self, logdir, plan, done, say):
+    def __init__(self, logdir, plan, done, say, data):
         from tfgen.training.oracles import Oracle
 
-        self.logdir, self.plan, self.say = logdir, plan, say
+        self.logdir, self.plan, self.say, self.data = logdir, plan, say, data
         self.recorded = done
         self.trials = []
         self.oracle = Oracle(
@@ -268,12 +292,16 @@ class _Searching:
                 resume=self._begin(trial, recipe, folder),
                 progress=False,
                 shown=tuple(trial.changes),
+                data=self.data,
             )
             trial.loss = read_json(folder / BEST, 1 << 16)["loss"]
             if trial.loss is None:
                 trial.error = "No validation gave a finite loss"
         except KeyboardInterrupt:
-            self.say(f"Stopped. Go on with: tfgen tune --resume --logdir {self.logdir}")
+            again = f"tfgen tune --resume --logdir {self.logdir}"
+            if self.data is not None:
+                again = f"tune(None, {str(self.logdir)!r}, resume=True, data=...)"
+            self.say(f"Stopped. Go on with: {again}")
             raise
         except (InputError, MemoryError, tf.errors.ResourceExhaustedError) as error:
             if isinstance(error.__cause__, OSError):

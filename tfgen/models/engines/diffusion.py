@@ -22,12 +22,12 @@ from tfgen.models.engines.diffusion_runs import (
 from tfgen.models.first_calls import FirstCalls
 from tfgen.models.numbers.channels import ChannelEmission
 from tfgen.models.numbers.context import SequenceContext
-from tfgen.models.numbers.told import whole_number
 from tfgen.models.parts import made_of_parts
 from tfgen.models.serving import constant
 from tfgen.networks.causal import refuse_small_weights, weight_seed
 from tfgen.recipe import DiffusionSampling
 from tfgen.sampling import random
+from tfgen.values import whole_number
 
 # Sequences that are drawn at once: what more there are is drawn in turn.
 ROWS = MOST_ROWS

@@ -11,7 +11,6 @@ from tfgen.models.first_calls import FirstCalls
 from tfgen.models.numbers.context import SequenceContext
 from tfgen.models.numbers.emission import NumberEmission
 from tfgen.models.numbers.results import likelihoods_of, summary_of
-from tfgen.models.numbers.told import whole_number
 from tfgen.models.parts import made_of_parts
 from tfgen.models.serving import constant, option_specs
 from tfgen.networks import CausalNetwork
@@ -21,6 +20,7 @@ from tfgen.sampling import rollout as rolling
 from tfgen.sampling.buckets import bucket
 from tfgen.sampling.particles import Observed, fill
 from tfgen.sampling.rows import repeat_rows
+from tfgen.values import whole_number
 
 # The loops are compiled for room for so many positions, times a power of two.
 BUCKET = 32

@@ -2,8 +2,6 @@
 
 import warnings
 
-import numpy as np
-
 from tfgen.data import open_sequences
 from tfgen.data.contexts import read_context
 from tfgen.data.forecast_columns import forecast_columns
@@ -12,6 +10,7 @@ from tfgen.data.memory import as_read_before
 from tfgen.errors import InputError
 from tfgen.models.numbers.over_data import forecast_series
 from tfgen.recipe import CONTEXT, DataConfig
+from tfgen.values import whole_number
 
 
 def forecast_frame(model, frame, horizon, num_samples, seed, told, **options):
@@ -44,9 +43,8 @@ def forecast_frame(model, frame, horizon, num_samples, seed, told, **options):
                 f"A frame says times, classes, known and static numbers in its columns: leave "
                 f"{name} out. Received: {name} of type {type(value).__name__}"
             )
-    for name, value in (("horizon", horizon), ("num_samples", num_samples)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise InputError(f"{name} must be an integer >= 1. Received: {name}={value!r}")
+    horizon = whole_number("horizon", horizon, 1)
+    num_samples = whole_number("num_samples", num_samples, 1)
     config = _config(model, frame)
     sequences = model.processor.check(open_sequences(config, frame))
     for reason, (count, example) in sequences.report.dropped.items():
@@ -70,7 +68,7 @@ def forecast_frame(model, frame, horizon, num_samples, seed, told, **options):
     if config.id is None and len(sequences) == 1:
         del columns["id"]
     elif config.id is not None and column_is_whole(frame, config.id):
-        columns["id"] = columns["id"].astype(np.int64)
+        columns["id"] = columns["id"].astype("int64")
     return frame_like(frame, columns)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tfgen.errors import InputError
-from tfgen.models.numbers.told import finite_numbers, for_each, whole_number
+from tfgen.models.numbers.told import finite_numbers, for_each
+from tfgen.values import whole_number
 
 
 def length_of(model, length):

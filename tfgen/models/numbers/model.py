@@ -13,13 +13,8 @@ from tfgen.models.numbers.lengths import check_room, latents_of, length_of
 from tfgen.models.numbers.options import check_options, options_of, sampling_options
 from tfgen.models.numbers.results import QUANTILES, Forecast, scores_of
 from tfgen.models.numbers.served import served
-from tfgen.models.numbers.told import (
-    Defaults,
-    Told,
-    for_each,
-    levels_of,
-    whole_number,
-)
+from tfgen.models.numbers.told import Defaults, Told, for_each, levels_of
+from tfgen.values import whole_number
 
 
 @keras.saving.register_keras_serializable(package="tfgen")

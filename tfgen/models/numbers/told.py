@@ -118,13 +118,6 @@ def levels_of(quantiles):
     return levels
 
 
-def whole_number(name, value, least):
-    """Returns an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise InputError(f"{name} must be an integer >= {least}. Received: {name}={value!r}")
-    return int(value)
-
-
 def finite_numbers(name, value, kind=np.float32):
     """Returns an array of finite numbers of a type."""
     try:

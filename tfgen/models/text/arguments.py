@@ -1,6 +1,7 @@
 """What a person gives to a model of texts, checked and as tensors."""
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Iterable
 
@@ -8,38 +9,29 @@ import tensorflow as tf
 
 from tfgen.errors import InputError
 from tfgen.models.conditions import condition_tensors
-from tfgen.models.text.graphs import ARGUMENTS
+from tfgen.models.text.graphs import ARGUMENTS, SAMPLED
+from tfgen.recipe import TokenSampling
 from tfgen.sampling.search import check_search
-from tfgen.sampling.tokens import check_sampling_arguments
 from tfgen.values import check_texts
 
-# What says how a token is sampled.
-_SAMPLED = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 
-
-def options_of(generation, **given):
-    """The sampling arguments of a call, checked, with the model's defaults for None.
+def options_of(generation, given):
+    """The `TokenSampling` of a call.
 
     Args:
-        generation: A `GenerationConfig`.
-        **given: Any of `max_new_tokens`, `temperature`, `top_k`, `top_p`, `min_p`,
-            `repetition_penalty` and `stop`.
+        generation: A `GenerationConfig`, whose values stand for what is None or not given.
+        given: Dict of what a person gave.
     """
-    names = ("max_new_tokens", *_SAMPLED)
-    options = {name: given.get(name) for name in names}
-    options = {k: getattr(generation, k) if v is None else v for k, v in options.items()}
-    check_sampling_arguments(**options)
-    stop = given.get("stop")
-    stop = texts_of("stop", generation.stop if stop is None else stop)
-    options["stop"] = [text for text in stop if text]
-    return options
+    if given.get("stop") is not None:
+        given = {**given, "stop": texts_of("stop", given["stop"])}
+    return TokenSampling.of(generation, **given)
 
 
 def check_sampled(search, given):
     """Refuses what says how a token is sampled in a search that samples none."""
     if check_search(search) is None or search.kind == "speculative":
         return
-    for name in _SAMPLED:
+    for name in SAMPLED:
         if given[name] is not None:
             raise InputError(
                 f"{name} does nothing in a {type(search).__name__}, which samples no token. "
@@ -52,11 +44,13 @@ def condition_of(emission, value, count):
     return condition_tensors(value, count, emission.num_classes, emission.condition_width)
 
 
-def guided_condition(emission, value, count, guidance_scale, generation):
-    """The same, and the scale of guidance if the model takes conditions."""
+def guided_condition(emission, value, count, guidance_scale, options):
+    """The same, and the scale of guidance if the model takes conditions.
+
+    `guidance_scale` is what a person gave, or None; `options` are those of the call.
+    """
     tensors = condition_of(emission, value, count)
     if guidance_scale is not None:
-        check_sampling_arguments(guidance_scale=guidance_scale)
         if guidance_scale != 1 and not tensors:
             raise InputError(
                 "guidance_scale is for models made with num_classes or condition_width; "
@@ -68,8 +62,7 @@ def guided_condition(emission, value, count, guidance_scale, generation):
                 f"Received: guidance_scale={guidance_scale}"
             )
     if tensors:
-        default = 1.0 if value is None else generation.guidance_scale
-        scale = default if guidance_scale is None else guidance_scale
+        scale = 1.0 if value is None else options.guidance_scale
         tensors["guidance_scale"] = tf.constant(scale, tf.float32)
     return tensors
 
@@ -91,19 +84,24 @@ def tensors_of(**arguments):
 
 
 def sampling_of(graphs, options):
-    """The `Sampling` of a loop, of what `options_of` gave."""
-    options = tensors_of(**options)
-    options["stop"] = tf.reshape(options["stop"], [-1])
-    del options["max_new_tokens"]
-    return graphs.sampling(**options)
+    """The `Sampling` of a loop, of a `TokenSampling`."""
+    tensors = tensors_of(**{name: getattr(options, name) for name in (*SAMPLED, "stop")})
+    return graphs.sampling(**tensors)
 
 
-def fitting(graphs, generation, prompts, max_new_tokens):
-    """How many tokens a search or a stream draws: the default as far as all prompts let it."""
-    given = generation.max_new_tokens if max_new_tokens is None else max_new_tokens
+def fitting(graphs, options, prompts, usual):
+    """The options of a search or a stream, whose tokens have room after all prompts.
+
+    Args:
+        graphs: The model's `TextGraphs`.
+        options: A `TokenSampling`.
+        prompts: Texts.
+        usual: Whether the number of tokens is the model's own default, which gives way where
+            there is no room; what a person asked for is refused.
+    """
     _, lengths = graphs.start_and(tf.constant(prompts), 1)
-    limits = graphs.limits(lengths, tf.constant(given), max_new_tokens is None)
-    return int(tf.reduce_min(limits))
+    limits = graphs.limits(lengths, tf.constant(options.max_new_tokens), usual)
+    return dataclasses.replace(options, max_new_tokens=int(tf.reduce_min(limits)))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.models.conditions import condition_specs
+from tfgen.models.serving import option_specs
+from tfgen.recipe import TokenSampling
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket, row_bucket
@@ -18,17 +20,12 @@ PROMPT_BUCKET = 64
 # Positions that `score` handles at once.
 SCORE_CHUNK = 256
 
+# What says how a token is sampled, besides where a text stops.
+SAMPLED = decoding.Sampling._fields[:-1]
 ARGUMENTS = {
     "prompts": tf.TensorSpec([None], tf.string),
-    "max_new_tokens": tf.TensorSpec([], tf.int32),
-    "temperature": tf.TensorSpec([], tf.float32),
-    "top_k": tf.TensorSpec([], tf.int32),
-    "top_p": tf.TensorSpec([], tf.float32),
-    "min_p": tf.TensorSpec([], tf.float32),
-    "repetition_penalty": tf.TensorSpec([], tf.float32),
-    "stop": tf.TensorSpec([None], tf.string),
+    **option_specs(TokenSampling, "max_new_tokens", *SAMPLED, "stop"),
     "num_samples": tf.TensorSpec([], tf.int32),
-    "seed": tf.TensorSpec([], tf.int64),
     "strip_prompt": tf.TensorSpec([], tf.bool),
 }
 
@@ -55,7 +52,7 @@ class TextGraphs:
     def begin_graph(self):
         """`begin`, of tensors."""
         sampling = decoding.Sampling(
-            **{name: ARGUMENTS[name] for name in decoding.Sampling._fields if name != "stops"},
+            **{name: ARGUMENTS[name] for name in SAMPLED},
             stops=tf.TensorSpec([None, None], tf.int32),
         )
         count = tf.TensorSpec([], tf.int32)
@@ -113,8 +110,7 @@ class TextGraphs:
         """
         prompts, count = arguments["prompts"], arguments["max_new_tokens"]
         num_samples, scale = arguments["num_samples"], arguments.get("guidance_scale")
-        names = decoding.Sampling._fields[:-1]
-        sampling = self.sampling(*(arguments[name] for name in names), arguments["stop"])
+        sampling = self.sampling(*(arguments[name] for name in (*SAMPLED, "stop")))
         capacity = bucket(count, TOKENS_BUCKET)
         condition = {name: arguments[name] for name in self.condition_specs()}
         carry = self.begin(prompts, sampling, num_samples, count, capacity, condition, fit)

@@ -19,13 +19,13 @@ from tfgen.models.text.arguments import (
     tensors_of,
     texts_of,
 )
-from tfgen.models.text.graphs import TOKENS_BUCKET, TextGraphs
+from tfgen.models.text.graphs import SAMPLED, TOKENS_BUCKET, TextGraphs
 from tfgen.models.text.searching import Searching
 from tfgen.models.text.streaming import pieces
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket, row_bucket
 from tfgen.sampling.search import check_search
-from tfgen.sampling.tokens import check_sampling_arguments
+from tfgen.values import whole_number
 
 POOLINGS = ("mean", "last")
 
@@ -219,21 +219,21 @@ class TextModel(TextGenerator):
         given = {
             "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k,
             "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty, "stop": stop,
+            "guidance_scale": guidance_scale,
         }  # fmt: skip
-        options = options_of(self.generation, **given)
-        check_sampling_arguments(num_samples=num_samples)
+        options = options_of(self.generation, given)
+        num_samples = whole_number("num_samples", num_samples, 1)
         check_sampled(search, given)
         condition = guided_condition(
-            self.engine.emission, condition, len(texts), guidance_scale, self.generation
+            self.engine.emission, condition, len(texts), guidance_scale, options
         )
         if not texts:
             return []
         rows = int(row_bucket(tf.constant(len(texts) * num_samples)))
-        sizes = rows, int(bucket(options["max_new_tokens"], TOKENS_BUCKET))
+        sizes = rows, int(bucket(options.max_new_tokens, TOKENS_BUCKET))
         if check_search(search) is not None:
             with as_input_error():
-                most = fitting(self.graphs, self.generation, texts, max_new_tokens)
-                options["max_new_tokens"] = most
+                options = fitting(self.graphs, options, texts, max_new_tokens is None)
                 with self._first_call("search", search.kind, *sizes):
                     arrays = self.searching.find(
                         search, texts, options, num_samples, seed, condition
@@ -246,7 +246,10 @@ class TextModel(TextGenerator):
             arrays = self.graphs.generate_graph(
                 tensors_of(
                     prompts=texts,
-                    **options,
+                    **{
+                        name: getattr(options, name)
+                        for name in ("max_new_tokens", *SAMPLED, "stop")
+                    },
                     num_samples=num_samples,
                     seed=random.call_seed(seed),
                     strip_prompt=strip_prompt,
@@ -281,17 +284,16 @@ class TextModel(TextGenerator):
         Returns:
             An iterator of texts.
         """
-        options = options_of(
-            self.generation, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k,
-            top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty, stop=stop,
-        )  # fmt: skip
+        given = {
+            "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k,
+            "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty, "stop": stop,
+            "guidance_scale": guidance_scale,
+        }  # fmt: skip
+        options = options_of(self.generation, given)
         (prompt,) = texts_of("prompt", [prompt])
-        condition = guided_condition(
-            self.engine.emission, condition, 1, guidance_scale, self.generation
-        )
+        condition = guided_condition(self.engine.emission, condition, 1, guidance_scale, options)
         with as_input_error():  # now, not when the first piece is asked for
-            most = fitting(self.graphs, self.generation, [prompt], max_new_tokens)
-            options["max_new_tokens"] = most
+            options = fitting(self.graphs, options, [prompt], max_new_tokens is None)
         begun, seed = "" if strip_prompt else prompt, random.call_seed(seed)
         return pieces(self.graphs, prompt, begun, options, condition, seed, self._first_call)
 
@@ -388,15 +390,8 @@ class TextModel(TextGenerator):
         return [export.Function(name, *each) for name, each in functions.items()]
 
     def _serve(self, arguments):
-        defaults = options_of(self.generation)
-        stop = tf.constant(defaults.pop("stop"), tf.string)
-        if self.graphs.condition_specs():
-            defaults["guidance_scale"] = self.generation.guidance_scale
-        rest = {
-            "stop": stop,
-            "num_samples": 1,
-            "seed": random.serving_seed(),
-            "strip_prompt": False,
-        }
+        specs, usual = self.graphs.generate_specs(), vars(options_of(self.generation, {}))
+        defaults = {name: usual[name] for name in usual if name in specs}
+        rest = {"num_samples": 1, "seed": random.serving_seed(), "strip_prompt": False}
         texts = self.graphs.generate(tensors_of(**defaults, **rest, **arguments), True)
         return {"texts": texts[:, 0]}

@@ -33,7 +33,7 @@ class Searching:
         Args:
             search: One of `tfgen.sampling.search`.
             texts: The prompts.
-            options: As of `options_of`, `max_new_tokens` being no more than there is room for.
+            options: A `TokenSampling`, whose tokens have room.
             num_samples: Texts for each prompt.
             seed: An integer, or None for a new one.
             condition: Tensors of `guided_condition`.
@@ -45,7 +45,7 @@ class Searching:
                     f"guidance_scale goes with a beam search only. Received: guidance_scale={scale}"
                 )
             condition = {name: condition[name] for name in condition if name != "guidance_scale"}
-        count, sampling = options["max_new_tokens"], sampling_of(self._graphs, options)
+        count, sampling = options.max_new_tokens, sampling_of(self._graphs, options)
         prompts = tf.constant(texts)
 
         def begun(graphs, room, num_samples):

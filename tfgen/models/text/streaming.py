@@ -21,14 +21,14 @@ def pieces(graphs, prompt, begun, options, condition, seed, first_call):
         graphs: The model's `TextGraphs`.
         prompt: The text to continue.
         begun: What to yield of it.
-        options: As of `options_of`, `max_new_tokens` being no more than there is room for.
+        options: A `TokenSampling`, whose tokens have room.
         condition: Tensors of `guided_condition`.
         seed: int64 scalar tensor.
         first_call: `FirstCalls` of the model.
     """
     if begun:
         yield begun
-    engine, limit = graphs.engine, options["max_new_tokens"]
+    engine, limit = graphs.engine, options.max_new_tokens
     sampling = sampling_of(graphs, options)
     longest_stop = int(tf.reduce_max(tf.reduce_sum(tf.cast(sampling.stops >= 0, tf.int32), 1)))
     # Room for the whole text at once, because each size of a state is compiled for.
