@@ -144,6 +144,9 @@ def test_paths_with_spaces_are_quoted(tmp_path, monkeypatch):
     (tmp_path / "my run" / "final").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert command_for(Recipe("lstm"), "my run") == "tfgen generate './my run' PROMPT"
+    assert command_for(Recipe("lstm"), "my run", ["--import", "my_models"]) == (
+        "tfgen generate './my run' PROMPT --import my_models"
+    )
     (tmp_path / "my run" / "final" / "sequence.json").write_text(
         '{"config": {"kind": "series", "static_names": ["a"]}}'
     )

@@ -104,9 +104,7 @@ def test_forecast_is_told_what_is_known_of_the_future(run, fails, fakes, tmp_pat
     assert fake.calls[-1]["context"][0].tolist() == [[1]]
     assert fake.calls[-1]["known"][..., 0].tolist() == [[10, 20, 30, 40]]
     assert [row["step"] for row in rows_of(out)] == ["1", "2", "3"]
-    assert "has 4 rows: with --backtest, --horizon must be less" in fails(
-        *forecast, "4", "--backtest"
-    )
+    assert "has 4 rows: with backtest, horizon must be less" in fails(*forecast, "4", "--backtest")
 
 
 def test_forecast_refuses_mistakes(fails, fakes, weather, table, tmp_path):

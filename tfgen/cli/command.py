@@ -5,6 +5,7 @@ by the verbs that compute, inside them, so that `tfgen --help` and `tfgen list` 
 """
 
 import contextlib
+import importlib.machinery
 import importlib.util
 import os
 import re
@@ -123,6 +124,10 @@ def _run(argv):
         raise unknown("command", argv[0], VERBS)
     # A mistake in the arguments is told before anything is imported.
     arguments = parse(VERBS[verb](), argv[1:])
+    arguments.everywhere = [
+        *(word for module in modules for word in ("--import", module)),
+        *(word for folder in folders for word in ("--zoo", folder)),
+    ]
     _check_modules(modules)
     for module in _missing_first(modules):
         _import(module)
@@ -152,9 +157,17 @@ def _missing_first(modules):
 
 
 def _is_there(module):
-    """Whether a module, or else the package that it is in, is found, without importing it."""
-    package = module.partition(".")[0]
-    return package in sys.modules or importlib.util.find_spec(package) is not None
+    """Whether a module is found, without importing it or the package that it is in."""
+    package, *parts = module.split(".")
+    name = package
+    spec = importlib.util.find_spec(package)
+    for part in parts:
+        if spec is None or spec.submodule_search_locations is None:
+            return False
+        name = f"{name}.{part}"
+        path = spec.submodule_search_locations
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+    return spec is not None
 
 
 def _import(module):

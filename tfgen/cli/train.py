@@ -83,7 +83,7 @@ def run(arguments):
             start=start,
             strategy=arguments.strategy,
         )
-    show(f"The model is in {final}. To use it: {command_for(recipe, logdir)}")
+    show(f"The model is in {final}. To use it: {command_for(recipe, logdir, arguments.everywhere)}")
 
 
 def _readable_default(default):

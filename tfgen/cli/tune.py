@@ -96,8 +96,10 @@ def run(arguments):
     show(f"\n{len(search.trials)} trials, {failed} of them failed; {minutes:.1f} minutes")
     folder = search.logdir / search.best.name
     best = Recipe.from_file(search.best_recipe)
-    show(f"The best model is in {folder}. To use it: {command_for(best, folder)}")
+    command = command_for(best, folder, arguments.everywhere)
+    show(f"The best model is in {folder}. To use it: {command}")
     again = shlex.quote(str(search.best_recipe))
+    again = " ".join([again, *map(shlex.quote, arguments.everywhere)])
     show(f"To train it again, or for longer: tfgen train {again}")
 
 

@@ -56,7 +56,7 @@ def read_context(sequences, number, length, horizon, processor=None, backtest=Fa
         if end < 1:
             raise InputError(
                 f"The series '{identity}' of {sequences.name} has {end + horizon} rows: with "
-                f"--backtest, --horizon must be less. Received: --horizon {horizon}"
+                f"backtest, horizon must be less. Received: horizon={horizon}"
             )
     begin = max(0, end - length)
     context = Context(identity, values[begin:end])
@@ -72,8 +72,8 @@ def read_context(sequences, number, length, horizon, processor=None, backtest=Fa
             raise InputError(
                 f"The series '{identity}' of {sequences.name} has {there} rows after its last "
                 f"value: to tell {', '.join(sequences.known_names)} of the time to come it needs "
-                "as many as --horizon, with these columns filled and no values (--backtest "
-                f"forecasts its last rows instead). Received: --horizon {horizon}"
+                "as many as horizon, with these columns filled and no values (backtest forecasts "
+                f"its last rows instead). Received: horizon={horizon}"
             )
     if sequences.labels is not None:
         context.label = int(sequences.labels[number])

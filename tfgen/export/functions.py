@@ -21,24 +21,39 @@ class Function(NamedTuple):
     specs: dict[str, Any]
 
 
-# By name: a function `(functions, path, verbose)` that writes a list of `Function`s.
-FORMATS = {"tf_saved_model": write_saved_model}
+class Format(NamedTuple):
+    """A format of files.
+
+    Attributes:
+        write: Function `(functions, path, verbose)` that writes a list of `Function`s.
+        random: Whether it has TensorFlow's operations for random numbers. A model gives others
+            functions that do without: what they sample follows from an input, `seed`.
+    """
+
+    write: Callable
+    random: bool = True
 
 
-def register_format(name, writer):
+FORMATS = {"tf_saved_model": Format(write_saved_model)}
+
+
+def register_format(name, writer, random=True):
     """Adds a format in which models are exported.
 
     Args:
         name: What `model.export(path, format=name)` calls it.
         writer: Function `(functions, path, verbose)` that writes a list of `Function`s to a path
             that does not exist or is an empty folder, as a whole or not at all.
+        random: Whether the format has TensorFlow's operations for random numbers. Without, the
+            functions take a `seed` and make the same numbers of it by operations on integers.
 
     Raises:
         InputError: If another format has the name.
     """
-    if FORMATS.get(name, writer) is not writer:
+    format = Format(writer, random)
+    if FORMATS.get(name, format) != format:
         raise InputError(f"There is an export format '{name}' already")
-    FORMATS[name] = writer
+    FORMATS[name] = format
 
 
 def check_format(format):
@@ -61,4 +76,4 @@ def write(functions, path, format="tf_saved_model", verbose=False):
         InputError: For another format, or a folder that holds something.
     """
     check_format(format)
-    FORMATS[format](functions, path, verbose)
+    FORMATS[format].write(functions, path, verbose)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfgen.export import Function
 from tfgen.models.conditions import NO_CLASS
+from tfgen.sampling import random
 
 
 def with_defaults(functions, defaults):
@@ -30,6 +31,29 @@ def with_defaults(functions, defaults):
             call = _completed(function.call, optional)
             found.append(Function(f"{name}_default", call, needed))
     return found
+
+
+def without_random_operations(functions):
+    """Returns functions whose graphs have no operation for random numbers, and nothing compiled.
+
+    What they sample for a seed is what the others sample.
+    """
+
+    def plain(call):
+        def run(arguments):
+            # Functions that were traced before stand in graphs as they were traced, so these call
+            # what is inside them.
+            before = tf.config.functions_run_eagerly()
+            tf.config.run_functions_eagerly(True)
+            try:
+                with random.arithmetic():
+                    return call(arguments)
+            finally:
+                tf.config.run_functions_eagerly(before)
+
+        return run
+
+    return [each._replace(call=plain(each.call)) for each in functions]
 
 
 def option_specs(options, *names):

@@ -16,20 +16,39 @@ def told(processor, sequences, pieces, horizon=0):
         A dict with those of `times`, `known`, `condition` and `static` that the model takes, each
         with an entry for every piece. What is known is filled up to the length of the longest.
     """
-    found = {}
     rows = [row for row, *_ in pieces]
+    times, known = sequences.times, sequences.known
+    return told_by(
+        processor,
+        times=times and [times[row][start:stop] for row, start, stop in pieces],
+        known=known and [known[row][start : stop + horizon] for row, start, stop in pieces],
+        labels=None if sequences.labels is None else sequences.labels[rows],
+        static=None if sequences.static is None else sequences.static[rows],
+    )
+
+
+def told_by(processor, *, times=None, known=None, labels=None, static=None):
+    """Returns the same of what is told of each piece; None is told of none.
+
+    Args:
+        processor: The model's `SequenceProcessor`.
+        times: List of int64 `(time,)`.
+        known: List of `(time, known)`.
+        labels: Numbers of classes.
+        static: List of `(static,)`, or an array of them.
+    """
+    found = {}
     if processor.needs_times:
-        found["times"] = [sequences.times[row][start:stop] for row, start, stop in pieces]
+        found["times"] = times
     if processor.known_names:
-        known = [sequences.known[row][start : stop + horizon] for row, start, stop in pieces]
         longest = max(map(len, known))
         found["known"] = np.stack([
             np.pad(each, [(0, longest - len(each)), (0, 0)], mode="edge") for each in known
         ])  # fmt: skip
-    if processor.num_classes and sequences.labels is not None:
-        found["condition"] = [int(sequences.labels[row]) for row in rows]
+    if processor.num_classes and labels is not None:
+        found["condition"] = [int(label) for label in labels]
     if processor.static_width:
-        found["static"] = sequences.static[rows]
+        found["static"] = np.stack(list(static))
     return found
 
 

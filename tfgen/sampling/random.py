@@ -24,6 +24,7 @@ import threading
 import tensorflow as tf
 
 from tfgen.errors import InputError
+from tfgen.sampling import philox
 
 # What a stream of random numbers is for. Streams of one seed with different purposes are
 # unrelated. A value never changes, or the same seed would no longer give the same sample.
@@ -66,7 +67,10 @@ def fold(key, data):
         key: int32 tensor `(2,)`.
         data: Python integer or integer scalar tensor; its lower 32 bits count.
     """
-    return tf.random.experimental.stateless_fold_in(key, tf.cast(data, tf.int32), alg=_ALGORITHM)
+    data = tf.cast(data, tf.int32)
+    if _arithmetic():
+        return tf.stack([philox.words(key, 0, 1)[0], data])
+    return tf.random.experimental.stateless_fold_in(key, data, alg=_ALGORITHM)
 
 
 def bits(key, shape):
@@ -84,6 +88,8 @@ def bits(key, shape):
 
 
 def _bits(key, shape):
+    if _arithmetic():
+        return tf.reshape(philox.words(key, 0, tf.reduce_prod(shape)), shape)
     return tf.random.stateless_uniform(
         shape, seed=key, minval=None, maxval=None, dtype=tf.int32, alg=_ALGORITHM
     )
@@ -94,6 +100,8 @@ def _bits_from(begin, key, shape):
     shape = tf.convert_to_tensor(shape, tf.int32)
     count = tf.reduce_prod(shape)
     skipped = tf.cast(begin, tf.int64) * tf.cast(tf.reduce_prod(shape[1:]), tf.int64)
+    if _arithmetic():
+        return tf.reshape(philox.words(key, skipped, count), shape)
     # Philox makes four words of each number of its counter.
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=key)
     counter += tf.stack([tf.cast(skipped // 4, tf.uint64), tf.constant(0, tf.uint64)])
@@ -101,6 +109,24 @@ def _bits_from(begin, key, shape):
         shape=[count + 3], key=key, counter=counter, alg=_PHILOX, dtype=tf.int32
     )
     return tf.reshape(tf.slice(words, [tf.cast(skipped % 4, tf.int32)], [count]), shape)
+
+
+@contextlib.contextmanager
+def arithmetic():
+    """Within it, the same bits are made by operations on integers alone.
+
+    A graph that is traced so has no operations for random numbers, which other formats than
+    TensorFlow's have not, or not the same.
+    """
+    outer, _local.arithmetic = _arithmetic(), True
+    try:
+        yield
+    finally:
+        _local.arithmetic = outer
+
+
+def _arithmetic():
+    return getattr(_local, "arithmetic", False)
 
 
 @contextlib.contextmanager

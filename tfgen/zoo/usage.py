@@ -16,7 +16,7 @@ _PROMPT = "PROMPT"
 _POSITIONS = 24
 
 
-def command_for(recipe, folder):
+def command_for(recipe, folder, further=()):
     """Returns the command that uses the model of a run, as a person pastes it into a shell.
 
     A model that cannot draw from nothing, because it is told columns beforehand or numbers of the
@@ -25,7 +25,12 @@ def command_for(recipe, folder):
     Args:
         recipe: The run's recipe.
         folder: The run's folder.
+        further: Words that the command needs as well, as `--import` and a module.
     """
+    return " ".join([_command(recipe, folder), *map(shlex.quote, further)])
+
+
+def _command(recipe, folder):
     final = Path(folder, "final")
     name = shlex.quote(as_argument(folder))
     kind = find_kind(data_kind_of(final))

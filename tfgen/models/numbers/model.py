@@ -372,15 +372,19 @@ class NumbersModel(SequenceGenerator):
 
     # Serving
 
-    def functions(self):
+    def functions(self, random=True):
         """What is served, as `tfgen.export.Function`s of tensors in the data's units.
 
         The functions of the engine; `serving_default`, which takes `num_samples` and what the model
         cannot do without, and draws as `model.generation` says with a new seed for every call; and,
         beside each function that has inputs with defaults, one without these, e.g.
         `forecast_default`.
+
+        Args:
+            random: Whether there are operations for random numbers. Without, `seed` has no default,
+                and the same numbers are made of it by operations on integers.
         """
-        return served(self)
+        return served(self, random)
 
     def export(self, filepath, format=EXPORT_FORMAT, verbose=False):
         """Writes a SavedModel that draws, forecasts, scores and so on with TensorFlow alone.
@@ -416,7 +420,8 @@ class NumbersModel(SequenceGenerator):
             InputError: For another format, or a folder that holds something.
         """
         export.check_format(format)
-        export.write(self.functions(), filepath, format, verbose)
+        functions = self.functions(export.FORMATS[format].random)
+        export.write(functions, filepath, format, verbose)
 
     # What a person gave
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfgen.data import open_sequences
 from tfgen.errors import unknown
-from tfgen.preprocessing.told import told_of_one
+from tfgen.preprocessing.told import told_by, told_of_one
 
 
 def data_of(model, name):
@@ -57,7 +57,7 @@ def forecast_series(model, contexts, horizon, num_samples, seed, rows, **options
             horizon,
             num_samples=num_samples,
             seed=None if seed is None else seed + number,
-            **_given(model.processor, full),
+            **_told(model.processor, full),
             **options,
         )
         for index in range(len(part)):
@@ -66,22 +66,16 @@ def forecast_series(model, contexts, horizon, num_samples, seed, rows, **options
     return found
 
 
-def _given(processor, contexts):
+def _told(processor, contexts):
     """What a model is told of contexts besides their values, as arguments."""
-    given = {}
-    if processor.needs_times:
-        given["times"] = [context.times for context in contexts]
-    if processor.known_names:
-        longest = max(len(context.known) for context in contexts)
-        given["known"] = np.stack([
-            np.pad(context.known, [(0, longest - len(context.known)), (0, 0)], mode="edge")
-            for context in contexts
-        ])  # fmt: skip
-    if processor.num_classes and contexts[0].label is not None:
-        given["condition"] = [context.label for context in contexts]
-    if processor.static_width:
-        given["static"] = np.stack([context.static for context in contexts])
-    return given
+    labels = [context.label for context in contexts]
+    return told_by(
+        processor,
+        times=[context.times for context in contexts],
+        known=[context.known for context in contexts],
+        labels=None if labels[0] is None else labels,
+        static=[context.static for context in contexts],
+    )
 
 
 def impute_series(model, sequences, num_samples, seed, **options):

@@ -6,11 +6,17 @@ from tfgen.export import Function
 from tfgen.models.conditions import NO_CLASS
 from tfgen.models.numbers.lengths import length_of
 from tfgen.models.numbers.results import QUANTILES
-from tfgen.models.serving import constant, no_class, whole, with_defaults
-from tfgen.sampling import random
+from tfgen.models.serving import (
+    constant,
+    no_class,
+    whole,
+    with_defaults,
+    without_random_operations,
+)
+from tfgen.sampling.random import serving_seed
 
 
-def served(model):
+def served(model, random):
     """The `tfgen.export.Function`s of a `NumbersModel`, as its `functions` tells."""
     engine, processor = model.engine, model.processor
     functions = engine.functions(model.defaults)
@@ -27,7 +33,7 @@ def served(model):
         "condition": no_class,
         "generate.condition": constant([NO_CLASS]),
         "start_time": constant([processor.start_time or 0], tf.int64),
-        "seed": lambda arguments: random.serving_seed(),
+        **({"seed": lambda arguments: serving_seed()} if random else {}),
         "score.seed": constant(0, tf.int64),
         "length": length,
         "num_samples": constant(100),
@@ -38,10 +44,12 @@ def served(model):
     }
     generate = next(each for each in functions if each.name == "generate")
     # A condition and the time of the beginning are to be given.
-    own = [name for name in generate.specs if name in {"seed", "length", *sampling}]
+    own = {"length", *sampling, *(["seed"] if random else [])}
+    own = [name for name in generate.specs if name in own]
     needed = {name: spec for name, spec in generate.specs.items() if name not in own}
 
     def serve(arguments):
         return generate.call({**{name: defaults[name](arguments) for name in own}, **arguments})
 
-    return [Function("serving_default", serve, needed), *with_defaults(functions, defaults)]
+    found = [Function("serving_default", serve, needed), *with_defaults(functions, defaults)]
+    return found if random else without_random_operations(found)

@@ -9,6 +9,7 @@ from tfgen.layers.checks import check_kind
 from tfgen.models.base import EXPORT_FORMAT, TextGenerator
 from tfgen.models.engines.token_rollout import TokenRollout
 from tfgen.models.first_calls import FirstCalls
+from tfgen.models.serving import without_random_operations
 from tfgen.models.text.arguments import (
     as_input_error,
     check_sampled,
@@ -19,7 +20,7 @@ from tfgen.models.text.arguments import (
     tensors_of,
     texts_of,
 )
-from tfgen.models.text.graphs import SAMPLED, TOKENS_BUCKET, TextGraphs
+from tfgen.models.text.graphs import ARGUMENTS, SAMPLED, TOKENS_BUCKET, TextGraphs
 from tfgen.models.text.searching import Searching
 from tfgen.models.text.streaming import pieces
 from tfgen.sampling import random
@@ -366,10 +367,16 @@ class TextModel(TextGenerator):
                 outside of TensorFlow.
         """
         export.check_format(format)
-        export.write(self.functions(), filepath, format, verbose)
+        functions = self.functions(export.FORMATS[format].random)
+        export.write(functions, filepath, format, verbose)
 
-    def functions(self):
-        """What is served, as `tfgen.export.Function`s; see `export`."""
+    def functions(self, random=True):
+        """What is served, as `tfgen.export.Function`s; see `export`.
+
+        Args:
+            random: Whether there are operations for random numbers. Without, `serving_default`
+                takes a `seed`, and the same numbers are made of it by operations on integers.
+        """
         if not self.tokenizer.in_graph:
             raise InputError(
                 f"A SavedModel cannot hold a {type(self.tokenizer).__name__}, which runs outside of "
@@ -379,7 +386,10 @@ class TextModel(TextGenerator):
         prompts = {"prompts": texts["texts"], **texts}
         del prompts["texts"]
         functions = {
-            "serving_default": (self._serve, prompts),
+            "serving_default": (
+                self._serve,
+                prompts if random else {**prompts, "seed": ARGUMENTS["seed"]},
+            ),
             "generate": (
                 lambda arguments: {"texts": graphs.generate(arguments)},
                 graphs.generate_specs(),
@@ -387,11 +397,14 @@ class TextModel(TextGenerator):
             "score": (graphs.score, texts),
             "encode": (graphs.encode, texts),
         }
-        return [export.Function(name, *each) for name, each in functions.items()]
+        found = [export.Function(name, *each) for name, each in functions.items()]
+        return found if random else without_random_operations(found)
 
     def _serve(self, arguments):
         specs, usual = self.graphs.generate_specs(), vars(options_of(self.generation, {}))
         defaults = {name: usual[name] for name in usual if name in specs}
-        rest = {"num_samples": 1, "seed": random.serving_seed(), "strip_prompt": False}
+        rest = {"num_samples": 1, "strip_prompt": False}
+        if "seed" not in arguments:
+            rest["seed"] = random.serving_seed()
         texts = self.graphs.generate(tensors_of(**defaults, **rest, **arguments), True)
         return {"texts": texts[:, 0]}
