@@ -507,7 +507,7 @@ def test_the_ratio_of_forecasts_is_drawn_anew_by_days():
     theirs[[1, 3]] = 3.0
     theirs[0, 0] = ours[0, 0] = np.nan
     # 3 values of the first day and 4 of the second: 15 in all; only one of the days gives 1 or 3.
-    ratio = forecast._ratio(ours, theirs, days)
+    ratio = forecast.day_ratio(ours, theirs, days)
     assert ratio == pytest.approx({"median": 7 / 15, "min": 1 / 3, "max": 1.0})
 
 

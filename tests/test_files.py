@@ -236,7 +236,7 @@ def linux():
 def test_the_files_of_others_are_left_alone(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    here = files._host()
+    here = files.host_id()
     living = f".tmp-{here}.{os.getppid()}-abcdefgh-a"
     kept = [
         living,

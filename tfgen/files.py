@@ -319,7 +319,7 @@ def _take_the_place(temporary, path):
 
 
 def _beginning(kind):
-    return f"{kind}{_host()}.{os.getpid()}-"
+    return f"{kind}{host_id()}.{os.getpid()}-"
 
 
 def _tail(name):
@@ -328,7 +328,7 @@ def _tail(name):
 
 
 @functools.cache
-def _host():
+def host_id():
     """Names the machine, or the container, within which process numbers are comparable."""
     try:
         space = os.readlink("/proc/self/ns/pid")
@@ -339,7 +339,7 @@ def _host():
 
 def _is_gone(host, process):
     """Whether a process of this machine has ended."""
-    if host != _host():
+    if host != host_id():
         return False
     if process == os.getpid():  # and it is not among what we are writing
         return True

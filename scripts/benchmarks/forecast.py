@@ -206,7 +206,7 @@ def score(task, drawn, notes):
         "unit": "mean CRPS / std",
         "contestants": contestants,
         "scores": scores,
-        "ratios": {OURS: {name: _ratio(mine, each, task.days) for name, each in errors.items()}},
+        "ratios": {OURS: {name: day_ratio(mine, each, task.days) for name, each in errors.items()}},
         "notes": [
             f"in standard deviations of the training data; {np.isfinite(truth).sum():,} of "
             f"{truth.size:,} values were observed, the others are left out",
@@ -235,7 +235,7 @@ def _means(totals, counts):
     return np.nanmean(means, axis=-1), means
 
 
-def _ratio(ours, theirs, days):
+def day_ratio(ours, theirs, days):
     """Spread of the ratio of the means: by bootstrap of whole days."""
     (mine, counts), (other, _) = _sums(ours, days), _sums(theirs, days)
     chosen = np.random.default_rng(0).integers(len(mine), size=[BOOTSTRAPS, len(mine)])

@@ -65,7 +65,7 @@ class Loop:
         self.run.state.step = begin
         self._left, self._failure = 0, None
         self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
-        self._between, self.run._between_steps = self.run._between_steps, self._between_steps
+        self._between, self.run.between_steps = self.run.between_steps, self.between_steps
         threading.Thread(target=self._serve, daemon=True).start()
 
     def __call__(self):
@@ -84,7 +84,7 @@ class Loop:
             self._failure = error
             self._done.release()
 
-    def _between_steps(self, batch):
+    def between_steps(self, batch):
         self._between(batch)
         self._left -= 1
         if not self._left:

@@ -73,23 +73,23 @@ def test_a_dilated_convolution_and_a_crop():
     z = rng.normal(size=(2, 9, 5)).astype(np.float32)
     kernel, bias = rng.normal(size=(3, 5, 4)).astype(np.float32), np.float32([1, 2, 3, 4])
     for dilation in (1, 4, 16):
-        result = module._convolve(tf.constant(z), kernel, bias, dilation, None)
+        result = module.convolve(tf.constant(z), kernel, bias, dilation, None)
         expected = tf.nn.conv1d(z, kernel, 1, "SAME", dilations=dilation) + bias
         np.testing.assert_allclose(result, expected, atol=1e-5)
     # What is outside of the crop has no influence on what is inside.
     encoder = TS2Vec(width=6, hidden=4, depth=3)
-    weights = encoder._first_weights(5)
+    weights = encoder.first_weights(5)
     inside = np.zeros([2, 9], np.float32)
     inside[:, 2:7] = 1
-    whole = module._represent(weights, tf.constant(z), tf.constant(inside))
-    alone = module._represent(weights, tf.constant(z[:, 2:7]))
+    whole = module.represent(weights, tf.constant(z), tf.constant(inside))
+    alone = module.represent(weights, tf.constant(z[:, 2:7]))
     np.testing.assert_allclose(whole[:, 2:7], alone, atol=1e-5)
-    assert not np.allclose(whole[:, 2:7], module._represent(weights, tf.constant(z))[:, 2:7])
+    assert not np.allclose(whole[:, 2:7], module.represent(weights, tf.constant(z))[:, 2:7])
 
 
 def test_crops_overlap_where_they_say():
     windows = np.arange(40 * 6, dtype=np.float32).reshape(40, 6, 1)  # every value is a place
-    batches = TS2Vec(seed=1)._batches(windows, 8)
+    batches = TS2Vec(seed=1).batches(windows, 8)
     seen = set()
     for _ in range(200):
         views, shown, (one, two, overlap) = next(batches)
@@ -105,15 +105,17 @@ def test_crops_overlap_where_they_say():
 def test_a_step_compares_what_both_crops_hold(monkeypatch):
     monkeypatch.setattr(module, "KEPT", 1.0)
     encoder = TS2Vec(width=4, hidden=4, depth=2)
-    weights = encoder._first_weights(2)
-    for _, (views, shown, lengths) in zip(range(6), encoder._batches(walks(1), 3)):
+    weights = encoder.first_weights(2)
+    for _, (views, shown, lengths) in zip(range(6), encoder.batches(walks(1), 3)):
         one, two, overlap = lengths
-        loss = module._loss(weights, views, np.ones_like(shown), lengths, tf.constant([1, 2]))
-        first = module._represent(weights, tf.constant(views[0, :, 8 - one :]))[:, -overlap:]
-        second = module._represent(weights, tf.constant(views[1, :, :two]))[:, :overlap]
+        loss = module.contrastive_loss(
+            weights, views, np.ones_like(shown), lengths, tf.constant([1, 2])
+        )
+        first = module.represent(weights, tf.constant(views[0, :, 8 - one :]))[:, -overlap:]
+        second = module.represent(weights, tf.constant(views[1, :, :two]))[:, :overlap]
         expected = contrast(first.numpy().astype(float), second.numpy().astype(float))
         assert float(loss) == pytest.approx(expected, rel=1e-4)
-        masked = module._loss(weights, views, shown, lengths, tf.constant([1, 2]))
+        masked = module.contrastive_loss(weights, views, shown, lengths, tf.constant([1, 2]))
         assert float(masked) != pytest.approx(expected, rel=1e-4)
 
 
@@ -157,12 +159,12 @@ def test_training_follows_its_arguments(encoder):
 def test_training_lowers_the_loss():
     real = walks(1)
     encoder = TS2Vec(width=16, hidden=8, depth=2, learning_rate=1e-2)
-    batches = TS2Vec(seed=5)._batches(real, 8)
+    batches = TS2Vec(seed=5).batches(real, 8)
     batches = [[tf.constant(part) for part in next(batches)] for _ in range(20)]
-    measure = tf.function(module._loss, autograph=False)
+    measure = tf.function(module.contrastive_loss, autograph=False)
     losses = [
         np.mean([measure(weights, *batch, tf.constant([1, 2])) for batch in batches])
-        for weights in (encoder._first_weights(2), encoder.fit(real, 100).weights)
+        for weights in (encoder.first_weights(2), encoder.fit(real, 100).weights)
     ]
     assert losses[1] < losses[0] - 0.1
 

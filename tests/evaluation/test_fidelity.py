@@ -101,7 +101,7 @@ def test_distances_against_scipy_and_plain_sums(data):
 def test_autocorrelation_of_an_autoregressive_process():
     long = waves(4, number=4000)
     rows = posthoc.check_windows(long)[0]
-    np.testing.assert_allclose(fidelity._autocorrelations(rows, 2)[:, 1], [0.8, 0.64], atol=0.03)
+    np.testing.assert_allclose(fidelity.autocorrelations(rows, 2)[:, 1], [0.8, 0.64], atol=0.03)
     first = fidelity.autocorrelation_distance(long, shuffled(long, 1), lags=1)
     assert first > fidelity.autocorrelation_distance(long, shuffled(long, 1), lags=8)
 
@@ -126,7 +126,7 @@ def test_windows_that_do_not_fit_are_refused(data):
 
 def test_the_gru_is_that_of_keras():
     rng = np.random.default_rng(1)
-    weights = posthoc._first_weights(rng, 5, 4)
+    weights = posthoc.first_weights(rng, 5, 4)
     weights[3] = tf.constant(rng.normal(size=4), tf.float32)
     gates, gate_bias, kernel, bias = (weight.numpy() for weight in weights[:4])
     inputs = rng.normal(size=(7, 6, 5)).astype(np.float32)
@@ -139,7 +139,7 @@ def test_the_gru_is_that_of_keras():
 
     biases = np.concatenate([gate_bias[order], bias])
     layer.set_weights([join(slice(0, 5)), join(slice(5, None)), biases])
-    result = np.transpose(posthoc._gru(weights[:4], tf.constant(inputs)), [1, 0, 2])
+    result = np.transpose(posthoc.gru_layer(weights[:4], tf.constant(inputs)), [1, 0, 2])
     np.testing.assert_allclose(result, layer(inputs), atol=1e-6)
 
 
@@ -149,15 +149,15 @@ def test_training_takes_the_steps_of_keras_adam():
     windows = np.random.default_rng(2).random((8, 5, 3)).astype(np.float32)
     chunk, posthoc._CHUNK_STEPS = posthoc._CHUNK_STEPS, 4
     try:
-        result = posthoc._train(posthoc._predict, 2, 2, lambda rng: windows, 7, 6)
+        result = posthoc.train_network(posthoc.next_values, 2, 2, lambda rng: windows, 7, 6)
     finally:
         posthoc._CHUNK_STEPS = chunk
-    first = posthoc._first_weights(np.random.default_rng([7, posthoc._WEIGHTS]), 2, 2)
+    first = posthoc.first_weights(np.random.default_rng([7, posthoc.WEIGHTS]), 2, 2)
     variables = [tf.Variable(weight) for weight in first]
     optimizer = tf.keras.optimizers.Adam(1e-3, epsilon=1e-8)
     for _ in range(6):
         with tf.GradientTape() as tape:
-            loss = posthoc._predict(variables, tf.constant(windows), loss=True)
+            loss = posthoc.next_values(variables, tf.constant(windows), loss=True)
         optimizer.apply(tape.gradient(loss, variables), variables)
     for ours, theirs, before in zip(result, variables, first, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)

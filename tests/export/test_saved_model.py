@@ -86,7 +86,7 @@ def served(kind, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # As on a machine with a GPU, where Keras' own loop is that of the fused kernels, and in a
         # program that has set a seed.
-        patch.setattr("tfgen.layers.recurrent._has_gpu", lambda: True)
+        patch.setattr("tfgen.layers.recurrent.has_gpu", lambda: True)
         for layer in (keras.layers.LSTM, keras.layers.GRU):
             patch.setattr(
                 layer, "inner_loop", lambda *_, **__: pytest.fail("exported fused kernels")

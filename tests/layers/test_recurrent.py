@@ -191,7 +191,7 @@ def test_a_gpu_trains_fused_and_exports_portable(ours, stock, monkeypatch):
     monkeypatch.setattr(
         stock, "inner_loop", lambda self, *a, **k: chosen.append("fused") or (x[:, -1], x, [])
     )
-    monkeypatch.setattr("tfgen.layers.recurrent._has_gpu", lambda: True)
+    monkeypatch.setattr("tfgen.layers.recurrent.has_gpu", lambda: True)
     layer.inner_loop(x, layer.get_initial_state(BATCH), None, training=True)
     assert chosen == ["fused"]
     layer.inner_loop(x, layer.get_initial_state(BATCH), None, training=False)

@@ -105,12 +105,12 @@ def llama(tmp_path_factory):
     folder = tmp_path_factory.mktemp("llama")
     (folder / "config.json").write_text(json.dumps(LLAMA))
     config = Config(folder / "config.json")
-    arguments = hugging_face._llama_arguments(config)
+    arguments = hugging_face.llama_arguments(config)
     rng = np.random.default_rng(0)
     numpy.save_file(
         {
             tensor.name: rng.normal(size=tensor.shape).astype(np.float32)
-            for _, tensors in hugging_face._llama_weights(config, 258, **arguments)
+            for _, tensors in hugging_face.llama_weights(config, 258, **arguments)
             for tensor in tensors
         },
         folder / "model.safetensors",

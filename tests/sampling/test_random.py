@@ -40,7 +40,7 @@ def test_law(name, law):
 def test_uniform_uses_the_upper_23_bits_and_never_reaches_0_or_1(all_uniforms):
     words = tf.constant([0, 511, 512, -1, -(2**31)], tf.int32)
     expected = np.array([0.5, 0.5, 1.5, 2**23 - 0.5, 2**22 + 0.5]) / 2**23
-    np.testing.assert_array_equal(random._to_uniform(words).numpy(), expected.astype(np.float32))
+    np.testing.assert_array_equal(random.to_uniform(words).numpy(), expected.astype(np.float32))
     assert all_uniforms.min() > 0 and all_uniforms.max() < 1
     drawn = random.uniform(KEY, [1000]).numpy()
     upper = random.bits(KEY, [1000]).numpy().view(np.uint32) >> 9
@@ -49,7 +49,7 @@ def test_uniform_uses_the_upper_23_bits_and_never_reaches_0_or_1(all_uniforms):
 
 @pytest.mark.parametrize(
     "transform, oracle",
-    [(random._to_normal, stats.norm.ppf), (random._to_gumbel, stats.gumbel_r.ppf)],
+    [(random.to_normal, stats.norm.ppf), (random.to_gumbel, stats.gumbel_r.ppf)],
 )
 def test_every_possible_value_is_the_same_in_xla(transform, oracle, all_uniforms):
     eager = transform(tf.constant(all_uniforms)).numpy()
@@ -60,7 +60,7 @@ def test_every_possible_value_is_the_same_in_xla(transform, oracle, all_uniforms
 
 
 def test_normal_is_symmetric(all_uniforms):
-    values = random._to_normal(tf.constant(all_uniforms)).numpy()
+    values = random.to_normal(tf.constant(all_uniforms)).numpy()
     np.testing.assert_array_equal(values, -values[::-1])
 
 

@@ -158,7 +158,7 @@ def numpy_filter(row, k, p, min_p):
 @pytest.mark.parametrize("p", [1.0, 0.91, 0.37])
 def test_sorted_filters_against_numpy(logits, k, p):
     expected = np.stack([numpy_filter(row, k, p, 0.0) for row in logits])
-    np.testing.assert_array_equal(tokens._filter_sorted(tf.constant(logits), k, p), expected)
+    np.testing.assert_array_equal(tokens.filter_sorted(tf.constant(logits), k, p), expected)
 
 
 @pytest.mark.parametrize("logits", RANDOM_LOGITS, ids=["smooth", "ties", "forbidden"])

@@ -23,7 +23,6 @@ from tfgen.training.checkpoints import Checkpoints  # noqa: E402
 from tfgen.training.data import open_data  # noqa: E402
 from tfgen.training.devices import open_devices  # noqa: E402
 
-
 UNWATCHED = {
     "training.sample_every": 0, "training.histogram_every": 0, "training.profile": None,
 }  # fmt: skip

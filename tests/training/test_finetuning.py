@@ -412,14 +412,14 @@ def test_a_run_of_adapters_stopped_and_resumed_ends_with_the_same_bits(
     shutil.copytree(folder / "start", tmp_path / "start")
     recipe = Recipe.from_file(folder / "start" / "recipe.toml").override(ADAPTED)
     with monkeypatch.context() as patch:
-        one_step = trainer.Run._one_step
+        one_step = trainer.Run.one_step
 
         def stopped(self, batch):
             if self.state.step == 3:
                 signal.raise_signal(signal.SIGINT)
             return one_step(self, batch)
 
-        patch.setattr(trainer.Run, "_one_step", stopped)
+        patch.setattr(trainer.Run, "one_step", stopped)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, tmp_path / "run", progress=False, start=tmp_path / "start")
     shutil.rmtree(tmp_path / "start")

@@ -62,11 +62,11 @@ def test_the_steps_asked_for_and_none_that_are_past(recipe, tmp_path):
 
 
 def test_a_run_that_goes_wrong_or_ends_early_leaves_its_profile(recipe, tmp_path, monkeypatch):
-    def one_step(self, batch, original=trainer.Run._one_step):
+    def one_step(self, batch, original=trainer.Run.one_step):
         loss, norms = original(self, batch)
         return (loss * np.nan if self.state.step == 2 else loss), norms
 
-    monkeypatch.setattr(trainer.Run, "_one_step", one_step)
+    monkeypatch.setattr(trainer.Run, "one_step", one_step)
     bad = recipe.override({"training.profile": "2:5", "training.log_every": 4})
     with pytest.raises(InputError, match="Step 3 gave a loss of nan"):
         train(bad, tmp_path / "bad", progress=False)

@@ -34,7 +34,7 @@ def test_one_that_ends_while_it_waits_is_waited_for_again(addresses):
     with ThreadPoolExecutor(3) as workers:
         first = workers.submit(meet, addresses, 0, 20)
         time.sleep(0.3)
-        with socket.create_connection(rendezvous._place(addresses[0])) as killed:
+        with socket.create_connection(rendezvous.place_of(addresses[0])) as killed:
             killed.sendall(b"1")
             time.sleep(0.5)
         second = workers.submit(meet, addresses, 2, 20)
@@ -54,7 +54,7 @@ def test_who_is_missing_is_said(addresses, index, missing):
 
 def test_a_port_in_use(addresses):
     with socket.socket() as other:
-        other.bind(("", rendezvous._place(addresses[0])[1]))
+        other.bind(("", rendezvous.place_of(addresses[0])[1]))
         other.listen()
         with pytest.raises(
             InputError, match="Worker 0 cannot listen at .*: Address already in use"
@@ -67,7 +67,7 @@ def test_strangers_are_no_workers(addresses):
         first = workers.submit(meet, addresses[:2], 0, 20)
         time.sleep(0.3)
         for word in (b"GET / HTTP/1.1", b""):
-            with socket.create_connection(rendezvous._place(addresses[0])) as stranger:
+            with socket.create_connection(rendezvous.place_of(addresses[0])) as stranger:
                 stranger.sendall(word)
                 if word:  # it is sent away, and does not wait for an answer that never comes
                     stranger.settimeout(5)
@@ -79,5 +79,5 @@ def test_strangers_are_no_workers(addresses):
 
 
 def test_an_address_of_ipv6():
-    assert rendezvous._place("[::1]:7000") == ("::1", 7000)
-    assert rendezvous._family("[::1]:7000") == socket.AF_INET6
+    assert rendezvous.place_of("[::1]:7000") == ("::1", 7000)
+    assert rendezvous.family_of("[::1]:7000") == socket.AF_INET6

@@ -94,14 +94,14 @@ def assert_bit_equal(a, b):
 
 def stop_at(monkeypatch, step):
     """Sends Ctrl-C to this process while step number `step` runs."""
-    original = trainer.Run._one_step
+    original = trainer.Run.one_step
 
     def one_step(self, batch):
         if self.state.step == step - 1:
             signal.raise_signal(signal.SIGINT)
         return original(self, batch)
 
-    monkeypatch.setattr(trainer.Run, "_one_step", one_step)
+    monkeypatch.setattr(trainer.Run, "one_step", one_step)
 
 
 @pytest.mark.long
@@ -168,11 +168,11 @@ def test_what_a_model_is_shown_is_changed_and_what_it_predicts_is_not(
     changed = recipe.override({"training.augment": ["dropout=0.3"]})
     batches = []
 
-    def one_step(self, batch, original=trainer.Run._one_step):
+    def one_step(self, batch, original=trainer.Run.one_step):
         batches.append(batch)
         return original(self, batch)
 
-    monkeypatch.setattr(trainer.Run, "_one_step", one_step)
+    monkeypatch.setattr(trainer.Run, "one_step", one_step)
     train(changed, tmp_path / "run", progress=False)
     data = open_data(recipe)
     model = models.build(recipe, data.preprocessing)
@@ -199,13 +199,13 @@ def test_steps_that_were_done_again_are_told_once(recipe, tmp_path, monkeypatch)
     with monkeypatch.context() as patch:
         killed = RuntimeError("killed")
 
-        def between(self, batch, original=trainer.Run._between_steps):
+        def between(self, batch, original=trainer.Run.between_steps):
             original(self, batch)
             if self.state.step == 7:
                 self.dashboard.flush()
                 raise killed
 
-        patch.setattr(trainer.Run, "_between_steps", between)
+        patch.setattr(trainer.Run, "between_steps", between)
         with pytest.raises(RuntimeError, match="killed"):
             train(recipe, tmp_path / "run", progress=False)
     (tmp_path / "run" / "checkpoints" / ".tmp-abcstep-000000008.npz").write_bytes(b"torn")
@@ -734,13 +734,13 @@ def test_a_tensor_that_goes_bad_is_named_and_the_checkpoint_before_it_kept(
         value, *rest = original["loss"](self, *args, **kwargs)
         return poison(value) if place != "hidden" else value, *rest
 
-    def counted(self, batch, one_step=trainer.Run._one_step):
+    def counted(self, batch, one_step=trainer.Run.one_step):
         steps.assign(self.state.step)
         return one_step(self, batch)
 
     monkeypatch.setattr(TokenRollout, "hidden_states", hidden)
     monkeypatch.setattr(TextModel, "batch_total", total)
-    monkeypatch.setattr(trainer.Run, "_one_step", counted)
+    monkeypatch.setattr(trainer.Run, "one_step", counted)
     monkeypatch.setattr("tfgen.training.run.first_not_finite", lambda *given: _at(steps, 10, given))
     with pytest.raises(InputError, match=f"Step 11 .*not finite: {first}.*of step 8 is kept"):
         train(recipe, tmp_path / "run", progress=False)

@@ -419,7 +419,7 @@ def assert_trials_are_runs(recipe, tmp_path, monkeypatch):
     }
     steps = []
 
-    def one_step(self, batch, original=trainer.Run._one_step):
+    def one_step(self, batch, original=trainer.Run.one_step):
         steps.append(self.state.step)
         if len(steps) == 11:
             signal.raise_signal(signal.SIGINT)
@@ -427,7 +427,7 @@ def assert_trials_are_runs(recipe, tmp_path, monkeypatch):
 
     lines = []
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.Run, "_one_step", one_step)
+        patch.setattr(trainer.Run, "one_step", one_step)
         with pytest.raises(KeyboardInterrupt):
             tune(recipe, tmp_path / "s", space, method="random", trials=2, say=lines.append)
         assert "tfgen tune --resume --logdir" in lines[-1]

@@ -102,10 +102,10 @@ class TS2Vec:
         count, _, features = windows.shape
         if iterations is None:
             iterations = 200 if windows.size <= 100_000 else 600
-        weights = self._first_weights(features)
+        weights = self.first_weights(features)
         zeros = [tf.zeros_like(weight) for weight in weights]
         state = (weights, zeros, zeros, zeros)
-        batches = self._batches(windows, min(self.batch_size, count))
+        batches = self.batches(windows, min(self.batch_size, count))
         rate = tf.constant(self.learning_rate, tf.float32)
         key = random.root(self.seed, random.EVALUATION)
         for start in range(0, iterations, _CHUNK_STEPS):
@@ -131,7 +131,7 @@ class TS2Vec:
             results.append(_encode(self.weights, tf.constant(rows)).numpy())
         return np.concatenate(results)[: len(windows)]
 
-    def _first_weights(self, features):
+    def first_weights(self, features):
         """Uniform in +-1/sqrt(inputs), as the reference has them by its framework's default."""
         rng = np.random.default_rng([self.seed, _WEIGHTS])
         weights = []
@@ -149,7 +149,7 @@ class TS2Vec:
         add(self.hidden, self.width)
         return weights
 
-    def _batches(self, windows, size):
+    def batches(self, windows, size):
         """Yields `(views, shown, lengths)` of one step, for ever.
 
         `views` is `(2, size, time, features)`: the first crop ends at the last position and the
@@ -189,7 +189,7 @@ def _train(weights, means, squares, totals, start, count, rate, key, views, show
         here = [tf.gather(part, number) for part in (views, shown, lengths)]
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            loss = _loss(weights, *here, random.fold(key, start + number))
+            loss = contrastive_loss(weights, *here, random.fold(key, start + number))
         gradients = tape.gradient(loss, weights)
         k = tf.cast(start + number + 1, tf.float32)
         size = rate * tf.sqrt(1 - _BETA_2**k) / (1 - _BETA_1**k)
@@ -206,14 +206,14 @@ def _train(weights, means, squares, totals, start, count, rate, key, views, show
     return tf.while_loop(lambda number, *_: number < count, step, state)[1:]
 
 
-def _loss(weights, views, shown, lengths, key):
+def contrastive_loss(weights, views, shown, lengths, key):
     """The hierarchical contrastive loss of one step; eq. 1-3 and algorithm 1 of TS2Vec."""
     _, size, length, features = views.shape
     position = tf.range(length)
     inside = tf.stack([position >= length - lengths[0], position < lengths[1]])  # (2, time)
     inside = tf.cast(tf.repeat(inside, size, axis=0), tf.float32)  # (2 * size, time)
     flat = tf.reshape(views, [2 * size, length, features])
-    z = _represent(weights, flat, inside, tf.reshape(shown, [2 * size, length]))
+    z = represent(weights, flat, inside, tf.reshape(shown, [2 * size, length]))
     z *= random.bernoulli_mask(key, z.shape, KEPT)
     overlap = lengths[2]
     first = tf.roll(z[:size], overlap - length, axis=1)  # the overlap to the beginning
@@ -271,11 +271,11 @@ def _temporal_contrast(first, second, length):
     return total / tf.maximum(tf.reduce_sum(counts), 1.0)
 
 
-def _represent(weights, windows, inside=None, shown=None):
+def represent(weights, windows, inside=None, shown=None):
     """Representations `(windows, time, width)`.
 
     Args:
-        weights: List of tensors, in the order of `TS2Vec._first_weights`.
+        weights: List of tensors, in the order of `TS2Vec.first_weights`.
         windows: Float `(windows, time, features)`.
         inside: Float `(windows, time)`: 0 at positions that are no part of the crop. Every
             convolution sees zeros there, as beyond the ends.
@@ -289,15 +289,15 @@ def _represent(weights, windows, inside=None, shown=None):
     blocks = (len(weights) - 4) // 4
     for block in range(blocks):
         kernel, bias, second_kernel, second_bias = weights[2 + 4 * block : 6 + 4 * block]
-        inner = _convolve(tf.nn.gelu(z), kernel, bias, 2**block, inside)
-        inner = _convolve(tf.nn.gelu(inner), second_kernel, second_bias, 2**block, inside)
+        inner = convolve(tf.nn.gelu(z), kernel, bias, 2**block, inside)
+        inner = convolve(tf.nn.gelu(inner), second_kernel, second_bias, 2**block, inside)
         if block == blocks - 1:
             z = tf.tensordot(z, weights[-2], 1) + weights[-1]
         z += inner
     return z
 
 
-def _convolve(z, kernel, bias, dilation, inside):
+def convolve(z, kernel, bias, dilation, inside):
     """A dilated convolution of three taps with zeros beyond the ends."""
     length = z.shape[1]
     if inside is not None:
@@ -315,4 +315,4 @@ def _convolve(z, kernel, bias, dilation, inside):
 
 @tf.function(jit_compile=True, autograph=False)
 def _encode(weights, windows):
-    return tf.reduce_max(_represent(weights, windows), axis=1)
+    return tf.reduce_max(represent(weights, windows), axis=1)

@@ -94,7 +94,7 @@ def autocorrelation_distance(real, generated, lags=None):
     lags = min(real.shape[1] - 1, lags or 32)
     if lags < 1:
         return 0.0
-    difference = _autocorrelations(real, lags) - _autocorrelations(generated, lags)
+    difference = autocorrelations(real, lags) - autocorrelations(generated, lags)
     return float(np.mean(np.abs(difference)))
 
 
@@ -150,7 +150,7 @@ def _correlations(windows):
     return rows.T @ rows / len(rows)
 
 
-def _autocorrelations(windows, lags):
+def autocorrelations(windows, lags):
     """`(lags, features)`, of the lags from 1 on."""
     z = _standardise(windows)
     return np.stack([np.mean(z[:, lag:] * z[:, :-lag], axis=(0, 1)) for lag in range(1, lags + 1)])

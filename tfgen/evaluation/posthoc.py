@@ -19,7 +19,7 @@ PREDICTOR_STEPS = 5000
 LEARNING_RATE = 1e-3
 TRAINING_SHARE = 0.8
 # Purposes of the streams of random numbers on the host.
-_SPLIT, _WEIGHTS, _BATCHES = 1, 2, 3
+_SPLIT, WEIGHTS, _BATCHES = 1, 2, 3
 # Numbers in the batches that one compiled call trains on, and windows in one that only reads.
 _CHUNK_VALUES = 1 << 24
 _CHUNK_STEPS = 250
@@ -57,7 +57,7 @@ def discriminative_score(real, generated, seed=0, iterations=DISCRIMINATOR_STEPS
         return np.concatenate([_draw(rng, real, each), _draw(rng, generated, each)])
 
     features = real.shape[-1]
-    weights = _train(_discriminate, features, features // 2, batch, seed, iterations)
+    weights = train_network(_discriminate, features, features // 2, batch, seed, iterations)
     hits = [
         np.sum((_read(_discriminate, weights, windows)[:, 0] > 0) == is_real)
         for windows, is_real in ((real_test, True), (generated_test, False))
@@ -90,15 +90,15 @@ def predictive_score(real, generated, seed=0, iterations=PREDICTOR_STEPS):
         raise InputError(f"The predictive score needs 2 positions. Received: time={real.shape[1]}")
     each = min(BATCH_SIZE, len(generated))
     features = real.shape[-1]
-    weights = _train(
-        _predict,
+    weights = train_network(
+        next_values,
         max(features - 1, 1),
         features // 2,
         lambda rng: _draw(rng, generated, each),
         seed,
         iterations,
     )
-    predicted = _read(_predict, weights, real)  # (windows, time - 1)
+    predicted = _read(next_values, weights, real)  # (windows, time - 1)
     return float(np.mean(np.abs(predicted - real[:, 1:, -1])))
 
 
@@ -125,18 +125,18 @@ def _draw(rng, windows, count):
     return windows[rng.choice(len(windows), count, replace=False, shuffle=False)]
 
 
-def _train(task, inputs, units, batch, seed, iterations):
+def train_network(task, inputs, units, batch, seed, iterations):
     """Trains the network of a task and returns its weights.
 
     Args:
-        task: `_discriminate` or `_predict`.
+        task: `_discriminate` or `next_values`.
         inputs: Features that the GRU reads.
         units: Its width; at least 1 is taken.
         batch: Function from a NumPy generator to the windows of one step.
         seed: Integer.
         iterations: Steps.
     """
-    weights = _first_weights(np.random.default_rng([seed, _WEIGHTS]), inputs, max(units, 1))
+    weights = first_weights(np.random.default_rng([seed, WEIGHTS]), inputs, max(units, 1))
     rng = np.random.default_rng([seed, _BATCHES])
     first = batch(rng)
     # Batches are gathered here, so that nothing is compiled again for another number of windows.
@@ -151,7 +151,7 @@ def _train(task, inputs, units, batch, seed, iterations):
     return state[0]
 
 
-def _first_weights(rng, inputs, units):
+def first_weights(rng, inputs, units):
     """Glorot's uniform weights (Glorot & Bengio 2010); a bias of 1 on the gates."""
 
     def glorot(rows, columns):
@@ -209,23 +209,23 @@ def _read(task, weights, windows):
 def _discriminate(weights, windows, loss=False):
     """Logits `(windows, 1)` of being real; of a batch whose first half is real, the loss."""
     *gru, kernel, bias = weights
-    logits = tf.matmul(_gru(gru, windows)[-1], kernel) + bias
+    logits = tf.matmul(gru_layer(gru, windows)[-1], kernel) + bias
     if not loss:
         return logits
     real, generated = tf.split(logits[:, 0], 2)
     return tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(generated))
 
 
-def _predict(weights, windows, loss=False):
+def next_values(weights, windows, loss=False):
     """The last feature at positions 1, 2, ..., `(windows, time - 1)`; or the absolute error."""
     *gru, kernel, bias = weights
     inputs = windows[:, :-1, : max(windows.shape[-1] - 1, 1)]
-    predicted = tf.sigmoid(tf.tensordot(_gru(gru, inputs), kernel, 1)[:, :, 0] + bias)
+    predicted = tf.sigmoid(tf.tensordot(gru_layer(gru, inputs), kernel, 1)[:, :, 0] + bias)
     predicted = tf.transpose(predicted)
     return tf.reduce_mean(tf.abs(predicted - windows[:, 1:, -1])) if loss else predicted
 
 
-def _gru(weights, inputs):
+def gru_layer(weights, inputs):
     """Outputs `(time, windows, units)` of a GRU (arXiv:1406.1078), `reset_after=False`.
 
     For so few units, XLA's own gradient of the plain loop is three times as fast as the kernel of

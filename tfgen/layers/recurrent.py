@@ -44,7 +44,7 @@ class FastRecurrent:
 
     def uses_fused_kernels(self, training):
         """Whether Keras' fused GPU kernels do the work."""
-        return bool(training) and self.use_cudnn is not False and _has_gpu()
+        return bool(training) and self.use_cudnn is not False and has_gpu()
 
     def _kernel_applies(self, training):
         return (
@@ -78,5 +78,5 @@ class FastRecurrent:
         return outputs[-1], tf.transpose(outputs, [1, 0, 2]), state
 
 
-def _has_gpu():
+def has_gpu():
     return bool(tf.config.list_physical_devices("GPU"))

@@ -173,7 +173,7 @@ def _gpt2_arguments(config):
     }
 
 
-def _llama_arguments(config):
+def llama_arguments(config):
     config.only("hidden_act", "silu")
     heads = config.whole("num_attention_heads")
     if config.values.get("head_dim") is not None:
@@ -291,7 +291,7 @@ def _gpt2_weights(config, vocabulary, layers, width, mlp_width, max_length, tie_
         yield "emission.head.kernel", [Stored("lm_head.weight", (vocabulary, width), True)]
 
 
-def _llama_weights(
+def llama_weights(
     config,
     vocabulary,
     layers,
@@ -342,7 +342,7 @@ def _llama_weights(
 
 _FAMILIES = {
     "gpt2": _Family(_gpt2_arguments, _gpt2_weights),
-    **dict.fromkeys(LLAMAS, _Family(_llama_arguments, _llama_weights)),
+    **dict.fromkeys(LLAMAS, _Family(llama_arguments, llama_weights)),
 }
 
 

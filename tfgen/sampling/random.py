@@ -172,12 +172,12 @@ def uniform(key, shape):
 
     They lie on a grid of step 2**-23 that is symmetric about 0.5 and excludes 0 and 1.
     """
-    return _to_uniform(bits(key, shape))
+    return to_uniform(bits(key, shape))
 
 
 def normal(key, shape):
     """Returns float32 standard normal numbers of `shape`; the largest is 5.29."""
-    return _to_normal(uniform(key, shape))
+    return to_normal(uniform(key, shape))
 
 
 def gumbel(key, shape):
@@ -185,7 +185,7 @@ def gumbel(key, shape):
 
     `argmax(logits + gumbel)` is a draw from `softmax(logits)`.
     """
-    return _to_gumbel(uniform(key, shape))
+    return to_gumbel(uniform(key, shape))
 
 
 def bernoulli_mask(key, shape, keep):
@@ -248,16 +248,16 @@ def seed_tensor(seed):
     return tf.constant(seed - 2**64 if seed >= 2**63 else seed, tf.int64)
 
 
-def _to_uniform(words):
+def to_uniform(words):
     upper = tf.bitwise.right_shift(tf.bitcast(words, tf.uint32), tf.constant(9, tf.uint32))
     return (tf.cast(upper, tf.float32) + 0.5) * 2.0**-23
 
 
-def _to_normal(uniforms):
+def to_normal(uniforms):
     return tf.cast(tf.math.ndtri(tf.cast(uniforms, tf.float64)), tf.float32)
 
 
-def _to_gumbel(uniforms):
+def to_gumbel(uniforms):
     return tf.cast(-tf.math.log(-tf.math.log(tf.cast(uniforms, tf.float64))), tf.float32)
 
 

@@ -152,11 +152,11 @@ def sample_token(logits, key, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
 
 def _filtered(logits, temperature, top_k, top_p, min_p):
     """`filtered` at a temperature above 0."""
-    allowed = _filter_sorted(apply_temperature(logits, temperature), top_k, top_p)
+    allowed = filter_sorted(apply_temperature(logits, temperature), top_k, top_p)
     return filter_min_p(allowed, min_p)
 
 
-def _filter_sorted(logits, k, p):
+def filter_sorted(logits, k, p):
     """Top-k, then top-p of what is left, with one sort, which is skipped if both are off."""
     vocabulary = logits.shape[-1]
     if vocabulary is None:

@@ -43,10 +43,10 @@ def meet(addresses, index, patience=PATIENCE):
 def _gather(addresses, end):
     """Waits for the others; returns the numbers of those that are missing at the end."""
     with contextlib.ExitStack() as open_sockets:
-        listening = open_sockets.enter_context(socket.socket(_family(addresses[0])))
+        listening = open_sockets.enter_context(socket.socket(family_of(addresses[0])))
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind(("", _place(addresses[0])[1]))
+            listening.bind(("", place_of(addresses[0])[1]))
         except OSError as error:
             raise InputError(
                 f"Worker 0 cannot listen at {addresses[0]}: {error.strerror}"
@@ -76,7 +76,7 @@ def _report(address, index, end):
     """Waits for the first worker's word; returns `[0]` if it does not come."""
     while time.monotonic() < end:
         try:
-            with socket.create_connection(_place(address), _ANSWER) as connection:
+            with socket.create_connection(place_of(address), _ANSWER) as connection:
                 connection.sendall(str(index).encode())
                 connection.settimeout(_POLL)
                 while time.monotonic() < end:
@@ -110,10 +110,10 @@ def _is_open(connection):
         return False
 
 
-def _place(address):
+def place_of(address):
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 
 
-def _family(address):
+def family_of(address):
     return socket.AF_INET6 if address.startswith("[") else socket.AF_INET

@@ -103,7 +103,7 @@ class Run:
                     asked = time.perf_counter()
                     batch = next(batches)
                     waited += time.perf_counter() - asked
-                    loss, norms = self._one_step(batch)
+                    loss, norms = self.one_step(batch)
                 self.state.losses.append(loss)
                 self.state.norms.append(norms)
                 self.state.step += 1
@@ -132,7 +132,7 @@ class Run:
                     )
                     self.state.losses, self.state.norms, timed, waited = [], [], 0, 0.0
                 paused = time.perf_counter()
-                self._between_steps(batch)
+                self.between_steps(batch)
                 if self._all_stop(stopped.is_set()):
                     self._save()
                     bar.close()
@@ -171,7 +171,7 @@ class Run:
         scale = self._train_step.loss_scale
         return None if scale is None else float(scale.numpy())
 
-    def _one_step(self, batch):
+    def one_step(self, batch):
         loss, norms, state = self._train_step(batch, self._state_before())
         self.state.carried = state if self.config.carry_state else None
         return loss, norms
@@ -193,7 +193,7 @@ class Run:
         ratios = [_norm(update) / max(_norm(weights), 1e-30) for update, weights in groups]
         return dict(zip(self._train_step.groups, ratios))
 
-    def _between_steps(self, batch):
+    def between_steps(self, batch):
         config = self.config
         last = self.state.step == config.steps
         if self._due(config.validate_every) or last:
@@ -334,7 +334,7 @@ class Run:
         self._say(f"Step {step + 1} went wrong: going back to see where it began.")
         found = self._go_back()
         while self.state.step < step:
-            self._one_step(self._batch(self.state.step))
+            self.one_step(self._batch(self.state.step))
             self.state.step += 1
         where = self._first_not_finite(self._batch(step))
         self.dashboard.close()
