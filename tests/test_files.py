@@ -66,7 +66,7 @@ def test_files_and_folders_have_the_usual_permissions(tmp_path):
 
 def test_what_is_written_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
     events = []
-    monkeypatch.setattr(files, "_sync", lambda path: events.append(("sync", path.name)))
+    monkeypatch.setattr(files, "sync", lambda path: events.append(("sync", path.name)))
     replace = os.replace
     monkeypatch.setattr(
         files.os, "replace", lambda a, b: (events.append(("name", b.name)), replace(a, b))
@@ -103,7 +103,7 @@ def test_a_failure_leaves_the_old_folder(tmp_path, monkeypatch):
     assert names(tmp_path) == ["model"] and names(path) == ["old"]
 
     # The same if it is the very last step that fails, when the old one is aside already.
-    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(files, "exchange", lambda one, other: False)
     replace = os.replace
 
     def failing(source, target):
@@ -197,7 +197,7 @@ from tfgen import files
 where, moment = Path(sys.argv[1]), sys.argv[2]
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
 if moment == "between":
-    files._exchange = lambda one, other: False
+    files.exchange = lambda one, other: False
     replace = os.replace
     os.replace = lambda a, b: die() if "old" not in str(a) else replace(a, b)
 if moment == "after":

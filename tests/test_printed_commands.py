@@ -100,7 +100,7 @@ CASES = {
 }  # fmt: skip
 
 
-SOME = ("text", "series", "rows to come", "drawings", "sound of a class, by diffusion")
+SOME = ("text", "rows to come", "drawings")
 
 
 @pytest.mark.parametrize(

@@ -151,9 +151,9 @@ def atomic_file(path):
             yield temporary
             # mkstemp gives 0600; a result should have the permissions that any new file gets.
             os.chmod(temporary, 0o666 & ~_umask())
-            _sync(temporary)
+            sync(temporary)
             os.replace(temporary, path)
-            _sync(path.parent)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
             _own.discard(temporary.name)
@@ -189,12 +189,12 @@ def atomic_folder(path, replace=True):
             os.chmod(temporary, 0o777 & ~_umask())
             for file in temporary.rglob("*"):
                 if file.is_file():
-                    _sync(file)
+                    sync(file)
             if not path.exists():
                 os.replace(temporary, path)
-            elif not _exchange(temporary, path):
+            elif not exchange(temporary, path):
                 _take_the_place(temporary, path)
-            _sync(path.parent)
+            sync(path.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
             _own.discard(temporary.name)
@@ -276,7 +276,7 @@ def _made_parents(path):
         raise
 
 
-def _exchange(one, other):
+def exchange(one, other):
     """Exchanges two names in one system call; returns False where there is none."""
     function = _renameat2()
     if function is None:
@@ -360,7 +360,7 @@ def _umask():
     return umask
 
 
-def _sync(path):
+def sync(path):
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

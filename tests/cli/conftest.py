@@ -62,7 +62,7 @@ def model(monkeypatch, tmp_path):
         'family = "lstm"\n[model]\nunits = 8\n[data]\nname = "book.csv"\ncolumn = "text"\n'
     )
     (folder / "model.weights.h5").write_bytes(b"")
-    monkeypatch.setattr(registry, "_added_entries", {"verse": folder})
+    monkeypatch.setattr(registry, "added_entries", {"verse": folder})
     fake = FakeModel()
     monkeypatch.setattr(zoo, "get", {"verse": fake}.__getitem__)
     return fake
@@ -83,7 +83,7 @@ def fakes(monkeypatch, tmp_path):
         (folder / "model.weights.h5").write_bytes(b"")
         save_processor(processor, folder / "sequence.json")
         found[name] = FakeNumbers(processor)
-    monkeypatch.setattr(registry, "_added_entries", folders)
+    monkeypatch.setattr(registry, "added_entries", folders)
     monkeypatch.setattr(zoo, "get", lambda name, **_: found[name])
     return found
 

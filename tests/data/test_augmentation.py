@@ -7,7 +7,7 @@ from tfgen.data.augmentation import open_augmentation
 from tfgen.data.carried_windows import CarriedWindows
 from tfgen.data.sequence_windows import SequenceWindows
 from tfgen.data.sequences import Feature, Sequences
-from tfgen.data.series_augmentation import _between
+from tfgen.data.series_augmentation import between
 from tfgen.data.strokes import FEATURES
 from tfgen.data.windows import Windows
 from tfgen.errors import InputError
@@ -302,9 +302,9 @@ def test_warp_is_a_rising_map_that_keeps_both_ends():
 def test_beside_a_gap_the_nearer_position_decides():
     values = np.array([[0.0, 1.0, np.nan, 3.0, 4.0]])[..., None]
     places = np.array([[0.0, 0.5, 1.4, 1.6, 2.0, 2.6, 3.25, 4.0]])
-    told = _between(values, places)[0, :, 0]
+    told = between(values, places)[0, :, 0]
     np.testing.assert_array_equal(told, [0, 0.5, 1, np.nan, np.nan, 3, 3.25, 4])
-    told = _between(values, places, np.array([True]))[0, :, 0]
+    told = between(values, places, np.array([True]))[0, :, 0]
     np.testing.assert_array_equal(told, [0, 1, 1, np.nan, np.nan, 3, 3, 4])
 
 

@@ -17,7 +17,7 @@ from scaling import environments
 from tests.training.combinations import SMALL, kinds_of
 from tfgen.errors import InputError
 from tfgen.training.checkpoints import Checkpoints
-from tfgen.training.devices import Devices, _gathered, open_devices
+from tfgen.training.devices import Devices, gathered, open_devices
 from tfgen.training.step import Step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,12 +115,12 @@ def test_rows_of_every_dtype_of_a_state_are_gathered(dtype):
             return tf.concat([rows, rows], axis)
 
     rows = tf.cast(tf.constant([[0, 1], [3, 60000 if dtype == "uint16" else 5]]), dtype)
-    gathered = _gathered(rows, Context())
+    gathered = gathered(rows, Context())
     assert gathered.dtype == rows.dtype
     np.testing.assert_array_equal(
         tf.cast(gathered, tf.float32), np.tile(tf.cast(rows, tf.float32), [2, 1])
     )
-    assert _gathered(None, Context()) is None
+    assert gathered(None, Context()) is None
 
 
 RUN = {

@@ -249,8 +249,7 @@ def test_windows_and_states_that_a_transformer_cannot_take(text, change, refused
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.long
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_ctrl_c_at_the_command_line_and_resume_under_xla(text, tmp_path):
     """The same through the command itself, with the compiled step."""
     settings = {**SETTINGS, "training.steps": 60, "training.checkpoint_every": 1000}

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def own_zoo(monkeypatch, tmp_path):
     """What a test adds is gone after it, and the shipped entries are those of `tmp_path`/zoo."""
-    monkeypatch.setattr(registry, "_added_entries", {})
-    monkeypatch.setattr(registry, "_added_layers", {})
+    monkeypatch.setattr(registry, "added_entries", {})
+    monkeypatch.setattr(registry, "added_layers", {})
     monkeypatch.setattr(registry, "shipped_folder", lambda: tmp_path / "zoo")
     before = dict(models.FAMILIES)
     yield

@@ -83,11 +83,11 @@ def warp(amount, columns, sequences):
         logarithms = amount * generator.standard_normal([rows, KNOTS])
         places = _warped(logarithms, lasts, starts, stops)
         if strokes:
-            told = _between(np.cumsum(values[..., :2], axis=1, dtype=np.float64), places)
+            told = between(np.cumsum(values[..., :2], axis=1, dtype=np.float64), places)
             told = np.diff(told, axis=1, prepend=0)
             told = np.where(valid[..., None], told, values[..., :2])
             return _with(batch, sequences, [0, 1], told)
-        told = _between(values, places, category)
+        told = between(values, places, category)
         # A window without any value has nothing to learn from.
         empty = np.isnan(told).all(axis=(1, 2))[:, None]
         told = np.where((valid & ~empty)[..., None], told, values)
@@ -288,7 +288,7 @@ def _warped(logarithms, lasts, starts, stops):
     """Where each position comes from, `(batch, time)`: a rising map of each part onto itself."""
     places = np.arange(starts.shape[1])
     knots = np.minimum(places / np.maximum(lasts, 1), 1) * (KNOTS - 1)
-    speeds = np.exp(_between(logarithms[..., None], knots)[..., 0])
+    speeds = np.exp(between(logarithms[..., None], knots)[..., 0])
     steps = (speeds[:, 1:] + speeds[:, :-1]) / 2
     passed = np.concatenate([np.zeros([len(steps), 1]), np.cumsum(steps, axis=1)], axis=1)
     begun, ended = (np.take_along_axis(passed, np.maximum(at, 0), 1) for at in (starts, stops))
@@ -297,7 +297,7 @@ def _warped(logarithms, lasts, starts, stops):
     return np.clip(starts + share * (stops - starts), 0, len(places) - 1)
 
 
-def _between(values, places, category=False):
+def between(values, places, category=False):
     """Values `(batch, time, features)` at other places `(batch, positions)`.
 
     The nearer of two positions decides if either is a gap, or for a category.

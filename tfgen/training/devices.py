@@ -160,7 +160,7 @@ class Devices:
         def of_one(*arguments):
             context = tf.distribute.get_replica_context()
             tensor, nest = function(context.replica_id_in_sync_group, *arguments)
-            return tensor, tf.nest.map_structure(lambda rows: _gathered(rows, context), nest)
+            return tensor, tf.nest.map_structure(lambda rows: gathered(rows, context), nest)
 
         tensor, nest = self.strategy.run(of_one, arguments)
         joined = tf.nest.map_structure(
@@ -205,7 +205,7 @@ class Devices:
             ) from error
 
 
-def _gathered(rows, context):
+def gathered(rows, context):
     if rows is None:
         return None
     if rows.dtype in _GATHERED:

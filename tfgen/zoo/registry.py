@@ -30,8 +30,8 @@ DTYPES = ("float32", "int8", *POLICIES)
 
 # What a person added in this process: folders of entries by name, and layer classes by name.
 # Families go to the table of tfgen.models, from which recipes are built.
-_added_entries = {}
-_added_layers = {}
+added_entries = {}
+added_layers = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,11 +69,11 @@ def items():
 
     shipped = {normalise(path.name): path for path in entries_in(shipped_folder())}
     found = {
-        **{name: Item(name, "layer", row=row) for name, row in (LAYERS | _added_layers).items()},
+        **{name: Item(name, "layer", row=row) for name, row in (LAYERS | added_layers).items()},
         **{name: Item(name, "family", row=row) for name, row in FAMILIES.items()},
         **{
             name: Item(name, "entry", folder=folder)
-            for name, folder in (shipped | _added_entries).items()
+            for name, folder in (shipped | added_entries).items()
         },
     }
     return dict(sorted(found.items()))
@@ -240,7 +240,7 @@ def register(name, preset=None):
         elif isinstance(cls, type) and issubclass(cls, keras.layers.Layer):
             if preset:
                 raise InputError(f"A layer takes no preset. Received: preset={preset!r}")
-            _added_layers[normalised] = _AddedLayer(cls)
+            added_layers[normalised] = _AddedLayer(cls)
         else:
             raise InputError(
                 "Only a CausalNetwork, a SequenceGenerator or a keras.layers.Layer can be "
@@ -278,7 +278,7 @@ def add_entries(path):
             raise InputError(f"{path}: two entries have the name '{name}'")
         _require_free(_checked_name(name), folder.resolve())
         added[name] = folder.resolve()
-    _added_entries.update(added)
+    added_entries.update(added)
     return sorted(added)
 
 
