@@ -115,10 +115,10 @@ def test_rows_of_every_dtype_of_a_state_are_gathered(dtype):
             return tf.concat([rows, rows], axis)
 
     rows = tf.cast(tf.constant([[0, 1], [3, 60000 if dtype == "uint16" else 5]]), dtype)
-    gathered = gathered(rows, Context())
-    assert gathered.dtype == rows.dtype
+    both = gathered(rows, Context())
+    assert both.dtype == rows.dtype
     np.testing.assert_array_equal(
-        tf.cast(gathered, tf.float32), np.tile(tf.cast(rows, tf.float32), [2, 1])
+        tf.cast(both, tf.float32), np.tile(tf.cast(rows, tf.float32), [2, 1])
     )
     assert gathered(None, Context()) is None
 
