@@ -258,10 +258,8 @@ def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path):
 def test_ranges_end_where_they_should(config, name, inside, outside):
     for value in inside:
         assert getattr(config(**{name: value}), name) == value
-    (field,) = (field for field in dataclasses.fields(config) if field.name == name)
     for value in outside:
-        shown = float(value) if field.type is float else value
-        expected = f"Received: {config.section}.{name}={shown!r}"
+        expected = f"Received: {config.section}.{name}={value!r}"
         with pytest.raises(InputError, match=re.escape(expected) + "$"):
             config(**{name: value})
 
@@ -433,7 +431,7 @@ def test_dots_in_strings_and_comments_are_no_keys():
         ("min_p", 1.01, "<= 1"),
         ("repetition_penalty", 0, "> 0"),
         ("repetition_penalty", -1.0, "> 0"),
-        ("repetition_penalty", 10**40, "<= 3.40282347e+38"),
+        ("repetition_penalty", 10**40, "<= 3.4028234663852886e+38"),
         ("guidance_scale", -1.0, ">= 0"),
         ("stop", ("a", 3), "a string"),
     ],

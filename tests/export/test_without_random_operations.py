@@ -7,6 +7,8 @@ import tensorflow as tf
 from tfgen import export, models
 from tfgen.preprocessing import CharacterTokenizer, SequenceProcessor
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 SMALL = {
     "gru": {"units": 4, "layers": 1},
     "transformer": {"layers": 1, "heads": 1, "head_width": 8},

@@ -56,10 +56,11 @@ def register_format(name, writer, random=True):
     FORMATS[name] = format
 
 
-def check_format(format):
-    """Refuses what `export` does not write."""
-    if format not in FORMATS:
-        raise unknown("format", format, FORMATS)
+def find_format(name):
+    """Returns the `Format` of a name; raises `InputError` for what `export` does not write."""
+    if name not in FORMATS:
+        raise unknown("format", name, FORMATS)
+    return FORMATS[name]
 
 
 def write(functions, path, format="tf_saved_model", verbose=False):
@@ -75,5 +76,4 @@ def write(functions, path, format="tf_saved_model", verbose=False):
     Raises:
         InputError: For another format, or a folder that holds something.
     """
-    check_format(format)
-    FORMATS[format].write(functions, path, verbose)
+    find_format(format).write(functions, path, verbose)

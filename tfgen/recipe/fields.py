@@ -41,9 +41,10 @@ class Section:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             key = self.key_of(field.name)
-            value = TYPES[field.type].check(key, getattr(self, field.name))
+            given = getattr(self, field.name)
+            value = TYPES[field.type].check(key, given)
             if value is not None:
-                check_range(key, value, field.metadata)
+                check_range(key, value, field.metadata, given)
             object.__setattr__(self, field.name, value)
 
     @classmethod
@@ -94,7 +95,7 @@ class Section:
         return f"Received: {self.section}.{name}={value!r}"
 
 
-def check_range(key, value, metadata):
+def check_range(key, value, metadata, given):
     for sign, bound in metadata["bounds"].items():
         holds = {
             ">=": value >= bound,
@@ -103,6 +104,6 @@ def check_range(key, value, metadata):
             "<": value < bound,
         }[sign]
         if not holds:
-            raise InputError(f"{key} must be {sign} {bound}. Received: {key}={value!r}")
+            raise InputError(f"{key} must be {sign} {bound}. Received: {key}={given!r}")
     if metadata["choices"] is not None and value not in metadata["choices"]:
         raise unknown(key, value, metadata["choices"])

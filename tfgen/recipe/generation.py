@@ -42,7 +42,7 @@ class Sampling(Section):
             most = _MOST.get(type(value))
             if most is not None and value > most:
                 key = self.key_of(name)
-                raise InputError(f"{key} must be <= {most:.9g}. Received: {key}={value!r}")
+                raise InputError(f"{key} must be <= {most}. Received: {key}={value!r}")
 
     @classmethod
     def of(cls, generation, **given):

@@ -419,8 +419,7 @@ class NumbersModel(SequenceGenerator):
         Raises:
             InputError: For another format, or a folder that holds something.
         """
-        export.check_format(format)
-        functions = self.functions(export.FORMATS[format].random)
+        functions = self.functions(export.find_format(format).random)
         export.write(functions, filepath, format, verbose)
 
     # What a person gave

@@ -366,8 +366,7 @@ class TextModel(TextGenerator):
             InputError: For another format, a folder that holds something, or a tokenizer that runs
                 outside of TensorFlow.
         """
-        export.check_format(format)
-        functions = self.functions(export.FORMATS[format].random)
+        functions = self.functions(export.find_format(format).random)
         export.write(functions, filepath, format, verbose)
 
     def functions(self, random=True):
