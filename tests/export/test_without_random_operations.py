@@ -12,7 +12,13 @@ pytestmark = pytest.mark.usefixtures("op_by_op")
 SMALL = {
     "gru": {"units": 4, "layers": 1},
     "transformer": {"layers": 1, "heads": 1, "head_width": 8},
-    "unet1d": {"width": 8, "multipliers": (1,), "blocks": 1, "num_steps": 2, "heads": 1},
+    "unet1d": {
+        "width": 8,
+        "multipliers": (1,),
+        "blocks": 1,
+        "heads": 1,
+        "generation": {"num_steps": 2},
+    },
 }
 
 
@@ -44,7 +50,7 @@ def test_texts(family):
     assert other.numpy()[0] != texts.numpy()[0]
 
 
-@pytest.mark.parametrize("family", ["gru", "unet1d"])
+@pytest.mark.parametrize("family", ["gru", pytest.param("unet1d", marks=pytest.mark.long)])
 def test_numbers(family):
     rng = np.random.default_rng(0)
     processor = SequenceProcessor.fit(rng.normal(size=(3, 8, 2)))
