@@ -97,7 +97,7 @@ def test_forecast_is_told_what_is_known_of_the_future(run, fails, fakes, tmp_pat
     assert call["static"].tolist() == [[7]]
     refused = fails(*forecast, "3")
     assert "has 2 rows after its last value: to tell price of the time to come" in refused
-    assert "--backtest" in refused
+    assert "(backtest forecasts" in refused
     # The last rows with values as rows to come.
     path.write_text("x,price,size\n1,10,7\n2,20,7\n3,30,7\n4,40,7\n")
     out = run(*forecast, "3", "--backtest", "--num-samples", "1")[1]

@@ -70,7 +70,7 @@ def test_a_diffusion_model_is_sampled_by_options_of_its_own(run, fails, fakes, w
     assert f"--temperature {refused}num-steps, --solver" in fails(*generate, "--temperature", "2")
     assert f"--particles {refused}num-steps, --method" in fails(*impute, "--particles", "9")
     assert "Did you mean 'heun'" in fails(*generate, "--solver", "heum")
-    assert "--num-steps must be >= 1" in fails(*forecast, "--num-steps", "0")
+    assert "num_steps must be >= 1" in fails(*forecast, "--num-steps", "0")
 
 
 @pytest.mark.parametrize("text, expected", [("2", 2), ("1", "1"), ("hill", "hill"), ("x", "x")])

@@ -303,7 +303,7 @@ def test_overrides(model, folder):
     assert "Did you mean 'temperature'" in message(models.load, folder, overrides={"temprature": 1})
     assert "Received: units=0" in message(models.load, folder, overrides={"units": 0})
     told = message(models.load, folder, overrides={"temperature": -1})
-    assert told.endswith("Received: generation.temperature=-1.0")
+    assert told.endswith("Received: generation.temperature=-1")
 
 
 # Recipes that were not written by a friend
