@@ -273,13 +273,6 @@ def _load(path):
     return getattr(importlib.import_module(module), name)
 
 
-def _load(path):
-    if not isinstance(path, str):
-        return path
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
 def register_family(name, cls, preset=None):
     """Adds a person's own network, or class of models, to the families under `name`.
 
