@@ -22,10 +22,13 @@ SCORE_CHUNK = 256
 
 # What says how a token is sampled, besides where a text stops.
 SAMPLED = decoding.Sampling._fields[:-1]
+_OPTIONS = option_specs(TokenSampling, "max_new_tokens", *SAMPLED, "stop")
+# In the order of the arguments of `generate`.
 ARGUMENTS = {
     "prompts": tf.TensorSpec([None], tf.string),
-    **option_specs(TokenSampling, "max_new_tokens", *SAMPLED, "stop"),
+    **{name: _OPTIONS[name] for name in ("max_new_tokens", *SAMPLED, "stop")},
     "num_samples": tf.TensorSpec([], tf.int32),
+    "seed": _OPTIONS["seed"],
     "strip_prompt": tf.TensorSpec([], tf.bool),
 }
 
