@@ -91,6 +91,8 @@ def test_mistakes_in_the_arguments(fails):
     assert "Unknown option '-x'" in fails("-x")
     assert "--zoo needs a folder" in fails("list", "--zoo")
     assert "no module named 'no_such_module'" in fails("list", "--import", "no_such_module")
+    assert "no module named 'json.nothing'" in fails("list", "--import", "json.nothing")
+    assert "no module named '__main__.nothing'" in fails("list", "--import", "__main__.nothing")
     assert "named without .py" in fails("list", "--import", "no_such_module.py")
 
 

@@ -525,3 +525,6 @@ def test_a_search_on_data_in_memory_is_that_on_its_file(tmp_path, capsys):
     with eagerly():
         again = tune(None, tmp_path / "memory", resume=True, trials=3, data=frame)
     assert [trial.loss for trial in again.trials[:2]] == losses["memory"]
+    for name, other in (("memory", tmp_path / "table.csv"), ("file", frame)):
+        with pytest.raises(InputError, match="A resumed search cannot change data.name"):
+            tune(None, tmp_path / name, resume=True, trials=3, data=other)

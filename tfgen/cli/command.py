@@ -158,15 +158,18 @@ def _missing_first(modules):
 
 def _is_there(module):
     """Whether a module is found, without importing it or the package that it is in."""
-    package, *parts = module.split(".")
-    name = package
-    spec = importlib.util.find_spec(package)
+    if module in sys.modules:
+        return True
+    name, *parts = module.split(".")
+    try:
+        spec = importlib.util.find_spec(name)
+    except ValueError:  # `__main__` has none
+        return False
     for part in parts:
         if spec is None or spec.submodule_search_locations is None:
             return False
         name = f"{name}.{part}"
-        path = spec.submodule_search_locations
-        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        spec = importlib.machinery.PathFinder.find_spec(name, spec.submodule_search_locations)
     return spec is not None
 
 

@@ -12,7 +12,13 @@ from tfgen.cli.arguments import (
 )
 from tfgen.cli.models import NAME_HELP, add_dtype, find_model, open_model, taken
 from tfgen.cli.screen import show, with_progress
-from tfgen.cli.series import FILLING, add_diffusion_options, add_series_options, series_only
+from tfgen.cli.series import (
+    FILLING,
+    FILLING_FIELDS,
+    add_diffusion_options,
+    add_series_options,
+    series_only,
+)
 from tfgen.errors import InputError
 from tfgen.recipe import CONTEXT, DiffusionSampling, RolloutSampling
 
@@ -57,7 +63,7 @@ def run(arguments):
             "--quantiles takes different numbers between 0 and 1. "
             f"Received: --quantiles {arguments.quantiles}"
         )
-    sampling = "temperature", "num_steps", "resamplings"
+    sampling = "temperature", *FILLING_FIELDS
     given_fields(arguments, sampling, RolloutSampling, DiffusionSampling)
     from tfgen.report.output import check_output, write_forecasts
 

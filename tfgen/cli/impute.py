@@ -5,7 +5,13 @@ from pathlib import Path
 from tfgen.cli.arguments import Parser, check_counts, given_fields, integer
 from tfgen.cli.models import NAME_HELP, find_model, open_model, taken
 from tfgen.cli.screen import show, with_progress
-from tfgen.cli.series import FILLING, add_diffusion_options, add_series_options, series_only
+from tfgen.cli.series import (
+    FILLING,
+    FILLING_FIELDS,
+    add_diffusion_options,
+    add_series_options,
+    series_only,
+)
 from tfgen.errors import InputError
 from tfgen.recipe import DiffusionSampling
 
@@ -29,7 +35,7 @@ def run(arguments):
     """Fills what is missing in data: `tfgen impute`."""
     series_only("impute", arguments.name, find_model(arguments.name).data_kind)
     check_counts(arguments, "num_samples")
-    given_fields(arguments, ("num_steps", "resamplings"), DiffusionSampling)
+    given_fields(arguments, FILLING_FIELDS, DiffusionSampling)
     if arguments.particles is not None and arguments.particles < 2:
         raise InputError(f"--particles must be >= 2. Received: --particles {arguments.particles}")
     if Path(arguments.out).suffix.lower() not in (".csv", ".npz"):

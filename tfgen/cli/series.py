@@ -7,6 +7,8 @@ from tfgen.recipe import DiffusionSampling
 
 # Options of a diffusion model.
 FILLING = "num_steps", "method", "resamplings"
+# Of these, the fields of `DiffusionSampling`.
+FILLING_FIELDS = "num_steps", "resamplings"
 
 
 def add_series_options(parser):
@@ -19,7 +21,7 @@ def add_series_options(parser):
 
 def add_diffusion_options(parser):
     group = parser.add_argument_group("diffusion models")
-    add_fields(group, ("num_steps", "resamplings"), DiffusionSampling)
+    add_fields(group, FILLING_FIELDS, DiffusionSampling)
     group.add_argument(
         "--method",
         help="how gaps are filled: by the network, if it was trained with infilling; else by "

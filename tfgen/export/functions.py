@@ -34,6 +34,7 @@ class Format(NamedTuple):
     random: bool = True
 
 
+# By name.
 FORMATS = {"tf_saved_model": Format(write_saved_model)}
 
 

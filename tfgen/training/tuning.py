@@ -129,7 +129,7 @@ def tune(
         recipe = named(recipe, data)
         kind = data_kind(recipe.data, None if is_name(data) else data)
         recipe = recipe.override({"data.kind": kind})
-    plan, done = _settle(recipe, logdir, space, method, trials, seed, resume)
+    plan, done = _settle(recipe, logdir, space, method, trials, seed, resume, data)
     if data is None and plan.recipe.data.name == MEMORY:
         raise not_given()
     data = None if is_name(data) else data
@@ -148,7 +148,7 @@ class _Plan:
     seed: int
 
 
-def _settle(recipe, logdir, space, method, trials, seed, resume):
+def _settle(recipe, logdir, space, method, trials, seed, resume, data):
     """Returns the `_Plan` of a search, and what `search.json` holds of the trials that are done."""
     if method is not None and method not in METHODS:
         raise unknown("method", method, METHODS)
@@ -164,7 +164,7 @@ def _settle(recipe, logdir, space, method, trials, seed, resume):
             saved, done = Recipe.from_dict(begun["recipe"]), begun["done"]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} cannot be read as a search ({error})") from error
-        for key, old, new in recipe.changes(saved) if recipe else ():
+        for key, old, new in named(recipe or saved, data).changes(saved):
             raise InputError(
                 f"A resumed search cannot change {key} from {old!r}. Received: {key}={new!r}"
             )

@@ -44,7 +44,7 @@ def served(model, random):
     }
     generate = next(each for each in functions if each.name == "generate")
     # A condition and the time of the beginning are to be given.
-    own = {"length", *sampling, *(["seed"] if random else [])}
+    own = defaults.keys() & {"seed", "length", *sampling}
     own = [name for name in generate.specs if name in own]
     needed = {name: spec for name, spec in generate.specs.items() if name not in own}
 

@@ -22,13 +22,15 @@ SCORE_CHUNK = 256
 
 # What says how a token is sampled, besides where a text stops.
 SAMPLED = decoding.Sampling._fields[:-1]
-_OPTIONS = option_specs(TokenSampling, "max_new_tokens", *SAMPLED, "stop")
+# What a graph is given of a `TokenSampling`, besides the scale of guidance.
+OPTIONS = ("max_new_tokens", *SAMPLED, "stop")
+_SPECS = option_specs(TokenSampling, *OPTIONS)
 # In the order of the arguments of `generate`.
 ARGUMENTS = {
     "prompts": tf.TensorSpec([None], tf.string),
-    **{name: _OPTIONS[name] for name in ("max_new_tokens", *SAMPLED, "stop")},
+    **{name: _SPECS[name] for name in OPTIONS},
     "num_samples": tf.TensorSpec([], tf.int32),
-    "seed": _OPTIONS["seed"],
+    "seed": _SPECS["seed"],
     "strip_prompt": tf.TensorSpec([], tf.bool),
 }
 

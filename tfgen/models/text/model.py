@@ -20,7 +20,7 @@ from tfgen.models.text.arguments import (
     tensors_of,
     texts_of,
 )
-from tfgen.models.text.graphs import ARGUMENTS, SAMPLED, TOKENS_BUCKET, TextGraphs
+from tfgen.models.text.graphs import ARGUMENTS, OPTIONS, TOKENS_BUCKET, TextGraphs
 from tfgen.models.text.searching import Searching
 from tfgen.models.text.streaming import pieces
 from tfgen.sampling import random
@@ -247,10 +247,7 @@ class TextModel(TextGenerator):
             arrays = self.graphs.generate_graph(
                 tensors_of(
                     prompts=texts,
-                    **{
-                        name: getattr(options, name)
-                        for name in ("max_new_tokens", *SAMPLED, "stop")
-                    },
+                    **{name: getattr(options, name) for name in OPTIONS},
                     num_samples=num_samples,
                     seed=random.call_seed(seed),
                     strip_prompt=strip_prompt,
