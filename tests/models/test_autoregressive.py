@@ -283,7 +283,6 @@ def test_stop_texts_cut_the_text_where_they_first_appear(model):
         [free[10:29]],
         ["ZZZ", "é" * 30],  # never
         [free[9:12], free[10:12], free[11]],
-        ["", free[4:6]],
         [],
     ]:
         expected = cut(free, [stops] if isinstance(stops, str) else stops)
