@@ -111,19 +111,6 @@ def test_unknown_is_never_drawn_even_where_it_is_the_likeliest():
         assert "\ufffd" not in model.generate("a", NEW, temperature, seed=1)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"temperature": 0.3}, {"top_k": 2}, {"top_p": 0.4}, {"min_p": 0.4},
-        {"repetition_penalty": 5.0}, {"seed": 4}, {"max_new_tokens": NEW - 1}, {"stop": ["a", "b", "c"]},
-    ],
-    ids=lambda options: next(iter(options)),
-)  # fmt: skip
-def test_every_argument_changes_the_text(model, options):
-    # Any of the sampling arguments narrows the choice: the plain draw must have gone beyond.
-    assert model.generate("ab", **{"seed": 3, **options}) != model.generate("ab", seed=3)
-
-
 @pytest.mark.exhaustive
 def test_max_new_tokens_counts_tokens(model, bytes_model):
     for number in (1, 7, 63, 64, 65):
@@ -177,30 +164,6 @@ def test_the_seed(model):
     assert model.generate("ab", seed=2**64 - 1) == model.generate("ab", seed=-1)
 
 
-@pytest.mark.exhaustive
-def test_the_models_own_defaults(model):
-    other = make(CHARACTERS, generation={"max_new_tokens": 9, "top_k": 1, "stop": ["é"]})
-    expected = model.generate("ab", 9, top_k=1, stop="é")
-    assert other.generate("ab") == "".join(other.stream("ab")) == expected
-    assert len(other.generate("ab", 20, stop=[])) == 22
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"max_new_tokens": 0}, {"temperature": -1.0}, {"top_k": -1}, {"top_p": 0.0}, {"min_p": 2},
-        {"repetition_penalty": 0}, {"seed": 0.5}, {"stop": 3}, {"temperature": "hot"},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_bad_arguments(model, arguments):
-    ((name, value),) = arguments.items()
-    for call in (model.generate, model.stream):
-        with pytest.raises(InputError) as caught:
-            call("a", **arguments)  # the stream complains at once, not when it is read
-        assert str(caught.value).endswith(f"Received: {name}={value!r}")
-
-
 @pytest.mark.parametrize("prompts", [3, None, ["a", 3], b"a", "\ud800"], ids=str)
 def test_bad_prompts(model, prompts):
     for call in (model.generate, model.score):
@@ -221,16 +184,6 @@ def test_a_prompt_gives_in_a_batch_what_it_gives_alone(model, bytes_model):
     for chosen in (model, bytes_model):
         together = chosen.generate(PROMPTS, NEW, temperature=0)
         assert together == [chosen.generate(prompt, NEW, temperature=0) for prompt in PROMPTS]
-
-
-@pytest.mark.long
-def test_a_sample_does_not_depend_on_the_size_of_the_batch(model):
-    together = model.generate(PROMPTS, seed=6)
-    assert model.generate(PROMPTS[:1], seed=6) == together[:1]
-    assert model.generate(PROMPTS[:3], seed=6) == together[:3]
-    assert model.generate("ab", seed=6, num_samples=5)[:3] == model.generate(
-        "ab", seed=6, num_samples=3
-    )
 
 
 @pytest.mark.long

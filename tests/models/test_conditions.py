@@ -116,20 +116,6 @@ def test_what_are_no_vectors_is_refused(value):
     assert "Received: " in str(caught.value)
 
 
-def test_a_model_without_conditions_refuses_them():
-    plain = make()
-    rnn = new_model("lstm", units=4, layers=1, tokenizer=TOKENIZER)
-    for model in (plain, rnn):
-        for call in (model.generate, model.stream, model.score, model.encode):
-            with pytest.raises(InputError, match="num_classes or condition_width"):
-                call("a", condition=1)
-        for call in (model.generate, model.stream):
-            with pytest.raises(InputError, match="Received: guidance_scale=2.0$"):
-                call("a", guidance_scale=2.0)
-        with pytest.raises(ValueError, match="num_classes or condition_width"):
-            model.batch_loss((IDS, IDS, tf.constant(CLASSES)))
-
-
 # What the network makes of them
 
 

@@ -97,15 +97,6 @@ def test_the_likelihood_is_a_density_in_the_datas_units(config):
     assert score["nats_per_position"] == pytest.approx(-score["log_likelihood"] / 6)
 
 
-def test_the_loss_is_the_score_per_position():
-    data = processor()
-    model = recurrent(processor=data)
-    values = np.stack(sequences().values)
-    loss, _ = model.batch_loss(model.unpack(values))
-    score = model.score(values)
-    assert float(loss) == pytest.approx(np.mean(score["nats_per_position"]), rel=1e-5)
-
-
 def test_padding_and_missing_values_say_nothing():
     made = sequences()
     made.values[0][3, 1] = np.nan
@@ -154,30 +145,6 @@ def test_what_is_drawn_is_what_the_whole_network_would_have_drawn(make):
     np.testing.assert_allclose(data.unscale_numbers(means), drawn, rtol=2e-5, atol=2e-5)
 
 
-@MAKERS
-def test_a_seed_gives_the_same_sample_whatever_else_is_drawn(make):
-    model = make(processor=processor())
-    many = model.generate(num_samples=3, length=9, seed=4)
-    assert many.shape == (3, 9, 2) and many.dtype == np.float32
-    np.testing.assert_array_equal(many, model.generate(num_samples=3, length=9, seed=4))
-    np.testing.assert_allclose(many[:1], model.generate(length=9, seed=4), rtol=1e-5)
-    np.testing.assert_array_equal(many[:, :5], model.generate(num_samples=3, length=5, seed=4))
-    assert not np.allclose(many, model.generate(num_samples=3, length=9, seed=5))
-    assert not np.allclose(many[0], many[1])
-    assert not np.allclose(model.generate(length=9), model.generate(length=9))
-
-
-@MAKERS
-def test_a_stream_is_what_generate_returns(make, monkeypatch):
-    monkeypatch.setattr("tfgen.models.engines.rollout.STREAM_CHUNK", 4)
-    model = make(processor=processor())
-    pieces = list(model.stream(length=10, seed=4))
-    assert [len(piece) for piece in pieces] == [4, 4, 2]
-    np.testing.assert_allclose(
-        np.concatenate(pieces), model.generate(length=10, seed=4)[0], rtol=1e-5
-    )
-
-
 @pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
 def test_nothing_is_compiled_again_for_another_length_or_seed():
@@ -198,14 +165,6 @@ def test_temperature_and_bias_narrow_what_is_drawn():
     ]
     # Of one narrow pair of components: the deviation goes as the root, and as exp(-bias).
     assert spread[1] < 0.75 * spread[0] and spread[2] < 0.5 * spread[0] < spread[3] / 3
-
-
-@pytest.mark.long
-def test_defaults_come_from_the_generation_section():
-    model = recurrent(processor=processor(), generation={"length": 7, "temperature": 0.0})
-    assert model.generate(seed=1).shape == (1, 7, 2)
-    np.testing.assert_array_equal(model.generate(seed=1), model.generate(seed=2))
-    assert recurrent(processor=processor()).generate().shape == (1, 40, 2)  # the data's own
 
 
 def test_drawings_end_by_themselves():
@@ -614,31 +573,6 @@ def test_frames_are_for_one_number_over_time():
 # Mistakes, arguments and configuration
 
 
-@pytest.mark.parametrize(
-    "call, part",
-    [
-        ({"num_samples": 0}, "num_samples=0"),
-        ({"length": 0}, "length=0"),
-        ({"length": 2.5}, "length=2.5"),
-        ({"temperature": -1}, "temperature=-1"),
-        ({"bias": float("nan")}, "bias=nan"),
-        ({"seed": 0.5}, "seed=0.5"),
-    ],
-)
-def test_mistakes_in_generate(call, part):
-    assert part in message(recurrent(processor=processor()).generate, **call)
-
-
-def test_mistakes_in_forecast_and_impute():
-    model = recurrent(processor=processor())
-    series = sequences().values[0]
-    assert "quantiles" in message(model.forecast, series, 3, quantiles=[0.5, 1.0])
-    assert "horizon=0" in message(model.forecast, series, 0)
-    assert "pooling" in message(model.encode, series, pooling="max")
-    assert "one series" in message(model.impute, [series, series])
-    assert "times" in message(model.forecast, series, 3, times=np.arange(40))
-
-
 @pytest.mark.long
 def test_learned_positions_come_to_an_end():
     model = transformer(processor=processor(), positions="learned", max_length=20)
@@ -653,70 +587,11 @@ def test_learned_positions_come_to_an_end():
     assert model.generate(seed=1).shape == (1, 20, 2)
 
 
-CHANGES = {
-    "head": {"head": "student_t"}, "components": {"components": 3},
-    "covariance": {"covariance": "full"}, "min_scale": {"min_scale": 2.0},
-    "units": {"units": 9}, "layers": {"layers": 2}, "cell": {"cell": "lstm"},
-    "layer_norm": {"layer_norm": True}, "attention": {"attention": 3}, "seed": {"seed": 2},
-    "linear_skip": {"linear_skip": True}, "local_scale": {"local_scale": 0.01},
-}  # fmt: skip
-FEW = ("head", "covariance", "attention", "linear_skip")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        CHANGES[name] if name in FEW else pytest.param(CHANGES[name], marks=pytest.mark.exhaustive)
-        for name in CHANGES
-    ],
-    ids=CHANGES,
-)
-def test_every_argument_changes_what_is_scored(change):
-    values = sequences().values[0]
-    data = processor()
-    before = recurrent(processor=data).score(values)["log_likelihood"]
-    assert recurrent(processor=data, **change).score(values)["log_likelihood"] != before
-
-
-def test_bins_change_a_quantised_head_and_it_needs_bounded_numbers():
-    values = sequences().values[0]
-    scores = {
-        recurrent(processor=processor(scaler="min_max"), head="quantized", bins=bins)
-        .score(values)["log_likelihood"]
-        for bins in (16, 64)
-    }  # fmt: skip
-    assert len(scores) == 2
+def test_a_quantised_head_needs_bounded_numbers():
     with pytest.raises(ValueError, match="min_max or mu_law"):
         recurrent(processor=processor(), head="quantized")
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"head": "softmax"}, {"components": 0}, {"bins": 1}, {"covariance": "round"},
-        {"bounding": "soft"}, {"condition_dropout": 1.0}, {"processor": 3}, {"min_scale": 0.0},
-        {"local_scale": 1.0}, {"frame": 0},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_arguments_out_of_range(wrong):
-    (name,) = wrong
-    with pytest.raises(ValueError, match=name):
-        recurrent(**{"processor": processor(), **wrong})
 
 
 def test_a_bivariate_mixture_is_for_two_numbers():
     with pytest.raises(ValueError, match="bivariate_mixture"):
         recurrent(processor=processor(sequences(3)), head="bivariate_mixture")
-
-
-@MAKERS
-def test_every_weight_has_a_gradient(make):
-    model = make(processor=processor(labelled()))
-    batch = {"values": np.stack(labelled().values), "label": labelled().labels}
-    with tf.GradientTape() as tape:
-        loss, _ = model.batch_loss(model.unpack(batch), tf.constant([1, 2]), training=True)
-    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
-    for weight, gradient in zip(model.trainable_weights, gradients, strict=True):
-        assert gradient is not None, weight.path
-        assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, weight.path

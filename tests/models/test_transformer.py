@@ -5,16 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen import models
 from tfgen.errors import InputError
 from tfgen.layers import decoding
 from tfgen.models import make as new_model
-from tfgen.models.files import config_of
-from tfgen.models.text.model import TextModel
 from tfgen.networks import TransformerNetwork, slots
 from tfgen.networks.transformer import POSITIONS, SITES
-from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
-from tfgen.recipe import GenerationConfig
+from tfgen.preprocessing import CharacterTokenizer
 from tfgen.sampling import random
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
@@ -65,80 +61,6 @@ def test_the_model_is_its_parts(options):
     assert model(IDS).shape == (BATCH, TIME, VOCABULARY)
 
 
-CHANGES = {
-    "layers": ({}, {"layers": 3}),
-    "heads": ({}, {"heads": 2}),
-    "kv_heads": ({}, {"kv_heads": 2}),
-    "width": ({}, {"width": 24}),
-    "head_width": ({}, {"head_width": 6}),
-    "mlp": ({}, {"mlp": "relu2"}),
-    "mlp swiglu": ({}, {"mlp": "swiglu"}),
-    "mlp_width": ({}, {"mlp_width": 40}),
-    "norm": ({}, {"norm": "rms"}),
-    "norm_epsilon": ({}, {"norm_epsilon": 0.5}),
-    **{f"positions {p}": ({}, {"positions": p}) for p in POSITIONS if p != "rotary"},
-    "rotary_base": ({}, {"rotary_base": 20.0}),
-    "max_length": ({"positions": "learned"}, {"max_length": 20}),
-    "window": ({}, {"window": 3}),
-    "dropout": ({}, {"dropout": 0.3}),
-    "attention_dropout": ({}, {"attention_dropout": 0.3}),
-    "tie_embeddings": ({}, {"tie_embeddings": False}),
-    "bias": ({}, {"bias": True}),
-    "qk_norm": ({}, {"qk_norm": True}),
-    "conv": ({}, {"conv": 3}),
-    "cache_dtype": ({}, {"cache_dtype": "bfloat16"}),
-    "num_classes": ({}, {"num_classes": 2}),
-    "condition_width": ({}, {"condition_width": 2}),
-    "condition_dropout": ({"num_classes": 2}, {"condition_dropout": 0.9}),
-    "seed": ({}, {"seed": 2}),
-    "tokenizer": ({}, {"tokenizer": ByteTokenizer()}),
-}
-FEW = ("kv_heads", "mlp swiglu", "norm", "positions alibi", "window", "conv", "num_classes")
-
-
-def outcome(model):
-    """Everything that an argument may change: logits in and out of training, and of one step."""
-    condition = tf.constant([0, 1, 1]) if model.engine.emission.num_classes else None
-    trained = model.engine.hidden_states(
-        tf.constant(IDS), training=True, key=KEY, condition=condition
-    )[0]  # fmt: skip
-    state = model.engine.reserve(
-        model.engine.hidden_states(IDS[:, :4], model.initial_state(BATCH))[1], 1
-    )
-    stepped, _ = model.engine.stepper()(tf.constant(IDS[:, 4]), state)
-    plain = model.engine.hidden_states(tf.constant(IDS), condition=condition)[0]
-    return [
-        model.engine.logits(hidden).numpy()[..., :VOCABULARY]
-        for hidden in (plain, trained, stepped)
-    ]
-
-
-@pytest.mark.parametrize(
-    "base,change",
-    [
-        CHANGES[name] if name in FEW else pytest.param(*CHANGES[name], marks=pytest.mark.exhaustive)
-        for name in CHANGES
-    ],
-    ids=CHANGES,
-)
-def test_every_argument_changes_the_result(base, change, monkeypatch):
-    # What is compiled in pieces has a test of its own.
-    monkeypatch.setattr(TransformerNetwork, "jit_compile_training", True)
-    first, second = make(**base), make(**{**base, **change})
-    shapes = [[tuple(w.shape) for w in model.weights] for model in (first, second)]
-    if shapes[0] == shapes[1] and change.keys() != {"seed"}:
-        second.set_weights(first.get_weights())  # nothing but the argument is different
-    differences = [np.abs(a - b).max() for a, b in zip(outcome(first), outcome(second))]
-    assert max(differences) > 1e-3
-    if "dropout" in next(iter(change)):  # in training alone
-        assert differences[0] == differences[2] == 0
-    if "cache_dtype" in change:  # in generation alone
-        assert differences[:2] == [0, 0]
-    ((name, value),) = change.items()
-    if name not in ("seed", "tokenizer"):
-        assert config_of(second)[name] == value
-
-
 def test_the_defaults_are_those_that_the_docstring_names():
     model = new_model("transformer", layers=1, heads=2, width=96)
     assert model.network.mlp_width == 384 and model.network.blocks[0].attention.head_width == 48
@@ -173,29 +95,6 @@ def test_dropout_drops_its_share_everywhere_and_keeps_the_mean():
     zeros = {tuple((mask == 0).ravel()) for mask in masks.values()}
     assert len(zeros) == len(masks) == 9  # each site has its own
     assert model.network._drop(False, KEY, False)(ones, "mlp", 0) is ones
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"layers": 0}, {"layers": 1.5}, {"heads": 0}, {"heads": 3}, {"kv_heads": 3},
-        {"kv_heads": 0}, {"width": 0}, {"width": "16"}, {"head_width": 0}, {"head_width": 3},
-        {"mlp": "relu"}, {"mlp_width": 0},
-        {"norm": "batch"}, {"norm_epsilon": 0}, {"positions": "rotation"},
-        {"positions": None}, {"rotary_base": -1.0}, {"max_length": 0}, {"window": -1},
-        {"window": None}, {"dropout": 1.0}, {"dropout": True}, {"attention_dropout": -0.1},
-        {"tie_embeddings": 1}, {"bias": "no"}, {"qk_norm": None}, {"conv": 1.0},
-        {"cache_dtype": "float16"}, {"num_classes": 0}, {"condition_width": 2.5},
-        {"condition_dropout": 1}, {"seed": "x"}, {"tokenizer": "byte"}, {"generation": 3},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_what_is_out_of_range_is_told_in_one_line(arguments):
-    with pytest.raises(ValueError) as caught:
-        new_model("transformer", **{"layers": 1, "heads": 4, "width": 16, **arguments})
-    ((name, value),) = arguments.items()
-    assert str(caught.value).endswith(f"Received: {name}={value!r}")
-    assert "\n" not in str(caught.value)
 
 
 def test_arguments_that_do_not_go_together():
@@ -738,81 +637,3 @@ def test_activations_are_those_of_the_blocks():
     np.testing.assert_allclose(
         model.network.final_norm(outputs["block_1"]), whole(model), atol=1e-6
     )
-
-
-# Saving
-
-
-def test_config_and_keras_file_round_trip(tmp_path):
-    model = make(**EVERYTHING, generation={"temperature": 0.5, "stop": ["\n"]}, name="odd")
-    config = model.get_config()
-    own = config_of(model)
-    for name, value in EVERYTHING.items():
-        assert own[name] == value, name
-    again = TextModel.from_config(config)
-    assert again.get_config() == config and again.name == "odd"
-    assert again.generation == GenerationConfig(temperature=0.5, stop=("\n",))
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert type(loaded.network) is TransformerNetwork
-    np.testing.assert_array_equal(loaded(IDS), model(IDS))
-
-
-@pytest.mark.parametrize("options", [{}, EVERYTHING], ids=["defaults", "everything"])
-def test_a_folder_round_trip(options, tmp_path):
-    from tfgen import zoo
-
-    model = make(**options, generation={"temperature": 0.5})
-    model.save(tmp_path / "model")
-    again = zoo.get(tmp_path / "model")
-    assert again.recipe.family == "transformer" and again.generation == model.generation
-    for mine, theirs in zip(again.weights, model.weights, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-    np.testing.assert_array_equal(again(IDS), model(IDS))
-    differ = ("name", "tokenizer")
-    one, other = (
-        {name: value for name, value in config_of(each).items() if name not in differ}
-        for each in (again, model)
-    )
-    assert {**one, "emission": None, "engine": None} == {**other, "emission": None, "engine": None}
-    # What does not change a weight's shape may be another.
-    other = zoo.get(tmp_path / "model", window=2)
-    assert other.network.window == 2 and np.abs(other(IDS) - model(IDS)).max() > 1e-3
-
-
-@pytest.mark.long
-def test_the_seed_decides_the_weights():
-    def weights(**arguments):
-        model = new_model(
-            "transformer",
-            layers=2,
-            heads=2,
-            width=8,
-            tokenizer=TOKENIZER,
-            num_classes=3,
-            **arguments,
-        )
-        return model.get_weights()
-
-    for mine, theirs in zip(weights(seed=1), weights(seed=1)):
-        np.testing.assert_array_equal(mine, theirs)
-    drawn = [i for i, value in enumerate(weights(seed=1)) if value.ndim == 2]
-    assert len(drawn) == 1 + 2 * 8 + 2
-    for other in (weights(seed=2), weights()):
-        assert all(not np.allclose(weights(seed=1)[i], other[i]) for i in drawn)
-    # No two rows of weights are the same, "no condition" and the classes included.
-    values = weights(seed=1)
-    rows = [row[:4].tobytes() for i in drawn for row in values[i]]
-    assert len(set(rows)) == len(rows)
-
-
-def test_a_recipe_builds_it():
-    from tfgen.recipe import Recipe
-
-    small = {"model.layers": 1, "model.heads": 4, "model.width": 16}
-    recipe = Recipe(family="transformer").override(small)
-    assert models.build(recipe).network.num_layers == 1
-    with pytest.raises(InputError, match="Did you mean 'heads'"):
-        models.build(recipe.override({"model.head": 3}))
-    with pytest.raises(InputError, match="Received: heads=5"):
-        models.build(recipe.override({"model.heads": 5}))

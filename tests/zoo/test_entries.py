@@ -5,8 +5,6 @@ Those of numbers: `test_entries_of_numbers.py`.
 
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ import tensorflow as tf
 from eager import some_by_default
 
 from tfgen import models, zoo
-from tfgen.sampling import random
 from tfgen.zoo.folders import entries_in, shipped_folder
 
 ENTRIES = [
@@ -106,35 +103,6 @@ def assert_greedy_continuation(model, golden):
 
 
 @ONE
-def test_every_weight_receives_a_gradient(model, golden):
-    ids = tf.constant(golden["ids"])
-    key = random.root(0, random.DROPOUT)
-    with tf.GradientTape() as tape:
-        loss, _ = model.batch_loss((ids[:, :-1], ids[:, 1:]), key, training=True)
-    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
-    for weight, gradient in zip(model.trainable_weights, gradients):
-        assert gradient is not None, weight.path
-        gradient = tf.convert_to_tensor(gradient)
-        assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, weight.path
-
-
-@pytest.mark.long
-@ONE
-def test_the_seed_decides_the_sample(model):
-    texts = [model.generate(PROMPTS, 30, seed=seed, stop=[]) for seed in (3, 3, 4)]
-    assert texts[0] == texts[1] != texts[2]
-    # Sample i of a batch does not depend on the size of the batch.
-    assert model.generate(PROMPTS[:1], 30, seed=3, stop=[]) == texts[0][:1]
-
-
-@ONE
-def test_stream_gives_the_same_text(model):
-    assert "".join(model.stream("A", 30, seed=3, stop=[])) == model.generate(
-        "A", 30, seed=3, stop=[]
-    )
-
-
-@ONE
 def test_score_agrees_with_the_golden_logits(model, golden):
     ids = golden["ids"][:1]
     text = model.tokenizer.decode(ids[0])
@@ -144,22 +112,6 @@ def test_score_agrees_with_the_golden_logits(model, golden):
     score = model.score(text)
     np.testing.assert_allclose(score["log_likelihood"], -np.sum(nats), rtol=1e-5)
     assert score["characters"] == len(text)
-
-
-@pytest.mark.long
-@pytest.mark.usefixtures("as_graphs")
-@ONE
-def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
-    model.save(tmp_path / "saved")
-    script = (
-        "import sys; from tfgen.zoo import get\n"
-        "model = get(sys.argv[1])\n"
-        "sys.stdout.write(model.generate('A', 30, seed=3, stop=[]))"
-    )
-    command = [sys.executable, "-c", script, str(tmp_path / "saved")]
-    # Bytes, because a text may hold any newline.
-    done = subprocess.run(command, capture_output=True, check=True)
-    assert done.stdout.decode() == model.generate("A", 30, seed=3, stop=[])
 
 
 @pytest.mark.long

@@ -2,16 +2,12 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from eager import some_by_default
 
 from tfgen import models, zoo
-from tfgen.sampling import random
 from tfgen.zoo.folders import entries_in, shipped_folder
 
 ENTRIES = [
@@ -114,27 +110,6 @@ def assert_golden_draw(model, golden):
     np.testing.assert_array_less(np.nan_to_num(np.abs(found - drawn) / spread), 0.05)
 
 
-@QUICK
-def test_every_weight_receives_a_gradient(model, golden):
-    batch = model.unpack(part(golden, "inputs"))
-    key = random.root(0, random.DROPOUT)
-    with tf.GradientTape() as tape:
-        loss, _ = model.batch_loss(batch, key, training=True)
-    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
-    for weight, gradient in zip(model.trainable_weights, gradients, strict=True):
-        assert gradient is not None, weight.path
-        gradient = tf.convert_to_tensor(gradient)
-        assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, weight.path
-
-
-@DRUMS
-def test_the_seed_decides_the_sample(model):
-    options = {} if model.engine.loss_is_likelihood else {"num_steps": 4}
-    first, again, other = (model.draw(3, LENGTH, seed=seed, **options)[0] for seed in (3, 3, 4))
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other, equal_nan=True)
-
-
 @DRUMS
 def test_what_is_drawn_lies_between_the_bounds(model):
     options = {"temperature": 2.0} if model.engine.loss_is_likelihood else {"num_steps": 4}
@@ -143,21 +118,6 @@ def test_what_is_drawn_lies_between_the_bounds(model):
     numbers = drawn[..., list(model.processor.number_columns)]
     numbers = numbers[~np.isnan(numbers).any(axis=-1)]
     assert (numbers >= low).all() and (numbers <= high).all()
-
-
-@pytest.mark.long
-@pytest.mark.usefixtures("as_graphs")
-@COMPILED
-def test_saved_and_opened_in_a_new_process_it_is_the_same(model, tmp_path):
-    model.save(tmp_path / "saved")
-    script = (
-        "import sys; import numpy as np; from tfgen.zoo import get\n"
-        f"drawn = get(sys.argv[1]).draw(3, {LENGTH}, seed=3)[0]\n"
-        "np.save(sys.argv[2], drawn)"
-    )
-    arguments = [str(tmp_path / "saved"), str(tmp_path / "drawn.npy")]
-    subprocess.run([sys.executable, "-c", script, *arguments], check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "drawn.npy"), model.draw(3, LENGTH, seed=3)[0])
 
 
 @QUICK
