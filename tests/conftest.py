@@ -34,3 +34,19 @@ def as_graphs(op_by_op):
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def few_positions(monkeypatch):
+    """Lengths are rounded up to little: what runs op by op takes every position that it pads."""
+    small = {
+        "tfgen.models.text.graphs": {"PROMPT_BUCKET": 8, "TOKENS_BUCKET": 8, "SCORE_CHUNK": 16},
+        "tfgen.models.text.model": {"TOKENS_BUCKET": 8},
+        "tfgen.models.text.streaming": {"TOKENS_BUCKET": 8},
+        "tfgen.models.engines.rollout": {"BUCKET": 8},
+        "tfgen.networks.slots": {"SLOTS": 8},
+        "tfgen.layers.decoding": {"BLOCK": 8},
+    }
+    for module, constants in small.items():
+        for name, value in constants.items():
+            monkeypatch.setattr(f"{module}.{name}", value)

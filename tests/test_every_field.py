@@ -22,7 +22,7 @@ from tfgen.training.finetuning import open_start
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.step import Step
 
-pytestmark = pytest.mark.usefixtures("op_by_op")
+pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
 
 LEAST = {
     "model.units": 4, "model.layers": 1, "training.batch_size": 4, "training.window": 8,
@@ -137,7 +137,7 @@ CHANGES = {
     "generation.guidance_scale": sampled(3.0, "unet1d-numbers"),
     "generation.length": sampled(3, "gru-numbers"),
     "generation.bias": sampled(2.0, "gru-numbers"),
-    "generation.num_steps": sampled(2, "unet1d-numbers"),
+    "generation.num_steps": sampled(3, "unet1d-numbers"),
     "generation.solver": sampled("euler", "unet1d-numbers"),
     "generation.resamplings": sampled(1, "unet1d-numbers", "filled"),
 }  # fmt: skip

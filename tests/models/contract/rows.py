@@ -19,7 +19,7 @@ TIME = 8  # positions of a series
 INPUTS = {
     "seed": 7, "num_samples": 2, "length": 5, "horizon": 2, "temperature": 0.9, "bias": 0.5,
     "num_steps": 3, "guidance_scale": 2.0, "resamplings": 2, "quantiles": [0.25, 0.75],
-    "max_new_tokens": 6, "top_k": 5, "top_p": 0.9, "min_p": 0.01, "repetition_penalty": 1.1,
+    "max_new_tokens": 4, "top_k": 5, "top_p": 0.9, "min_p": 0.01, "repetition_penalty": 1.1,
     "stop": ["h"], "strip_prompt": False, "prompts": ["ab", ""], "texts": TEXTS, "sigma": [0.5] * 2,
 }  # fmt: skip
 
@@ -89,7 +89,7 @@ class Row:
 
 class TextRow(Row):
     of, length = "text", "max_new_tokens"
-    generation = {"max_new_tokens": 6}
+    generation = {"max_new_tokens": 5}
     given = property(lambda self: {"tokenizer": TOKENIZER, "generation": self.generation})
     scores = ("log_likelihood", "nats_per_character", "bits_per_character", "characters")
     told = {}
@@ -119,6 +119,7 @@ class NumbersRow(Row):
     given = property(lambda self: {"processor": processor(), "generation": self.generation})
     scores = ("log_likelihood", "values", "nats_per_value", "nats_per_position")
     told = {"condition": "q"}
+    filling = {"particles": 16}
 
     def sample(self, model, seed=None, count=1, **options):
         return model.generate(count, seed=seed, **self.told, **options)
@@ -165,7 +166,8 @@ OF_NUMBERS = (RolloutSampling, ("top_k", 5), ("temprature", "temperature"))
 
 
 class DiffusionRow(NumbersRow):
-    generation = {"length": 5, "num_steps": 3, "resamplings": 2}
+    generation = {"length": 5, "num_steps": 2, "resamplings": 2}
+    filling = {}
 
 
 ROWS = (

@@ -10,7 +10,7 @@ from tfgen import models
 from tfgen.models.families import parameters_of
 from tfgen.models.files import config_of
 
-pytestmark = pytest.mark.usefixtures("op_by_op")
+pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
 
 # What a recipe holds in other places than [model].
 ELSEWHERE = ("tokenizer", "processor", "generation")

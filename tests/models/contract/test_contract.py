@@ -16,7 +16,7 @@ from tfgen.errors import InputError
 from tfgen.models.files import config_of
 from tfgen.recipe import Recipe
 
-pytestmark = pytest.mark.usefixtures("op_by_op")
+pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
 
 every = of_rows()
 numbers = of_rows(lambda row: row.of == "numbers")
@@ -294,18 +294,19 @@ def test_a_forecast_is_of_samples_and_their_quantiles(row):
 @numbers
 def test_gaps_are_filled_and_what_was_observed_stays(row):
     model, ((whole,), told) = model_of(row), row.raw(0)
+    told |= row.filling
     gaps = whole.copy()
     gaps[3:5] = np.nan
     gaps[6, 1] = np.nan
     seen = ~np.isnan(gaps)
-    filled = model.impute(gaps, num_samples=3, seed=1, **told)
+    filled = model.impute(gaps, 3, seed=1, **told)
     assert filled.shape == (3, TIME, 3) and np.isfinite(filled).all()
     for one in filled:
         np.testing.assert_array_equal(one[seen], gaps[seen])
     assert set(np.unique(filled[..., 2])) <= {0, 1}
     assert filled[..., 0].min() >= 0 and filled[..., 0].max() <= 5
-    assert not differ([filled], [model.impute(gaps, num_samples=3, seed=1, **told)])
-    assert differ([filled], [model.impute(gaps, num_samples=3, seed=2, **told)])
+    assert not differ([filled], [model.impute(gaps, 3, seed=1, **told)])
+    assert differ([filled], [model.impute(gaps, 3, seed=2, **told)])
     several, told = row.raw(0, 1)
     assert "impute takes one series" in refused(model.impute, several, **told)
 
