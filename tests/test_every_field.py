@@ -138,7 +138,7 @@ CHANGES = {
     "generation.length": sampled(3, "gru-numbers"),
     "generation.bias": sampled(2.0, "gru-numbers"),
     "generation.num_steps": sampled(3, "unet1d-numbers"),
-    "generation.solver": sampled("euler", "unet1d-numbers"),
+    "generation.solver": sampled("euler", "unet1d-numbers", generation__num_steps=4),
     "generation.resamplings": sampled(1, "unet1d-numbers", "filled"),
 }  # fmt: skip
 

@@ -190,15 +190,17 @@ def model_of(row):
     return as_if_trained(row.make())
 
 
-def of_rows(wanted=lambda row: True):
+def of_rows(wanted=lambda row: True, long=()):
     """Runs a test for each row, or for those that are wanted.
 
     Rows whose network is that of another one, with another cell, are for the exhaustive tests.
+    Those of `long` take more than ten seconds.
     """
     import pytest
 
     rows = [each for each in ROWS if wanted(each)]
-    twins = ("gru-text", "lstm-numbers")
-    marks = [pytest.mark.exhaustive if str(row) in twins else () for row in rows]
+    marked = dict.fromkeys(long, pytest.mark.long)
+    marked |= dict.fromkeys(("gru-text", "lstm-numbers"), pytest.mark.exhaustive)
+    marks = [marked.get(str(row), ()) for row in rows]
     cases = [pytest.param(row, marks=mark) for row, mark in zip(rows, marks)]
     return pytest.mark.parametrize("row", cases, ids=map(str, rows))

@@ -146,7 +146,7 @@ def test_evaluate_gives_the_loss_and_that_is_the_score(row):
     assert given == pytest.approx(float(loss), rel=1e-5)
 
 
-@every
+@of_rows(long=["unet1d-numbers"])
 def test_fit_makes_what_it_learns_from_more_likely(row):
     model, batch = row.make(), row.batch()
     model.compile(keras.optimizers.Adam(0.03))
@@ -414,7 +414,7 @@ def _plain(tensor):
     return value.astype(str).tolist() if value.dtype == object else value.tolist()
 
 
-@every
+@of_rows(long=["unet1d-numbers"])
 def test_the_functions_that_are_served_are_those_of_the_model(row):
     model, cases = model_of(row), cases_of(row)
     names = [each.name for each, _ in cases]
