@@ -15,7 +15,7 @@ SMALL = {
     "gru": {"model.units": 8, "model.layers": 1},
     "transformer": {"model.layers": 1, "model.heads": 2, "model.width": 8},
     "unet1d": {
-        "model.width": 8, "model.groups": 2, "model.multipliers": [1, 2], "model.blocks": 1,
+        "model.width": 8, "model.groups": 2, "model.multipliers": [1], "model.blocks": 1,
         "model.heads": 1, "model.head_width": 8, "generation.num_steps": 3,
         "generation.resamplings": 1,
     },

@@ -132,6 +132,7 @@ CASES = {
         "model.objective": "x0", "model.weighting": "min_snr", "model.schedule": "cosine",
         "generation.solver": "ddpm", "model.self_condition": True, "data.columns": ["level", "rain"],
         "data.bounds": ["level=auto", "rain=auto"], "model.threshold": "dynamic",
+        "model.multipliers": [1, 2],
     }),
     "unet v": ("unet1d", "series", {
         "model.objective": "v", "model.schedule": "sigmoid", "generation.solver": "euler",
@@ -216,7 +217,7 @@ def run(*words):
 
 
 # Of each kind of data and of each network one, which the continuous integration trains.
-LONG = "gru fine-tuned", "transformer series bfloat16", "unet pen", "lstm sound"
+LONG = "gru fine-tuned", "unet x0", "transformer pen", "lstm sound"
 
 
 @pytest.mark.parametrize(
