@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 # packages on one floor, neither may import the other.
 FLOORS = [
     ["tfgen"],  # the version
-    ["tfgen.errors files forks kinds names signals uses"],
+    ["tfgen.arguments errors files forks kinds names signals uses"],
     ["tfgen.recipe values"],
     ["tfgen.export"],
     ["tfgen.data"],

@@ -433,7 +433,7 @@ def test_the_command_line_opens_a_folder(written, capsys):
 def test_the_stretching_of_positions_is_saved(tmp_path):
     write_model("llama", tmp_path / "hf", rope_parameters=LLAMA_3)
     model = get(tmp_path / "hf")
-    assert list(model.network.rotary_scaling) == [8.0, 1.0, 4.0, 64.0]
+    assert list(model.network.blocks[0].attention.rotary_scaling) == [8.0, 1.0, 4.0, 64.0]
     model.save(tmp_path / "saved")
     np.testing.assert_array_equal(get(tmp_path / "saved")(IDS), model(IDS))
 
@@ -447,16 +447,19 @@ def test_a_folder_of_another_family_is_refused_in_one_line(folder):
 
 
 def test_older_configs_are_understood(written, tmp_path):
+    def rotary_base(folder):
+        return load_llama(folder).network.blocks[0].attention.rotary_base
+
     folder = copy(written["llama"][0], tmp_path / "copy")
     expected = oracle_logits(written["llama"][1], IDS)
     change_config(folder, rope_parameters="DROP", rope_theta="DROP", rope_scaling=None)
     np.testing.assert_allclose(load_llama(folder)(IDS), expected, rtol=1e-4, atol=1e-4)
     change_config(folder, rope_theta=50.0)
-    assert load_llama(folder).network.rotary_base == 50.0
+    assert rotary_base(folder) == 50.0
     change_config(folder, rope_scaling={"type": "default"}, attention_bias="DROP", mlp_bias="DROP")
-    assert load_llama(folder).network.rotary_base == 50.0
+    assert rotary_base(folder) == 50.0
     change_config(folder, rope_parameters={"rope_theta": 70})
-    assert load_llama(folder).network.rotary_base == 70.0
+    assert rotary_base(folder) == 70.0
 
 
 def rewritten(folder, change):

@@ -63,10 +63,10 @@ def test_the_model_is_its_parts(options):
 
 def test_the_defaults_are_those_that_the_docstring_names():
     model = new_model("transformer", layers=1, heads=2, width=96)
-    assert model.network.mlp_width == 384 and model.network.blocks[0].attention.head_width == 48
-    assert (
-        new_model("transformer", layers=1, heads=2, width=96, mlp="swiglu").network.mlp_width == 256
-    )
+    (block,) = model.network.blocks
+    assert block.mlp.hidden_width == 384 and block.attention.head_width == 48
+    other = new_model("transformer", layers=1, heads=2, width=96, mlp="swiglu")
+    assert other.network.blocks[0].mlp.hidden_width == 256
     assert model.engine.emission.head is None and model.network.position_embedding is None
     assert {weight.name for weight in model.weights} == {
         "embeddings", "qkv_kernel", "output_kernel", "input_kernel", "gamma",

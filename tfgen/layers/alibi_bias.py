@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check_whole
 
 
@@ -48,4 +49,4 @@ class AlibiBias(keras.layers.Layer):
         return -tf.cast(distance, tf.float32)[:, None] * self.slopes[:, None, None]
 
     def get_config(self):
-        return {**super().get_config(), "heads": self.heads}
+        return {**super().get_config(), **constructor_config(self)}

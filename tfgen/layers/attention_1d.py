@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check_flag, check_seed, check_whole
 from tfgen.layers.group_norm import masked
 from tfgen.layers.initializers import weight_seeds
@@ -67,13 +68,7 @@ class Attention1D(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "heads": self.heads,
-            "head_width": self.head_width,
-            "zero_init": self.zero_init,
-            "seed": self.seed,
-        }
+        return {**super().get_config(), **constructor_config(self)}
 
 
 def rms_norm(inputs, gain):

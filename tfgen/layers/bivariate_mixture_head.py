@@ -103,6 +103,3 @@ class BivariateMixtureHead(LocationScaleHead):
         second = correlation * first + tf.sqrt(1.0 - tf.square(correlation)) * second
         noise = tf.stack([first, second], axis=-1)  # (rows, 2)
         return means + scales * noise * noise_scale(temperature, bias)
-
-    def get_config(self):
-        return {**super().get_config(), "components": self.components}

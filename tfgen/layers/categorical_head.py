@@ -77,8 +77,3 @@ class CategoricalHead(DistributionHead):
 
     def _each(self, parameters):
         return tf.split(parameters["logits"], self.levels, axis=-1)
-
-    def get_config(self):
-        config = {**super().get_config(), "levels": self.levels}
-        del config["features"]
-        return config

@@ -6,11 +6,15 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.alibi_bias import AlibiBias
 from tfgen.layers.checks import (
+    MOST_PARTS,
     check,
     check_choice,
     check_flag,
+    check_most,
+    check_of_use,
     check_positive,
     check_whole,
     check_width,
@@ -137,8 +141,10 @@ class CausalSelfAttention(keras.layers.Layer):
             head_width=head_width,
         )
         check_positive(rotary_base=rotary_base, norm_epsilon=norm_epsilon)
+        check_of_use(positions == "rotary", "positions='rotary'", 10000.0, rotary_base=rotary_base)
         check_whole(0, window=window, conv=conv)
-        check_flag(qk_norm=qk_norm, bias=bias)
+        check_most(MOST_PARTS, heads=heads, conv=conv)
+        check_flag(bias=bias)
         super().__init__(autocast=False, **kwargs)  # caches keep their own dtype
         self.heads = heads
         self.width = width
@@ -148,7 +154,7 @@ class CausalSelfAttention(keras.layers.Layer):
         self.rotary_base = rotary_base
         self.rotary_scaling = check_scaling(rotary_scaling=rotary_scaling)
         self.window = window
-        self.qk_norm = qk_norm
+        self.qk_norm = check_flag(qk_norm=qk_norm)
         self.bias = bias
         self.norm_epsilon = norm_epsilon
         self.conv = conv
@@ -157,7 +163,7 @@ class CausalSelfAttention(keras.layers.Layer):
         self.alibi = self.query_norm = self.key_norm = None
         if positions == "alibi":
             self.alibi = AlibiBias(heads, dtype=self.dtype_policy)
-        if qk_norm:
+        if self.qk_norm:
             options = {"epsilon": norm_epsilon, "dtype": self.dtype_policy}
             self.query_norm = keras.layers.RMSNormalization(name="query_norm", **options)
             self.key_norm = keras.layers.RMSNormalization(name="key_norm", **options)
@@ -206,7 +212,8 @@ class CausalSelfAttention(keras.layers.Layer):
             places = Places(positions, positions)
         joined = product(inputs, self.qkv_kernel, self.qkv_bias)
         learned = [self.conv_kernel] if self.conv else []
-        learned += [self.query_norm.scale, self.key_norm.scale] if self.qk_norm else []
+        norms = [self.query_norm, self.key_norm]
+        learned += [norm.scale for norm in norms if norm is not None]
         if self.conv and cache is None:
             joined = tf.pad(joined, [[0, 0], [self.conv - 1, 0], [0, 0]])
         elif self.conv:
@@ -246,23 +253,7 @@ class CausalSelfAttention(keras.layers.Layer):
         return (outputs, cache) if return_cache else outputs
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "heads": self.heads,
-            "width": self.width,
-            "kv_heads": self.kv_heads,
-            "head_width": self.head_width,
-            "positions": self.positions,
-            "rotary_base": self.rotary_base,
-            "rotary_scaling": self.rotary_scaling,
-            "window": self.window,
-            "qk_norm": self.qk_norm,
-            "bias": self.bias,
-            "norm_epsilon": self.norm_epsilon,
-            "conv": self.conv,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "output_initializer": keras.initializers.serialize(self.output_initializer),
-        }
+        return {**super().get_config(), **constructor_config(self)}
 
 
 def attend(queries, keys, values, visible=None, bias=None, drop=None, fuse=False):

@@ -52,9 +52,10 @@ def check_positive(**received):
 
 
 def check_flag(**received):
-    """Refuses what is neither True nor False."""
+    """Refuses what is neither True nor False; returns the last argument."""
     for name, value in received.items():
         check(isinstance(value, bool), f"{name} must be True or False", **{name: value})
+    return value
 
 
 def check_choice(choices, **received):

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
+
 GRADIENTS = ("hard", "straight_through", "inward")
 
 
@@ -184,16 +186,7 @@ class ClipByValue(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        def plain(bound):
-            return list(bound) if isinstance(bound, tuple) else bound
-
-        return {
-            **super().get_config(),
-            "min_value": plain(self.min_value),
-            "max_value": plain(self.max_value),
-            "gradient": self.gradient,
-            "penalty": self.penalty,
-        }
+        return {**super().get_config(), **constructor_config(self)}
 
 
 class ClipFraction(keras.metrics.Mean):

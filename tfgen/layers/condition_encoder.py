@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check, check_whole
 from tfgen.layers.initializers import in_parts
 from tfgen.layers.products import as_tensor, dense
@@ -75,10 +76,4 @@ class ConditionEncoder(keras.layers.Layer):
         return tf.where(hidden[:, None, None], nothing, vectors)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "num_classes": self.num_classes,
-            "condition_width": self.condition_width,
-            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
-        }
+        return {**super().get_config(), **constructor_config(self)}

@@ -2,6 +2,7 @@
 
 import keras
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.causal_self_attention import attend, join_heads, split_heads
 from tfgen.layers.checks import check, check_flag, check_whole, check_width
 from tfgen.layers.initializers import in_parts
@@ -94,12 +95,4 @@ class CrossAttention(keras.layers.Layer):
         return product(outputs, self.output_kernel, self.output_bias)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "heads": self.heads,
-            "width": self.width,
-            "kv_heads": self.kv_heads,
-            "bias": self.bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "output_initializer": keras.initializers.serialize(self.output_initializer),
-        }
+        return {**super().get_config(), **constructor_config(self)}

@@ -5,8 +5,9 @@ import functools
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config, handed_on, hands_on_to
 from tfgen.layers.causal_self_attention import CausalSelfAttention
-from tfgen.layers.checks import check_choice, check_flag, check_positive, check_width
+from tfgen.layers.checks import check_choice, check_flag, check_positive, check_whole, check_width
 from tfgen.layers.cross_attention import CrossAttention
 from tfgen.layers.feed_forward import KINDS, FeedForward
 from tfgen.layers.fused import fused
@@ -16,6 +17,7 @@ NORMS = ("layer", "rms")
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
+@hands_on_to(CausalSelfAttention)
 class DecoderBlock(keras.layers.Layer):
     """Attention to the past, attention to a context if there is one, and a feed-forward layer.
 
@@ -24,24 +26,16 @@ class DecoderBlock(keras.layers.Layer):
     Args:
         heads: Number of heads.
         width: Features in and out.
-        kv_heads: Heads of keys and values, which several heads then share; None takes `heads`.
-        head_width: Features of a head; None takes `width / heads`.
         mlp: Kind of the feed-forward layer, see `FeedForward`.
         mlp_width: Features inside it; None takes the usual ones.
         norm: `"layer"` or `"rms"`, see `normalization`.
         norm_epsilon: Added to the variance or the mean square.
-        positions: See `CausalSelfAttention`, as the following five.
-        rotary_base: See there.
-        rotary_scaling: See there.
-        window: See there.
-        qk_norm: See there.
-        conv: See there.
         bias: Whether products and layer normalisations have biases.
         cross_attention: Whether there is an attention to a context.
         kernel_initializer: Keras initialiser of the products that read the block's input; or a dict
             of one for each of `"attention"`, `"cross_attention"` and `"mlp"`.
         output_initializer: The same for the products whose outputs are added to it.
-        **kwargs: `name`, `dtype` and the like.
+        **kwargs: Further arguments of `CausalSelfAttention`; `name`, `dtype` and the like.
 
     Call arguments:
         inputs: Float `(batch, time, width)`.
@@ -69,18 +63,10 @@ class DecoderBlock(keras.layers.Layer):
         self,
         heads,
         width,
-        kv_heads=None,
-        head_width=None,
         mlp="gelu",
         mlp_width=None,
         norm="layer",
         norm_epsilon=1e-5,
-        positions="rotary",
-        rotary_base=10000.0,
-        rotary_scaling=None,
-        window=0,
-        qk_norm=False,
-        conv=0,
         bias=False,
         cross_attention=False,
         kernel_initializer="glorot_uniform",
@@ -91,6 +77,9 @@ class DecoderBlock(keras.layers.Layer):
         check_choice(KINDS, mlp=mlp)
         check_positive(norm_epsilon=norm_epsilon)
         check_flag(bias=bias, cross_attention=cross_attention)
+        if mlp_width is not None:
+            check_whole(1, mlp_width=mlp_width)
+        self_attention = handed_on(DecoderBlock, kwargs)
         super().__init__(autocast=False, **kwargs)  # caches keep their own dtype
         kernels, outputs = map(_of_parts, (kernel_initializer, output_initializer))
 
@@ -105,24 +94,13 @@ class DecoderBlock(keras.layers.Layer):
 
         # Layers
         self.attention = CausalSelfAttention(
-            heads,
-            width,
-            kv_heads=kv_heads,
-            head_width=head_width,
-            positions=positions,
-            rotary_base=rotary_base,
-            rotary_scaling=rotary_scaling,
-            window=window,
-            qk_norm=qk_norm,
-            norm_epsilon=norm_epsilon,
-            conv=conv,
-            **options("attention"),
+            heads, width, norm_epsilon=norm_epsilon, **self_attention, **options("attention")
         )
         self.mlp = FeedForward(width, mlp_width, kind=mlp, **options("mlp"))
         self.cross_attention = None
         if cross_attention:
             self.cross_attention = CrossAttention(
-                heads, width, kv_heads=kv_heads, **options("cross_attention")
+                heads, width, kv_heads=self_attention["kv_heads"], **options("cross_attention")
             )
         norms = {"epsilon": norm_epsilon, "bias": bias, "dtype": self.dtype_policy}
         self.attention_norm = normalization(norm, name="attention_norm", **norms)
@@ -135,7 +113,9 @@ class DecoderBlock(keras.layers.Layer):
         self.norm = norm
         self.norm_epsilon = norm_epsilon
         self.bias = bias
-        self._initializers = {"kernel_initializer": kernels, "output_initializer": outputs}
+        self.kernel_initializer = kernels
+        self.output_initializer = outputs
+        self._self_attention = self_attention
 
     def build(self, input_shape=None):
         check_width(self.attention.width, input_shape)
@@ -192,23 +172,15 @@ class DecoderBlock(keras.layers.Layer):
         return (x, cache) if return_cache else x
 
     def get_config(self):
-        attention = self.attention
-        names = "heads width kv_heads head_width positions rotary_base rotary_scaling window"
-        names += " qk_norm conv"
-        return {
-            **super().get_config(),
-            **{name: getattr(attention, name) for name in names.split()},
+        others = {
+            **self._self_attention,
+            "heads": self.attention.heads,
+            "width": self.attention.width,
             "mlp": self.mlp.kind,
             "mlp_width": self.mlp.hidden_width,
-            "norm": self.norm,
-            "norm_epsilon": self.norm_epsilon,
-            "bias": self.bias,
             "cross_attention": self.cross_attention is not None,
-            **{
-                argument: {part: keras.initializers.serialize(each) for part, each in parts.items()}
-                for argument, parts in self._initializers.items()
-            },
         }
+        return {**super().get_config(), **constructor_config(self, **others)}
 
 
 def _of_parts(initializer):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check, check_choice, check_positive, check_whole
 from tfgen.layers.clip_by_value import GRADIENTS, ClipByValue
 
@@ -138,11 +139,7 @@ class DistributionHead(keras.layers.Layer):
         raise NotImplementedError
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "features": self.features,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
+        return {**super().get_config(), **constructor_config(self)}
 
 
 class LocationScaleHead(DistributionHead):
@@ -243,15 +240,6 @@ class LocationScaleHead(DistributionHead):
         low = np.where(below, self._low, np.where(above, self._high - 1, -1))
         high = np.where(above, self._high, low + 1)
         return low.astype(np.float32), high.astype(np.float32), below, above
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "low": self.low,
-            "high": self.high,
-            "bounding": self.bounding,
-            "min_scale": self.min_scale,
-        }
 
 
 def spread(components, features):

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check_seed, check_whole
 from tfgen.layers.group_norm import masked
 from tfgen.layers.initializers import weight_seeds
@@ -82,4 +83,4 @@ class Downsample1D(keras.layers.Layer):
         return (batch, None if time is None else (time + 1) // 2, self.width)
 
     def get_config(self):
-        return {**super().get_config(), "width": self.width, "seed": self.seed}
+        return {**super().get_config(), **constructor_config(self)}

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check_choice, check_flag, check_whole, check_width
 from tfgen.layers.fused import piece
 from tfgen.layers.products import dense
@@ -105,12 +106,4 @@ class FeedForward(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "hidden_width": self.hidden_width,
-            "kind": self.kind,
-            "bias": self.bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "output_initializer": keras.initializers.serialize(self.output_initializer),
-        }
+        return {**super().get_config(), **constructor_config(self)}

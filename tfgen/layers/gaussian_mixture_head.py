@@ -116,13 +116,6 @@ class GaussianMixtureHead(LocationScaleHead):
             deviations.append(one)
         return means + tf.stack(deviations, axis=-1)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "components": self.components,
-            "covariance": self.covariance,
-        }
-
 
 def _independent(deviations, observed, scales):
     """Log density of independent features, `(..., features)` -> `(...)`."""

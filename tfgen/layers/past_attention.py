@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.products import as_tensor
 
 
@@ -88,4 +89,4 @@ class PastAttention(keras.layers.Layer):
         ]
 
     def get_config(self):
-        return {**super().get_config(), "window": self.window, "seed": self.seed}
+        return {**super().get_config(), **constructor_config(self)}

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check_whole
 from tfgen.layers.products import as_tensor
 
@@ -48,9 +49,4 @@ class PositionEmbedding(keras.layers.Layer):
         return (*input_shape, self.width)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "max_length": self.max_length,
-            "width": self.width,
-            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
-        }
+        return {**super().get_config(), **constructor_config(self)}

@@ -71,6 +71,3 @@ class QuantizedHead(DistributionHead):
         chosen = tf.cast(draw(parameters["logits"], u, temperature, bias), tf.float32)
         offsets = (v - 0.5) * tf.minimum(noise_scale(temperature, bias), 1.0)
         return (chosen + 0.5 + offsets) * (2.0 / self.bins) - 1.0
-
-    def get_config(self):
-        return {**super().get_config(), "bins": self.bins}

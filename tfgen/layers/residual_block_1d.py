@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check_flag, check_seed, check_whole
 from tfgen.layers.conv_1d import Conv1D
 from tfgen.layers.group_norm import GroupNorm, masked
@@ -145,12 +146,4 @@ class ResidualBlock1D(keras.layers.Layer):
         return (*input_shape[:-1], self.width)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "embedding_width": self.embedding_width,
-            "groups": self.groups,
-            "kernel_size": self.kernel_size,
-            "zero_init": self.zero_init,
-            "seed": self.seed,
-        }
+        return {**super().get_config(), **constructor_config(self)}

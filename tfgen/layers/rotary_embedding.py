@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check, check_positive, check_whole
 
 
@@ -50,8 +51,7 @@ class RotaryEmbedding(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        own = {"width": self.width, "base": self.base, "scaling": self.scaling}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **constructor_config(self)}
 
 
 def check_scaling(**scaling):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import (
     check,
     check_choice,
@@ -95,11 +96,4 @@ class SigmaEmbedding(keras.layers.Layer):
         return (*input_shape, self.width)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "kind": self.kind,
-            "scale": self.scale,
-            "features": self.features,
-            "seed": self.seed,
-        }
+        return {**super().get_config(), **constructor_config(self)}

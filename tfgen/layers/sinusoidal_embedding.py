@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check, check_positive, check_whole
 
 
@@ -47,4 +48,4 @@ class SinusoidalEmbedding(keras.layers.Layer):
         return (*input_shape, self.width)
 
     def get_config(self):
-        return {**super().get_config(), "width": self.width, "base": self.base}
+        return {**super().get_config(), **constructor_config(self)}

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import (
     MOST_LAYERS,
     check,
@@ -338,14 +339,7 @@ class UNet1D(keras.layers.Layer):
         return (*input_shape[:-1], self.channels_out)
 
     def get_config(self):
-        names = (
-            "channels_out width multipliers blocks attention_at linear_attention heads head_width "
-            "groups embedding embedding_scale condition_width sequence_width self_condition seed"
-        )
-        config = {name: getattr(self, name) for name in names.split()}
-        for name in ("multipliers", "attention_at"):
-            config[name] = list(config[name])
-        return {**super().get_config(), **config}
+        return {**super().get_config(), **constructor_config(self)}
 
 
 def _halved(embedding, mask):

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check_seed, check_whole
 from tfgen.layers.conv_1d import Conv1D
 from tfgen.layers.group_norm import masked
@@ -65,4 +66,4 @@ class Upsample1D(keras.layers.Layer):
         return (batch, None if time is None else 2 * time, self.width)
 
     def get_config(self):
-        return {**super().get_config(), "width": self.width, "seed": self.seed}
+        return {**super().get_config(), **constructor_config(self)}

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from tfgen.arguments import parameters_of
 from tfgen.errors import unknown
 from tfgen.names import normalise
 
@@ -238,32 +239,6 @@ FAMILIES = {
         defaults={"numbers": {"multipliers": (1, 2, 4)}},
     ),
 }
-
-
-def parameters_of(cls):
-    """Returns `{name: inspect.Parameter}` of the constructor arguments of a class.
-
-    What `**kwargs` hands on to the classes above counts as well, up to Keras' own.
-    """
-    import keras  # after the class, which has imported it
-
-    found = {}
-    for owner in cls.__mro__:
-        if owner in (keras.Model, keras.layers.Layer):
-            break
-        if "__init__" not in vars(owner):
-            continue
-        parameters = inspect.signature(owner.__init__).parameters.values()
-        for parameter in parameters:
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                continue
-            # What a class above has to be given, the class below gives it.
-            if owner is cls or parameter.default is not parameter.empty:
-                found.setdefault(parameter.name, parameter)
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            break
-    found.pop("self", None)
-    return found
 
 
 def _load(path):

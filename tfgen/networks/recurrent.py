@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import (
     MOST_LAYERS,
     check_choice,
@@ -224,9 +225,7 @@ class RecurrentNetwork(CausalNetwork):
         return step
 
     def get_config(self):
-        names = "cell units dropout recurrent_dropout layer_norm residual attention"
-        own = {name: getattr(self, name) for name in names.split()}
-        return {**super().get_config(), **own, "layers": self.num_layers}
+        return {**super().get_config(), **constructor_config(self, layers=self.num_layers)}
 
     def _normalised(self, index, x):
         return self.norms[index](x) if self.norms else x

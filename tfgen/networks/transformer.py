@@ -6,22 +6,20 @@ import math
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config, handed_on, hands_on_to
 from tfgen.layers.causal_self_attention import Places
 from tfgen.layers.checks import (
     MOST_LAYERS,
-    MOST_PARTS,
     check,
     check_choice,
-    check_flag,
     check_most,
     check_of_use,
     check_rate,
     check_whole,
     check_width,
 )
-from tfgen.layers.decoder_block import NORMS, DecoderBlock, normalization, normalized
+from tfgen.layers.decoder_block import DecoderBlock, normalization, normalized
 from tfgen.layers.decoding import cache_dtype as kept_dtype
-from tfgen.layers.feed_forward import KINDS, usual_width
 from tfgen.layers.fused import piece
 from tfgen.layers.position_embedding import PositionEmbedding
 from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
@@ -34,6 +32,7 @@ POSITIONS = ("rotary", "learned", "sinusoidal", "alibi", "none")
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
+@hands_on_to(DecoderBlock, without=("kernel_initializer", "output_initializer"))
 class TransformerNetwork(CausalNetwork):
     """Blocks of causal attention and feed-forward layers over `(batch, time, width)`.
 
@@ -43,35 +42,18 @@ class TransformerNetwork(CausalNetwork):
     Args:
         layers: Number of blocks.
         heads: Attention heads.
-        kv_heads: Heads of keys and values, which several heads then share; None takes `heads`.
         width: Features of a position.
-        head_width: Features of a head; None takes `width / heads`.
-        mlp: `"gelu"`, `"swiglu"` or `"relu2"`, see `FeedForward`.
-        mlp_width: Features inside the feed-forward layer; None takes `4 * width`, for swiglu two
-            thirds of that, which has as many weights.
-        norm: `"layer"` or `"rms"`.
-        norm_epsilon: Added to the variance or the mean square.
         positions: How positions are encoded: `"rotary"`, `"learned"`, `"sinusoidal"`,
             `"alibi"` or `"none"` (the causal mask alone).
-        rotary_base: The longest wavelength of rotary positions is `2 pi` times this.
-        rotary_scaling: How rotary positions are stretched for longer sequences: `[factor]`, or
-            Llama 3.1's `[factor, low, high, length]`, see `RotaryEmbedding`; None is not at all.
         max_length: Number of learned positions; no sequence may be longer.
-        window: Positions that each one attends to, itself included; 0 is all before it. With a
-            window the cache is a ring, and a position costs the same however long the sequence is.
         dropout: Share of the features that is dropped in training, of the inputs and of what each
             layer adds.
         attention_dropout: Share of the attention's probabilities that is dropped in training.
-        bias: Whether products and layer normalisations have biases.
-        qk_norm: Normalise queries and keys.
-        conv: Width of a causal convolution of queries, keys and values over the positions, which
-            shows each layer the positions just before; 0 is none (arXiv:2109.08668).
         cache_dtype: `"float32"` or `"bfloat16"`: how keys and values are kept in generation; None
             takes the dtype of the computation.
-        cross_attention: Whether every block also attends to a sequence of vectors
-            `(batch, items, width)`, see `context`.
         seed: Integer that the initial weights are sampled from.
-        **kwargs: `name`, `dtype` and the like.
+        **kwargs: Further arguments of `DecoderBlock` and of its `CausalSelfAttention`, as
+            `mlp`, `norm`, `kv_heads` and `window`; `name`, `dtype` and the like.
 
     Raises:
         ValueError: For an argument out of its range.
@@ -90,45 +72,24 @@ class TransformerNetwork(CausalNetwork):
         self,
         layers=6,
         heads=6,
-        kv_heads=None,
         width=384,
-        head_width=None,
-        mlp="gelu",
-        mlp_width=None,
-        norm="layer",
-        norm_epsilon=1e-5,
         positions="rotary",
-        rotary_base=10000.0,
         max_length=1024,
-        window=0,
         dropout=0.0,
         attention_dropout=0.0,
-        bias=False,
-        qk_norm=False,
-        conv=0,
         cache_dtype=None,
-        rotary_scaling=None,
-        cross_attention=False,
         seed=0,
         **kwargs,
     ):
         check_whole(1, layers=layers, heads=heads, width=width, max_length=max_length)
         check_most(MOST_LAYERS, layers=layers)
-        check_most(MOST_PARTS, heads=heads, conv=conv)
-        check_whole(0, window=window, conv=conv)
-        if mlp_width is not None:
-            check_whole(1, mlp_width=mlp_width)
-        check_choice(KINDS, mlp=mlp)
-        check_choice(NORMS, norm=norm)
         check_choice(POSITIONS, positions=positions)
         check_of_use(positions == "learned", "positions='learned'", 1024, max_length=max_length)
-        check_of_use(positions == "rotary", "positions='rotary'", 10000.0, rotary_base=rotary_base)
         check_rate(dropout=dropout, attention_dropout=attention_dropout)
-        check_flag(bias=bias, qk_norm=qk_norm)
         if cache_dtype is not None:
             check_choice(("float32", "bfloat16"), cache_dtype=cache_dtype)
+        of_blocks = handed_on(TransformerNetwork, kwargs)
         super().__init__(seed=seed, **kwargs)
-        mlp_width = usual_width(width, mlp) if mlp_width is None else mlp_width
 
         # Layers
         common = {"dtype": self.dtype_policy}
@@ -147,20 +108,7 @@ class TransformerNetwork(CausalNetwork):
             block = DecoderBlock(
                 heads,
                 width,
-                kv_heads=kv_heads,
-                head_width=head_width,
-                mlp=mlp,
-                mlp_width=mlp_width,
-                norm=norm,
-                norm_epsilon=norm_epsilon,
                 positions=positions if positions in ("rotary", "alibi") else "none",
-                rotary_base=rotary_base,
-                rotary_scaling=rotary_scaling,
-                window=window,
-                qk_norm=qk_norm,
-                conv=conv,
-                bias=bias,
-                cross_attention=cross_attention,
                 kernel_initializer={
                     part: self._normal(0.02, first, index) for part, (first, _) in numbers.items()
                 },
@@ -169,34 +117,29 @@ class TransformerNetwork(CausalNetwork):
                     for part, (_, second) in numbers.items()
                 },
                 name=f"block_{index}",
+                **of_blocks,
                 **common,
             )
             self.blocks.append(block)
-        self.final_norm = normalization(norm, norm_epsilon, bias, name="final_norm", **common)
+        first = self.blocks[0]
+        self.final_norm = normalization(
+            first.norm, first.norm_epsilon, first.bias, name="final_norm", **common
+        )
+        self.stack = BlockStack(self.blocks, first.attention.conv)
 
         # Config
         self.num_layers = layers
         self.heads = heads
-        self.kv_heads = kv_heads
         self.width = width
-        self.head_width = head_width
-        self.mlp = mlp
-        self.mlp_width = mlp_width
-        self.norm = norm
-        self.norm_epsilon = norm_epsilon
         self.positions = positions
-        self.rotary_base = rotary_base
         self.max_length = max_length
-        self.window = window
+        self.window = first.attention.window
+        self.conv = first.attention.conv
         self.dropout = dropout
         self.attention_dropout = attention_dropout
-        self.bias = bias
-        self.qk_norm = qk_norm
-        self.conv = conv
         self.cache_dtype = cache_dtype
-        self.rotary_scaling = rotary_scaling
-        self.has_context = cross_attention
-        self.stack = BlockStack(self.blocks, conv)
+        self.has_context = first.cross_attention is not None
+        self._of_blocks = of_blocks
 
     def _normal(self, deviation, *numbers):
         return keras.initializers.RandomNormal(0.0, deviation, seed=self.weight_seed(*numbers))
@@ -424,17 +367,8 @@ class TransformerNetwork(CausalNetwork):
         return drop
 
     def get_config(self):
-        names = (
-            "heads kv_heads width head_width mlp mlp_width norm norm_epsilon positions rotary_base "
-            "max_length window dropout attention_dropout bias qk_norm conv cache_dtype "
-            "rotary_scaling"
-        )
-        return {
-            **super().get_config(),
-            "layers": self.num_layers,
-            "cross_attention": self.has_context,
-            **{name: getattr(self, name) for name in names.split()},
-        }
+        others = {**self._of_blocks, "layers": self.num_layers}
+        return {**super().get_config(), **constructor_config(self, **others)}
 
 
 # Where something is dropped in training; a site's number seeds its noise.

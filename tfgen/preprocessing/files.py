@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
+from tfgen.arguments import argument_names
 from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_file, read_json
 from tfgen.preprocessing.byte import ByteTokenizer
 from tfgen.preprocessing.character import CharacterTokenizer
 from tfgen.preprocessing.hugging_face import MAX_FILE_BYTES, HuggingFaceTokenizer
-from tfgen.preprocessing.signature import argument_names
 
 # Those that a recipe may name, because they are fitted to its data.
 TOKENIZERS = {"byte": ByteTokenizer, "character": CharacterTokenizer}

@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import argument_names
 from tfgen.errors import unknown
 from tfgen.preprocessing.affine_scalers import MinMaxScaler, RobustScaler, StandardScaler
 from tfgen.preprocessing.log_scalers import Log1pScaler, MuLawScaler
 from tfgen.preprocessing.scaler import Scaler, align, as_float, keep_missing
-from tfgen.preprocessing.signature import argument_names
 from tfgen.preprocessing.whitening_scaler import WhiteningScaler
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import argument_names
 from tfgen.data.calendar_steps import CalendarStep
 from tfgen.data.sequences import Feature, Sequences
 from tfgen.data.series import open_sequences
@@ -15,7 +16,6 @@ from tfgen.preprocessing import sequence_arguments, sequence_fitting, sequence_i
 from tfgen.preprocessing.affine_scalers import StandardScaler
 from tfgen.preprocessing.scaler import TINY, as_float, finite_numbers
 from tfgen.preprocessing.scalers import NoScaler, build_scaler, scaler_record
-from tfgen.preprocessing.signature import argument_names
 from tfgen.recipe import DataConfig, PreprocessingConfig
 
 

@@ -2,8 +2,8 @@
 
 import keras
 
+from tfgen.arguments import argument_names
 from tfgen.errors import InputError, unknown
-from tfgen.preprocessing.signature import argument_names
 from tfgen.recipe import TrainingConfig
 from tfgen.values import parse_value
 

@@ -39,8 +39,9 @@ def arguments_of(cls, inherited=False):
         if "__init__" not in vars(owner):
             continue
         parameters = list(inspect.signature(owner.__init__).parameters.values())[1:]  # not self
-        # A subclass may explain what it inherits.
-        documented = (owner.__init__.__doc__, owner.__doc__, cls.__doc__)
+        # A subclass may explain what it inherits, and a part what is handed on to it.
+        parts = [part.__doc__ for part in reversed(_parts(owner))]
+        documented = (*parts, owner.__init__.__doc__, owner.__doc__, cls.__doc__)
         explained = {name: text for doc in documented for name, text in _explained(doc).items()}
         above = bool(arguments)
         for parameter in parameters:
@@ -56,6 +57,12 @@ def arguments_of(cls, inherited=False):
         if not (inherited and hands_on):
             break
     return arguments
+
+
+def _parts(cls):
+    """The class of the part that a constructor makes of its arguments, of its part, and so on."""
+    part = getattr(cls.__init__, "handed_on_to", None)
+    return [] if part is None else [part, *_parts(part)]
 
 
 def check_call(name, cls, given):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.models.contract.arguments import CHANGES
 from tests.models.contract.rows import ROWS, as_if_trained
 from tfgen import models
-from tfgen.models.families import parameters_of
+from tfgen.arguments import parameters_of
 from tfgen.models.files import config_of
 
 pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")

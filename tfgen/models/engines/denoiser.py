@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import (
     MOST_PARTS,
     check,
@@ -365,15 +366,6 @@ class Denoiser:
         return record
 
     def get_config(self):
-        names = (
-            "dropout", "self_condition", "objective", "weighting", "sigmas", "sigma_mean",
-            "sigma_std", "sigma_data", "schedule", "sigma_min", "sigma_max", "threshold", "energy",
-            "infilling", "positions",
-        )  # fmt: skip
-        return {
-            "network": keras.saving.serialize_keras_object(self.network),
-            "emission": keras.saving.serialize_keras_object(self.emission),
-            **{name: getattr(self, name) for name in names},
-        }
+        return constructor_config(self)
 
     from_config = made_of_parts

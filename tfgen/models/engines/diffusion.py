@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.errors import InputError, unknown
 from tfgen.export import Function
 from tfgen.layers.checks import check_kind
@@ -373,7 +374,7 @@ class Diffusion:
             yield
 
     def get_config(self):
-        return {"denoiser": keras.saving.serialize_keras_object(self.denoiser)}
+        return constructor_config(self)
 
     from_config = made_of_parts
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.errors import unknown
 from tfgen.export import Function
 from tfgen.layers.checks import check_kind
@@ -430,9 +431,6 @@ class Rollout:
         return tf.cond(rows == 1, single, lambda: self.roll(begun))
 
     def get_config(self):
-        return {
-            "network": keras.saving.serialize_keras_object(self.network),
-            "emission": keras.saving.serialize_keras_object(self.emission),
-        }
+        return constructor_config(self)
 
     from_config = made_of_parts

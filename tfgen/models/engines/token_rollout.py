@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check_kind, check_rate
 from tfgen.layers.products import look_up
 from tfgen.models.parts import made_of_parts
@@ -260,11 +261,7 @@ class TokenRollout:
         return tf.where(valid, nats, 0.0), state
 
     def get_config(self):
-        return {
-            "network": keras.saving.serialize_keras_object(self.network),
-            "emission": keras.saving.serialize_keras_object(self.emission),
-            "label_smoothing": self.label_smoothing,
-        }
+        return constructor_config(self)
 
     from_config = made_of_parts
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check, check_kind, check_of_use, is_number
 from tfgen.models.numbers.bounds import bounds_of, held
 from tfgen.models.numbers.context import SequenceContext
@@ -117,10 +118,6 @@ class ChannelEmission(keras.layers.Layer):
         return self.positions.unscaled(scaled, scale)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "context": keras.saving.serialize_keras_object(self.context),
-            "companding": self.companding,
-        }
+        return {**super().get_config(), **constructor_config(self)}
 
     from_config = made_of_parts

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check_of_use, check_rate
 from tfgen.models.conditions import NO_CLASS
 from tfgen.models.numbers.positions import Positions
@@ -117,12 +118,7 @@ class SequenceContext(keras.layers.Layer):
         return whole, tf.zeros([rows, 0]) if scale is None else scale
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "frame": self.positions.frame,
-            "condition_dropout": self.condition_dropout,
-            "processor": keras.saving.serialize_keras_object(self.processor),
-            "seed": self.seed,
-        }
+        others = {"frame": self.positions.frame}
+        return {**super().get_config(), **constructor_config(self, **others)}
 
     from_config = made_of_parts

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.kinds import find_kind
 from tfgen.layers.bivariate_mixture_head import BivariateMixtureHead
 from tfgen.layers.categorical_head import CategoricalHead
@@ -431,14 +432,6 @@ class NumberEmission(keras.layers.Layer):
         return total
 
     def get_config(self):
-        names = (
-            "head", "components", "covariance", "bins", "min_scale", "bounding", "linear_skip",
-            "local_scale", "seed",
-        )  # fmt: skip
-        return {
-            **super().get_config(),
-            "context": keras.saving.serialize_keras_object(self.context),
-            **{name: getattr(self, name) for name in names},
-        }
+        return {**super().get_config(), **constructor_config(self)}
 
     from_config = made_of_parts

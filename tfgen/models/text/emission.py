@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check, check_flag, check_kind, check_of_use, check_rate, check_whole
 from tfgen.layers.condition_encoder import ConditionEncoder
 from tfgen.layers.products import as_tensor
@@ -198,14 +199,6 @@ class TokenEmission(keras.layers.Layer):
         return kept == 0
 
     def get_config(self):
-        names = (
-            "embedding", "tie_embeddings", "num_classes", "condition_width", "condition_dropout",
-            "seed",
-        )  # fmt: skip
-        return {
-            **super().get_config(),
-            "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
-            **{name: getattr(self, name) for name in names},
-        }
+        return {**super().get_config(), **constructor_config(self)}
 
     from_config = made_of_parts
