@@ -122,6 +122,16 @@ def whole_number(name, value, least):
     return int(value)
 
 
+def quantile_levels(quantiles):
+    """Returns quantiles as a float32 array `(levels,)`."""
+    import numpy as np
+
+    levels = np.atleast_1d(np.asarray(quantiles, np.float32))
+    if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
+        raise InputError(f"quantiles must lie between 0 and 1. Received: quantiles={quantiles!r}")
+    return levels
+
+
 def check_number(key, value):
     """Returns a finite number as a float; True and False are none."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):

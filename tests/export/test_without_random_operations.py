@@ -38,7 +38,7 @@ def functions_of(model):
     return {each.name: each for each in model.functions(random=False)}
 
 
-@pytest.mark.parametrize("family", ["gru", "transformer"])
+@pytest.mark.parametrize("family", ["gru", pytest.param("transformer", marks=pytest.mark.long)])
 def test_texts(family):
     model = models.make(family, tokenizer=CharacterTokenizer("\nabcd"), seed=0, **SMALL[family])
     model.generation = type(model.generation)(max_new_tokens=9, temperature=0.9, top_k=3)
@@ -50,7 +50,8 @@ def test_texts(family):
     assert other.numpy()[0] != texts.numpy()[0]
 
 
-@pytest.mark.parametrize("family", ["gru", pytest.param("unet1d", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("family", ["gru", "unet1d"])
 def test_numbers(family):
     rng = np.random.default_rng(0)
     processor = SequenceProcessor.fit(rng.normal(size=(3, 8, 2)))

@@ -512,7 +512,8 @@ def test_a_search_on_data_in_memory_is_that_on_its_file(tmp_path, capsys):
     frame.to_csv(tmp_path / "table.csv", index=False)
     small = {
         "model.units": 4, "model.layers": 1, "training.window": 8, "training.steps": 3,
-        "training.batch_size": 2,
+        "training.batch_size": 2, "training.validation_batches": 1, "training.sample_every": 0,
+        "training.histogram_every": 0,
     }  # fmt: skip
     recipe, found = Recipe("gru").override(small), {}
     with eagerly():

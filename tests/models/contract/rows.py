@@ -190,15 +190,15 @@ def model_of(row):
     return as_if_trained(row.make())
 
 
-def of_rows(wanted=lambda row: True, long=()):
-    """Runs a test for each row, or for those that are wanted.
+def of_rows(of=None, long=()):
+    """Runs a test for each row, or for those of text or of numbers.
 
     Rows whose network is that of another one, with another cell, are for the exhaustive tests.
     Those of `long` take more than ten seconds.
     """
     import pytest
 
-    rows = [each for each in ROWS if wanted(each)]
+    rows = [each for each in ROWS if of in (None, each.of)]
     marked = dict.fromkeys(long, pytest.mark.long)
     marked |= dict.fromkeys(("gru-text", "lstm-numbers"), pytest.mark.exhaustive)
     marks = [marked.get(str(row), ()) for row in rows]

@@ -19,7 +19,6 @@ from tfgen.recipe import Recipe
 pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
 
 every = of_rows()
-numbers = of_rows(lambda row: row.of == "numbers")
 FILES = ["SHA256SUMS", "model.weights.h5", "recipe.toml"]
 
 
@@ -146,7 +145,7 @@ def test_evaluate_gives_the_loss_and_that_is_the_score(row):
     assert given == pytest.approx(float(loss), rel=1e-5)
 
 
-@of_rows(long=["unet1d-numbers"])
+@of_rows(long=["unet1d-numbers", "transformer-numbers"])
 def test_fit_makes_what_it_learns_from_more_likely(row):
     model, batch = row.make(), row.batch()
     model.compile(keras.optimizers.Adam(0.03))
@@ -269,7 +268,7 @@ def test_a_stream_is_what_generate_gives_or_is_refused(row, monkeypatch):
     assert_close([joined], row.sample(model, seed=4))
 
 
-@numbers
+@of_rows(of="numbers", long=["unet1d-numbers"])
 def test_a_forecast_is_of_samples_and_their_quantiles(row):
     model, (data, told) = model_of(row), row.raw(0, 1)
     options = {"horizon": 3, "num_samples": 5, "quantiles": (0.25, 0.5)}
@@ -291,7 +290,7 @@ def test_a_forecast_is_of_samples_and_their_quantiles(row):
     assert "quantiles" in refused(model.forecast, one, 2, quantiles=[1.0], **told)
 
 
-@numbers
+@of_rows(of="numbers", long=["transformer-numbers"])
 def test_gaps_are_filled_and_what_was_observed_stays(row):
     model, ((whole,), told) = model_of(row), row.raw(0)
     told |= row.filling
@@ -352,7 +351,7 @@ def test_options_out_of_range_are_told_in_one_line(row):
     assert "num_samples=0" in refused(model.generate, **row.told, num_samples=0)
 
 
-@numbers
+@of_rows(of="numbers")
 def test_what_it_was_not_trained_with_is_refused(row):
     model = row.make(processor=None)
     one = np.ones([TIME, 1], np.float32)
@@ -364,7 +363,7 @@ def test_what_it_was_not_trained_with_is_refused(row):
     assert "times is needed" in refused(model_of(row).score, row.raw(0)[0])
 
 
-@of_rows(lambda row: row.of == "text")
+@of_rows(of="text")
 def test_a_condition_it_was_not_made_for_is_refused(row):
     model = model_of(row)
     for call in (model.generate, model.stream, model.score, model.encode):
@@ -414,7 +413,7 @@ def _plain(tensor):
     return value.astype(str).tolist() if value.dtype == object else value.tolist()
 
 
-@of_rows(long=["unet1d-numbers"])
+@of_rows(long=["unet1d-numbers", "transformer-numbers"])
 def test_the_functions_that_are_served_are_those_of_the_model(row):
     model, cases = model_of(row), cases_of(row)
     names = [each.name for each, _ in cases]

@@ -84,6 +84,7 @@ class Diffusion:
     def reset_graphs(self):
         """Forgets what was compiled, after a change of what the functions read besides weights."""
         self.runs.reset()
+        self.graphs.reset()
         self._first_call = FirstCalls()
 
     def without_xla(self):

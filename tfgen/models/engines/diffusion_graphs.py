@@ -34,14 +34,21 @@ class DiffusionGraphs:
         self.context = runs.context
         self.positions = runs.emission.positions
         self.processor = self.positions.processor
+        self._functions = {}
+
+    def reset(self):
+        """Forgets what was traced."""
+        self._functions = {}
 
     def get(self, name, *choices):
         """The function of this name as a graph, compiled once for its choices."""
-        function = functools.partial(getattr(self, name), *choices)
-        return self.runs.kept(
-            ("graph", name, *choices),
-            lambda: tf.function(function, input_signature=[self.specs(name)], autograph=False),
-        )
+        key = name, *choices
+        if key not in self._functions:
+            function = functools.partial(getattr(self, name), *choices)
+            self._functions[key] = tf.function(
+                function, input_signature=[self.specs(name)], autograph=False
+            )
+        return self._functions[key]
 
     def specs(self, name):
         """What the function of this name takes: a dict from names to `tf.TensorSpec`."""

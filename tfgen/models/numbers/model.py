@@ -13,8 +13,8 @@ from tfgen.models.numbers.lengths import check_room, latents_of, length_of
 from tfgen.models.numbers.options import check_options, options_of, sampling_options
 from tfgen.models.numbers.results import QUANTILES, Forecast, scores_of
 from tfgen.models.numbers.served import served
-from tfgen.models.numbers.told import Defaults, Told, for_each, levels_of
-from tfgen.values import whole_number
+from tfgen.models.numbers.told import Defaults, Told, for_each
+from tfgen.values import quantile_levels, whole_number
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -220,7 +220,7 @@ class NumbersModel(SequenceGenerator):
             return forecast_frame(self, context, horizon, num_samples, seed, told, **options)
         horizon = whole_number("horizon", horizon, 1)
         num_samples = whole_number("num_samples", num_samples, 1)
-        levels = levels_of(quantiles)
+        levels = quantile_levels(quantiles)
         arguments, single = self._series(context, told, horizon)
         arguments |= {
             "horizon": tf.constant(horizon),

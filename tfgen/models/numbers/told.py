@@ -110,14 +110,6 @@ class Told(NamedTuple):
         return {"known": tf.constant(np.broadcast_to(array, [count, length, len(names)]))}
 
 
-def levels_of(quantiles):
-    """Quantiles as float32 `(levels,)`."""
-    levels = np.atleast_1d(np.asarray(quantiles, np.float32))
-    if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
-        raise InputError(f"quantiles must lie between 0 and 1. Received: quantiles={quantiles!r}")
-    return levels
-
-
 def finite_numbers(name, value, kind=np.float32):
     """Returns an array of finite numbers of a type."""
     try:
