@@ -396,6 +396,14 @@ def test_an_output_that_begins_outside_everywhere_learns_by_default():
     assert trained(gradient="hard") == 1.0
 
 
+def test_without_a_report_there_is_no_metric():
+    layer = ClipByValue(0.0, 1.0, report=False)
+    assert layer(tf.constant([2.0]), training=True).numpy() == 1
+    assert layer.metrics == [] and layer.clip_tracker is None
+    assert ClipByValue.from_config(layer.get_config()).metrics == []
+    assert len(ClipByValue(0.0, 1.0).metrics) == 1
+
+
 def test_tracker_weighs_batches_by_what_they_count():
     layer = ClipByValue(0.0, 1.0)
     layer(np.array([2.0, 2.0, 2.0, 0.5]), training=True)

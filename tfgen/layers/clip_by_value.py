@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.arguments import constructor_config
+from tfgen.layers.checks import check_flag
 
 GRADIENTS = ("hard", "straight_through", "inward")
 
@@ -73,6 +74,7 @@ class ClipByValue(keras.layers.Layer):
         penalty: Non-negative number. If positive, `penalty` times the mean squared distance by
             which the inputs lie outside the bounds is added to the model's losses (`add_loss`), in
             training and evaluation. The mean runs over all values, those inside included.
+        report: Whether there is a metric of the share of clipped values.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
@@ -90,11 +92,14 @@ class ClipByValue(keras.layers.Layer):
         ValueError: If an argument is out of range, or if per-feature bounds do not fit the inputs.
     """
 
-    def __init__(self, min_value=None, max_value=None, gradient="inward", penalty=0.0, **kwargs):
+    def __init__(
+        self, min_value=None, max_value=None, gradient="inward", penalty=0.0, report=True, **kwargs
+    ):
         super().__init__(**kwargs)
 
         # Layers.
-        self.clip_tracker = ClipFraction(name=f"{self.name}_clip_fraction")
+        self.report = check_flag(report=report)
+        self.clip_tracker = ClipFraction(name=f"{self.name}_clip_fraction") if report else None
 
         # Config.
         self.min_value = _check_bound("min_value", min_value, refused=math.inf)
@@ -144,7 +149,7 @@ class ClipByValue(keras.layers.Layer):
         low, high = _bounds(self.min_value, self.max_value, inputs.dtype.name)
         if self.penalty:
             self.add_loss(self.penalty * self._mean_squared_excess(inputs, mask))
-        if training or _in_test_step():
+        if self.report and (training or _in_test_step()):
             fraction, count = self._fraction(inputs, mask)
             self.clip_tracker.update_state(fraction, sample_weight=count)
         if self.gradient == "hard":

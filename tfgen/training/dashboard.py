@@ -137,7 +137,8 @@ class Dashboard:
         )
 
     def _clipping(self):
-        return [each for each in self.model._flatten_layers() if isinstance(each, ClipByValue)]
+        layers = self.model._flatten_layers()
+        return [each for each in layers if isinstance(each, ClipByValue) and each.report]
 
     def graph(self, batch):
         """Writes the graph of the model, as it computes the activations of a batch."""
@@ -239,7 +240,7 @@ class Dashboard:
             tf.summary.experimental.write_raw_pb(summary, step)
             for layer in self._clipping():
                 fraction = float(layer.clip_tracker.result())
-                if not np.isnan(fraction):  # of a layer that is for generating alone
+                if not np.isnan(fraction):  # of a layer that nothing went through
                     tf.summary.scalar(f"units/{layer.name}/clip_fraction", fraction)
                 layer.clip_tracker.reset_state()
 

@@ -125,7 +125,9 @@ def test_scores_have_a_value_for_each_sequence_as_if_alone(row):
 
 def evaluated(model, batch, batch_size):
     """The loss; a model with bounds has further metrics."""
-    return model.evaluate(batch, batch_size=batch_size, verbose=0, return_dict=True)["loss"]
+    found = model.evaluate(batch, batch_size=batch_size, verbose=0, return_dict=True)
+    assert np.isfinite([*found.values()]).all(), found
+    return found["loss"]
 
 
 @every

@@ -12,7 +12,8 @@ def bounds_of(positions):
     if not np.isfinite(np.stack(bounds)).any():
         return None
     low, high = (np.tile(side, positions.frame) for side in bounds)
-    layer = ClipByValue(low, high, "hard", dtype="float32", name="bounds")
+    # It holds samples: in training there is nothing for a metric to measure.
+    layer = ClipByValue(low, high, "hard", report=False, dtype="float32", name="bounds")
     layer.build((None, None, len(low)))
     return layer
 
