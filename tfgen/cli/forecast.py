@@ -22,6 +22,8 @@ from tfgen.cli.series import (
 from tfgen.errors import InputError
 from tfgen.recipe import CONTEXT, DiffusionSampling, RolloutSampling
 
+ROLLOUT_FIELDS = "temperature", "bias"
+
 
 def parser():
     parser = Parser("forecast", run, "Forecasts what comes after time series.")
@@ -42,7 +44,7 @@ def parser():
         action="store_true",
         help="forecast the last --horizon rows of the data, whose values are then not read",
     )
-    add_fields(parser, ["temperature"], RolloutSampling)
+    add_fields(parser, ROLLOUT_FIELDS, RolloutSampling)
     add_diffusion_options(parser)
     parser.add_argument(
         "--out",
@@ -63,7 +65,7 @@ def run(arguments):
             "--quantiles takes different numbers between 0 and 1. "
             f"Received: --quantiles {arguments.quantiles}"
         )
-    sampling = "temperature", *FILLING_FIELDS
+    sampling = *ROLLOUT_FIELDS, *FILLING_FIELDS
     given_fields(arguments, sampling, RolloutSampling, DiffusionSampling)
     from tfgen.report.output import check_output, write_forecasts
 
@@ -75,7 +77,7 @@ def run(arguments):
     from tfgen.report.tables import forecast_table, write_csv
 
     model = open_model(arguments.name, arguments.dtype)
-    names = "temperature", *FILLING
+    names = *ROLLOUT_FIELDS, *FILLING
     options = taken(arguments, names, model.options["forecast"])
     options = with_progress(options, model)
     sequences = open_series(model, arguments.data, arguments.id)

@@ -6,9 +6,9 @@ from tfgen.kinds import find_kind
 from tfgen.recipe import DiffusionSampling
 
 # Options of a diffusion model.
-FILLING = "num_steps", "method", "resamplings"
+FILLING = "num_steps", "method", "resamplings", "guidance_scale"
 # Of these, the fields of `DiffusionSampling`.
-FILLING_FIELDS = "num_steps", "resamplings"
+FILLING_FIELDS = "num_steps", "resamplings", "guidance_scale"
 
 
 def add_series_options(parser):

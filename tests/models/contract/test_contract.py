@@ -403,9 +403,6 @@ def cases_of(row):
     found = []
     for each in model.functions():
         inputs = {name: row.inputs_of(model, name, spec) for name, spec in each.specs.items()}
-        if not each.name.startswith("generate"):  # as the model's own methods have it
-            plain = {"bias": 0.0, "guidance_scale": 1.0}
-            inputs |= {name: tf.constant(plain[name]) for name in plain.keys() & inputs.keys()}
         found.append((each, inputs))
     return found
 

@@ -170,14 +170,14 @@ class Diffusion:
 
     def forecast(
         self, arguments, defaults, seed, *,
-        num_steps=None, method=None, resamplings=None, progress=None,
+        num_steps=None, method=None, resamplings=None, guidance_scale=None, progress=None,
     ):  # fmt: skip
         """Samples what comes after series: a gap at their end, filled as `impute` does.
 
         Of a context that is longer than what the model was trained on, the last part counts.
         """
         arguments, choices = self._filling(
-            arguments, defaults, seed, num_steps, method, resamplings, progress
+            arguments, defaults, seed, num_steps, method, resamplings, guidance_scale, progress
         )
         rows = len(arguments["lengths"]) * int(arguments["num_samples"])
         horizon = int(arguments["horizon"])
@@ -187,7 +187,7 @@ class Diffusion:
 
     def impute(
         self, arguments, defaults, seed, *,
-        num_steps=None, method=None, resamplings=None, progress=None,
+        num_steps=None, method=None, resamplings=None, guidance_scale=None, progress=None,
     ):  # fmt: skip
         """Fills the gaps of one series: an array `(num_samples, time, features)`.
 
@@ -202,10 +202,11 @@ class Diffusion:
                 how well the estimate reconstructs what was observed (PiGDM, ICLR 2023), whose
                 gradient each evaluation takes.
             resamplings: Of `"repaint"` alone: how often each step is taken, U in the paper.
+            guidance_scale: As for `generate`.
             progress: As for `generate`.
         """
         arguments, choices = self._filling(
-            arguments, defaults, seed, num_steps, method, resamplings, progress
+            arguments, defaults, seed, num_steps, method, resamplings, guidance_scale, progress
         )
         rows, time = int(arguments["num_samples"]), arguments["values"].shape[1]
         graph = self.graphs.get("impute", choices)
@@ -314,7 +315,9 @@ class Diffusion:
                 f"Received: guidance_scale={guidance_scale!r}"
             )
 
-    def _filling(self, arguments, defaults, seed, num_steps, method, resamplings, progress):
+    def _filling(
+        self, arguments, defaults, seed, num_steps, method, resamplings, guidance_scale, progress
+    ):
         """The arguments of a function that fills gaps, with its sampling, and its `Choices`."""
         filler = self._filler(defaults, method)
         if resamplings is not None and filler != "repaint":
@@ -324,7 +327,8 @@ class Diffusion:
                 f"Received: resamplings={resamplings!r}"
             )
         options = DiffusionSampling.of(defaults.generation, resamplings=resamplings)
-        sampling = self._sampling(defaults, seed, num_steps, None)
+        sampling = self._sampling(defaults, seed, num_steps, guidance_scale)
+        self._check_guided(guidance_scale, arguments)
         arguments = {**arguments, **sampling, "resamplings": tf.constant(options.resamplings)}
         return arguments, Choices(filler, progress is not None, _is_guided(sampling))
 

@@ -163,9 +163,9 @@ class Rollout:
             result = self._graph("generate")(arguments)
         return {name: value.numpy() for name, value in result.items()}
 
-    def forecast(self, arguments, defaults, seed, *, temperature=None):
+    def forecast(self, arguments, defaults, seed, *, temperature=None, bias=None):
         """Samples what comes after series: tensors as of `Positions.forecast_specs`."""
-        arguments = {**arguments, **self._sampling(defaults, seed, temperature, None)}
+        arguments = {**arguments, **self._sampling(defaults, seed, temperature, bias)}
         rows = len(arguments["lengths"]) * int(arguments["num_samples"])
         with self._first_call("forecast", rows, self._capacity(int(arguments["horizon"]))):
             return self._graph("forecast")(arguments)
