@@ -188,22 +188,6 @@ def pad_to(samples, length):
     return np.nan_to_num(np.stack(padded), posinf=np.nan, neginf=np.nan)
 
 
-def given(model, numbers, sequences):
-    """The arguments by which a model is told what belongs to whole sequences of these numbers.
-
-    Args:
-        model: A `NumbersModel`.
-        numbers: Of the sequences or pieces.
-        sequences: `Sequences`, or `Cuts`.
-    """
-    told = {}
-    if model.processor.num_classes and sequences.labels is not None:
-        told["condition"] = [int(sequences.labels[number]) for number in numbers]
-    if model.processor.static_width:
-        told["static"] = sequences.static[np.asarray(numbers)]
-    return told
-
-
 def one_seed(parts):
     """One seed of 31 bits out of several numbers."""
     return int(np.random.SeedSequence(parts).generate_state(1)[0] >> 1)

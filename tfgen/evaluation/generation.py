@@ -5,8 +5,9 @@ import numpy as np
 from tfgen.errors import InputError
 from tfgen.evaluation import fidelity
 from tfgen.evaluation.context_fid import TS2Vec, context_fid
-from tfgen.evaluation.cuts import as_numbers, cut_windows, given, one_seed, pad_to, share_complete
+from tfgen.evaluation.cuts import as_numbers, cut_windows, one_seed, pad_to, share_complete
 from tfgen.evaluation.memorisation import nearest_neighbour_ratio, nearest_numbers
+from tfgen.preprocessing.told import told_by
 from tfgen.report.score import Score
 
 DISTANCES = (
@@ -117,11 +118,9 @@ def _generate(model, real, length, ends, seeds):
     for number, group in enumerate(groups):
         # Of one size, so that one compilation serves all.
         here = real.take(np.resize(group, rows))
-        told = given(model, np.arange(rows), here)
+        told = told_by(model.processor, known=here.known, labels=here.labels, static=here.static)
         if model.processor.needs_times:
             told["start_time"] = int(here.times[0, 0])
-        if model.processor.known_names:
-            told["known"] = here.known
         drawn = model.generate(rows, asked, seed=one_seed([*seeds, number]), **told)
         parts.append((pad_to(drawn, length) if ends else np.asarray(drawn))[: len(group)])
     return np.concatenate(parts)

@@ -5,7 +5,8 @@ import numpy as np
 from tfgen.data.seasons import seasons
 from tfgen.errors import InputError
 from tfgen.evaluation import forecasts
-from tfgen.evaluation.cuts import cut_origins, given, one_seed
+from tfgen.evaluation.cuts import cut_origins, one_seed
+from tfgen.preprocessing.told import told_by
 from tfgen.report.score import Score
 
 COVERED = (0.5, 0.8, 0.9)
@@ -146,11 +147,13 @@ def _samples(model, cuts, past, context, horizon, num_samples, seeds):
     for start in range(0, len(cuts), _CONTEXTS):
         numbers = np.resize(np.arange(start, min(start + _CONTEXTS, len(cuts))), _CONTEXTS)
         here = cuts.take(numbers)
-        told = given(model, np.arange(len(here)), here)
-        if model.processor.needs_times:
-            told["times"] = here.times[:, first:past]
-        if model.processor.known_names:
-            told["known"] = here.known[:, first:]
+        told = told_by(
+            model.processor,
+            times=None if here.times is None else here.times[:, first:past],
+            known=None if here.known is None else here.known[:, first:],
+            labels=here.labels,
+            static=here.static,
+        )
         drawn = model.forecast(
             here.values[:, first:past], horizon, num_samples=num_samples,
             seed=one_seed([*seeds, start]), **told,

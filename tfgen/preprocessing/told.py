@@ -38,7 +38,7 @@ def told_by(processor, *, times=None, known=None, labels=None, static=None):
         static: List of `(static,)`, or an array of them.
     """
     found = {}
-    if processor.needs_times:
+    if processor.needs_times and times is not None:
         found["times"] = times
     if processor.known_names:
         longest = max(map(len, known))
