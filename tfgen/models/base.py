@@ -292,16 +292,16 @@ class TextGenerator(SequenceGenerator):
         pair = (inputs[:, :-1], inputs[:, 1:]) if targets is None else (inputs, targets)
         if weights is None:
             return (*pair, *condition)
-        return self._weighted(pair, condition, weights)
+        return self.weighted(pair, condition, weights)
 
-    def _weighted(self, pair, condition, weights):
+    def weighted(self, pair, condition, weights):
         """The batch of `unpack` with weights, if the family's loss takes any."""
         raise InputError(
             f"The loss of a {type(self).__name__} takes no weights. Received: sample_weight"
         )
 
-    def _given_to_fit(self, x, y, sample_weight):
-        x, y, sample_weight = super()._given_to_fit(x, y, sample_weight)
+    def given_to_fit(self, x, y, sample_weight):
+        x, y, sample_weight = super().given_to_fit(x, y, sample_weight)
         if sample_weight is not None and y is None and not hasattr(x, "element_spec"):
             # Keras leaves weights out where there are no targets.
             tokens = x["tokens"] if isinstance(x, dict) else x

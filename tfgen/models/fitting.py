@@ -11,7 +11,8 @@ class Fitting(keras.Model):
     """A Keras model whose `compile`, `fit`, `evaluate` and `predict` go by its own loss.
 
     A subclass has a `seed`, and implements `unpack` and `batch_total`, see
-    `tfgen.models.base.SequenceGenerator`.
+    `tfgen.models.base.SequenceGenerator`. Where it has targets to compare, it has its own
+    `measured` and `check_metrics`; where it takes less than Keras does, its own `given_to_fit`.
     """
 
     # Whether the training step is compiled by XLA; a family sets what measured faster.
@@ -59,7 +60,7 @@ class Fitting(keras.Model):
                 )
         for name, value in {"metrics": metrics, "weighted_metrics": weighted_metrics}.items():
             if value:
-                self._check_metrics(name, value)
+                self.check_metrics(name, value)
         if optimizer is None:
             optimizer = keras.optimizers.AdamW(
                 2e-3, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0
@@ -76,7 +77,7 @@ class Fitting(keras.Model):
             auto_scale_loss=auto_scale_loss,
         )
 
-    def _check_metrics(self, name, metrics):
+    def check_metrics(self, name, metrics):
         """Refuses metrics that the model has nothing to compare for."""
         raise InputError(
             f"compile takes no {name} of a {type(self).__name__}, whose outputs are distributions of "
@@ -93,7 +94,7 @@ class Fitting(keras.Model):
         key = random.fold(random.root(self.seed, random.DROPOUT), self.optimizer.iterations.value)
         batch = self.unpack(data)
         with tf.GradientTape() as tape:
-            total, count, compared = self._measured(batch, key, training=True)
+            total, count, compared = self.measured(batch, key, training=True)
             loss = tf.math.divide_no_nan(total, count)
             scaled = self.optimizer.scale_loss(loss)
         weights = self.trainable_variables
@@ -101,10 +102,10 @@ class Fitting(keras.Model):
         return self._report_step(loss, count, compared)
 
     def test_step(self, data):
-        total, count, compared = self._measured(self.unpack(data))
+        total, count, compared = self.measured(self.unpack(data))
         return self._report_step(tf.math.divide_no_nan(total, count), count, compared)
 
-    def _measured(self, batch, key=None, training=False):
+    def measured(self, batch, key=None, training=False):
         """`(total, count, compared)`: those of `batch_total`, and what metrics compare, if anything.
 
         The latter is a dict of the arguments `y`, `y_pred` and `sample_weight` of Keras.
@@ -146,9 +147,9 @@ class Fitting(keras.Model):
                 "fit takes no class_weight: there is no class for each sample; sample_weight weighs "
                 f"windows or tokens of text. Received: class_weight={class_weight!r}"
             )
-        x, y, sample_weight = self._given_to_fit(x, y, sample_weight)
+        x, y, sample_weight = self.given_to_fit(x, y, sample_weight)
         if isinstance(validation := kwargs.get("validation_data"), (tuple, list)):
-            parts = self._given_to_fit(*keras.utils.unpack_x_y_sample_weight(tuple(validation)))
+            parts = self.given_to_fit(*keras.utils.unpack_x_y_sample_weight(tuple(validation)))
             kwargs["validation_data"] = keras.utils.pack_x_y_sample_weight(*parts)
         return super().fit(x, y, *args, sample_weight=sample_weight, **kwargs)
 
@@ -156,10 +157,10 @@ class Fitting(keras.Model):
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs
     ):
         """As `keras.Model.evaluate`; `x`, `y` and `sample_weight` are those of `fit`."""
-        x, y, sample_weight = self._given_to_fit(x, y, sample_weight)
+        x, y, sample_weight = self.given_to_fit(x, y, sample_weight)
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
-    def _given_to_fit(self, x, y, sample_weight):
+    def given_to_fit(self, x, y, sample_weight):
         """What a person gave to `fit`, checked, as Keras hands it on to `unpack`."""
         self._refuse_strings(x)
         return x, y, sample_weight

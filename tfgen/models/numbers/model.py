@@ -85,17 +85,17 @@ class NumbersModel(SequenceGenerator):
     def unpack(self, data):
         """The batch as a dict by positions, see `tfgen.models.numbers.positions.Positions.batch`."""
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        self._given_to_fit(inputs, targets, weights)
+        self.given_to_fit(inputs, targets, weights)
         return self.engine.positions.batch(inputs)
 
-    def _given_to_fit(self, x, y, sample_weight):
+    def given_to_fit(self, x, y, sample_weight):
         for name, value in {"y": y, "sample_weight": sample_weight}.items():
             if value is not None:
                 raise InputError(
                     "A model of numbers learns from sequences alone, each position the target of those "
                     f"before it: leave {name} out. Received: {name} of shape {np.shape(value)}"
                 )
-        return super()._given_to_fit(x, y, sample_weight)
+        return super().given_to_fit(x, y, sample_weight)
 
     def batch_total(self, batch, key=None, state=None, training=False):
         return self.engine.loss(batch, key, state, training)

@@ -128,13 +128,13 @@ class TextModel(TextGenerator):
         logits, state = self.engine.predicted(batch, key, state, training)
         return *self.engine.loss_of(batch, logits, training), state
 
-    def _measured(self, batch, key=None, training=False):
+    def measured(self, batch, key=None, training=False):
         logits, _ = self.engine.predicted(batch, key, None, training)
         weights = batch[3] if len(batch) > 3 else None
         compared = {"y_true": batch[1], "y_pred": logits, "sample_weight": weights}
         return *self.engine.loss_of(batch, logits, training), compared
 
-    def _weighted(self, pair, condition, weights):
+    def weighted(self, pair, condition, weights):
         """`(inputs, targets, condition or None, weights)`, the weights those of the targets.
 
         `weights` are of windows, of their tokens, or of the targets.
@@ -146,7 +146,7 @@ class TextModel(TextGenerator):
             weights = weights[:, 1:]  # of windows, whose first token is no target
         return (*pair, *(condition or (None,)), tf.broadcast_to(weights, tf.shape(targets)))
 
-    def _check_metrics(self, name, metrics):
+    def check_metrics(self, name, metrics):
         for metric in tf.nest.flatten(metrics):
             named = metric if isinstance(metric, str) else getattr(metric, "name", "")
             config = metric.get_config() if isinstance(metric, keras.metrics.Metric) else {}
