@@ -290,7 +290,7 @@ def test_a_share_of_the_conditions_is_hidden_in_training(classes):
     np.testing.assert_allclose(plain, np.repeat(given[None], 40, axis=0), atol=1e-5)
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_fit_takes_a_dict_and_learns_what_the_classes_say():
     labels = np.arange(48) % 3
     windows = np.stack([TOKENIZER.encode("\n" + "abc"[label] * 8) for label in labels])

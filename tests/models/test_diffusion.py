@@ -990,7 +990,7 @@ def test_what_is_told_does_not_count():
     assert float(model.batch_loss(batch)[0]) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_network_that_was_told_fills_gaps_by_itself():
     # Eight positions of one number: what one of them is, all are.
     import keras

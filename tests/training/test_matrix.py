@@ -217,7 +217,7 @@ def run(*words):
 
 
 # Of each kind of data and of each network one, which the continuous integration trains.
-LONG = "gru fine-tuned", "unet x0", "transformer pen", "lstm sound"
+LONG = "gru fine-tuned", "unet flow", "transformer pen", "lstm sound"
 
 
 @pytest.mark.parametrize(

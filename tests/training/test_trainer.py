@@ -119,8 +119,13 @@ def test_so_does_a_run_on_windows(recipe, tmp_path, monkeypatch):
     assert_resumes(recipe, tmp_path, monkeypatch)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("way", [pytest.param(eagerly, id="eagerly"), nullcontext])
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(eagerly, id="eagerly", marks=pytest.mark.long),
+        pytest.param(nullcontext, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_so_does_a_transformer(way, text, tmp_path, monkeypatch):
     """With all that its step has beyond an RNN's: muon, bfloat16 and a state that grows."""
     changes = {"data.name": str(text), "training.carry_state": True, "training.ema": 0.9}

@@ -170,7 +170,16 @@ def test_results_are_those_of_the_stored_weights(model, folder):
 
 
 @pytest.mark.usefixtures("as_graphs")
-@pytest.mark.long
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            each, marks=pytest.mark.exhaustive if "transformer" in each else pytest.mark.long
+        )
+        for each in ENTRIES
+    ],
+    indirect=True,
+)
 def test_the_score_can_be_measured_again(model, folder):
     from tfgen.evaluation import evaluate
 

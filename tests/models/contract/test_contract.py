@@ -492,7 +492,7 @@ for model in (zoo.get("./model"), keras.saving.load_model("model.keras")):
     "row",
     [
         pytest.param(row, marks=pytest.mark.long if str(row) in kept else pytest.mark.exhaustive)
-        for kept in [("gru-numbers", "transformer-text", "unet1d-numbers")]
+        for kept in [("gru-numbers", "unet1d-numbers")]
         for row in ROWS
     ],
     ids=str,
@@ -500,6 +500,8 @@ for model in (zoo.get("./model"), keras.saving.load_model("model.keras")):
 def test_a_fresh_process_gives_what_this_one_gives(row, tmp_path):
     """What is exported with TensorFlow alone, and then what is saved."""
     cases, model, batch = cases_of(row), model_of(row), row.batch()
+    if not row.in_order:  # of which each takes half a minute to compile, here and there
+        cases = [case for case in cases if case[0].name in ("generate", "score", "denoise")]
     model.export(tmp_path / "served")
     model.save(tmp_path / "model")
     model.save(tmp_path / "model.keras")
