@@ -59,6 +59,11 @@ class DistributionHead(keras.layers.Layer):
             kernel_initializer = keras.initializers.VarianceScaling(0.1, mode="fan_in")
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
+    @property
+    def has_cells(self):
+        """Whether `log_prob` takes cells."""
+        return False
+
     def starts(self):
         """What the raw parameters are where the hidden state is 0.
 
@@ -103,13 +108,15 @@ class DistributionHead(keras.layers.Layer):
             outputs[name] = tf.ensure_shape(part, [*hidden.shape[:-1], *start.shape])
         return outputs
 
-    def log_prob(self, parameters, scaled, observed=None):
+    def log_prob(self, parameters, scaled, observed=None, cells=None):
         """The log density of scaled values.
 
         Args:
             parameters: What a call gave.
             scaled: Float `(..., features)`. NaN is missing.
             observed: bool `(..., features)`: False where a value is not to count, whatever it is.
+            cells: `tfgen.layers.cells.Cells`: values that stand for all between two edges, of
+                which the mass counts; None is none. For heads with `has_cells`.
 
         Returns:
             float32 `(...)`, in nats, of the observed features together; 0 where there is none.

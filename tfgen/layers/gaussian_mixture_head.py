@@ -85,7 +85,11 @@ class GaussianMixtureHead(LocationScaleHead):
             "scales": self.scales(raw["scales"]),
         }
 
-    def log_prob(self, parameters, scaled, observed=None):
+    @property
+    def has_cells(self):
+        return not self._coupled
+
+    def log_prob(self, parameters, scaled, observed=None, cells=None):
         values, observed = observed_values(scaled, observed)
         deviations = values[..., None, :] - parameters["means"]  # (..., components, features)
         if self._coupled:
@@ -93,7 +97,11 @@ class GaussianMixtureHead(LocationScaleHead):
                 deviations, observed[..., None, :], parameters["scales"], parameters["couplings"]
             )
         else:
-            log_probs = _independent(deviations, observed[..., None, :], parameters["scales"])
+            scales = parameters["scales"]
+            log_probs = normal_log_prob(deviations / scales, scales)
+            if cells is not None:
+                log_probs = cells.of_components().normal(log_probs, parameters["means"], scales)
+            log_probs = tf.reduce_sum(tf.where(observed[..., None, :], log_probs, 0.0), axis=-1)
         return mixture_log_prob(parameters["logits"], log_probs)
 
     def mean(self, parameters):
@@ -115,12 +123,6 @@ class GaussianMixtureHead(LocationScaleHead):
                 one += weight * other
             deviations.append(one)
         return means + tf.stack(deviations, axis=-1)
-
-
-def _independent(deviations, observed, scales):
-    """Log density of independent features, `(..., features)` -> `(...)`."""
-    log_probs = normal_log_prob(deviations / scales, scales)
-    return tf.reduce_sum(tf.where(observed, log_probs, 0.0), axis=-1)
 
 
 def _rows(couplings, features):

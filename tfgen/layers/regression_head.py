@@ -57,10 +57,16 @@ class RegressionHead(LocationScaleHead):
         scales = self.scales(tf.convert_to_tensor(self.scale))
         return {"means": means, "scales": tf.broadcast_to(scales, tf.shape(means))}
 
-    def log_prob(self, parameters, scaled, observed=None):
+    @property
+    def has_cells(self):
+        return True
+
+    def log_prob(self, parameters, scaled, observed=None, cells=None):
         values, observed = observed_values(scaled, observed)
-        scales = parameters["scales"]
-        log_probs = normal_log_prob((values - parameters["means"]) / scales, scales)
+        means, scales = parameters["means"], parameters["scales"]
+        log_probs = normal_log_prob((values - means) / scales, scales)
+        if cells is not None:
+            log_probs = cells.normal(log_probs, means, scales)
         return tf.reduce_sum(tf.where(observed, log_probs, 0.0), axis=-1)
 
     def mean(self, parameters):

@@ -14,6 +14,7 @@ from tfgen.layers.distribution_head import (
     observed_values,
     softplus,
 )
+from tfgen.layers.masses import student_t_log_density
 
 # Degrees of freedom where the hidden state is 0: heavy tails from which either way is open.
 _FIRST_DF = 6.0
@@ -60,12 +61,18 @@ class StudentTHead(LocationScaleHead):
             "df": 2.0 + softplus(raw["df"]),
         }
 
-    def log_prob(self, parameters, scaled, observed=None):
+    @property
+    def has_cells(self):
+        return True
+
+    def log_prob(self, parameters, scaled, observed=None, cells=None):
         values, observed = observed_values(scaled, observed)
-        scales, df = parameters["scales"], parameters["df"]
-        squares = tf.square((values - parameters["locations"]) / scales)
-        log_probs = _log_constant(df) - tf.math.log(scales)
-        log_probs -= 0.5 * (df + 1.0) * tf.math.log1p(squares / df)
+        locations, scales, df = (parameters[name] for name in ("locations", "scales", "df"))
+        constant = log_constant(df)
+        log_probs = student_t_log_density((values - locations) / scales, df, constant)
+        log_probs -= tf.math.log(scales)
+        if cells is not None:
+            log_probs = cells.student_t(log_probs, locations, scales, df, constant)
         return tf.reduce_sum(tf.where(observed, log_probs, 0.0), axis=-1)
 
     def mean(self, parameters):
@@ -88,7 +95,7 @@ class StudentTHead(LocationScaleHead):
         )
 
 
-def _log_constant(df):
+def log_constant(df):
     """Log of the standard density at 0: lgamma((df+1)/2) - lgamma(df/2) - log(df*pi)/2.
 
     The two lgamma of many degrees of freedom are large and nearly equal: float32 would keep little
