@@ -20,11 +20,11 @@ from tfgen.layers.checks import (
     check_whole,
 )
 from tfgen.layers.clip_by_value import GRADIENTS
-from tfgen.layers.gaussian_mixture_head import GaussianMixtureHead
+from tfgen.layers.gaussian_mixture_head import COVARIANCES, GaussianMixtureHead
 from tfgen.layers.quantized_head import QuantizedHead
 from tfgen.layers.regression_head import RegressionHead
 from tfgen.layers.student_t_head import StudentTHead
-from tfgen.models.numbers.bounds import bounds_of, held
+from tfgen.models.numbers.bounds import bounds_of, censored, held
 from tfgen.models.numbers.context import SequenceContext
 from tfgen.models.parts import made_of_parts
 from tfgen.networks.causal import weight_seed
@@ -38,8 +38,7 @@ HEADS = {
     "quantized": QuantizedHead,
     "regression": RegressionHead,
 }
-COVARIANCES = ("diagonal", "full")
-BOUNDINGS = (*GRADIENTS, "squash", "none")
+BOUNDINGS = (*GRADIENTS, "squash", "censored", "none")
 _LAST = 1  # level of the category that tells whether a sequence ends with its position
 
 
@@ -65,8 +64,10 @@ class NumberEmission(keras.layers.Layer):
             grows without end where data repeats a value.
         bounding: How the head's locations are held inside the data's bounds while training:
             `"hard"`, `"straight_through"`, `"inward"` (the gradients of `ClipByValue`),
-            `"squash"` (a sigmoid between two bounds, a softplus above or below one) or `"none"`,
-            which does not bound the samples either.
+            `"squash"` (a sigmoid between two bounds, a softplus above or below one), or
+            `"censored"`, which leaves them free: a value at a bound stands for all beyond it, and
+            its likelihood is the mass that lies there (Tobin, 1958), which is just what
+            `ClipByValue` makes of samples. `"none"` does not bound the samples either.
         linear_skip: Let a linear map of the position before, at first the identity, run beside the
             network: the head then tells how the next position departs from it (the autoregressive
             part of LSTNet, arXiv:1703.07015, section 3.6). For series that drift, such as prices.
@@ -113,10 +114,8 @@ class NumberEmission(keras.layers.Layer):
         kind = head or find_kind(processor.kind).head
         fits = kind != "bivariate_mixture" or processor.num_numbers in (0, 2)
         check(fits, f"head must suit {processor.num_numbers} numbers a position", head=kind)
-
         limited = kind != "quantized" or processor.scaler.limited or not processor.num_numbers
         check(limited, "head must have preprocessing.scaler=min_max or mu_law", head=kind)
-
         for name, value in {"linear_skip": linear_skip, "local_scale": local_scale}.items():
             fits = not value or kind != "quantized"
             check(fits, f"{name} must be {type(value)()} for the head {kind}", **{name: value})
@@ -126,8 +125,8 @@ class NumberEmission(keras.layers.Layer):
         )
         check_of_use(kind == "quantized", "head='quantized'", 256, bins=bins)
         check_of_use(kind != "quantized", "other heads than 'quantized'", 1e-3, min_scale=min_scale)
-        fits = frame == 1 or kind != "quantized"
-        check(fits, f"frame must be 1 for the head {kind}", frame=frame)
+        fits = frame == 1 or (kind != "quantized" and bounding != "censored")
+        check(fits, f"frame must be 1 for the head {kind} and bounding={bounding}", frame=frame)
 
         # Layers
         self.context = context
@@ -144,6 +143,7 @@ class NumberEmission(keras.layers.Layer):
             if kind != "quantized":
                 own |= {"min_scale": min_scale}
                 apart = linear_skip or local_scale or frame > 1
+                apart = apart or bounding == "censored"
                 if not apart and low is not None and np.isfinite([*low, *high]).any():
                     own |= {"low": low, "high": high, "bounding": bounding}
             self.number_head = HEADS[kind](
@@ -154,6 +154,9 @@ class NumberEmission(keras.layers.Layer):
                 ),
                 name="number_head",
             )
+            fits = self.number_head.has_cells and not processor.scaler.mixes
+            rule = "bounding='censored' is for diagonal mixtures, student_t and regression"
+            check(fits or bounding != "censored", rule, bounding=bounding)
         self.skip = None
         if linear_skip and processor.num_numbers:
             self.skip = keras.layers.Dense(
@@ -174,6 +177,8 @@ class NumberEmission(keras.layers.Layer):
                 name="category_head",
             )
         self.bounds = None if bounding == "none" else bounds_of(positions)
+        # Whether values at a bound stand for those beyond it.
+        self.is_censored = bounding == "censored" and self.bounds is not None
 
         # Config
         self.head = head
@@ -307,13 +312,13 @@ class NumberEmission(keras.layers.Layer):
             scaled = self.positions.scaled(numbers, scale)
             observed = ~tf.math.is_nan(scaled)
             parameters = self.number_head(hidden, training=training)
-            # Without missing values the likelihood is had with less work.
-            partly = observed & batch["valid"][..., None] if processor.has_missing else None
+            partly = observed & batch["valid"][..., None]
             filled = tf.where(observed, scaled, 0.0)
             reference = self._reference(previous, scale)
-            total += self._head_log_prob(parameters, filled, partly, reference)
+            log_prob, points = self._head_log_prob(parameters, numbers, filled, partly, reference)
             slopes = processor.log_slope(tf.where(observed, numbers, 0.0), scale)
-            total += tf.reduce_sum(tf.where(observed, slopes, 0.0), axis=-1)
+            slopes = tf.where(observed & points, slopes, 0.0)
+            total += log_prob + tf.reduce_sum(slopes, axis=-1)
         if self.category_head is not None:
             categories = processor.categories(values)
             if processor.ends:
@@ -401,8 +406,8 @@ class NumberEmission(keras.layers.Layer):
             if processor.num_categories:
                 drawn = tf.gather(missing, processor.number_columns, axis=1)
             of_rest = tf.broadcast_to(drawn, tf.shape(numbers))
-            weight += self._head_log_prob(parameters, scaled, None, reference)
-            weight -= self._head_log_prob(parameters, scaled, of_rest, reference)
+            weight += self._head_log_prob(parameters, numbers, scaled, None, reference)[0]
+            weight -= self._head_log_prob(parameters, numbers, scaled, of_rest, reference)[0]
         if processor.levels:
             given = tf.where(missing, np.float32(np.nan), values)
             categories = processor.categories(given)
@@ -420,16 +425,22 @@ class NumberEmission(keras.layers.Layer):
             origin = self.skip(tf.where(tf.math.is_nan(scaled), 0.0, scaled))
         return origin, self._unit(scaled)
 
-    def _head_log_prob(self, parameters, scaled, observed, reference):
-        """Log density of scaled numbers; of those `observed` alone, unless that is None."""
+    def _head_log_prob(self, parameters, numbers, scaled, observed, reference):
+        """Log likelihood of numbers, and of which it is a density in scaled units.
+
+        Of those `observed` alone, unless that is None.
+        """
         origin, unit = reference
-        total = self.number_head.log_prob(parameters, (scaled - origin) / unit, observed)
+        told, cells, points = (scaled - origin) / unit, {}, tf.ones_like(scaled, tf.bool)
+        if self.is_censored:
+            cells["cells"], masses = censored(self.positions, numbers, told)
+            points = ~masses
+        total = self.number_head.log_prob(parameters, told, observed, **cells)
         if self.local_scale:
-            if observed is None:
-                observed = tf.ones_like(scaled, tf.bool)
-            count = tf.reduce_sum(tf.cast(observed, tf.float32), axis=-1)
+            counted = points if observed is None else points & observed
+            count = tf.reduce_sum(tf.cast(counted, tf.float32), axis=-1)
             total -= count * tf.math.log(unit[..., 0])
-        return total
+        return total, points
 
     def get_config(self):
         return {**super().get_config(), **constructor_config(self)}
