@@ -19,7 +19,7 @@ from console import Parser, at_least, head, row, script
 from tfgen.recipe import Recipe
 from tfgen.startup import import_tensorflow
 
-WAYS = ("none", "hard", "straight_through", "inward", "squash")
+WAYS = ("none", "hard", "straight_through", "inward", "squash", "censored")
 WINDOW, HORIZON, FREE_RUN, TAIL = 168, 24, 3000, 500
 SETTINGS = {
     "data.name": "weather", "data.columns": ["humid", "visib", "wind_speed", "precip"],

@@ -97,6 +97,10 @@ CASES = {
         "model.head": "bivariate_mixture", "preprocessing.scaler": "none",
         "data.bounds": ["level=auto", "rain=0:9"], "model.bounding": "squash",
     }),
+    "gru censored": ("gru", "series", {
+        "model.bounding": "censored", "data.bounds": ["rain=0:", "level=auto"],
+        "model.head": "student_t", "model.linear_skip": True,
+    }),
     "lstm one column": ("lstm", "plain.csv", {
         "model.bounding": "hard", "data.bounds": ["x=auto"], "training.augment": ["warp=0.2"],
     }),

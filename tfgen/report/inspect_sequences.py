@@ -10,6 +10,7 @@ from tfgen.data.seasons import autocorrelation, seasons
 from tfgen.data.sentinels import find_sentinels
 from tfgen.data.series import open_sequences
 from tfgen.kinds import find_kind
+from tfgen.report.recorded import recorded_as, suggestion
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60
@@ -63,6 +64,8 @@ def inspect_sequences(config):
     }
     for number, names in find_sentinels(numbers).items():
         lines.append(_sentinel(number, names))
+    told = suggestion(sequences.features, numbers) if sequences.kind == "series" else None
+    lines += [] if told is None else [told]
     for number, feature in enumerate(sequences.features[:_MOST_FEATURES]):
         columns = [values[:, number] for values in sequences.values]
         if feature.is_category:
@@ -173,6 +176,9 @@ def _number(feature, columns, step):
         low = "" if feature.low is None else f"{feature.low:g}"
         text += f"; bounds {low}:{'' if feature.high is None else f'{feature.high:g}'}"
     lines = [text]
+    recorded = recorded_as(observed)
+    if recorded:
+        lines.append(f"    recorded: {recorded}")
     longest = max(map(len, columns))
     if len(observed) and longest > 3 and observed.min() < observed.max():
         chosen = columns[:: -(-len(columns) // _MAX_SEQUENCES)]
