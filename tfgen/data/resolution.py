@@ -45,8 +45,9 @@ def find_step(values):
     gaps = np.diff(units)
     common = math.gcd(*gaps.astype(np.int64).tolist())
     size, offset = float(common), units[0] % common
-    if gaps.min() > 2 * common:
-        size, offset = _uneven(units, gaps.min()) or (size, offset)
+    uneven = _uneven(units, gaps.min()) if gaps.min() > 2 * common else None
+    if uneven is not None:
+        size, offset = uneven, 0.0
     scale = 10.0**-decimals
     return Step(round(size * scale, 12), round(offset * scale, 12), decimals)
 
@@ -63,16 +64,18 @@ def _uneven(units, size):
     The step is told ever better from ever more of the numbers, so that the last ones are counted
     rightly: an error of 0.01 in a step is a whole step after 100.
     """
-    first, count = units[0], 2
+    count = 2
     while True:
-        part = units[:count] - first
+        part = units[:count] - units[0]
         steps = np.rint(part / size)
-        slope, start = np.polyfit(steps, part, 1) if count > 2 else (part[1] / steps[1], 0.0)
-        if np.abs(part - start - slope * steps).max() > 0.6 or slope < 2:
+        size, start = np.polyfit(steps, part, 1) if count > 2 else (part[1] / steps[1], 0.0)
+        if size < 2 or np.abs(part - start - size * steps).max() > 1:
             return None
-        size = slope
         if count == len(units):
-            offset = (first + start) % size
-            near = min(offset, size - offset)
-            return size, 0.0 if near < 0.5 else offset
+            break
         count = min(2 * count, len(units))
+    # Every step that is rounded to these numbers; in the middle of what they leave open.
+    steps = np.rint(units / size)
+    steps, units = np.abs(steps[steps != 0]), np.abs(units[steps != 0])
+    low, high = ((units - 0.5) / steps).max(), ((units + 0.5) / steps).min()
+    return (low + high) / 2 if low < high else None

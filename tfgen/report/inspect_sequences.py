@@ -176,7 +176,7 @@ def _number(feature, columns, step):
         low = "" if feature.low is None else f"{feature.low:g}"
         text += f"; bounds {low}:{'' if feature.high is None else f'{feature.high:g}'}"
     lines = [text]
-    recorded = recorded_as(observed)
+    recorded = recorded_as(values[~np.isnan(values)])  # in their own type, for its digits
     if recorded:
         lines.append(f"    recorded: {recorded}")
     longest = max(map(len, columns))

@@ -4,6 +4,7 @@ import numpy as np
 
 from tfgen.data.resolution import find_step
 
+_ENOUGH = 50  # values, for shares of them to say anything
 _OFTEN = 0.05  # share of a value that is told by itself
 _SHOWN = 3
 # At a bound lies at least this share, and so many times as much as at the value next to it.
@@ -16,6 +17,8 @@ def recorded_as(values):
     Args:
         values: Floats `(count,)`, without missing ones.
     """
+    if len(values) < _ENOUGH:
+        return ""
     parts = []
     step = find_step(values)
     if step is not None:
