@@ -208,7 +208,13 @@ def recipe_of(folder, changes):
 BEFORE = {}  # what is looked at without a change
 
 
-@pytest.mark.parametrize("key", CHANGES)
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(key, marks=pytest.mark.long if row.look == "run" else ())
+        for key, row in CHANGES.items()
+    ],
+)
 def test_it_changes_something(key, folder, tmp_path, monkeypatch):
     row = CHANGES[key]
     look = LOOKS[row.look]

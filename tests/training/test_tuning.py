@@ -505,6 +505,7 @@ def test_mistakes_at_the_command_line(fails, tmp_path, monkeypatch):
     assert 'pip install "tfgen-sequences[tune]"' in fails("tune", "gru")
 
 
+@pytest.mark.long
 def test_a_search_on_data_in_memory_is_that_on_its_file(tmp_path, capsys):
     """Its trials have the losses of the file's, and it goes on with the data given again."""
     rng = np.random.default_rng(0)

@@ -194,12 +194,12 @@ def of_rows(of=None, long=()):
     """Runs a test for each row, or for those of text or of numbers.
 
     Rows whose network is that of another one, with another cell, are for the exhaustive tests.
-    Those of `long` take more than ten seconds.
+    Those of `long` take more than ten seconds; one whose parts are those of others is long, too.
     """
     import pytest
 
     rows = [each for each in ROWS if of in (None, each.of)]
-    marked = dict.fromkeys(long, pytest.mark.long)
+    marked = dict.fromkeys(("transformer-numbers", *long), pytest.mark.long)
     marked |= dict.fromkeys(("gru-text", "lstm-numbers"), pytest.mark.exhaustive)
     marks = [marked.get(str(row), ()) for row in rows]
     cases = [pytest.param(row, marks=mark) for row, mark in zip(rows, marks)]

@@ -16,8 +16,11 @@ pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
 ELSEWHERE = ("tokenizer", "processor", "generation")
 
 
-def cases():
-    """Each argument of each family; that of a part again, of another family, is exhaustive."""
+def cases(diffusion=()):
+    """Each argument of each family; that of a part again, of another family, is exhaustive.
+
+    Those of a diffusion model have the mark `diffusion`.
+    """
     seen = set()
     for row in ROWS:
         parts = {part.__name__: parameters_of(part) for part in row.entry.load_parts()}
@@ -28,7 +31,8 @@ def cases():
                 continue
             everybodys = {"seed": "seed", "generation": f"generation of {row.of}"}
             part = everybodys.get(name, "TokenEmission" if name == "tokenizer" else owners[-1])
-            marks = pytest.mark.exhaustive if (part, name) in seen else ()
+            own = diffusion if row.family == "unet1d" else ()
+            marks = pytest.mark.exhaustive if (part, name) in seen else own
             seen.add((part, name))
             yield pytest.param(row, part, name, id=f"{row}-{name}", marks=marks)
 
@@ -61,7 +65,8 @@ def test_no_row_is_of_an_argument_that_is_gone():
     )
 
 
-@every_argument
+# The network of a diffusion model takes seconds.
+@pytest.mark.parametrize("row, part, name", [*cases(pytest.mark.long)])
 def test_it_changes_something(row, part, name):
     change = change_of(part, name)
     base = base_of(row, change)

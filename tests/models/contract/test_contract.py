@@ -147,7 +147,7 @@ def test_evaluate_gives_the_loss_and_that_is_the_score(row):
     assert given == pytest.approx(float(loss), rel=1e-5)
 
 
-@of_rows(long=["unet1d-numbers", "transformer-numbers"])
+@of_rows(long=["unet1d-numbers"])
 def test_fit_makes_what_it_learns_from_more_likely(row):
     model, batch = row.make(), row.batch()
     model.compile(keras.optimizers.Adam(0.03))
@@ -292,7 +292,7 @@ def test_a_forecast_is_of_samples_and_their_quantiles(row):
     assert "quantiles" in refused(model.forecast, one, 2, quantiles=[1.0], **told)
 
 
-@of_rows(of="numbers", long=["transformer-numbers"])
+@of_rows(of="numbers")
 def test_gaps_are_filled_and_what_was_observed_stays(row):
     model, ((whole,), told) = model_of(row), row.raw(0)
     told |= row.filling
@@ -412,7 +412,7 @@ def _plain(tensor):
     return value.astype(str).tolist() if value.dtype == object else value.tolist()
 
 
-@of_rows(long=["unet1d-numbers", "transformer-numbers"])
+@of_rows(long=["unet1d-numbers"])
 def test_the_functions_that_are_served_are_those_of_the_model(row):
     model, cases = model_of(row), cases_of(row)
     names = [each.name for each, _ in cases]
