@@ -100,7 +100,7 @@ CASES = {
 }  # fmt: skip
 
 
-SOME = ("text", "rows to come", "drawings")
+SOME = ("text", "rows to come")
 
 
 @pytest.mark.parametrize(

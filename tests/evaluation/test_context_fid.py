@@ -169,7 +169,7 @@ def test_training_lowers_the_loss():
     assert losses[1] < losses[0] - 0.1
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_context_fid_of_the_size_of_the_paper():
     real, same = walks(1, 600), walks(2, 600)
     near, far = context_fid(real, same), context_fid(real, walks(2, 600)[:, ::-1])

@@ -86,7 +86,7 @@ def test_what_is_generated_is_at_the_bounds_as_often_as_it_is_likely(head):
         ), (column, bound)
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_it_learns_how_often_it_rains():
     model, values = model_of(head="regression")
     plain, _ = model_of(head="regression", bounding="inward")

@@ -343,7 +343,7 @@ def test_in_bfloat16_the_whole_of_it_is():
 # Export
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("as_graphs")
 def test_a_saved_model_takes_classes(classes, tmp_path):
     classes.export(tmp_path / "1")

@@ -444,7 +444,7 @@ def test_the_recipe_knows_every_solver():
     assert all(name in field.metadata["help"] for name in field.metadata["choices"])
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_run_tells_its_progress(process):
     def telling(method, **options):
         heard = []
@@ -1087,7 +1087,7 @@ def test_the_score_of_frames():
     assert score["values"] == 17
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_forecast_of_frames_goes_on_right_after_its_context(framed):
     values = sounds().values[0] + 0.1
     options = {"horizon": 6, "num_samples": 400, "seed": 1, "num_steps": 30}

@@ -174,7 +174,7 @@ def test_results_are_those_of_the_stored_weights(model, folder):
     "name",
     [
         pytest.param(
-            each, marks=pytest.mark.exhaustive if "transformer" in each else pytest.mark.long
+            each, marks=pytest.mark.exhaustive if "shakespeare" in each else pytest.mark.long
         )
         for each in ENTRIES
     ],
