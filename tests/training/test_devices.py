@@ -55,9 +55,8 @@ MIRRORED = {
 }  # fmt: skip
 
 
-# A state and none, which the continuous integration trains; its two workers train a text. A U-Net
-# takes as long as these together.
-SOME = ("gru series", "carried, in bfloat16")
+# Each network once, which the continuous integration trains; its two workers train a text.
+SOME = ("gru series", "unet1d strokes", "carried, in bfloat16")
 
 
 @functools.cache
