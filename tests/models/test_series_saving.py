@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.models.contract.rows import series
 from tfgen import models, zoo
 from tfgen.data import Feature, Sequences
 from tfgen.errors import InputError
@@ -15,23 +16,10 @@ from tfgen.recipe import PreprocessingConfig, Recipe
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
-START = 1_600_000_000
-
 
 @pytest.fixture(scope="module")
 def data():
-    rng = np.random.default_rng(0)
-    features = (Feature("a", low=0.0, high=5.0), Feature("b"), Feature("c", levels=("x", "y")))
-    values = [
-        np.stack([5 * rng.random(60), rng.normal(size=60), np.arange(60) % 2], axis=1)
-        for _ in range(4)
-    ]
-    values[0][7, 1] = np.nan
-    return Sequences(
-        "made", "series", features, [v.astype(np.float32) for v in values], list("0123"),
-        times=[START + 3600 * np.arange(60)] * 4, labels=np.array([0, 1, 0, 1], np.int32),
-        classes=("p", "q"),
-    )  # fmt: skip
+    return series(60, missing=7)
 
 
 @pytest.fixture(scope="module")

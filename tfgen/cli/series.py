@@ -5,10 +5,9 @@ from tfgen.errors import InputError
 from tfgen.kinds import find_kind
 from tfgen.recipe import DiffusionSampling
 
-# Options of a diffusion model.
-FILLING = "num_steps", "method", "resamplings", "guidance_scale"
-# Of these, the fields of `DiffusionSampling`.
+# Options of a diffusion model: fields of `DiffusionSampling`, and all.
 FILLING_FIELDS = "num_steps", "resamplings", "guidance_scale"
+FILLING = *FILLING_FIELDS, "method"
 
 
 def add_series_options(parser):

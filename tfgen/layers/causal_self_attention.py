@@ -68,9 +68,11 @@ class CausalSelfAttention(keras.layers.Layer):
         kv_heads: Heads of keys and values, a divisor of `heads`; None takes `heads`.
         head_width: Features of a head; None takes `width / heads`.
         positions: `"rotary"` (see `RotaryEmbedding`), `"alibi"` (see `AlibiBias`) or `"none"`.
-        rotary_base: See `RotaryEmbedding`.
-        rotary_scaling: Likewise its `scaling`.
-        window: Positions that each one attends to, itself included; 0 is all before it.
+        rotary_base: The longest wavelength of rotary positions is `2 pi` times this.
+        rotary_scaling: How rotary positions are stretched for longer sequences: `[factor]`, or
+            Llama 3.1's `[factor, low, high, length]`, see `RotaryEmbedding`; None is not at all.
+        window: Positions that each one attends to, itself included; 0 is all before it. With a
+            window a cache can be a ring: a position costs the same however long the sequence is.
         qk_norm: Normalise queries and keys by their root mean square, with a learned gain for each
             feature (arXiv:2010.04245, arXiv:2302.05442).
         bias: Whether the products have biases.

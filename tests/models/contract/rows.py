@@ -33,18 +33,18 @@ def as_if_trained(model):
 
 
 @functools.cache
-def series():
+def series(time=40, missing=9):
     """A number with bounds, one that is missing once, and a category; times and two classes."""
     rng = np.random.default_rng(0)
     features = (Feature("a", low=0.0, high=5.0), Feature("b"), Feature("c", levels=("x", "y")))
     values = [
-        np.stack([5 * rng.random(40), rng.normal(size=40), np.arange(40) % 2], axis=1)
+        np.stack([5 * rng.random(time), rng.normal(size=time), np.arange(time) % 2], axis=1)
         for _ in range(4)
     ]
-    values[0][9, 1] = np.nan
+    values[0][missing, 1] = np.nan
     return Sequences(
         "made", "series", features, [each.astype(np.float32) for each in values], list("0123"),
-        times=[START + HOUR * np.arange(40)] * 4, labels=np.array([0, 1, 0, 1], np.int32),
+        times=[START + HOUR * np.arange(time)] * 4, labels=np.array([0, 1, 0, 1], np.int32),
         classes=("p", "q"),
     )  # fmt: skip
 
