@@ -167,3 +167,13 @@ def test_the_period_of_a_day_is_no_id(tmp_path):
     rows = [(day, period, i) for i, day in enumerate(DAYS) for period in range(1, 49)]
     message = refused(write(tmp_path, "date,settlement_period,demand", rows))
     assert message.startswith("940 of 960 rows would be dropped")
+
+
+@pytest.mark.parametrize("hour", ["Uhrzeit", "Heure", "hora"])
+def test_a_time_of_day_in_another_language_is_no_id(tmp_path, hour):
+    rows = [f"{d:02}.02.2024;{h:02}:00;{d * h % 7}" for d in (1, 2, 13) for h in range(24)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join([f"Datum;{hour};x", *rows]))
+    sequences = opened(path)
+    assert len(sequences) == 1 and sequences.positions == 72
+    assert set(np.diff(sequences.times[0][:24])) == {3600}
