@@ -48,7 +48,7 @@ class FakeNumbers:
         (whole,) = self.generate(num_samples=1, **options)
         yield from np.array_split(whole, 2)
 
-    def forecast(self, context, horizon, num_samples, quantiles, **options):
+    def forecast(self, context, horizon, num_samples, quantiles=(0.5,), **options):
         """Sample s of every position is the last value and s."""
         self.calls.append({"context": context, **options})
         last = np.stack([values[-1] for values in context])[:, None, None]

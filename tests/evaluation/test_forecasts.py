@@ -134,3 +134,43 @@ def test_mase_is_one_for_the_error_of_the_history():
     assert np.isnan(forecasts.mase(forecast, observed, history, season=2)[0])
     two = forecasts.mase(forecast, observed, [history, column(0, 6, 0)])
     np.testing.assert_allclose(two, [2 / ((3 * 2 + 2 * 6) / 5)])
+
+
+def test_smape_is_that_of_the_m4_competition():
+    forecast, observed = column(1, -2, 0, 5), column(3, 2, 0, np.nan)
+    # 200 * 2 / 4, 200 * 4 / 4, 0.
+    np.testing.assert_allclose(forecasts.smape(forecast, observed), [(100 + 200 + 0) / 3])
+
+
+def test_msis_by_hand():
+    samples = np.linspace(0, 1, 101)[:, None, None] + np.zeros([3, 1])
+    observed, history = column(0.5, 2.0, -1.0), column(0, 2, 0, 2)  # a scale of 2
+    # From 0.25 to 0.75: 0.5 wide, then 2 / 0.5 times what is outside.
+    score = (0.5 + (0.5 + 4 * 1.25) + (0.5 + 4 * 1.25)) / 3 / 2
+    np.testing.assert_allclose(forecasts.msis(samples, observed, history, 1, 0.5), [score])
+    observed[1] = np.nan
+    score = (0.5 + (0.5 + 4 * 1.25)) / 2 / 2
+    np.testing.assert_allclose(forecasts.msis(samples, observed, history, 1, 0.5), [score])
+    assert np.isnan(forecasts.msis(samples, observed, history, 2)[0])
+
+
+def test_naive2_takes_seasons_off_and_puts_them_on_again():
+    # Without noise the indices are found exactly, of a season that times a level, or that adds.
+    index = np.array([0.5, 1.0, 1.5, 1.0])
+    level = np.where(np.arange(41) < 40, 10.0, 12.0)  # the last one is a jump
+    series = level * np.tile(index, 11)[:41]
+    np.testing.assert_allclose(
+        forecasts.naive2(series[:, None], 6, 4)[:, 0], 12 * np.tile(index, 2)[1:7], rtol=0.02
+    )
+    added = np.tile([-3.0, 1, 0, 2], 10)
+    np.testing.assert_allclose(
+        forecasts.naive2(np.stack([added, added + 9], axis=1), 5, 4),
+        np.stack([np.tile([-3.0, 1, 0, 2], 2)[:5], np.tile([-3.0, 1, 0, 2], 2)[:5] + 9], axis=1),
+        atol=0.2,
+    )
+    # Of no season by the test, and of a short series, the last value; a missing one is that before.
+    noise = np.random.default_rng(3).normal(size=[60, 1])
+    np.testing.assert_array_equal(forecasts.naive2(noise, 3, 4), np.full([3, 1], noise[-1]))
+    np.testing.assert_array_equal(forecasts.naive2(series[:11, None], 2, 4)[:, 0], [15, 15])
+    np.testing.assert_array_equal(forecasts.naive2(column(np.nan, 3, np.nan), 2, 1)[:, 0], [3, 3])
+    assert np.isnan(forecasts.naive2(column(np.nan, np.nan), 2, 1)).all()

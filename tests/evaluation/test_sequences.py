@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from tfgen.data import Feature, Sequences
+from tfgen.data.cuts import Parts, as_numbers, cut_origins, cut_windows, share_complete
 from tfgen.errors import InputError
 from tfgen.evaluation import evaluate_sequences, generation
-from tfgen.evaluation.cuts import Parts, as_numbers, cut_origins, cut_windows, share_complete
 from tfgen.evaluation.fidelity import marginal_distance
 from tfgen.evaluation.likelihood import score_likelihood
 from tfgen.recipe import DataConfig

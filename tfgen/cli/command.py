@@ -15,6 +15,7 @@ import sys
 import tfgen
 from tfgen import zoo
 from tfgen.cli import (
+    backtest,
     evaluate,
     export,
     forecast,
@@ -47,6 +48,7 @@ VERBS = {
     "forecast": forecast.parser,
     "impute": impute.parser,
     "evaluate": evaluate.parser,
+    "backtest": backtest.parser,
     "export": export.parser,
 }
 

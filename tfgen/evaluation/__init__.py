@@ -1,6 +1,7 @@
 """Evaluation: how well a model predicts unseen data, and how real its samples are."""
 
+from tfgen.evaluation.backtesting import Backtest, backtest
 from tfgen.evaluation.sequences import evaluate_sequences
 from tfgen.evaluation.text import evaluate
 
-__all__ = ["evaluate", "evaluate_sequences"]
+__all__ = ["Backtest", "backtest", "evaluate", "evaluate_sequences"]

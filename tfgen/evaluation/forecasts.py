@@ -124,6 +124,112 @@ def mase(forecast, observed, history, season=1):
     return error / np.where(scale > 0, scale, np.nan)
 
 
+def smape(forecast, observed):
+    """Symmetric mean absolute percentage error of a point forecast, as in the M4 competition.
+
+    200 |y - f| / (|y| + |f|) (Makridakis et al. 2020, eq. 1); 0 where both are 0.
+
+    Args:
+        forecast: Float array `(..., time, features)`.
+        observed: The same; NaN is missing.
+
+    Returns:
+        float64 array `(features,)`, in percent.
+    """
+    observed = np.asarray(observed, np.float64)
+    size = np.abs(observed) + np.abs(forecast)
+    error = 200 * np.abs(np.asarray(forecast) - observed) / np.where(size > 0, size, 1.0)
+    return mean_observed(error, tuple(range(observed.ndim - 1)))
+
+
+def msis(samples, observed, history, season=1, level=0.95):
+    """Mean scaled interval score of the central interval of samples (Gneiting & Raftery 2007).
+
+    (U - L + 2/a (L - y)[y < L] + 2/a (y - U)[y > U]) / scale with a = 1 - level and the scale of
+    `mase`: the measure of intervals of the M4 competition (Makridakis et al. 2020, eq. 5).
+
+    Args:
+        samples: Float array `(..., samples, time, features)`.
+        observed: Float array `(..., time, features)`; NaN is missing.
+        history: As for `mase`.
+        season: As for `mase`.
+        level: The share that the interval is to cover.
+
+    Returns:
+        float64 array `(features,)`; NaN for a feature whose history repeats itself exactly.
+    """
+    samples, observed = _check(samples, observed)
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=-3)
+    outside = np.maximum(low - observed, 0) + np.maximum(observed - high, 0)
+    width = np.where(np.isnan(observed), np.nan, high - low)
+    score = width + 2 / (1 - level) * outside
+    score = mean_observed(score, tuple(range(observed.ndim - 1)))
+    scale = mean_observed(np.abs(seasonal_residuals(history, season)), 0)
+    return score / np.where(scale > 0, scale, np.nan)
+
+
+def naive2(history, horizon, season):
+    """The forecast Naive2 of the M4 competition, which its OWA is relative to.
+
+    The last value, of series that are seasonal by a test of their autocorrelation at 90%: of the
+    series without its seasonal indices, which are put on again. The indices are those of the
+    classical multiplicative decomposition (R's `decompose`); of a series that has a value that is
+    not above 0, which the competition had none of, those of the additive one.
+
+    Args:
+        history: Float array `(time, features)`; a missing value is taken as the one before it.
+        horizon: Positions to forecast.
+        season: Positions in a season.
+
+    Returns:
+        float64 array `(horizon, features)`; NaN where nothing was observed.
+    """
+    season = _check_season(season)
+    columns = np.asarray(history, np.float64).T
+    return np.stack([_naive2(column, horizon, season) for column in columns], axis=-1)
+
+
+def _naive2(series, horizon, season):
+    seen = np.flatnonzero(~np.isnan(series))
+    if not len(seen):
+        return np.full(horizon, np.nan)
+    # Each missing value is the last one that was observed.
+    filled = np.where(np.isnan(series), 0, np.arange(len(series)))
+    series = series[np.maximum.accumulate(filled)][seen[0] :]
+    if season == 1 or not _is_seasonal(series, season):
+        return np.full(horizon, series[-1])
+    times = bool(np.all(series > 0))
+    # The centred moving average over a season; of an even one, its ends count half.
+    weights = np.ones(season)
+    if season % 2 == 0:
+        weights = np.r_[0.5, np.ones(season - 1), 0.5]
+    half = season // 2
+    trend = np.convolve(series, weights / season, "valid")
+    inner = series[half : half + len(trend)]
+    departure = inner / trend if times else inner - trend
+    phases = (np.arange(len(trend)) + half) % season
+    index = np.array([np.mean(departure[phases == phase]) for phase in range(season)])
+    index = index / np.mean(index) if times else index - np.mean(index)
+    last, ahead = len(series) - 1, index[(len(series) + np.arange(horizon)) % season]
+    if times:
+        return series[-1] / index[last % season] * ahead
+    return series[-1] - index[last % season] + ahead
+
+
+def _is_seasonal(series, season):
+    """M4's test: whether the autocorrelation of a season is beyond its 90% limit."""
+    if len(series) < 3 * season:
+        return False
+    centred = series - np.mean(series)
+    size = 1 << (2 * len(series) - 1).bit_length()
+    found = np.fft.irfft(np.abs(np.fft.rfft(centred, size)) ** 2, size)[: season + 1]
+    if not found[0] > 0:
+        return False
+    found = found / found[0]
+    limit = 1.645 * np.sqrt((1 + 2 * np.sum(found[1:season] ** 2)) / len(series))
+    return bool(abs(found[season]) > limit)
+
+
 def seasonal_naive(context, horizon, season):
     """The forecast that repeats the last season.
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from tfgen.data.cuts import as_numbers, cut_windows, one_seed, pad_to, share_complete
 from tfgen.errors import InputError
 from tfgen.evaluation import fidelity
 from tfgen.evaluation.context_fid import TS2Vec, context_fid
-from tfgen.evaluation.cuts import as_numbers, cut_windows, one_seed, pad_to, share_complete
 from tfgen.evaluation.memorisation import nearest_neighbour_ratio, nearest_numbers
 from tfgen.preprocessing.told import told_by
 from tfgen.report.score import Score
@@ -34,7 +34,7 @@ def score_generation(
 
     Args:
         model: A `NumbersModel`.
-        parts: `tfgen.evaluation.cuts.Parts` of the data.
+        parts: `tfgen.data.cuts.Parts` of the data.
         against: The `Sequences` whose windows generated ones are compared with.
         wanted: Names of the scores, out of `DISTANCES`.
         runs, length, windows, seed, say, unscaled: As for `evaluate_sequences`.

@@ -15,7 +15,7 @@ def score_likelihood(model, parts):
 
     Args:
         model: A `NumbersModel`.
-        parts: `tfgen.evaluation.cuts.Parts` of the data.
+        parts: `tfgen.data.cuts.Parts` of the data.
 
     Returns:
         A dict: `values`, how many were observed; `log_likelihood`, nats of all of them, of a

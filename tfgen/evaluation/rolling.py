@@ -2,16 +2,15 @@
 
 import numpy as np
 
+from tfgen.data.cuts import cut_origins
 from tfgen.data.seasons import seasons
 from tfgen.errors import InputError
 from tfgen.evaluation import forecasts
-from tfgen.evaluation.cuts import cut_origins, one_seed
-from tfgen.preprocessing.told import told_by
+from tfgen.models.numbers.over_data import forecast_cuts
 from tfgen.report.score import Score
 
 COVERED = (0.5, 0.8, 0.9)
 DAY = 86400
-_CONTEXTS = 16  # contexts of one call of `forecast`
 _NAIVE = 1  # a purpose of random numbers
 # Of which seasons are looked for, and how many of them a naive forecast is tried with.
 _MAX_SEQUENCES, _MAX_FEATURES, _MAX_SEASONS = 300, 32, 6
@@ -112,7 +111,7 @@ def score_forecasts(
     found, naive = {}, {}
     for run in range(runs):
         say(f"forecasts, run {run + 1} of {runs}")
-        samples = _samples(model, cuts, past, context, horizon, num_samples, [seed, run])
+        samples = forecast_cuts(model, cuts, past, context, horizon, num_samples, [seed, run])
         base = naive_of(season, run) if run else tried[season]
         of_model = _scores(
             samples[..., columns], truth, history, scale_season or season, scale, names
@@ -138,28 +137,6 @@ def score_forecasts(
         },
     }  # fmt: skip
     return section, picture
-
-
-def _samples(model, cuts, past, context, horizon, num_samples, seeds):
-    """Samples `(origins, num_samples, horizon, features)` of the model."""
-    first = past - context
-    parts = []
-    for start in range(0, len(cuts), _CONTEXTS):
-        numbers = np.resize(np.arange(start, min(start + _CONTEXTS, len(cuts))), _CONTEXTS)
-        here = cuts.take(numbers)
-        told = told_by(
-            model.processor,
-            times=None if here.times is None else here.times[:, first:past],
-            known=None if here.known is None else here.known[:, first:],
-            labels=here.labels,
-            static=here.static,
-        )
-        drawn = model.forecast(
-            here.values[:, first:past], horizon, num_samples=num_samples,
-            seed=one_seed([*seeds, start]), **told,
-        )  # fmt: skip
-        parts.append(drawn.samples[: len(cuts) - start])
-    return np.concatenate(parts)
 
 
 def _scores(samples, truth, history, season, scale, names):

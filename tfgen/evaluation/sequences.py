@@ -2,15 +2,13 @@
 
 import numpy as np
 
-from tfgen.data import Sequences, open_sequences
-from tfgen.data.memory import as_read_before, is_name
+from tfgen.data.cuts import Parts
 from tfgen.errors import InputError, unknown
-from tfgen.evaluation.cuts import Parts
 from tfgen.evaluation.generation import DISTANCES, score_generation
 from tfgen.evaluation.likelihood import score_likelihood
+from tfgen.evaluation.opening import open_for
 from tfgen.evaluation.rolling import score_forecasts, seasons_of, usual_season
 from tfgen.kinds import find_kind
-from tfgen.recipe import DataConfig
 from tfgen.report.evaluation_figures import draw
 from tfgen.report.evaluation_page import write_report
 
@@ -187,20 +185,7 @@ def _horizon(model, parts):
 
 def _open(model, data, split, reference):
     """Returns `(parts, against, reference)`: the last two are what windows are compared with."""
-    trained_on = model.recipe.data if getattr(model, "recipe", None) else None
-    if isinstance(data, Sequences):
-        sequences, rules = data, trained_on or DataConfig()
-    elif not isinstance(data, DataConfig) and not is_name(data):
-        rules = as_read_before(trained_on or DataConfig())
-        sequences = open_sequences(rules, data)
-    else:
-        if isinstance(data, DataConfig):
-            rules = data
-        else:
-            own = trained_on is not None and trained_on.name == str(data)
-            rules = trained_on if own else DataConfig(name=str(data))
-        sequences = open_sequences(rules)
-    sequences = model.processor.check(sequences)
+    sequences, rules = open_for(model, data)
     train, rest, _ = sequences.split(rules.validation_fraction, rules.split)
     # Where sequences were cut in time, both parts have each of them.
     cut_at = sequences.split_edges(rules.validation_fraction, rules.split)

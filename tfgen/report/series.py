@@ -55,7 +55,7 @@ def series_figure(
             axes = panels[row, column]
             decorate(axes, feature, units, column == 0, quick)
             for number, values in enumerate(group[:MOST_LINES]):
-                x = _positions(values, stamps[number] if stamps else None)
+                x = positions_of(values, stamps[number] if stamps else None)
                 _line(axes, x, values[:, row], feature, colours[number % len(colours)], 1.0)
         if name:
             panels[0, column].set_title(name, fontsize=FONTS[quick][2], color=BLACK)
@@ -92,7 +92,7 @@ def forecast_figure(
     figure = new_figure(QUICK_WIDTH if quick else WIDTH, 1.0 + 1.6 * len(features), quick)
     panels = figure.subplots(len(features), 1, sharex=True, squeeze=False)[:, 0]
     context, horizon = len(history), len(median)
-    x = _positions(np.zeros(context + horizon), times)
+    x = positions_of(np.zeros(context + horizon), times)
     past, future = x[:context], x[context:]
     levels = sorted(quantiles)
     pairs = [(low, high) for low, high in zip(levels, reversed(levels)) if low < high]
@@ -120,7 +120,7 @@ def forecast_figure(
     return titled(figure, title)
 
 
-def _positions(values, times):
+def positions_of(values, times):
     if times is None:
         return np.arange(len(values))
     return np.asarray(times, np.int64).astype("M8[s]")

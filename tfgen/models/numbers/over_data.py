@@ -5,8 +5,11 @@ import dataclasses
 import numpy as np
 
 from tfgen.data import open_sequences
+from tfgen.data.cuts import one_seed
 from tfgen.errors import unknown
 from tfgen.preprocessing.told import told_by, told_of_one
+
+_CONTEXTS = 16  # of `Cuts`, in one call of `forecast`
 
 
 def data_of(model, name):
@@ -64,6 +67,40 @@ def forecast_series(model, contexts, horizon, num_samples, seed, rows, **options
             quantiles = {level: values[index] for level, values in forecast.quantiles.items()}
             found.append(type(forecast)(forecast.mean[index], quantiles, forecast.samples[index]))
     return found
+
+
+def forecast_cuts(model, cuts, past, context, horizon, num_samples, seeds, **options):
+    """Returns what a model forecasts in pieces of data: `(pieces, samples, horizon, features)`.
+
+    Args:
+        model: A `NumbersModel`.
+        cuts: `tfgen.data.cuts.Cuts`.
+        past: Positions of each before its origin.
+        context: How many of them the model is given.
+        horizon: Positions to forecast.
+        num_samples: Futures to draw for each.
+        seeds: List of integers.
+        **options: Of `model.forecast`.
+    """
+    first = past - context
+    parts = []
+    for start in range(0, len(cuts), _CONTEXTS):
+        # Filled up, so that nothing is compiled twice.
+        numbers = np.resize(np.arange(start, min(start + _CONTEXTS, len(cuts))), _CONTEXTS)
+        here = cuts.take(numbers)
+        told = told_by(
+            model.processor,
+            times=None if here.times is None else here.times[:, first:past],
+            known=None if here.known is None else here.known[:, first : past + horizon],
+            labels=here.labels,
+            static=here.static,
+        )
+        drawn = model.forecast(
+            here.values[:, first:past], horizon, num_samples=num_samples,
+            seed=one_seed([*seeds, start]), **told, **options,
+        )  # fmt: skip
+        parts.append(drawn.samples[: len(cuts) - start])
+    return np.concatenate(parts)
 
 
 def _told(processor, contexts):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfgen.data import Sequences
+from tfgen.data.sequences import Sequences
 from tfgen.errors import InputError
 
 
@@ -46,6 +46,7 @@ class Cuts:
         known: float32 `(number, time, known)`, or None.
         static: float32 `(number, static)`, or None.
         labels: int32 `(number,)`, or None.
+        places: int64 `(number, 2)`: of which sequence each is, and its first position there.
     """
 
     values: np.ndarray
@@ -53,6 +54,7 @@ class Cuts:
     known: np.ndarray | None = None
     static: np.ndarray | None = None
     labels: np.ndarray | None = None
+    places: np.ndarray | None = None
 
     def __len__(self):
         return len(self.values)
@@ -92,7 +94,7 @@ def cut_windows(sequences, length, most, rng):
         )
     if len(places) > most:
         places = places[rng.choice(len(places), most, replace=False)]
-    return _cut(sequences, places, length)
+    return cut_at(sequences, places, length)
 
 
 def share_complete(sequences, length):
@@ -111,18 +113,19 @@ def _complete(sequences, number, length):
     return before[length:] == before[: max(len(before) - length, 0)]
 
 
-def cut_origins(sequences, edges, context, horizon, most):
+def cut_origins(sequences, edges, context, horizon, most, stops=None, stride=None):
     """Cuts pieces that a forecast is to be made in: `context` positions, then `horizon` more.
-
-    The origins roll on by the horizon, so that no position is forecast twice; of too many, `most`
-    are taken that are evenly spread.
 
     Args:
         sequences: `tfgen.data.sequences.Sequences`, whole ones.
         edges: Of each sequence the first position that may be forecast.
         context: Positions before an origin.
         horizon: Positions after it.
-        most: Pieces wanted.
+        most: Pieces wanted; of too many origins, those are taken that are evenly spread.
+        stops: Of each sequence the position after the last one that may be forecast; None is its
+            end.
+        stride: Positions from an origin to the next; None is the horizon, so that no position is
+            forecast twice.
 
     Returns:
         `Cuts` of pieces in which something was observed after the origin.
@@ -131,8 +134,9 @@ def cut_origins(sequences, edges, context, horizon, most):
         InputError: If the sequences are too short for one.
     """
     places = []
-    for number, (values, edge) in enumerate(zip(sequences.values, edges, strict=True)):
-        for origin in range(max(edge, context), len(values) - horizon + 1, horizon):
+    stops = [len(values) for values in sequences.values] if stops is None else stops
+    for number, (values, edge, stop) in enumerate(zip(sequences.values, edges, stops, strict=True)):
+        for origin in range(max(edge, context), stop - horizon + 1, stride or horizon):
             if not np.isnan(values[origin : origin + horizon]).all():
                 places.append([number, origin - context])
     if not places:
@@ -143,11 +147,11 @@ def cut_origins(sequences, edges, context, horizon, most):
     if len(places) > most:
         chosen = np.linspace(0, len(places) - 1, most).round().astype(int)
         places = [places[number] for number in chosen]
-    return _cut(sequences, np.array(places), context + horizon)
+    return cut_at(sequences, np.array(places), context + horizon)
 
 
-def _cut(sequences, places, length):
-    """Cuts at `places`, rows of sequence and start."""
+def cut_at(sequences, places, length):
+    """Cuts pieces of one length at `places`, rows of the number of a sequence and a start."""
 
     def pieces(parts):
         if parts is None:
@@ -163,6 +167,7 @@ def _cut(sequences, places, length):
         known=pieces(sequences.known),
         static=None if sequences.static is None else sequences.static[whole],
         labels=None if sequences.labels is None else sequences.labels[whole],
+        places=places,
     )
 
 

@@ -1,0 +1,47 @@
+"""What is evaluated on: data as a model reads them, and which of them were held out."""
+
+from tfgen.data import Sequences, open_sequences
+from tfgen.data.memory import as_read_before, is_name
+from tfgen.recipe import DataConfig
+
+
+def open_for(model, data):
+    """Opens data as a model takes them.
+
+    Args:
+        model: A `NumbersModel`, or what has its `processor`, and a `recipe` that may be None.
+        data: As for `evaluate_sequences`.
+
+    Returns:
+        `(sequences, rules)`: the `DataConfig` says what is held out.
+    """
+    trained_on = model.recipe.data if getattr(model, "recipe", None) else None
+    if isinstance(data, Sequences):
+        sequences, rules = data, trained_on or DataConfig()
+    elif not isinstance(data, DataConfig) and not is_name(data):
+        rules = as_read_before(trained_on or DataConfig())
+        sequences = open_sequences(rules, data)
+    else:
+        if isinstance(data, DataConfig):
+            rules = data
+        else:
+            own = trained_on is not None and trained_on.name == str(data)
+            rules = trained_on if own else DataConfig(name=str(data))
+        sequences = open_sequences(rules)
+    return model.processor.check(sequences), rules
+
+
+def held_out_from(sequences, rules):
+    """Of each sequence the first position that was held out; its length if none was.
+
+    Args:
+        sequences: `Sequences`.
+        rules: The `DataConfig` of them.
+    """
+    edges = sequences.split_edges(rules.validation_fraction, rules.split)
+    if edges is not None:
+        return edges
+    _, rest, _ = sequences.split(rules.validation_fraction, rules.split)
+    held = set(rest.ids)
+    sizes = zip(sequences.ids, sequences.values, strict=True)
+    return [0 if identity in held else len(values) for identity, values in sizes]
