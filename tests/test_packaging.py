@@ -27,7 +27,7 @@ ENTRY = "lstm-shakespeare"
 LITTER = (".*", "__pycache__", "*.pyc", "*.egg-info", "build", "dist", "runs", "served")
 
 # The name under which a requirement is imported, where it is another.
-IMPORTED_AS = {"tomli-w": "tomli_w", "keras-tuner": "keras_tuner"}
+IMPORTED_AS = {"keras-tuner": "keras_tuner", "scikit-learn": "sklearn", "tomli-w": "tomli_w"}
 
 
 def setup_cfg():
@@ -89,7 +89,7 @@ def test_every_import_is_required_and_every_requirement_imported():
             sections["options"]["install_requires"],
             *(
                 sections["options.extras_require"][extra]
-                for extra in ("hf", "data", "audio", "tune")
+                for extra in ("hf", "data", "audio", "tune", "report")
             ),
         )
         for line in lines(requirements)

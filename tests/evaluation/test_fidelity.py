@@ -98,6 +98,12 @@ def test_distances_against_scipy_and_plain_sums(data):
     assert fidelity.mmd(a, b) == pytest.approx(expected, rel=1e-6)
 
 
+def test_masses_are_shares_of_exact_values():
+    windows = np.array([[[0.0, 5], [-0.0, 5]], [[1e-9, 5], [3, 4]]])
+    points = [(0, 0.0), (0, 3.0), (1, 5.0), (1, 6.0)]
+    np.testing.assert_array_equal(fidelity.masses(windows, points), [50, 25, 75, 0])
+
+
 def test_autocorrelation_of_an_autoregressive_process():
     long = waves(4, number=4000)
     rows = posthoc.check_windows(long)[0]

@@ -55,6 +55,40 @@ def test_crps_equals_the_sum_over_all_pairs():
         forecasts.crps(samples, y[:, :1])
 
 
+@pytest.mark.parametrize(("fair", "estimator"), [(False, "nrg"), (True, "fair")])
+def test_crps_and_energy_score_are_those_of_scoringrules(fair, estimator):
+    scoringrules = pytest.importorskip("scoringrules")
+    rng = np.random.default_rng(4)
+    samples, y = rng.normal(size=(3, 9, 4, 2)), rng.normal(size=(3, 4, 2))
+    columns = np.moveaxis(samples, 1, -1)  # (3, 4, 2, samples)
+    theirs = scoringrules.crps_ensemble(y, columns, estimator=estimator)
+    np.testing.assert_allclose(forecasts.crps(samples, y, fair=fair), theirs)
+    rows = np.moveaxis(samples, 1, 2)  # (3, 4, samples, 2)
+    theirs = scoringrules.es_ensemble(y, rows, estimator=estimator)
+    ours = forecasts.energy_score(samples, y, fair=fair)
+    np.testing.assert_allclose(ours, theirs)
+    y[0, 1, 1], y[2, 3] = np.nan, np.nan  # that of the other feature; of nothing
+    some = forecasts.energy_score(samples, y, fair=fair)
+    alone = forecasts.crps(samples[..., :1], y[..., :1], fair=fair)[..., 0]
+    assert some[0, 1] == pytest.approx(alone[0, 1]) and np.isnan(some[2, 3])
+    assert np.sum(some == ours) == 10
+
+
+def test_the_energy_score_sees_what_belongs_together(monkeypatch):
+    rng = np.random.default_rng(5)
+    first = rng.normal(size=(100, 50, 1))
+    together = np.concatenate([first, first], axis=-1)
+    apart = np.concatenate([first, rng.permuted(first, axis=0)], axis=-1)
+    y = np.repeat(rng.normal(size=(50, 1)), 2, axis=1)
+    np.testing.assert_allclose(forecasts.crps(together, y), forecasts.crps(apart, y))
+    score = forecasts.energy_score(together, y)
+    assert score.mean() < forecasts.energy_score(apart, y).mean()
+    monkeypatch.setattr(forecasts, "_BLOCK", 1000)  # of so many parts the same
+    np.testing.assert_allclose(forecasts.energy_score(together, y), score)
+    with pytest.raises(InputError, match="Received: samples=1"):
+        forecasts.energy_score(together[:1], y, fair=True)
+
+
 def test_weighted_quantile_loss_by_hand():
     samples = np.arange(11.0)[:, None, None]  # the quantile of level q is 10 q
     observed = column(4.0)

@@ -9,7 +9,13 @@ import pytest
 from tfgen.data.sequences import Feature
 from tfgen.data.strokes import to_deltas
 from tfgen.report import comparisons, series
-from tfgen.report.comparisons import autocorrelation, autocorrelation_figure, marginal_figure
+from tfgen.report.comparisons import (
+    autocorrelation,
+    autocorrelation_figure,
+    marginal_figure,
+    principal_components,
+    windows_figure,
+)
 from tfgen.report.drawings import MARGIN, lay_out, stroke_sheet
 from tfgen.report.figures import BLACK, BLUE, COLOURS, ORANGE, new_figure, to_png, to_rgb
 from tfgen.report.series import forecast_figure, series_figure
@@ -292,6 +298,30 @@ def test_autocorrelation_is_numpys_and_leaves_out_what_is_missing():
     short = autocorrelation(np.array([[1.0], [2.0]]), 3)[:, 0]
     assert np.isnan(short[2:]).all() and not np.isnan(short[:2]).any()
     assert np.isnan(autocorrelation(np.ones([5, 1]), 2)).all()
+
+
+def test_windows_are_points_on_the_components_of_the_real_ones():
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(60, 5, 2)) * [1, 9]
+    rows = np.concatenate([real.reshape(60, -1), np.full([3, 10], 7.0)])
+    places = principal_components(rows, 60)
+    values, vectors = np.linalg.eigh(np.cov(rows[:60].T))
+    np.testing.assert_allclose(np.var(places[:60], axis=0, ddof=1), values[::-1][:2])
+    expected = (rows - rows[:60].mean(axis=0)) @ vectors[:, ::-1][:, :2]
+    np.testing.assert_allclose(np.abs(places), np.abs(expected))
+    assert principal_components(np.ones([4, 1]), 3).shape == (4, 2)
+
+
+def test_windows_are_drawn_without_scikit_learn_too(monkeypatch):
+    real, generated = np.random.default_rng(0).normal(size=(2, 20, 4, 1))
+    pytest.importorskip("sklearn")
+    figure = windows_figure(real, generated)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["principal components", "t-SNE"]
+    for axes in figure.axes:
+        assert [len(points.get_offsets()) for points in axes.collections] == [20, 20]
+    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
+    assert len(windows_figure(real, generated).axes) == 1
 
 
 def test_comparisons_draw_both_sides():

@@ -15,6 +15,7 @@ __all__ = [
     "correlational_score",
     "discriminative_score",
     "marginal_distance",
+    "masses",
     "mmd",
     "predictive_score",
     "scale_by_real",
@@ -69,6 +70,20 @@ def marginal_distance(real, generated):
         for number in range(real.shape[-1])
     ]
     return float(np.mean(distances))
+
+
+def masses(windows, points):
+    """The percentage of values that are exactly a given one: zero, say, or a bound.
+
+    Args:
+        windows: Float array `(windows, time, features)`, in the data's units.
+        points: List of `(feature, value)`: the number of a feature and a value of it.
+
+    Returns:
+        float64 array `(points,)`, from 0 to 100.
+    """
+    windows = np.asarray(windows)
+    return np.array([100 * np.mean(windows[..., i] == value) for i, value in points])
 
 
 def wasserstein(first, second):

@@ -10,6 +10,7 @@ from tfgen.errors import InputError
 
 # The levels over which GluonTS takes the mean of its weighted quantile losses.
 QUANTILES = tuple(level / 10 for level in range(1, 10))
+_BLOCK = 1 << 22  # numbers of all pairs of samples at once
 
 
 def crps(samples, observed, fair=False):
@@ -42,6 +43,43 @@ def crps(samples, observed, fair=False):
     weights = 2.0 * np.arange(1, count + 1) - count - 1
     pairs = 2 * np.einsum("...sth,s->...th", np.sort(samples, axis=-3), weights)
     return error - pairs / (2 * count * (count - 1 if fair else count))
+
+
+def energy_score(samples, observed, fair=False):
+    """Energy score of samples: the `crps` of all features of a position together.
+
+    E|X - y| - E|X - X'| / 2 with the Euclidean norm over features (Gneiting & Raftery 2007,
+    eq. 22), so that it sees whether the columns of a forecast belong together. Features should be
+    of one scale. Of a position of which some features are missing it is that of the others.
+
+    Args:
+        samples: Float array `(..., samples, time, features)`.
+        observed: Float array `(..., time, features)`; NaN is missing.
+        fair: As for `crps`.
+
+    Returns:
+        float64 array `(..., time)`; NaN where nothing was observed.
+
+    Raises:
+        InputError: If the shapes do not fit, or for too few samples.
+    """
+    samples, observed = _check(samples, observed)
+    count = samples.shape[-3]
+    if count < 1 + fair:
+        raise InputError(f"The score needs {1 + fair} samples. Received: samples={count}")
+    seen = ~np.isnan(observed)
+    samples = np.where(seen[..., None, :, :], samples, 0.0)
+    target = np.where(seen, observed, 0.0)[..., None, :, :]
+    error = np.mean(np.linalg.norm(samples - target, axis=-1), axis=-2)
+    rows = np.moveaxis(samples, -3, -2).reshape(-1, count, samples.shape[-1])
+    pairs = []
+    for block in np.array_split(rows, -(-rows.size * count // _BLOCK)):
+        squares = np.sum(block**2, axis=-1)  # (rows, samples)
+        squares = squares[:, :, None] + squares[:, None] - 2 * block @ block.swapaxes(1, 2)
+        pairs.append(np.sqrt(np.maximum(squares, 0)).sum(axis=(1, 2)))
+    pairs = np.concatenate(pairs).reshape(error.shape)
+    score = error - pairs / (2 * count * (count - 1 if fair else count))
+    return np.where(seen.any(axis=-1), score, np.nan)
 
 
 def sample_quantiles(samples, levels=QUANTILES):

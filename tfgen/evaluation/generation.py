@@ -12,7 +12,7 @@ from tfgen.report.score import Score
 
 DISTANCES = (
     "discriminative", "predictive", "context_fid", "correlational", "marginal", "autocorrelation",
-    "mmd", "memorisation", "class_accuracy",
+    "mmd", "masses", "memorisation", "class_accuracy",
 )  # fmt: skip
 _BETTER = {
     "nearest_neighbour_ratio": {"better": "near", "target": 1.0},
@@ -22,8 +22,11 @@ _BETTER = {
 _MOST_NEIGHBOURS = 20_000
 # A calendar is begun at so many places in a run, all samples of a call at the same one.
 _STARTS = 32
+_LEAST_MASS = 0.1  # percent: a table has the masses that are so large in real or generated windows
 _LEAST = 5  # windows of which there is a score
 _ROWS = 256  # samples of one call of `generate`
+_DRAWN = 300  # windows of a side in the picture of all of them
+_OTHERWISE = ("masses", "memorisation", "class_accuracy")  # not distances of scaled windows
 _WINDOWS, _NOISE = 2, 3  # purposes of random numbers
 
 
@@ -44,18 +47,23 @@ def score_generation(
     """
     length = length or _length(model, against)
     features = against.features
-    scores, missing = {}, {}
+    scores, missing, points = {}, {}, _mass_points(against) if "masses" in wanted else []
+    shares = []  # of each run: those of generated, of other real and of noise windows
     for run in range(runs):
         rng = np.random.default_rng([seed, run, _WINDOWS])
         real, other = _real_windows(against, length, windows, rng)
         say(f"{len(real):,} windows of {length} positions, run {run + 1} of {runs}")
         generated = _generate(model, real, length, against.ends, [seed, run])
         noise = _noise(real.values, features, np.random.default_rng([seed, run, _NOISE]))
-        if run == 0:
-            picture = {"kind": "generation", "real": real.values[:200], "samples": generated[:200]}
         arrays = [as_numbers(x, features) for x in (real.values, other.values, generated, noise)]
         scaled = arrays if unscaled else fidelity.scale_by_real(*arrays)
-        rest = [name for name in wanted if name not in ("memorisation", "class_accuracy")]
+        if run == 0:
+            picture = {"kind": "generation", "real": real.values[:200], "samples": generated[:200],
+                       "windows": (scaled[0][:_DRAWN], scaled[2][:_DRAWN])}  # fmt: skip
+        if points:
+            compared = (generated, real.values, other.values, noise)
+            shares.append([fidelity.masses(x, points) for x in compared])
+        rest = [name for name in wanted if name not in _OTHERWISE]
         for name, values in _distances(rest, *scaled, one_seed([seed, run]), say).items():
             scores.setdefault(name, []).append(values)
         if "memorisation" in wanted and not missing:
@@ -82,7 +90,40 @@ def score_generation(
         better = _BETTER.get(name, {})
         score = Score.of(of_model, of_real, of_noise, **better)
         section["scores"][name] = score.to_dict()
+    if points:
+        section["scores"]["masses"], section["masses in percent"] = _mass_scores(
+            points, np.array(shares), features
+        )
     return section, picture
+
+
+def _mass_points(against):
+    """Of each column of numbers, `(feature, value)` of zero and of its bounds, if it has any; else
+    of the least and the greatest value. What is padded after an end would count: none there."""
+    points = []
+    for number, feature in enumerate(() if against.ends else against.features):
+        column = np.concatenate([values[:, number] for values in against.values])
+        column = column[np.isfinite(column)]
+        if feature.is_category or not len(column):
+            continue
+        low = column.min() if feature.low is None else column.dtype.type(feature.low)
+        high = column.max() if feature.high is None else column.dtype.type(feature.high)
+        points += [(number, value) for value in sorted({0.0, float(low), float(high)})]
+    return points
+
+
+def _mass_scores(points, shares, features):
+    """`(score, table)` of the shares `(runs, 4, points)`: of generated, real, other real and noise
+    windows. The score is the greatest difference from the real ones, in percentage points."""
+    of_model, of_real, of_other, of_noise = np.moveaxis(shares, 1, 0)
+    worst = [np.abs(x - of_real).max(axis=1) for x in (of_model, of_other, of_noise)]
+    table = {}
+    for number, (column, value) in enumerate(points):
+        rows = [x[:, number] for x in (of_model, of_real, of_noise)]
+        if max(rows[0].mean(), rows[1].mean()) >= _LEAST_MASS:
+            score = Score.of(*rows, better="near", target=float(rows[1].mean()))
+            table[f"{features[column].name} = {value:g}"] = score.to_dict()
+    return Score.of(*worst).to_dict(), table
 
 
 def _length(model, sequences):

@@ -151,6 +151,7 @@ def _scores(samples, truth, history, season, scale, names):
     median = np.median(samples, axis=-3)
     scores = {
         "crps": mean(by_feature / scale),
+        "energy_score": mean(forecasts.energy_score(samples / scale, truth / scale).ravel()),
         "weighted_quantile_loss": mean(loss),
         "mase": mean(forecasts.mase(median, truth, history, season)),
     }

@@ -95,6 +95,65 @@ def marginal_figure(samples, real, features, units=None, bins=50, title=None):
     return titled(figure, title)
 
 
+def windows_figure(real, generated):
+    """Draws every window as a point: on the principal components of the real ones, and by t-SNE.
+
+    As TimeGAN and Diffusion-TS show their samples, but of whole windows, not of the mean over
+    their features. t-SNE (van der Maaten & Hinton, JMLR 9, 2008), of both together, is that of
+    scikit-learn: without it, there is the first panel only.
+
+    Args:
+        real: Float array `(windows, time, features)`.
+        generated: The same of the model.
+    """
+    both = np.concatenate([real, generated]).reshape(len(real) + len(generated), -1)
+    panels = {"principal components": principal_components(both, len(real))}
+    places = _t_sne(both)
+    if places is not None:
+        panels["t-SNE"] = places
+    figure = new_figure(WIDTH, 4.2)
+    for number, (title, places) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, 2, number + 1)
+        plain(axes)
+        groups = _two(places[: len(real)], places[len(real) :])
+        for points, name, colour, _ in groups:
+            axes.scatter(*points.T, s=6, color=colour, alpha=0.5, linewidths=0, label=name)
+        axes.set_title(title, fontsize=9)
+        if number == 0:
+            legend(figure, axes)
+    return figure
+
+
+def principal_components(rows, fitted):
+    """The first two principal components of the first `fitted` rows, of all: `(rows, 2)`.
+
+    Args:
+        rows: Float array `(rows, numbers)`.
+        fitted: How many rows the components are those of.
+    """
+    rows = np.asarray(rows, np.float64)
+    centred = rows - rows[:fitted].mean(axis=0)
+    components = np.linalg.svd(centred[:fitted], full_matrices=False)[2][:2]
+    places = centred @ components.T
+    return np.pad(places, [(0, 0), (0, 2 - places.shape[1])])
+
+
+def _t_sne(rows):
+    """The rows in two dimensions; None without scikit-learn, or for too few of them."""
+    try:
+        from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return None
+    perplexity = min(40, (len(rows) - 1) // 3)  # 40, and 300 iterations, as TimeGAN has
+    if perplexity < 2:
+        return None
+    # Of several threads each waits for the others at full load, for long on a busy machine.
+    settings = {"perplexity": perplexity, "max_iter": 300, "init": "pca", "random_state": 0}
+    with threadpool_limits(1):
+        return TSNE(**settings).fit_transform(rows)
+
+
 def _edges(column, bins):
     low, high = np.quantile(column, [0.001, 0.999]) if len(column) else (0.0, 1.0)
     margin = (high - low) / 5 or 0.5

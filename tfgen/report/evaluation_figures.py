@@ -4,7 +4,7 @@ import numpy as np
 
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
-from tfgen.report.comparisons import autocorrelation_figure, marginal_figure
+from tfgen.report.comparisons import autocorrelation_figure, marginal_figure, windows_figure
 from tfgen.report.figures import to_png
 from tfgen.report.kinds import Samples, figure_of, noun_of
 from tfgen.report.series import forecast_figure
@@ -20,7 +20,8 @@ def draw(sequences, pictures, notes):
         sequences: The data's `Sequences`, of which kind, features and rate are read.
         pictures: List of dicts, each with a `kind`: `"forecast"`, with `history`, `samples`,
             `truth` and `times` of one forecast, or `"generation"`, with arrays of `real` and
-            generated `samples` `(number, time, features)`.
+            generated `samples` `(number, time, features)`, and `windows`, a pair of more of both,
+            their features numbers of one scale.
         notes: List of texts to which is added why there are no pictures, if there are none.
 
     Returns:
@@ -68,3 +69,4 @@ def _generation(sequences, picture):
     lag = min(48, len(real[0]) - 1)
     if lag:
         yield "Autocorrelation", autocorrelation_figure(samples, real, features, lag)
+    yield "Windows as points: near ones are alike", windows_figure(*picture["windows"])
