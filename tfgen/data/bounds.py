@@ -1,10 +1,10 @@
 """`set_bounds`: what a recipe says that the values of a feature lie between."""
 
+import dataclasses
 import math
 
 import numpy as np
 
-from tfgen.data.sequences import Feature
 from tfgen.errors import InputError, unknown
 
 
@@ -47,7 +47,7 @@ def set_bounds(sequences, config, where=None):
             low, high = float(found.min()), float(found.max())
         else:
             _check_bound(sequences, number, low, high, bound, where)
-        features[number] = Feature(name, low=low, high=high)
+        features[number] = dataclasses.replace(features[number], low=low, high=high)
     sequences.features = tuple(features)
     return sequences
 

@@ -126,11 +126,11 @@ def as_read_before(config, **changes):
     """Returns a `tfgen.recipe.DataConfig` by which data in memory are read as a model's own were.
 
     Args:
-        config: That of the model's recipe. What is out of its bounds is refused in training data
-            only, and what it says of a file says nothing of what is in memory.
+        config: That of the model's recipe. What is out of its bounds or steps is refused in
+            training data only, and what it says of a file says nothing of what is in memory.
         **changes: Further fields that differ.
     """
-    defaults = {name: getattr(DataConfig, name) for name in ("bounds", *_OF_FILES)}
+    defaults = {name: getattr(DataConfig, name) for name in ("bounds", "resolution", *_OF_FILES)}
     return dataclasses.replace(config, name=MEMORY, **defaults, **changes)
 
 

@@ -1,9 +1,12 @@
-"""`find_step`: the steps in which a column of numbers was recorded, if there are any."""
+"""`Step`: the steps in which a column of numbers was recorded, said or found."""
 
+import dataclasses
 import math
 from typing import NamedTuple
 
 import numpy as np
+
+from tfgen.errors import InputError, unknown
 
 # More digits behind the point than people record; what has more is computed.
 _MOST_DECIMALS = 6
@@ -18,8 +21,95 @@ class Step(NamedTuple):
     """
 
     size: float
-    offset: float
-    decimals: int
+    offset: float = 0.0
+    decimals: int = 0
+
+    def nearest(self, values):
+        """The numbers of this step that are nearest to values, a float64 array."""
+        values = np.asarray(values, np.float64)
+        steps = np.rint((values - self.offset) / self.size)
+        return np.round(steps * self.size + self.offset, self.decimals)
+
+
+def set_resolution(sequences, config, where=None):
+    """Gives features the steps that `config.resolution` says.
+
+    Args:
+        sequences: `tfgen.data.Sequences`.
+        config: A `tfgen.recipe.DataConfig`. One of its resolutions is `"name=0.1"`, or
+            `"name=auto"`: as `find_step` finds it in the part that is for training.
+        where: Optional function of a sequence's number and a position, to text for a person.
+
+    Returns:
+        The same sequences.
+
+    Raises:
+        InputError: If a step is none or of no number, is not found, or values are no multiples.
+    """
+    names = [feature.name for feature in sequences.features]
+    features, train, done = list(sequences.features), None, set()
+    for text in config.resolution:
+        received = f"Received: data.resolution={text!r}"
+        name, size = _resolution(text)
+        if name not in names:
+            raise unknown("feature of data.resolution", name, names)
+        number = names.index(name)
+        if features[number].is_category or name in done:
+            fault = "has a resolution already" if name in done else "is a category"
+            raise InputError(f"'{name}' {fault}. {received}")
+        done.add(name)
+        if size is None:
+            train = train or sequences.split(config.validation_fraction, config.split)[0]
+            step = find_step(np.concatenate([part[:, number] for part in train.values]))
+            if step is None:
+                raise InputError(
+                    f"'{name}' shows no steps: give its step as '{name}=0.1', or leave it out. "
+                    f"{received}"
+                )
+        else:
+            step = Step(float(size), 0.0, _decimals(np.float64(size)))
+        _check_steps(sequences, number, step, text, where)
+        features[number] = dataclasses.replace(features[number], step=step)
+    sequences.features = tuple(features)
+    return sequences
+
+
+def _resolution(text):
+    """Returns `(name, size)` of one of `data.resolution`; a size of None is to be found."""
+    name, equals, value = text.rpartition("=")
+    name, value = name.strip(), value.strip()
+    try:
+        size = None if value == "auto" else float(value)
+    except ValueError:
+        size = math.nan
+    if not equals or not (size is None or 0 < size < math.inf):
+        raise InputError(
+            "data.resolution must be like 'name=0.1' with a step above 0, or 'name=auto'. "
+            f"Received: data.resolution={text!r}"
+        )
+    return name, size
+
+
+def _check_steps(sequences, number, step, text, where):
+    """Refuses values that are no multiples of a step, but for their last digit."""
+    count, first = 0, None
+    for i, values in enumerate(sequences.values):
+        column = values[:, number].astype(np.float64)
+        slack = 0.6 * 10.0**-step.decimals + 1e-6 * np.abs(column)
+        off = np.flatnonzero(
+            np.abs(step.nearest(column) - column) > np.minimum(slack, step.size / 4)
+        )
+        if len(off) and first is None:
+            position = int(off[0])
+            place = where(i, position) if where else f"{sequences.ids[i]}, position {position}"
+            first = f"{values[position, number]:g} at {place}"
+        count += len(off)
+    if count:
+        raise InputError(
+            f"'{sequences.features[number].name}' has values that are no multiples of "
+            f"{step.size:g}: {count:,}, the first of them {first}. "
+            f"Received: data.resolution={text!r}"
+        )
 
 
 def find_step(values):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfgen.data.readers import Report
+from tfgen.data.resolution import Step
 from tfgen.errors import InputError, unknown
 from tfgen.kinds import find_kind, kinds_of_numbers
 
@@ -22,12 +23,14 @@ class Feature:
         levels: Of a category, what its values 0, 1, ... stand for; empty for a number.
         low: The least value there can be, in the data's units; None where there is no such bound.
         high: The greatest, likewise.
+        step: `tfgen.data.resolution.Step` in which it was recorded; None of what is no multiple.
     """
 
     name: str
     levels: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    step: Step | None = None
 
     @property
     def is_category(self):

@@ -5,6 +5,7 @@ import numpy as np
 from tfgen.data import dates, strokes, tables, time_columns, wide
 from tfgen.data.bounds import set_bounds
 from tfgen.data.ids import id_names
+from tfgen.data.resolution import set_resolution
 from tfgen.data.sequences import Sequences
 from tfgen.data.table_features import (
     drop,
@@ -117,7 +118,11 @@ def open_tables(name, paths, config):
             sequences.times = np.split(seconds, edges)
             sequences.time_form = when.label
     edges = np.array([0, *edges])
-    return set_bounds(sequences, config, lambda i, position: table.where(rows[edges[i] + position]))
+
+    def where(i, position):
+        return table.where(rows[edges[i] + position])
+
+    return set_resolution(set_bounds(sequences, config, where), config, where)
 
 
 def _roles(config):

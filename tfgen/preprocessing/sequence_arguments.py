@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tfgen.data.resolution import Step
 from tfgen.data.sequences import Feature
 from tfgen.kinds import kinds_of_numbers
 from tfgen.preprocessing.scaler import as_finite
@@ -72,6 +73,8 @@ def feature(record):
     if isinstance(record, Feature):
         record = dataclasses.asdict(record)
     keys = [field.name for field in dataclasses.fields(Feature)]
+    if isinstance(record, dict):
+        record = {"step": None, **record}  # of files that were written without
     if not isinstance(record, dict) or set(record) != set(keys):
         raise ValueError(
             f"A feature must have {', '.join(keys)}. Received: feature={record!r:.200}"
@@ -89,4 +92,18 @@ def feature(record):
             f"low must be a number not above high, either may be None. Received: {name} with "
             f"low={given[0]!r}, high={given[1]!r}"
         )
-    return Feature(name, levels, low, high)
+    return Feature(name, levels, low, high, _step(name, record["step"]))
+
+
+def _step(name, record):
+    """The `Step` of a list of its numbers, checked; None of None."""
+    if record is None:
+        return None
+    numbers = [as_finite(each) for each in listed(f"step of {name}", record)]
+    if len(numbers) != 3 or None in numbers or numbers[0] <= 0 or numbers[2] not in range(16):
+        raise ValueError(
+            f"The step of a feature must be a size above 0, an offset and a number of decimals. "
+            f"Received: {name} with step={record!r:.200}"
+        )
+    size, offset, decimals = numbers
+    return Step(size, offset, int(decimals))

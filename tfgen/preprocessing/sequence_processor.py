@@ -317,6 +317,11 @@ class SequenceProcessor(keras.layers.Layer):
         high = np.where(high > exact[1], np.nextafter(high, np.float32(-np.inf)), high)
         return low, high
 
+    @property
+    def steps(self):
+        """The `Step` of each column of numbers, None of one without."""
+        return [self.features[column].step for column in self.number_columns]
+
     def scaled_bounds(self):
         """As `bounds`, of scaled numbers; None where they cannot be told in these."""
         if self.scaler.needs_scale or self.scaler.mixes:

@@ -107,6 +107,12 @@ class DataConfig(Section):
         "what values lie between, e.g. 'humid=0:100', 'rain=0:', 'x=auto' as trained on",
         of="series",
     )
+    resolution: tuple[str, ...] = field(
+        (),
+        "the steps in which columns were recorded, e.g. 'temp=0.1', 'wind=auto' as found in the "
+        "training data: their likelihood is of the steps, and samples are multiples",
+        of="series",
+    )
     sample_rate: int | None = field(
         None, "samples a second; none takes that of most files", of="audio", low=1
     )

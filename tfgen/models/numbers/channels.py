@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check, check_kind, check_of_use, is_number
-from tfgen.models.numbers.bounds import bounds_of, held
 from tfgen.models.numbers.context import SequenceContext
+from tfgen.models.numbers.recording import Recording
 from tfgen.models.parts import made_of_parts
 
 MOST_COMPANDED = 30.0  # 5e12 times `companding`
@@ -46,7 +46,8 @@ class ChannelEmission(keras.layers.Layer):
         columns = np.array([*processor.number_columns, *processor.category_columns], np.int32)
         widths = [positions.frame] * processor.num_numbers + list(processor.levels)
         self.feature_of_channel = np.repeat(columns, widths)
-        self.bounds = bounds_of(positions)
+        self.recording = Recording(positions)
+        self.bounds = self.recording.bounds
         self.companding = companding
         self.built = True
 
@@ -55,11 +56,21 @@ class ChannelEmission(keras.layers.Layer):
         """bool `(channels,)`: which channels are of numbers."""
         return np.arange(self.channels) < self._offsets[0]
 
-    def call(self, batch):
-        """Clean channels float32 `(batch, time, channels)` and which of them were observed."""
+    def call(self, batch, key=None):
+        """Clean channels float32 `(batch, time, channels)` and which of them were observed.
+
+        Args:
+            batch: As of `Positions`.
+            key: int32 `(2,)`: numbers that were recorded in steps are spread over their steps by it,
+                so that there is a density to learn (arXiv:1511.01844, section 3.1); None leaves
+                them where they are.
+        """
         processor, values = self.positions.processor, batch["values"]
         scale = batch["scale"][:, None] if processor.scaler.needs_scale else None
-        scaled = self._scaled(processor.numbers(values), scale)
+        numbers = processor.numbers(values)
+        if key is not None:
+            numbers = self.recording.spread(numbers, key)
+        scaled = self._scaled(numbers, scale)
         parts, observed = [scaled], [~tf.math.is_nan(scaled)]
         categories = processor.categories(values)
         for index, levels in enumerate(processor.levels):
@@ -75,7 +86,7 @@ class ChannelEmission(keras.layers.Layer):
         numbers, *levels = np.split(np.arange(self.channels), self._offsets[:-1])
         scale = scale[:, None] if processor.scaler.needs_scale else None
         unscaled = self._unscaled(channels[..., : len(numbers)], scale)
-        numbers, clipped = held(self.bounds, unscaled)
+        numbers, clipped = self.recording.held(unscaled)
         if self.positions.frame > 1:
             return numbers, clipped
         chosen = [tf.argmax(channels[..., one[0] : one[-1] + 1], -1, tf.int32) for one in levels]

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from tfgen.arguments import constructor_config
 from tfgen.kinds import find_kind
-from tfgen.layers.bivariate_mixture_head import BivariateMixtureHead
 from tfgen.layers.categorical_head import CategoricalHead
 from tfgen.layers.checks import (
     MOST_PARTS,
@@ -19,26 +18,15 @@ from tfgen.layers.checks import (
     check_rate,
     check_whole,
 )
-from tfgen.layers.clip_by_value import GRADIENTS
-from tfgen.layers.gaussian_mixture_head import COVARIANCES, GaussianMixtureHead
-from tfgen.layers.quantized_head import QuantizedHead
-from tfgen.layers.regression_head import RegressionHead
-from tfgen.layers.student_t_head import StudentTHead
-from tfgen.models.numbers.bounds import bounds_of, censored, held
+from tfgen.layers.gaussian_mixture_head import COVARIANCES
 from tfgen.models.numbers.context import SequenceContext
+from tfgen.models.numbers.heads import BOUNDINGS, HEADS, make_head
+from tfgen.models.numbers.recording import Recording
 from tfgen.models.parts import made_of_parts
 from tfgen.networks.causal import weight_seed
 from tfgen.sampling import random
 from tfgen.sampling.decode import sizes
 
-HEADS = {
-    "gaussian_mixture": GaussianMixtureHead,
-    "bivariate_mixture": BivariateMixtureHead,
-    "student_t": StudentTHead,
-    "quantized": QuantizedHead,
-    "regression": RegressionHead,
-}
-BOUNDINGS = (*GRADIENTS, "squash", "censored", "none")
 _LAST = 1  # level of the category that tells whether a sequence ends with its position
 
 
@@ -67,7 +55,8 @@ class NumberEmission(keras.layers.Layer):
             `"squash"` (a sigmoid between two bounds, a softplus above or below one), or
             `"censored"`, which leaves them free: a value at a bound stands for all beyond it, and
             its likelihood is the mass that lies there (Tobin, 1958), which is just what
-            `ClipByValue` makes of samples. `"none"` does not bound the samples either.
+            `ClipByValue` makes of samples. `"none"` does not bound the samples either. None is
+            `"censored"` for data with a resolution, and `"inward"` otherwise.
         linear_skip: Let a linear map of the position before, at first the identity, run beside the
             network: the head then tells how the next position departs from it (the autoregressive
             part of LSTNet, arXiv:1703.07015, section 3.6). For series that drift, such as prices.
@@ -91,7 +80,7 @@ class NumberEmission(keras.layers.Layer):
         covariance="diagonal",
         bins=256,
         min_scale=1e-3,
-        bounding="inward",
+        bounding=None,
         linear_skip=False,
         local_scale=0.0,
         seed=0,
@@ -108,7 +97,15 @@ class NumberEmission(keras.layers.Layer):
         check_whole(2, bins=bins)
         check_most(MOST_PARTS, components=components, bins=bins)
         check_choice(COVARIANCES, covariance=covariance)
-        check_choice(BOUNDINGS, bounding=bounding)
+        stepped = any(processor.steps)
+        if bounding is not None:
+            check_choice(BOUNDINGS, bounding=bounding)
+            fits = not stepped or bounding in ("censored", "none")
+            check(
+                fits, "bounding must be 'censored' or 'none' with a resolution", bounding=bounding
+            )
+        self.bounding = bounding
+        bounding = bounding or ("censored" if stepped else "inward")
         check_flag(linear_skip=linear_skip)
         check_rate(local_scale=local_scale)
         kind = head or find_kind(processor.kind).head
@@ -125,8 +122,8 @@ class NumberEmission(keras.layers.Layer):
         )
         check_of_use(kind == "quantized", "head='quantized'", 256, bins=bins)
         check_of_use(kind != "quantized", "other heads than 'quantized'", 1e-3, min_scale=min_scale)
-        fits = frame == 1 or (kind != "quantized" and bounding != "censored")
-        check(fits, f"frame must be 1 for the head {kind} and bounding={bounding}", frame=frame)
+        fits = frame == 1 or kind != "quantized"
+        check(fits, f"frame must be 1 for the head {kind}", frame=frame)
 
         # Layers
         self.context = context
@@ -134,29 +131,17 @@ class NumberEmission(keras.layers.Layer):
         self.input_projection = None  # made by `join`
         self.number_head = None
         if processor.num_numbers:
-            own = {
-                "gaussian_mixture": {"components": components, "covariance": covariance},
-                "bivariate_mixture": {"components": components},
-                "quantized": {"bins": bins},
-            }.get(kind, {})
-            low, high = processor.scaled_bounds() or (None, None)
-            if kind != "quantized":
-                own |= {"min_scale": min_scale}
-                apart = linear_skip or local_scale or frame > 1
-                apart = apart or bounding == "censored"
-                if not apart and low is not None and np.isfinite([*low, *high]).any():
-                    own |= {"low": low, "high": high, "bounding": bounding}
-            self.number_head = HEADS[kind](
-                positions.numbers,
-                **own,
-                kernel_initializer=keras.initializers.VarianceScaling(
-                    0.1, mode="fan_in", seed=weight_seed(seed, 40)
-                ),
-                name="number_head",
+            self.number_head = make_head(
+                kind,
+                positions,
+                bounding,
+                bool(linear_skip or local_scale),
+                weight_seed(seed, 40),
+                components=components,
+                covariance=covariance,
+                bins=bins,
+                min_scale=min_scale,
             )
-            fits = self.number_head.has_cells and not processor.scaler.mixes
-            rule = "bounding='censored' is for diagonal mixtures, student_t and regression"
-            check(fits or bounding != "censored", rule, bounding=bounding)
         self.skip = None
         if linear_skip and processor.num_numbers:
             self.skip = keras.layers.Dense(
@@ -176,9 +161,8 @@ class NumberEmission(keras.layers.Layer):
                 ),
                 name="category_head",
             )
-        self.bounds = None if bounding == "none" else bounds_of(positions)
-        # Whether values at a bound stand for those beyond it.
-        self.is_censored = bounding == "censored" and self.bounds is not None
+        self.recording = Recording(positions, bounding != "none", bounding == "censored")
+        self.bounds = self.recording.bounds
 
         # Config
         self.head = head
@@ -186,7 +170,6 @@ class NumberEmission(keras.layers.Layer):
         self.covariance = covariance
         self.bins = bins
         self.min_scale = min_scale
-        self.bounding = bounding
         self.linear_skip = linear_skip
         self.local_scale = local_scale
         self.seed = seed
@@ -315,10 +298,12 @@ class NumberEmission(keras.layers.Layer):
             partly = observed & batch["valid"][..., None]
             filled = tf.where(observed, scaled, 0.0)
             reference = self._reference(previous, scale)
-            log_prob, points = self._head_log_prob(parameters, numbers, filled, partly, reference)
-            slopes = processor.log_slope(tf.where(observed, numbers, 0.0), scale)
-            slopes = tf.where(observed & points, slopes, 0.0)
-            total += log_prob + tf.reduce_sum(slopes, axis=-1)
+            numbers = tf.where(observed, numbers, 0.0)
+            log_prob, added = self._head_log_prob(
+                parameters, numbers, filled, partly, reference, scale
+            )
+            added = tf.where(tf.math.is_nan(added), processor.log_slope(numbers, scale), added)
+            total += log_prob + tf.reduce_sum(tf.where(observed, added, 0.0), axis=-1)
         if self.category_head is not None:
             categories = processor.categories(values)
             if processor.ends:
@@ -362,7 +347,7 @@ class NumberEmission(keras.layers.Layer):
             scaled = drawn(self.number_head, 0)
             origin, unit = self._reference(previous, scale)
             numbers = self.positions.unscaled(scaled * unit + origin, scale)
-            numbers, clipped = held(self.bounds, numbers)
+            numbers, clipped = self.recording.held(numbers)
         if self.category_head is not None:
             categories = drawn(self.category_head, 2)
             if processor.ends:
@@ -406,8 +391,8 @@ class NumberEmission(keras.layers.Layer):
             if processor.num_categories:
                 drawn = tf.gather(missing, processor.number_columns, axis=1)
             of_rest = tf.broadcast_to(drawn, tf.shape(numbers))
-            weight += self._head_log_prob(parameters, numbers, scaled, None, reference)[0]
-            weight -= self._head_log_prob(parameters, numbers, scaled, of_rest, reference)[0]
+            weight += self._head_log_prob(parameters, numbers, scaled, None, reference, scale)[0]
+            weight -= self._head_log_prob(parameters, numbers, scaled, of_rest, reference, scale)[0]
         if processor.levels:
             given = tf.where(missing, np.float32(np.nan), values)
             categories = processor.categories(given)
@@ -425,22 +410,27 @@ class NumberEmission(keras.layers.Layer):
             origin = self.skip(tf.where(tf.math.is_nan(scaled), 0.0, scaled))
         return origin, self._unit(scaled)
 
-    def _head_log_prob(self, parameters, numbers, scaled, observed, reference):
-        """Log likelihood of numbers, and of which it is a density in scaled units.
+    def _head_log_prob(self, parameters, numbers, scaled, observed, reference, scale):
+        """Log likelihood of numbers, and what makes a density in the data's units of each.
 
-        Of those `observed` alone, unless that is None.
+        Of those `observed` alone, unless that is None. The latter is NaN where it is the slope of
+        the scaling.
         """
-        origin, unit = reference
-        told, cells, points = (scaled - origin) / unit, {}, tf.ones_like(scaled, tf.bool)
-        if self.is_censored:
-            cells["cells"], masses = censored(self.positions, numbers, told)
-            points = ~masses
-        total = self.number_head.log_prob(parameters, told, observed, **cells)
+        (origin, unit), cells = reference, {}
+        added = tf.fill(tf.shape(scaled), np.float32(np.nan))
+
+        def told(numbers):
+            return (self.positions.scaled(numbers, scale) - origin) / unit
+
+        if len(self.recording.columns):
+            cells["cells"], added = self.recording.cells(numbers, told)
+        total = self.number_head.log_prob(parameters, (scaled - origin) / unit, observed, **cells)
         if self.local_scale:
-            counted = points if observed is None else points & observed
+            counted = tf.math.is_nan(added)
+            counted = counted if observed is None else counted & observed
             count = tf.reduce_sum(tf.cast(counted, tf.float32), axis=-1)
             total -= count * tf.math.log(unit[..., 0])
-        return total, points
+        return total, added
 
     def get_config(self):
         return {**super().get_config(), **constructor_config(self)}
