@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from tfgen.data.resolution import find_step
+from tfgen.data import open_sequences
+from tfgen.data.resolution import Step, find_step
+from tfgen.errors import InputError
+from tfgen.recipe import DataConfig
 
 RNG = np.random.default_rng(0)
 
@@ -57,3 +60,54 @@ def test_some_missing_steps_change_nothing():
     values = recorded(1.150779, 2, 0, 60)
     few = values[~np.isin(np.rint(values / 1.150779), [3, 7, 8, 20, 41])]
     assert find_step(few).size == pytest.approx(1.150779, rel=2e-3)
+
+
+def table(tmp_path, columns):
+    """A file of columns, and the sequences that are read of it with a resolution."""
+    names, rows = [*columns], zip(*columns.values())
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join([",".join(names), *(",".join(map(str, row)) for row in rows)]))
+    return lambda *resolution: open_sequences(DataConfig(name=str(path), resolution=resolution))
+
+
+def test_a_resolution_is_said_or_found(tmp_path):
+    wind = [f"{number:.2f}" for number in np.round(1.150779 * RNG.integers(0, 30, 300), 2)]
+    read = table(tmp_path, {"wind": wind, "x": RNG.normal(size=300)})
+    assert [feature.step for feature in read().features] == [None, None]
+    (wind, x) = read("wind=auto").features
+    assert wind.step.size == pytest.approx(1.150779, rel=2e-3) and x.step is None
+    assert read("wind=0.01").features[0].step == Step(0.01, 0.0, 2)
+    assert read("wind=1.150779").features[0].step.size == 1.150779
+
+
+@pytest.mark.parametrize(
+    "resolution, told",
+    [
+        ("y=auto", "Unknown feature of data.resolution 'y'"),
+        ("x=auto", "'x' shows no steps: give its step as 'x=0.1', or leave it out"),
+        ("sky=auto", "'sky' is a category"),
+        ("n", "must be like 'name=0.1'"),
+        ("n=0", "must be like 'name=0.1'"),
+        ("n=much", "must be like 'name=0.1'"),
+        ("n=4", "'n' has values that are no multiples of 4: 4, the first of them 1 at "),
+    ],
+)
+def test_what_is_no_resolution_is_told_in_one_line(tmp_path, resolution, told):
+    columns = {"n": [1, 2, 3, 4, 5] * 1, "x": RNG.normal(size=5), "sky": list("ababa")}
+    with pytest.raises(InputError) as caught:
+        table(tmp_path, columns)(resolution)
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+    assert str(caught.value).startswith("Unknown") or f"'{resolution}'" in str(caught.value)
+
+
+def test_a_resolution_is_said_once(tmp_path):
+    read = table(tmp_path, {"n": [1, 2, 3] * 9})
+    with pytest.raises(InputError, match="'n' has a resolution already"):
+        read("n=1", "n=auto")
+
+
+def test_the_weather_was_recorded_in_knots():
+    config = DataConfig(name="weather", resolution=("wind_speed=auto", "pressure=0.1"))
+    steps = {each.name: each.step for each in open_sequences(config).features}
+    assert steps["wind_speed"].size == pytest.approx(1.15078, rel=1e-5)
+    assert steps["pressure"] == Step(0.1, 0.0, 1) and steps["temp"] is None
