@@ -134,19 +134,20 @@ def test_bounds_are_kept_by_what_the_likelihood_is_of():
 
 def test_a_processor_keeps_its_steps_and_reads_files_without(tmp_path):
     processor = processor_of()
-    save_processor(processor, tmp_path)
-    again = load_processor(tmp_path)
+    path = tmp_path / "sequence.json"
+    save_processor(processor, path)
+    again = load_processor(path)
     assert again.features == processor.features and again.steps == processor.steps
     path = tmp_path / "sequence.json"
     record = json.loads(path.read_text())
     for feature in record["config"]["features"]:
         del feature["step"]
     path.write_text(json.dumps(record))
-    assert load_processor(tmp_path).steps == [None] * 3
+    assert load_processor(path).steps == [None] * 3
     record["config"]["features"][0]["step"] = [0.0, 0, 1]
     path.write_text(json.dumps(record))
     with pytest.raises(ValueError, match="step of a feature"):
-        load_processor(tmp_path)
+        load_processor(path)
 
 
 def test_a_saved_model_scores_and_samples_the_same(tmp_path):

@@ -67,7 +67,10 @@ def set_resolution(sequences, config, where=None):
                     f"{received}"
                 )
         else:
-            step = Step(float(size), 0.0, _decimals(np.float64(size)))
+            column = np.unique(np.concatenate([part[:, number] for part in sequences.values]))
+            digits = max(map(_decimals, column[np.isfinite(column)]), default=0)
+            digits = digits if digits <= _MOST_DECIMALS else _decimals(np.float64(size))
+            step = Step(float(size), 0.0, digits)
         _check_steps(sequences, number, step, text, where)
         features[number] = dataclasses.replace(features[number], step=step)
     sequences.features = tuple(features)
