@@ -6,7 +6,8 @@ from pathlib import Path
 from tfgen.arguments import argument_names
 from tfgen.errors import InputError
 from tfgen.files import atomic_file, read_json
-from tfgen.preprocessing.sequence_processor import SequenceProcessor, without_former
+from tfgen.preprocessing.sequence_arguments import without_former
+from tfgen.preprocessing.sequence_processor import SequenceProcessor
 
 PROCESSOR_FILE = "sequence.json"
 MAX_FILE_BYTES = 1 << 24

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+import numpy as np
+import tensorflow as tf
+
 from tfgen.data.resolution import Step
 from tfgen.data.sequences import Feature
 from tfgen.kinds import kinds_of_numbers
@@ -107,3 +110,17 @@ def _step(name, record):
         )
     size, offset, decimals = numbers
     return Step(size, offset, int(decimals))
+
+
+def without_former(config):
+    """A configuration without what earlier versions stored and nothing read."""
+    unset = [name for name in ("seed_values",) if config.get(name, 0) is None]
+    return {name: value for name, value in config.items() if name not in unset}
+
+
+def seconds(times):
+    """Times as int64; of floats the seconds may be lost already."""
+    times = times if tf.is_tensor(times) else np.asarray(times)
+    if not tf.as_dtype(times.dtype).is_integer:
+        raise ValueError(f"times must be integers. Received: times of {times.dtype}")
+    return tf.cast(times, tf.int64)

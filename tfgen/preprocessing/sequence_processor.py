@@ -351,7 +351,7 @@ class SequenceProcessor(keras.layers.Layer):
         if self.needs_times:
             if times is None:
                 raise InputError("The model was trained on data with times: give times")
-            times = _seconds(times)
+            times = sequence_arguments.seconds(times)
         for period in self.calendar:
             # float32 has no seconds of today's dates: what is left of them after whole periods is
             # taken in int64.
@@ -369,7 +369,7 @@ class SequenceProcessor(keras.layers.Layer):
 
     def _passed(self, times, previous):
         """Steps since the position before, float32 `(batch, time)`, 1 where there is none."""
-        before = times[:, :1] if previous is None else _seconds(previous)[:, None]
+        before = times[:, :1] if previous is None else sequence_arguments.seconds(previous)[:, None]
         before = tf.concat([before, times[:, :-1]], axis=1)
         if self._step is None:
             passed = tf.cast(tf.maximum(times - before, 0), tf.float32) / self.step
@@ -410,7 +410,7 @@ class SequenceProcessor(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**without_former(config))
+        return cls(**sequence_arguments.without_former(config))
 
     def get_config(self):
         config = {"name": self.name}
@@ -432,20 +432,6 @@ def _type_of(scaler):
         return np.float32
     steps = np.spacing(np.abs(np.array(scaler.mean, np.float32)))
     return np.float64 if (steps > np.array(scaler.std) / 1000).any() else np.float32
-
-
-def without_former(config):
-    """A configuration without what earlier versions stored and nothing read."""
-    unset = [name for name in ("seed_values",) if config.get(name, 0) is None]
-    return {name: value for name, value in config.items() if name not in unset}
-
-
-def _seconds(times):
-    """Times as int64; of floats the seconds may be lost already."""
-    times = times if tf.is_tensor(times) else np.asarray(times)
-    if not tf.as_dtype(times.dtype).is_integer:
-        raise ValueError(f"times must be integers. Received: times of {times.dtype}")
-    return tf.cast(times, tf.int64)
 
 
 def _mean_for_missing(scaled):
