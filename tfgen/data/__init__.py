@@ -2,8 +2,9 @@
 
 from tfgen.data.carried_windows import CarriedWindows
 from tfgen.data.catalog import BUILTIN
+from tfgen.data.features import Feature
 from tfgen.data.sequence_windows import SequenceWindows
-from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.sequences import Sequences
 from tfgen.data.series import data_kind, open_sequences
 from tfgen.data.text import TextSource, open_text
 from tfgen.data.tokens import encode

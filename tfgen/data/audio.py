@@ -11,9 +11,10 @@ import numpy as np
 
 from tfgen.data.bounds import set_bounds
 from tfgen.data.budget import Budget
+from tfgen.data.features import Feature
 from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
 from tfgen.data.readers import Report, Unreadable
-from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.sequences import Sequences
 from tfgen.data.strokes import check_label, nothing_found, number_labels
 from tfgen.errors import InputError
 

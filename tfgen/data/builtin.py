@@ -8,7 +8,6 @@ from tfgen.data import audio, strokes
 from tfgen.data.archives import load_npz
 from tfgen.data.bounds import set_bounds
 from tfgen.data.catalog import BUILTIN
-from tfgen.data.resolution import set_resolution
 from tfgen.data.sequences import Sequences
 from tfgen.data.time_series import open_tables
 from tfgen.errors import InputError, unknown
@@ -127,7 +126,7 @@ def _drums(config):
     sequences.values = strokes.cut_to(
         sequences.values, config.max_length, sequences.ids, sequences.report
     )
-    return set_resolution(set_bounds(sequences, config), config)
+    return set_bounds(sequences, config)
 
 
 _OPEN = {"weather": _weather, "kanji": _kanji, "pendigits": _pendigits, "drums": _drums}

@@ -130,7 +130,8 @@ def as_read_before(config, **changes):
             training data only, and what it says of a file says nothing of what is in memory.
         **changes: Further fields that differ.
     """
-    defaults = {name: getattr(DataConfig, name) for name in ("bounds", "resolution", *_OF_FILES)}
+    names = ("bounds", "resolution", "circular", *_OF_FILES)
+    defaults = {name: getattr(DataConfig, name) for name in names}
     return dataclasses.replace(config, name=MEMORY, **defaults, **changes)
 
 

@@ -1,34 +1,17 @@
-"""`Step`: the steps in which a column of numbers was recorded, said or found."""
+"""The steps in which columns of numbers were recorded, said or found."""
 
 import dataclasses
 import math
-from typing import NamedTuple
 
 import numpy as np
 
+from tfgen.data.features import Step
 from tfgen.errors import InputError, unknown
 
 # More digits behind the point than people record; what has more is computed.
 _MOST_DECIMALS = 6
 # In steps are numbers that each come so often, on average.
 _LEAST_REPEATS = 4
-
-
-class Step(NamedTuple):
-    """Numbers `offset + k * size`, rounded to `decimals`, for integers k.
-
-    The size may have more decimals than the numbers: knots as miles an hour are 0, 1.15, 2.3, 3.45.
-    """
-
-    size: float
-    offset: float = 0.0
-    decimals: int = 0
-
-    def nearest(self, values):
-        """The numbers of this step that are nearest to values, a float64 array."""
-        values = np.asarray(values, np.float64)
-        steps = np.rint((values - self.offset) / self.size)
-        return np.round(steps * self.size + self.offset, self.decimals)
 
 
 def set_resolution(sequences, config, where=None):

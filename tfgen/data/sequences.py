@@ -4,37 +4,14 @@ import dataclasses
 
 import numpy as np
 
+from tfgen.data.features import Feature
 from tfgen.data.readers import Report
-from tfgen.data.resolution import Step
 from tfgen.errors import InputError, unknown
 from tfgen.kinds import find_kind, kinds_of_numbers
 
 SPLIT_RULES = ("auto", "time", "sequences")
 # With fewer sequences than this, each is cut in time; with more, whole ones are set aside.
 FEW = 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Feature:
-    """One channel of a sequence.
-
-    Attributes:
-        name: The column's name.
-        levels: Of a category, what its values 0, 1, ... stand for; empty for a number.
-        low: The least value there can be, in the data's units; None where there is no such bound.
-        high: The greatest, likewise.
-        step: `tfgen.data.resolution.Step` in which it was recorded; None of what is no multiple.
-    """
-
-    name: str
-    levels: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-    step: Step | None = None
-
-    @property
-    def is_category(self):
-        return bool(self.levels)
 
 
 @dataclasses.dataclass

@@ -14,9 +14,10 @@ import numpy as np
 from tfgen.data import quick_draw, readers
 from tfgen.data.bounds import set_bounds
 from tfgen.data.budget import Budget
+from tfgen.data.features import Feature
 from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
 from tfgen.data.readers import Report, Unreadable
-from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.sequences import Sequences
 from tfgen.data.stroke_archives import Drawing, archive_holds_strokes, read_archive
 from tfgen.data.svg import read_svg
 from tfgen.errors import InputError

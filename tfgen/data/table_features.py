@@ -4,7 +4,8 @@ import numpy as np
 
 from tfgen.data.columns import MAX_LEVELS
 from tfgen.data.date_texts import looks_like_time
-from tfgen.data.sequences import Feature, needs_float64
+from tfgen.data.features import Feature
+from tfgen.data.sequences import needs_float64
 from tfgen.errors import InputError
 
 # Columns that count the rows are left out if they are called so.

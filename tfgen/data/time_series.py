@@ -3,9 +3,8 @@
 import numpy as np
 
 from tfgen.data import dates, strokes, tables, time_columns, wide
-from tfgen.data.bounds import set_bounds
 from tfgen.data.ids import id_names
-from tfgen.data.resolution import set_resolution
+from tfgen.data.recording import set_recording
 from tfgen.data.sequences import Sequences
 from tfgen.data.table_features import (
     drop,
@@ -122,7 +121,7 @@ def open_tables(name, paths, config):
     def where(i, position):
         return table.where(rows[edges[i] + position])
 
-    return set_resolution(set_bounds(sequences, config, where), config, where)
+    return set_recording(sequences, config, where)
 
 
 def _roles(config):

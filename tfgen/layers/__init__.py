@@ -4,6 +4,7 @@ from tfgen.layers.alibi_bias import AlibiBias
 from tfgen.layers.bivariate_mixture_head import BivariateMixtureHead
 from tfgen.layers.categorical_head import CategoricalHead
 from tfgen.layers.causal_self_attention import CausalSelfAttention
+from tfgen.layers.chain_head import ChainHead
 from tfgen.layers.clip_by_value import ClipByValue
 from tfgen.layers.condition_encoder import ConditionEncoder
 from tfgen.layers.cross_attention import CrossAttention
@@ -15,6 +16,7 @@ from tfgen.layers.group_norm import GroupNorm
 from tfgen.layers.gru import GRU
 from tfgen.layers.linear_attention_1d import LinearAttention1D
 from tfgen.layers.lstm import LSTM
+from tfgen.layers.negative_binomial_head import NegativeBinomialHead
 from tfgen.layers.past_attention import PastAttention
 from tfgen.layers.position_embedding import PositionEmbedding
 from tfgen.layers.quantized_head import QuantizedHead
@@ -33,6 +35,7 @@ __all__ = [
     "BivariateMixtureHead",
     "CategoricalHead",
     "CausalSelfAttention",
+    "ChainHead",
     "ClipByValue",
     "ConditionEncoder",
     "CrossAttention",
@@ -44,6 +47,7 @@ __all__ = [
     "GroupNorm",
     "LSTM",
     "LinearAttention1D",
+    "NegativeBinomialHead",
     "PastAttention",
     "PositionEmbedding",
     "QuantizedHead",

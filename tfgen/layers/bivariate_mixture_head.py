@@ -10,10 +10,10 @@ from tfgen.layers.distribution_head import (
     draw,
     mixture_log_prob,
     noise_scale,
-    normal_log_prob,
     observed_values,
     spread,
 )
+from tfgen.layers.normal_features import normal_log_prob
 
 # tanh reaches 1 in float32, and there the plane becomes a line.
 _LARGEST_CORRELATION = 0.999
@@ -64,8 +64,7 @@ class BivariateMixtureHead(LocationScaleHead):
     def normals(self):
         return 2
 
-    def call(self, hidden, training=False):
-        raw = self.raw(hidden)
+    def distribution(self, raw, training=False):
         return {
             "logits": raw["logits"],
             "means": self.locations(raw["means"], training),

@@ -34,11 +34,12 @@ class CategoricalHead(DistributionHead):
         return {"logits": np.zeros(sum(self.levels))}
 
     @property
+    def has_categories(self):
+        return True
+
+    @property
     def uniforms(self):
         return len(self.levels)
-
-    def call(self, hidden, training=False):
-        return self.raw(hidden)
 
     def log_prob(self, parameters, categories, observed=None):
         """The log probability of categories.

@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.layers.masses import log_normal_mass, log_student_t_mass
+from tfgen.layers.normal_features import put
+from tfgen.layers.wrapped_normal import log_wrapped_normal_mass
 
 
 class Cells(NamedTuple):
@@ -29,10 +31,33 @@ class Cells(NamedTuple):
         """The same for parameters that have an axis of components before that of features."""
         return self._replace(lower=self.lower[..., None, :], upper=self.upper[..., None, :])
 
-    def normal(self, log_probs, locations, scales):
-        """Log densities `(..., features)` of normal features, the masses of cells among them."""
-        edges = self._edges(locations, scales)
-        return self._among(log_probs, log_normal_mass(*edges))
+    def normal(self, log_probs, locations, scales, circular=()):
+        """Log densities `(..., features)` of normal features, the masses of cells among them.
+
+        Those of angles, the features `circular`, are wrapped normal.
+        """
+        angles = np.isin(self.columns, circular)
+        if not angles.any():
+            return self._among(log_probs, log_normal_mass(*self._edges(locations, scales)))
+        turned, straight = self._some(angles), self._some(~angles)
+        if len(straight.columns):
+            log_probs = straight.normal(log_probs, locations, scales)
+        locations, scales = (
+            tf.gather(each, turned.columns, axis=-1) for each in (locations, scales)
+        )
+        edges = (edge - locations for edge in (turned.lower, turned.upper))
+        return turned._among(log_probs, log_wrapped_normal_mass(*edges, scales))
+
+    def of_column(self, column):
+        """The cells of one column as of one that is alone; None where it has none."""
+        which = self.columns == column
+        return self._some(which)._replace(columns=np.zeros(1, int)) if which.any() else None
+
+    def _some(self, which):
+        """Those of some columns."""
+        index = np.flatnonzero(which)
+        lower, upper = (tf.gather(edge, index, axis=-1) for edge in (self.lower, self.upper))
+        return Cells(self.columns[index], lower, upper)
 
     def student_t(self, log_probs, locations, scales, df, log_constant):
         """The same of Student-t features."""
@@ -55,9 +80,5 @@ class Cells(NamedTuple):
 
     def _among(self, log_probs, masses):
         """Log densities in which masses take the place of those of cells."""
-        rest = [n for n in range(log_probs.shape[-1]) if n not in self.columns]
         masses = tf.where(self._are, masses, tf.gather(log_probs, self.columns, axis=-1))
-        if not rest:
-            return tf.gather(masses, np.argsort(self.columns), axis=-1)
-        joined = tf.concat([tf.gather(log_probs, rest, axis=-1), masses], axis=-1)
-        return tf.gather(joined, np.argsort([*rest, *self.columns]), axis=-1)
+        return put(log_probs, self.columns, masses)

@@ -9,7 +9,6 @@ from tfgen.layers.checks import check, check_choice, check_positive, check_whole
 from tfgen.layers.clip_by_value import GRADIENTS, ClipByValue
 
 BOUNDINGS = ("none", *GRADIENTS, "squash")
-LOG_2_PI = float(np.log(2 * np.pi))
 
 # What the squares below can take in float32. A scaled value so far out is a fault in the data.
 _LARGEST = 1e9
@@ -64,6 +63,16 @@ class DistributionHead(keras.layers.Layer):
         """Whether `log_prob` takes cells."""
         return False
 
+    @property
+    def has_categories(self):
+        """Whether values are categories, numbers of levels."""
+        return False
+
+    @property
+    def has_counts(self):
+        """Whether values are counts in the data's units, with the size of their series."""
+        return False
+
     def starts(self):
         """What the raw parameters are where the hidden state is 0.
 
@@ -95,17 +104,29 @@ class DistributionHead(keras.layers.Layer):
         self.dense.build(input_shape)
         self.built = True
 
+    def call(self, hidden, training=False):
+        return self.distribution(self.raw(hidden), training)
+
+    def distribution(self, raw, training=False):
+        """The parameters of the distribution, of raw ones as `raw` gives them."""
+        return raw
+
     def raw(self, hidden):
         """The product, taken apart: a dict of float32 `(..., *shape)` as `starts` has them."""
-        starts = self.starts()
         # As one product of matrices: see `tfgen.layers.products`.
-        rows = tf.reshape(tf.cast(hidden, tf.float32), [-1, hidden.shape[-1]])
-        parts = tf.split(self.dense(rows), [start.size for start in starts.values()], axis=-1)
+        rows = self.dense(tf.reshape(tf.cast(hidden, tf.float32), [-1, hidden.shape[-1]]))
+        product = tf.reshape(rows, tf.concat([tf.shape(hidden)[:-1], [rows.shape[-1]]], axis=0))
+        return self.taken_apart(tf.ensure_shape(product, [*hidden.shape[:-1], rows.shape[-1]]))
+
+    def taken_apart(self, product):
+        """The raw parameters of a product `(..., sum of the sizes of `starts`)`."""
+        starts = self.starts()
+        parts = tf.split(product, [start.size for start in starts.values()], axis=-1)
         outputs = {}
         for (name, start), part in zip(starts.items(), parts, strict=True):
-            shape = tf.concat([tf.shape(hidden)[:-1], start.shape], axis=0)
+            shape = tf.concat([tf.shape(product)[:-1], start.shape], axis=0)
             part = tf.reshape(part, shape)
-            outputs[name] = tf.ensure_shape(part, [*hidden.shape[:-1], *start.shape])
+            outputs[name] = tf.ensure_shape(part, [*product.shape[:-1], *start.shape])
         return outputs
 
     def log_prob(self, parameters, scaled, observed=None, cells=None):
@@ -272,11 +293,6 @@ def observed_values(scaled, observed):
     if observed is not None:
         there = there & observed
     return tf.clip_by_value(tf.where(there, scaled, 0.0), -_LARGEST, _LARGEST), there
-
-
-def normal_log_prob(z, scale):
-    """Log density of `scale * z` where `z` is standard normal."""
-    return -0.5 * (tf.square(z) + LOG_2_PI) - tf.math.log(scale)
 
 
 def mixture_log_prob(logits, log_probs):

@@ -4,15 +4,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.layers.checks import check_choice, check_whole
+from tfgen.layers.checks import check, check_choice, check_whole
 from tfgen.layers.distribution_head import (
     LocationScaleHead,
     draw,
     mixture_log_prob,
     noise_scale,
-    normal_log_prob,
     observed_values,
     spread,
+)
+from tfgen.layers.normal_features import (
+    angle_starts,
+    check_circular,
+    circular_mean,
+    normal_features,
+    normal_log_prob,
 )
 
 COVARIANCES = ("diagonal", "full")
@@ -39,6 +45,8 @@ class GaussianMixtureHead(LocationScaleHead):
         features: Number of values at each position.
         components: Number of Gaussians.
         covariance: `"diagonal"` or `"full"`.
+        circular: Which features are angles in radians: wrapped normal within a component, of a
+            covariance that is diagonal. Their means and samples are of any number of turns.
         **kwargs: `low`, `high`, `bounding`, `min_scale` and `kernel_initializer` as of
             `LocationScaleHead` (the locations are the means), `name`, `dtype` and the like.
 
@@ -46,18 +54,21 @@ class GaussianMixtureHead(LocationScaleHead):
         ValueError: For an argument out of its range.
     """
 
-    def __init__(self, features, components=10, covariance="diagonal", **kwargs):
+    def __init__(self, features, components=10, covariance="diagonal", circular=(), **kwargs):
         check_whole(1, components=components)
         check_choice(COVARIANCES, covariance=covariance)
         super().__init__(features, **kwargs)
         self.components = components
         self.covariance = covariance
+        self.circular = check_circular(features, circular)
+        fits = not (self.circular and self._coupled)
+        check(fits, "covariance must be 'diagonal' with circular features", covariance=covariance)
 
     def starts(self):
         shape = self.components, self.features
         starts = {
             "logits": np.zeros(self.components),
-            "means": self.location_starts(spread(*shape)),
+            "means": self.location_starts(angle_starts(spread(*shape), self.circular)),
             "scales": self.scale_starts(shape),
         }
         if self._coupled:
@@ -77,8 +88,7 @@ class GaussianMixtureHead(LocationScaleHead):
     def _coupled(self):
         return self.covariance == "full" and self.features > 1
 
-    def call(self, hidden, training=False):
-        raw = self.raw(hidden)
+    def distribution(self, raw, training=False):
         return {
             **raw,
             "means": self.locations(raw["means"], training),
@@ -91,22 +101,25 @@ class GaussianMixtureHead(LocationScaleHead):
 
     def log_prob(self, parameters, scaled, observed=None, cells=None):
         values, observed = observed_values(scaled, observed)
-        deviations = values[..., None, :] - parameters["means"]  # (..., components, features)
         if self._coupled:
+            deviations = values[..., None, :] - parameters["means"]  # (..., components, features)
             log_probs = _chain_log_prob(
                 deviations, observed[..., None, :], parameters["scales"], parameters["couplings"]
             )
         else:
-            scales = parameters["scales"]
-            log_probs = normal_log_prob(deviations / scales, scales)
-            if cells is not None:
-                log_probs = cells.of_components().normal(log_probs, parameters["means"], scales)
+            log_probs = normal_features(
+                values[..., None, :],
+                parameters["means"],
+                parameters["scales"],
+                self.circular,
+                None if cells is None else cells.of_components(),
+            )
             log_probs = tf.reduce_sum(tf.where(observed[..., None, :], log_probs, 0.0), axis=-1)
         return mixture_log_prob(parameters["logits"], log_probs)
 
     def mean(self, parameters):
         weights = tf.nn.softmax(parameters["logits"])[..., None]
-        return tf.reduce_sum(weights * parameters["means"], axis=-2)
+        return circular_mean(parameters["means"], parameters["scales"], weights, self.circular)
 
     def sample(self, parameters, uniform, normal, temperature=1.0, bias=0.0):
         chosen = draw(parameters["logits"], uniform[:, 0], temperature, bias)  # (rows,)

@@ -41,9 +41,6 @@ class QuantizedHead(DistributionHead):
     def uniforms(self):
         return 2 * self.features
 
-    def call(self, hidden, training=False):
-        return self.raw(hidden)
-
     def log_prob(self, parameters, scaled, observed=None):
         values, observed = observed_values(scaled, observed)
         nats = tf.nn.sparse_softmax_cross_entropy_with_logits(

@@ -7,9 +7,9 @@ import tensorflow as tf
 from tfgen.layers.distribution_head import (
     LocationScaleHead,
     noise_scale,
-    normal_log_prob,
     observed_values,
 )
+from tfgen.layers.normal_features import check_circular, normal_features
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -24,6 +24,8 @@ class RegressionHead(LocationScaleHead):
 
     Args:
         features: Number of values at each position.
+        circular: Which features are angles in radians, with wrapped normal noise. Their means and
+            samples are of any number of turns.
         **kwargs: `low`, `high`, `bounding`, `min_scale` and `kernel_initializer` as of
             `LocationScaleHead` (the locations are the means), `name`, `dtype` and the like.
 
@@ -31,8 +33,9 @@ class RegressionHead(LocationScaleHead):
         ValueError: For an argument out of its range.
     """
 
-    def __init__(self, features, **kwargs):
+    def __init__(self, features, circular=(), **kwargs):
         super().__init__(features, **kwargs)
+        self.circular = check_circular(features, circular)
 
     def starts(self):
         return {"means": self.location_starts(np.zeros(self.features))}
@@ -64,9 +67,7 @@ class RegressionHead(LocationScaleHead):
     def log_prob(self, parameters, scaled, observed=None, cells=None):
         values, observed = observed_values(scaled, observed)
         means, scales = parameters["means"], parameters["scales"]
-        log_probs = normal_log_prob((values - means) / scales, scales)
-        if cells is not None:
-            log_probs = cells.normal(log_probs, means, scales)
+        log_probs = normal_features(values, means, scales, self.circular, cells)
         return tf.reduce_sum(tf.where(observed, log_probs, 0.0), axis=-1)
 
     def mean(self, parameters):

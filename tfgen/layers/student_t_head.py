@@ -7,14 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.layers.distribution_head import (
-    LOG_2_PI,
     LocationScaleHead,
     inverse_softplus,
     noise_scale,
     observed_values,
     softplus,
 )
-from tfgen.layers.masses import student_t_log_density
+from tfgen.layers.masses import HALF_LOG_2_PI, student_t_log_density
 
 # Degrees of freedom where the hidden state is 0: heavy tails from which either way is open.
 _FIRST_DF = 6.0
@@ -53,8 +52,7 @@ class StudentTHead(LocationScaleHead):
     def uniforms(self):
         return 2 * self.features
 
-    def call(self, hidden, training=False):
-        raw = self.raw(hidden)
+    def distribution(self, raw, training=False):
         return {
             "locations": self.locations(raw["locations"], training),
             "scales": self.scales(raw["scales"]),
@@ -110,4 +108,4 @@ def log_constant(df):
     y = 1.0 / (x + 4.0)
     cube = y * y * y
     series = -y / 8.0 + cube / 192.0 - cube * y * y / 640.0
-    return tf.math.log(ratios) + series - 0.5 * LOG_2_PI
+    return tf.math.log(ratios) + series - HALF_LOG_2_PI

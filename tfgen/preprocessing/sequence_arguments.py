@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data.resolution import Step
-from tfgen.data.sequences import Feature
+from tfgen.data.features import Circle, Feature, Step
 from tfgen.kinds import kinds_of_numbers
 from tfgen.preprocessing.scaler import as_finite
 
@@ -46,6 +45,8 @@ def check(processor):
     fits = fits and len(rows) in ((processor.num_classes + 1,) if processor.ends else (0,))
     rule = "as many integers for each class and for all, if sequences end; else none"
     must(counts and (fits or not rows), rule, "lengths")
+    straight = not (processor.circular and processor.scaler.mixes)
+    must(straight, "one that does not mix columns, with circular ones", "scaler")
     widths = {
         "scale": processor.num_numbers,
         "origin": processor.num_numbers,
@@ -77,7 +78,7 @@ def feature(record):
         record = dataclasses.asdict(record)
     keys = [field.name for field in dataclasses.fields(Feature)]
     if isinstance(record, dict):
-        record = {"step": None, **record}  # of files that were written without
+        record = {"step": None, "circle": None, **record}  # of files that were written without
     if not isinstance(record, dict) or set(record) != set(keys):
         raise ValueError(
             f"A feature must have {', '.join(keys)}. Received: feature={record!r:.200}"
@@ -95,7 +96,14 @@ def feature(record):
             f"low must be a number not above high, either may be None. Received: {name} with "
             f"low={given[0]!r}, high={given[1]!r}"
         )
-    return Feature(name, levels, low, high, _step(name, record["step"]))
+    circle = _circle(name, record["circle"])
+    fits = circle is None or (low is None and high is None and not levels)
+    if not fits:
+        raise ValueError(
+            f"A circular feature must have neither bounds nor levels. Received: {name} with "
+            f"circle={record['circle']!r:.200}"
+        )
+    return Feature(name, levels, low, high, _step(name, record["step"]), circle)
 
 
 def _step(name, record):
@@ -110,6 +118,19 @@ def _step(name, record):
         )
     size, offset, decimals = numbers
     return Step(size, offset, int(decimals))
+
+
+def _circle(name, record):
+    """The `Circle` of a list of its numbers, checked; None of None."""
+    if record is None:
+        return None
+    numbers = [as_finite(each) for each in listed(f"circle of {name}", record)]
+    if len(numbers) != 2 or None in numbers or numbers[0] <= 0:
+        raise ValueError(
+            f"The circle of a feature must be a period above 0 and a start. "
+            f"Received: {name} with circle={record!r:.200}"
+        )
+    return Circle(*numbers)
 
 
 def without_former(config):

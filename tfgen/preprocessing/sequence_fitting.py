@@ -35,7 +35,10 @@ def arguments(sequences, config):
     names = [sequences.features[i].name for i in numbers]
     series = [values[:, numbers] for values in sequences.values]  # (time, numbers) each
     joined = np.concatenate(series)
-    origin = _origin(joined, names, config)
+    turning = {sequences.features[i].name for i in numbers if sequences.features[i].circle}
+    for name in turning & set(config.log1p):
+        raise InputError(f"'{name}' is circular. Received: preprocessing.log1p={config.log1p}")
+    origin = _origin(joined, names, config, turning)
     if origin is not None:
         series, joined = [values - origin for values in series], joined - origin
     known_names, static_names = tuple(sequences.known_names), tuple(sequences.static_names)
@@ -71,7 +74,7 @@ def _lengths(sequences):
     return [np.quantile(row, shares, method="nearest").tolist() for row in rows]
 
 
-def _origin(values, names, config):
+def _origin(values, names, config, turning):
     """From where columns `(positions, numbers)` are counted; None if float32 holds them as they
     are.
 
@@ -80,7 +83,8 @@ def _origin(values, names, config):
     if values.dtype != np.float64 or config.scaler not in _SHIFTING:
         return None
     moved = [
-        name not in config.log1p and needs_float64(column) for name, column in zip(names, values.T)
+        name not in {*config.log1p, *turning} and needs_float64(column)
+        for name, column in zip(names, values.T)
     ]
     if not any(moved):
         return None

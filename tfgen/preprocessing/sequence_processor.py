@@ -9,12 +9,13 @@ import tensorflow as tf
 
 from tfgen.arguments import argument_names
 from tfgen.data.calendar_steps import CalendarStep
-from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.features import Feature, bounds_of
+from tfgen.data.sequences import Sequences
 from tfgen.data.series import open_sequences
 from tfgen.errors import InputError
 from tfgen.preprocessing import sequence_arguments, sequence_fitting, sequence_inputs
 from tfgen.preprocessing.affine_scalers import StandardScaler
-from tfgen.preprocessing.scaler import TINY, as_float, finite_numbers
+from tfgen.preprocessing.scaler import TINY, as_float, finite_numbers, keep_missing
 from tfgen.preprocessing.scalers import NoScaler, build_scaler, scaler_record
 from tfgen.recipe import DataConfig, PreprocessingConfig
 
@@ -61,6 +62,7 @@ class SequenceProcessor(keras.layers.Layer):
         feature_names, num_features: Of all columns.
         number_columns, num_numbers: Which columns are numbers.
         category_columns, num_categories, levels: Which are categories, and their numbers of levels.
+        circular: Which of the columns of numbers are circular.
         num_classes, static_width, covariate_width: How many there are.
 
     Raises:
@@ -125,6 +127,11 @@ class SequenceProcessor(keras.layers.Layer):
         self.num_categories = len(self.category_columns)
         self.num_classes = len(self.classes)
         self.static_width = len(self.static_names)
+        # Of columns of numbers: angles in radians stand for circular ones, whatever the scaler.
+        self.circular = [n for n, circle in enumerate(self.circles) if circle is not None]
+        self._is_circular = np.isin(np.arange(self.num_numbers), self.circular)
+        periods = [2 * math.pi if each is None else each.period for each in self.circles]
+        self._rates = np.float32(2 * math.pi / np.array(periods))
         self.scale = finite_numbers("scale", [1.0] * self.num_numbers if scale is None else scale)
         self.scaler = self._scaler("scaler", scaler, self.num_numbers)
         self.known_scaler = self._scaler("known_scaler", known_scaler, len(self.known_names))
@@ -287,35 +294,38 @@ class SequenceProcessor(keras.layers.Layer):
             scale: Float tensor `(batch, numbers)`, for a scaler of each series; None takes the
                 typical scale of the training data.
         """
-        return self.scaler.call(numbers, self._scale(scale))
+        scaled = self.scaler.call(numbers, self.size(scale))
+        return self._turned(scaled, lambda: as_float(numbers) * self._rates)
 
     def unscale_numbers(self, scaled, scale=None):
         """Numbers in the data's units of scaled ones. They may leave bounds by rounding."""
-        return self.scaler.inverse(scaled, self._scale(scale))
+        numbers = self.scaler.inverse(scaled, self.size(scale))
+        return self._turned(numbers, lambda: scaled / self._rates)
 
     def log_slope(self, numbers, scale=None):
         """`log |d scaled / d number|`, by which a log density of scaled numbers becomes one of
         numbers in the data's units."""
-        return self.scaler.log_slope(numbers, self._scale(scale))
+        slopes = self.scaler.log_slope(numbers, self.size(scale))
+        return self._turned(slopes, lambda: keep_missing(numbers, np.log(self._rates)))
 
-    def _scale(self, scale):
+    def size(self, scale=None):
+        """The mean absolute value of each series, or the typical one where there is none."""
         return tf.constant(self.scale, tf.float32) if scale is None else scale
+
+    def _turned(self, straight, angles):
+        """Columns of which the circular ones are those of the function `angles`."""
+        return tf.where(self._is_circular, angles(), straight) if self.circular else straight
+
+    @property
+    def circles(self):
+        """The `Circle` of each column of numbers, None of one without."""
+        return [self.features[column].circle for column in self.number_columns]
 
     @property
     def bounds(self):
         """`(low, high)`, float32 arrays `(numbers,)`, counted from the origin; infinite where
         open."""
-        features = [self.features[column] for column in self.number_columns]
-        low = [-math.inf if feature.low is None else feature.low for feature in features]
-        high = [math.inf if feature.high is None else feature.high for feature in features]
-        if self.origin is None:
-            return np.array(low, np.float32), np.array(high, np.float32)
-        exact = [np.array(side, np.float64) - self.origin for side in (low, high)]
-        low, high = (side.astype(np.float32) for side in exact)
-        # Rounded inwards, so that none is passed once the origin is added again.
-        low = np.where(low < exact[0], np.nextafter(low, np.float32(np.inf)), low)
-        high = np.where(high > exact[1], np.nextafter(high, np.float32(-np.inf)), high)
-        return low, high
+        return bounds_of([self.features[n] for n in self.number_columns], self.origin)
 
     @property
     def steps(self):

@@ -113,6 +113,12 @@ class DataConfig(Section):
         "training data: their likelihood is of the steps, and samples are multiples",
         of="series",
     )
+    circular: tuple[str, ...] = field(
+        (),
+        "columns that begin again after a period, e.g. 'wind_dir=360': read as sine and cosine, "
+        "and drawn modulo the period",
+        of="series",
+    )
     sample_rate: int | None = field(
         None, "samples a second; none takes that of most files", of="audio", low=1
     )

@@ -396,9 +396,9 @@ class Rollout:
 
         return hidden_of
 
-    def _sample(self, begun, hidden, previous, scale, key):
+    def _sample(self, begun, hidden, previous, scale, key, given=None):
         sampling = begun.temperature, begun.bias
-        return self.emission.sample(hidden, previous, scale, key, *sampling)
+        return self.emission.sample(hidden, previous, scale, key, *sampling, given)
 
     def _roll_core(self, begun):
         step = self._stepper()
@@ -415,9 +415,9 @@ class Rollout:
         def draw(begun, state, previous, first, covariates, key, given):
             """What is given of a position is kept."""
             hidden, scale, state = step(begun, state, previous, first, covariates)
-            drawn, _, _ = self._sample(begun, hidden, previous, scale, key)
             missing = self.emission.gaps(given)[None]
-            values = tf.where(missing, drawn, given[None])
+            given = tf.where(missing, np.float32(np.nan), given[None])
+            values, _, _ = self._sample(begun, hidden, previous, scale, key, given)
             weight = self.emission.weight(hidden, previous, values, missing, scale)
             return values, weight, state
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfgen.arguments import constructor_config
 from tfgen.kinds import find_kind
 from tfgen.layers.categorical_head import CategoricalHead
+from tfgen.layers.chain_head import ChainHead
 from tfgen.layers.checks import (
     MOST_PARTS,
     check,
@@ -19,15 +20,13 @@ from tfgen.layers.checks import (
     check_whole,
 )
 from tfgen.layers.gaussian_mixture_head import COVARIANCES
+from tfgen.layers.normal_features import put
 from tfgen.models.numbers.context import SequenceContext
-from tfgen.models.numbers.heads import BOUNDINGS, HEADS, make_head
+from tfgen.models.numbers.heads import BOUNDINGS, COUNTED, HEADS, make_head
+from tfgen.models.numbers.outputs import Outputs
 from tfgen.models.numbers.recording import Recording
 from tfgen.models.parts import made_of_parts
 from tfgen.networks.causal import weight_seed
-from tfgen.sampling import random
-from tfgen.sampling.decode import sizes
-
-_LAST = 1  # level of the category that tells whether a sequence ends with its position
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -44,10 +43,13 @@ class NumberEmission(keras.layers.Layer):
     Args:
         context: A `SequenceContext`; None is that of one unscaled number.
         head: `"gaussian_mixture"`, `"bivariate_mixture"` (of two numbers), `"student_t"`,
-            `"quantized"` or `"regression"`; None takes what fits the kind of data.
+            `"quantized"`, `"regression"`, `"negative_binomial"` or
+            `"zero_inflated_negative_binomial"` (of counts), or `"chain"`: the columns one after the
+            other, each by the likelihood that fits it. None takes what fits the kind of data.
         components: Components of a mixture.
         covariance: `"diagonal"` or `"full"`, of a Gaussian mixture.
         bins: Levels of the quantised head.
+        chain_units: Hidden units of each column of a chain.
         min_scale: The least standard deviation of a head, in scaled units. A density without one
             grows without end where data repeats a value.
         bounding: How the head's locations are held inside the data's bounds while training:
@@ -79,6 +81,7 @@ class NumberEmission(keras.layers.Layer):
         components=10,
         covariance="diagonal",
         bins=256,
+        chain_units=32,
         min_scale=1e-3,
         bounding=None,
         linear_skip=False,
@@ -97,31 +100,37 @@ class NumberEmission(keras.layers.Layer):
         check_whole(2, bins=bins)
         check_most(MOST_PARTS, components=components, bins=bins)
         check_choice(COVARIANCES, covariance=covariance)
-        stepped = any(processor.steps)
+        check_whole(1, chain_units=chain_units)
+        kind = head or find_kind(processor.kind).head
+        counted = kind in COUNTED
+        exact = any(processor.steps) or kind == "chain"
         if bounding is not None:
             check_choice(BOUNDINGS, bounding=bounding)
-            fits = not stepped or bounding in ("censored", "none")
-            check(
-                fits, "bounding must be 'censored' or 'none' with a resolution", bounding=bounding
-            )
+            fits = not exact or bounding in ("censored", "none")
+            rule = "bounding must be 'censored' or 'none' with a resolution or head='chain'"
+            check(fits, rule, bounding=bounding)
         self.bounding = bounding
-        bounding = bounding or ("censored" if stepped else "inward")
+        bounding = bounding or ("censored" if exact else "inward")
         check_flag(linear_skip=linear_skip)
         check_rate(local_scale=local_scale)
-        kind = head or find_kind(processor.kind).head
         fits = kind != "bivariate_mixture" or processor.num_numbers in (0, 2)
         check(fits, f"head must suit {processor.num_numbers} numbers a position", head=kind)
         limited = kind != "quantized" or processor.scaler.limited or not processor.num_numbers
         check(limited, "head must have preprocessing.scaler=min_max or mu_law", head=kind)
         for name, value in {"linear_skip": linear_skip, "local_scale": local_scale}.items():
-            fits = not value or kind != "quantized"
+            fits = not value or (kind != "quantized" and not counted)
             check(fits, f"{name} must be {type(value)()} for the head {kind}", **{name: value})
-        check_of_use("mixture" in kind, "mixtures", 10, components=components)
+        fits = not local_scale or not processor.circular
+        check(fits, "local_scale must be 0 with data.circular", local_scale=local_scale)
+        mixed = kind in ("gaussian_mixture", "bivariate_mixture", "chain")
+        check_of_use(mixed, "mixtures", 10, components=components)
+        check_of_use(kind == "chain", "head='chain'", 32, chain_units=chain_units)
         check_of_use(
             kind == "gaussian_mixture", "head='gaussian_mixture'", "diagonal", covariance=covariance
         )
         check_of_use(kind == "quantized", "head='quantized'", 256, bins=bins)
-        check_of_use(kind != "quantized", "other heads than 'quantized'", 1e-3, min_scale=min_scale)
+        scaled = kind != "quantized" and not counted
+        check_of_use(scaled, "heads with a scale", 1e-3, min_scale=min_scale)
         fits = frame == 1 or kind != "quantized"
         check(fits, f"frame must be 1 for the head {kind}", frame=frame)
 
@@ -140,6 +149,7 @@ class NumberEmission(keras.layers.Layer):
                 components=components,
                 covariance=covariance,
                 bins=bins,
+                chain_units=chain_units,
                 min_scale=min_scale,
             )
         self.skip = None
@@ -152,7 +162,8 @@ class NumberEmission(keras.layers.Layer):
                 name="linear_skip",
             )
         self.category_head = None
-        levels = [*processor.levels, *([2] if processor.ends else [])]
+        levels = () if isinstance(self.number_head, ChainHead) else processor.levels
+        levels = [*levels, *([2] if processor.ends else [])]
         if levels:
             self.category_head = CategoricalHead(
                 levels,
@@ -163,12 +174,16 @@ class NumberEmission(keras.layers.Layer):
             )
         self.recording = Recording(positions, bounding != "none", bounding == "censored")
         self.bounds = self.recording.bounds
+        self.outputs = Outputs(
+            positions, self.number_head, self.category_head, self.recording, bool(local_scale)
+        )
 
         # Config
         self.head = head
         self.components = components
         self.covariance = covariance
         self.bins = bins
+        self.chain_units = chain_units
         self.min_scale = min_scale
         self.linear_skip = linear_skip
         self.local_scale = local_scale
@@ -204,7 +219,7 @@ class NumberEmission(keras.layers.Layer):
         """Features of what a network reads of a position."""
         processor = self.positions.processor
         numbers = self.positions.numbers
-        width = numbers * (2 if processor.has_missing else 1)
+        width = numbers * (2 if processor.has_missing else 1) + len(processor.circular)
         if self.local_scale and processor.num_numbers:
             width += numbers + 1
         width += sum(processor.levels) + 1 + processor.covariate_width
@@ -231,6 +246,11 @@ class NumberEmission(keras.layers.Layer):
             observed = ~tf.math.is_nan(scaled)
             unit = self._unit(scaled)
             scaled = tf.where(observed, scaled, 0.0)
+            if processor.circular:
+                turned = tf.gather(scaled, processor.circular, axis=-1)
+                there = tf.gather(tf.cast(observed, tf.float32), processor.circular, axis=-1)
+                parts.append(tf.cos(turned) * there)
+                scaled = put(scaled, processor.circular, tf.sin(turned))
             parts.append(scaled / unit)
             if self.local_scale:
                 # The same by orders of magnitude, 1 for a number of size 1 and for a unit of 1.
@@ -287,74 +307,25 @@ class NumberEmission(keras.layers.Layer):
             scale: float32 `(batch, 1, numbers)` or None.
             training: Whether the heads' own regularisation is on.
         """
-        processor, values = self.positions.processor, batch["values"]
         previous, _ = self.before(batch)
-        total = tf.zeros(tf.shape(values)[:2])
-        if self.number_head is not None:
-            numbers = processor.numbers(values)
-            scaled = self.positions.scaled(numbers, scale)
-            observed = ~tf.math.is_nan(scaled)
-            parameters = self.number_head(hidden, training=training)
-            partly = observed & batch["valid"][..., None]
-            filled = tf.where(observed, scaled, 0.0)
-            reference = self._reference(previous, scale)
-            numbers = tf.where(observed, numbers, 0.0)
-            log_prob, added = self._head_log_prob(
-                parameters, numbers, filled, partly, reference, scale
-            )
-            added = tf.where(tf.math.is_nan(added), processor.log_slope(numbers, scale), added)
-            total += log_prob + tf.reduce_sum(tf.where(observed, added, 0.0), axis=-1)
-        if self.category_head is not None:
-            categories = processor.categories(values)
-            if processor.ends:
-                last = tf.cast(batch["last"], tf.int32)[..., None]
-                categories = tf.concat([categories, last], axis=-1)
-            parameters = self.category_head(hidden)
-            total += self.category_head.log_prob(parameters, categories)
+        total = self.outputs.log_prob(
+            hidden,
+            batch["values"],
+            batch.get("last"),
+            batch["valid"][..., None],
+            self._reference(previous, scale),
+            scale,
+            training,
+        )
         return tf.where(batch["valid"], total, 0.0)
 
-    def sample(self, hidden, previous, scale, key, temperature, bias):
-        """Draws one position of every row.
+    def sample(self, hidden, previous, scale, key, temperature, bias, given=None):
+        """Draws one position of every row, `previous` being the values of the one before.
 
-        Args:
-            hidden: float32 `(rows, width)`.
-            previous: float32 `(rows, width)`, the values of the position before.
-            scale: float32 `(rows, numbers)` or None.
-            key: int32 `(2,)`.
-            temperature: See `tfgen.layers.DistributionHead`.
-            bias: See there.
-
-        Returns:
-            Values `(rows, width)` in the data's units, which rows end, and the share clipped.
+        The rest as of `Outputs.sample`.
         """
-        processor = self.positions.processor
-        rows, _ = sizes(hidden)
-        numbers = tf.zeros([rows, 0])
-        categories = tf.zeros([rows, 0], tf.int32)
-        last = tf.zeros([rows], tf.bool)
-        clipped = tf.zeros([rows])
-
-        def drawn(head, first):
-            return head.sample(
-                head(hidden),
-                random.uniform(random.fold(key, first), [rows, head.uniforms]),
-                random.normal(random.fold(key, first + 1), [rows, head.normals]),
-                temperature,
-                bias,
-            )
-
-        if self.number_head is not None:
-            scaled = drawn(self.number_head, 0)
-            origin, unit = self._reference(previous, scale)
-            numbers = self.positions.unscaled(scaled * unit + origin, scale)
-            numbers, clipped = self.recording.held(numbers)
-        if self.category_head is not None:
-            categories = drawn(self.category_head, 2)
-            if processor.ends:
-                last = categories[:, -1] == _LAST
-                categories = categories[:, :-1]
-        values = numbers if self.positions.frame > 1 else processor.join(numbers, categories)
-        return values, last, clipped
+        reference = self._reference(previous, scale)
+        return self.outputs.sample(hidden, reference, scale, key, temperature, bias, given)
 
     # What is given of a position of which the rest is drawn
 
@@ -371,66 +342,23 @@ class NumberEmission(keras.layers.Layer):
         return missing | (is_number & tf.reduce_any(missing & is_number))
 
     def weight(self, hidden, previous, values, missing, scale):
-        """log p(what is given | what was drawn of the rest) of each row, in scaled units.
-
-        Args:
-            hidden: float32 `(rows, width)`.
-            previous: float32 `(rows, width)`, the values of the position before.
-            values: float32 `(rows, width)`, given and drawn ones.
-            missing: bool, as of `gaps`, with an axis for rows.
-            scale: float32 `(rows, numbers)` or None.
-        """
-        processor = self.positions.processor
-        weight = tf.zeros([tf.shape(values)[0]])
-        if self.number_head is not None:
-            parameters = self.number_head(hidden)
-            numbers = processor.numbers(values)
-            scaled = self.positions.scaled(numbers, scale)
-            reference = self._reference(previous, scale)
-            drawn = missing
-            if processor.num_categories:
-                drawn = tf.gather(missing, processor.number_columns, axis=1)
-            of_rest = tf.broadcast_to(drawn, tf.shape(numbers))
-            weight += self._head_log_prob(parameters, numbers, scaled, None, reference, scale)[0]
-            weight -= self._head_log_prob(parameters, numbers, scaled, of_rest, reference, scale)[0]
-        if processor.levels:
-            given = tf.where(missing, np.float32(np.nan), values)
-            categories = processor.categories(given)
-            if processor.ends:
-                unknown = tf.fill([tf.shape(values)[0], 1], -1)
-                categories = tf.concat([categories, unknown], axis=-1)
-            weight += self.category_head.log_prob(self.category_head(hidden), categories)
-        return weight
+        """As `Outputs.weight`, `previous` being the values of the position before."""
+        reference = self._reference(previous, scale)
+        return self.outputs.weight(hidden, values, missing, reference, scale)
 
     def _reference(self, previous, scale):
         """Origin `(..., numbers)` and unit `(..., 1)` in which the head tells scaled numbers."""
         scaled = self.positions.scaled(self.positions.processor.numbers(previous), scale)
         origin = 0.0
         if self.skip is not None:
-            origin = self.skip(tf.where(tf.math.is_nan(scaled), 0.0, scaled))
+            before = tf.where(tf.math.is_nan(scaled), 0.0, scaled)
+            circular = self.positions.processor.circular
+            origin = self.skip(before)
+            if circular:  # of an angle, the one before is where it departs from
+                angles = tf.gather(before, circular, axis=-1)
+                origin = self.skip(put(before, circular, tf.zeros_like(angles)))
+                origin = put(origin, circular, angles)
         return origin, self._unit(scaled)
-
-    def _head_log_prob(self, parameters, numbers, scaled, observed, reference, scale):
-        """Log likelihood of numbers, and what makes a density in the data's units of each.
-
-        Of those `observed` alone, unless that is None. The latter is NaN where it is the slope of
-        the scaling.
-        """
-        (origin, unit), cells = reference, {}
-        added = tf.fill(tf.shape(scaled), np.float32(np.nan))
-
-        def told(numbers):
-            return (self.positions.scaled(numbers, scale) - origin) / unit
-
-        if len(self.recording.columns):
-            cells["cells"], added = self.recording.cells(numbers, told)
-        total = self.number_head.log_prob(parameters, (scaled - origin) / unit, observed, **cells)
-        if self.local_scale:
-            counted = tf.math.is_nan(added)
-            counted = counted if observed is None else counted & observed
-            count = tf.reduce_sum(tf.cast(counted, tf.float32), axis=-1)
-            total -= count * tf.math.log(unit[..., 0])
-        return total, added
 
     def get_config(self):
         return {**super().get_config(), **constructor_config(self)}

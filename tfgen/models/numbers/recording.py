@@ -11,8 +11,8 @@ from tfgen.sampling import random
 class Recording:
     """What makes recorded values of any numbers, and what recorded values stand for.
 
-    Numbers are rounded to the steps of their column, and held between its bounds. A recorded value
-    stands for all that becomes it: the likelihood of `cells` and samples that are `held` belong
+    Numbers are rounded to the steps of their column, brought into the first turn of its circle, and
+    held between its bounds. A recorded value stands for all that becomes it: the likelihood of `cells` and samples that are `held` belong
     together.
 
     Args:
@@ -26,6 +26,8 @@ class Recording:
         steps, origin = positions.processor.steps, positions.processor.origin
         self.stepped = np.flatnonzero([step is not None for step in steps])
         self.steps = [steps[number] for number in self.stepped]
+        circles = enumerate(positions.processor.circles)
+        self.circles = {number: circle for number, circle in circles if circle is not None}
         if origin is not None:  # from which numbers are counted
             self.steps = [
                 step._replace(offset=(step.offset - origin[number]) % step.size)
@@ -47,10 +49,12 @@ class Recording:
 
     def held(self, numbers):
         """Numbers `(..., width)` as they are recorded, and the share `(...)` beyond the bounds."""
-        if self.steps:
+        if self.steps or self.circles:
             columns = tf.unstack(numbers, axis=-1)
             for index, step in zip(self.stepped, self.steps, strict=True):
                 columns[index] = _nearest(step, columns[index])
+            for index, circle in self.circles.items():
+                columns[index] = _turned(circle, columns[index])
             numbers = tf.stack(columns, axis=-1)
         if self.bounds is None:
             return numbers, tf.zeros(tf.shape(numbers)[:-1])
@@ -90,6 +94,13 @@ class Recording:
         # What a scale has no number for, as a logarithm below 0, is below every one it has.
         lower = tf.where(tf.math.is_nan(lower), -np.inf, lower)
         return Cells(self.columns, lower, upper), added
+
+
+def _turned(circle, values):
+    """Values of any number of turns, within the first one."""
+    # Rounding may give the whole period, where the next turn begins.
+    values = circle.start + tf.math.floormod(values - circle.start, circle.period)
+    return tf.where(values >= circle.start + circle.period, circle.start, values)
 
 
 def _nearest(step, values):
