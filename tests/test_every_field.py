@@ -76,6 +76,7 @@ CHANGES = {
     "data.allow_dropped": read(0.0),
     "data.bounds": read(["load=0:100"]),
     "data.resolution": read(["load=0.5"]),
+    "data.circular": read(["load=1000"]),
     "data.sample_rate": read(4000, "sounds"),
     "data.max_length": read(5, "pen.npz", data__kind="strokes"),
     "data.simplify": read(50.0, "pen.npz", data__kind="strokes"),

@@ -129,7 +129,10 @@ CHANGES = {
         "infilling": to(0.9, wrong=(1.0, -0.1)),
         "positions": to(8, wrong=(3, -2), processor=whole_clips("strokes")),
     },
-    "ChannelEmission": {"companding": to(0.5, wrong=(-1, float("inf")))},
+    "ChannelEmission": {
+        "companding": to(0.5, wrong=(-1, float("inf"))),
+        "beyond": to(0.5, wrong=(-1, float("inf")), processor=bounded(0.5)),
+    },
     "TokenEmission": {
         "embedding": to(5, wrong=(0, 1.5)),
         "tie_embeddings": to(True, False, wrong=(None, 1)),
@@ -144,6 +147,7 @@ CHANGES = {
         "components": to(3, wrong=(0,)),
         "covariance": to("full", wrong=("round",)),
         "bins": to(16, wrong=(1,), head="quantized", processor=bounded()),
+        "chain_units": to(3, wrong=(0, 1.5), head="chain"),
         "min_scale": to(2.0, wrong=(0.0,)),
         "bounding": to("none", wrong=("soft",), seen="sample", processor=bounded(0.01)),
         "linear_skip": to(True, wrong=("yes",)),

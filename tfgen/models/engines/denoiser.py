@@ -30,7 +30,7 @@ from tfgen.sampling.noise_schedules import SCHEDULES, noise_schedule
 SIGMAS = ("lognormal", "schedule")
 THRESHOLDS = ("static", "dynamic", "none")
 # Purposes of the draws of one training step.
-_LEVELS, _NOISE, _ESTIMATE, _DROP, _SHOWN, _SPREAD = 0, 1, 2, 3, 4, 5
+_LEVELS, _NOISE, _ESTIMATE, _DROP, _SHOWN, SPREAD = 0, 1, 2, 3, 4, 5
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -281,7 +281,7 @@ class Denoiser:
         if key is None:
             # The same noise for the same batch, so that validations compare.
             key = random.root(0, random.EVALUATION)
-        x0, observed = self.emission.call(batch, random.fold(key, _SPREAD))
+        x0, observed = self.emission.call(batch, random.fold(key, SPREAD))
         counted, told = observed, None
         if self.infilling:
             known = observed & self.shown(random.fold(key, _SHOWN), batch["valid"])

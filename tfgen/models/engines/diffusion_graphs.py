@@ -4,6 +4,7 @@ import functools
 
 import tensorflow as tf
 
+from tfgen.models.engines.denoiser import SPREAD
 from tfgen.models.numbers.results import likelihoods_of, summary_of
 from tfgen.models.serving import option_specs
 from tfgen.recipe import DiffusionSampling
@@ -120,11 +121,11 @@ class DiffusionGraphs:
         """
         num_samples = arguments["num_samples"]
         batch = self.positions.series(arguments)
-        x0, known = self.emission.call(batch)
+        key = random.root(arguments["seed"], random.SAMPLING)
+        x0, known = self.emission.call(batch, random.fold(key, SPREAD))
         fills = choices.solver in FILLERS
         given = self.denoiser.given(batch, told=None if fills else (x0, known))
         observed, known, given = repeat_rows((x0, known, given), num_samples)
-        key = random.root(arguments["seed"], random.SAMPLING)
         sampling = dict(arguments)
         for name in ("condition", "static"):
             if name in arguments:
@@ -193,10 +194,11 @@ class DiffusionGraphs:
     def score(self, method, arguments):
         """The likelihood of series, by one of `SCORES`."""
         processor, batch = self.processor, self.positions.series(arguments)
-        x0, observed = self.emission.call(batch)
+        key = random.root(arguments["seed"], random.EVALUATION)
+        spread = random.fold(key, SPREAD)
+        x0, observed = self.emission.call(batch, spread)
         # Categories are given: there is no density of them.
         observed &= self.emission.is_number
-        key = random.root(arguments["seed"], random.EVALUATION)
         given = self.denoiser.given(batch)
         density = self.runs.density(method, given, x0, observed, arguments["num_steps"], key)
         numbers = processor.numbers(batch["values"])
@@ -204,7 +206,7 @@ class DiffusionGraphs:
         there = ~tf.math.is_nan(numbers) & batch["valid"][..., None]
         if self.positions.frame > 1:  # with a sample all of its frame is missing
             there &= tf.reduce_all(there, axis=-1, keepdims=True)
-        slopes = self.emission.log_slope(tf.where(there, numbers, 0.0), scale)
+        slopes = self.emission.log_slope(tf.where(there, numbers, 0.0), scale, spread)
         slopes = tf.reduce_sum(tf.where(there, slopes, 0.0), axis=[1, 2])
         total = tf.cast(density + slopes, tf.float64)
         lengths = arguments["lengths"]

@@ -8,70 +8,105 @@ import tensorflow as tf
 
 from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check, check_kind, check_of_use, is_number
+from tfgen.layers.masses import HALF_LOG_2_PI
+from tfgen.layers.normal_features import put
 from tfgen.models.numbers.context import SequenceContext
 from tfgen.models.numbers.recording import Recording
 from tfgen.models.parts import made_of_parts
+from tfgen.sampling import random
 
 MOST_COMPANDED = 30.0  # 5e12 times `companding`
+# Standard deviation of the logarithm of the radius that angles are given.
+_RADIUS = 0.2
+_WIDEST = 2.0  # radius
+_FURTHEST = 3.0  # standard deviations of what lies beyond a bound
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
 class ChannelEmission(keras.layers.Layer):
     """Scaled numbers as channels, and each category as one channel a level, -1 or 1.
 
+    A circular column is two channels, sine and cosine. What was recorded in steps, at a bound or on a
+    circle has no density: in training it is spread over what it stands for, and samples are
+    recorded again, so that they are numbers of the data. The likelihood is a lower bound then, as
+    of variational dequantisation (Ho et al., "Flow++", arXiv:1902.00275, section 3.1).
+
     Args:
         context: A `SequenceContext`; None is that of one unscaled number.
         companding: Above 0, scaled numbers (or the coefficients of frames) c are told as
             `asinh(c / companding)`: linear below it, logarithmic above. For what is loud here and
             quiet there, such as sound: noise of one level is then as loud as what it is on.
+        beyond: Above 0, a value at a bound of the data stands for all beyond it: it is spread so
+            far beyond, in scaled units, by the absolute value of a normal number; `ClipByValue`
+            brings samples back, so that a bound comes as often as in the data.
         **kwargs: `name`, `dtype` and the like.
 
     Raises:
         ValueError: For an argument out of its range, or one that does not fit the data.
     """
 
-    def __init__(self, context=None, companding=0.0, **kwargs):
+    def __init__(self, context=None, companding=0.0, beyond=0.0, **kwargs):
         super().__init__(**kwargs)
         context = SequenceContext(dtype=self.dtype_policy) if context is None else context
         check_kind(SequenceContext, context=context)
-        nonnegative = is_number(companding) and 0 <= companding < math.inf
-        check(nonnegative, "companding must be a number >= 0", companding=companding)
+        for name, value in {"companding": companding, "beyond": beyond}.items():
+            nonnegative = is_number(value) and 0 <= value < math.inf
+            check(nonnegative, f"{name} must be a number >= 0", **{name: value})
         self.context = context
         self.positions = positions = context.positions
         processor = positions.processor
         check_of_use(processor.num_numbers, "data with numbers", 0, companding=companding)
-        # Levels as channels: 1 for the level there is, -1 for the others.
-        self._offsets = np.cumsum([positions.numbers, *processor.levels])
+        fits = not (companding and (processor.circular or beyond))
+        check(fits, "companding must be 0 with data.circular or beyond", companding=companding)
+        plain = positions.frame == 1 and not processor.scaler.mixes
+        bounded = plain and bool(np.isfinite(processor.bounds).any())
+        check_of_use(bounded, "columns with bounds", 0, beyond=beyond)
+        # Numbers, then the cosines of the circular ones, then levels as channels: 1 for the level
+        # there is, -1 for the others.
+        self.circular = processor.circular
+        parts = [positions.numbers, len(self.circular), *processor.levels]
+        self._offsets = np.cumsum(parts)
         self.channels = int(self._offsets[-1])
-        columns = np.array([*processor.number_columns, *processor.category_columns], np.int32)
-        widths = [positions.frame] * processor.num_numbers + list(processor.levels)
-        self.feature_of_channel = np.repeat(columns, widths)
+        turned = [processor.number_columns[number] for number in self.circular]
+        columns = [*processor.number_columns, *turned, *processor.category_columns]
+        widths = [positions.frame] * processor.num_numbers + [1] * len(turned)
+        widths += list(processor.levels)
+        self.feature_of_channel = np.repeat(np.array(columns, np.int32), widths)
         self.recording = Recording(positions)
         self.bounds = self.recording.bounds
         self.companding = companding
+        self.beyond = beyond
         self.built = True
 
     @property
     def is_number(self):
         """bool `(channels,)`: which channels are of numbers."""
-        return np.arange(self.channels) < self._offsets[0]
+        return np.arange(self.channels) < self._offsets[1]
 
     def call(self, batch, key=None):
         """Clean channels float32 `(batch, time, channels)` and which of them were observed.
 
         Args:
             batch: As of `Positions`.
-            key: int32 `(2,)`: numbers that were recorded in steps are spread over their steps by it,
-                so that there is a density to learn (arXiv:1511.01844, section 3.1); None leaves
-                them where they are.
+            key: int32 `(2,)`, by which what has no density is spread; None leaves it where it is.
         """
         processor, values = self.positions.processor, batch["values"]
         scale = batch["scale"][:, None] if processor.scaler.needs_scale else None
         numbers = processor.numbers(values)
-        if key is not None:
-            numbers = self.recording.spread(numbers, key)
-        scaled = self._scaled(numbers, scale)
+        spread = numbers if key is None else self.recording.spread(numbers, key)
+        scaled = self._scaled(spread, scale)
+        if key is not None and self.beyond:
+            low, high = processor.bounds
+            away = self.beyond * tf.abs(self._normal(numbers, key))
+            at_low, at_high = numbers <= low, numbers >= high
+            ends = self._scaled(numbers, scale)
+            scaled = tf.where(at_low, ends - away, tf.where(at_high, ends + away, scaled))
         parts, observed = [scaled], [~tf.math.is_nan(scaled)]
+        if self.circular:
+            angles = tf.gather(scaled, self.circular, axis=-1)
+            radius = 1.0 if key is None else tf.exp(_RADIUS * self._radial(angles, key))
+            parts = [put(scaled, self.circular, radius * tf.sin(angles)), radius * tf.cos(angles)]
+            observed.append(~tf.math.is_nan(angles))
         categories = processor.categories(values)
         for index, levels in enumerate(processor.levels):
             chosen = categories[..., index]
@@ -80,12 +115,23 @@ class ChannelEmission(keras.layers.Layer):
         observed = tf.concat(observed, axis=-1) & batch["valid"][..., None]
         return tf.where(observed, tf.concat(parts, axis=-1), 0.0), observed
 
+    def _normal(self, numbers, key):
+        return random.normal(random.fold(key, 1), tf.shape(numbers))
+
+    def _radial(self, angles, key):
+        return random.normal(random.fold(key, 2), tf.shape(angles))
+
     def values(self, channels, scale):
         """Values `(batch, positions, width)` in the data's units, and the share clipped."""
         processor = self.positions.processor
-        numbers, *levels = np.split(np.arange(self.channels), self._offsets[:-1])
+        numbers, cosines, *levels = np.split(np.arange(self.channels), self._offsets[:-1])
         scale = scale[:, None] if processor.scaler.needs_scale else None
-        unscaled = self._unscaled(channels[..., : len(numbers)], scale)
+        scaled = channels[..., : len(numbers)]
+        if self.circular:
+            sines = tf.gather(scaled, self.circular, axis=-1)
+            angles = tf.atan2(sines, tf.gather(channels, cosines, axis=-1))
+            scaled = put(scaled, self.circular, angles)
+        unscaled = self._unscaled(scaled, scale)
         numbers, clipped = self.recording.held(unscaled)
         if self.positions.frame > 1:
             return numbers, clipped
@@ -93,9 +139,26 @@ class ChannelEmission(keras.layers.Layer):
         categories = tf.stack(chosen, axis=-1) if chosen else None
         return processor.join(numbers, categories), clipped
 
-    def log_slope(self, numbers, scale):
-        """Logarithm of d channel / d number `(..., numbers)`."""
-        slope = self.positions.processor.log_slope(numbers, scale)
+    def log_slope(self, numbers, scale, key):
+        """What makes a log density of channels one of recorded numbers, `(..., numbers)`.
+
+        The logarithm of d channel / d number; of what was spread by the key, its share in the
+        lower bound: less the log density of how far it was spread.
+        """
+        processor = self.positions.processor
+        slope = processor.log_slope(numbers, scale)
+        if self.beyond:
+            low, high = processor.bounds
+            z = self._normal(numbers, key)
+            # The density of |z| is twice that of z.
+            nats = 0.5 * tf.square(z) + (HALF_LOG_2_PI + math.log(self.beyond / 2))
+            slope = tf.where((numbers <= low) | (numbers >= high), nats, slope)
+        if self.circular:
+            # dx dy = r dr d(angle), and log r is normal.
+            slopes = tf.gather(slope, self.circular, axis=-1)
+            z = self._radial(slopes, key)
+            nats = 2 * _RADIUS * z + 0.5 * tf.square(z) + (HALF_LOG_2_PI + math.log(_RADIUS))
+            slope = put(slope, self.circular, slopes + nats)
         if not self.companding:
             return slope
         # d asinh(u) / du = 1 / sqrt(1 + u^2); frames are turned by an orthogonal matrix.
@@ -111,10 +174,14 @@ class ChannelEmission(keras.layers.Layer):
         own = None
         if self.positions.frame == 1 and count:
             own = self.positions.processor.scaled_bounds()
+        if own is not None and self.beyond:
+            own = own[0] - _FURTHEST * self.beyond, own[1] + _FURTHEST * self.beyond
         if own is not None:
             if self.companding:
                 own = np.arcsinh(np.divide(own, self.companding))
             limits[:, :count] = own
+        turned = [*self.circular, *range(count, self._offsets[1])]
+        limits[:, turned] = [[-_WIDEST], [_WIDEST]]
         return limits.astype(np.float32)
 
     def _scaled(self, numbers, scale):
