@@ -43,15 +43,9 @@ def _set_circular(sequences, config, where):
             raise unknown("feature of data.circular", name, names)
         number = names.index(name)
         feature = features[number]
-        for fault, holds in (
-            ("is circular already", name in done),
-            ("is a category", feature.is_category),
-            ("has bounds, and a circle has none", (feature.low, feature.high) != (None, None)),
-            (f"is in steps of {feature.step and feature.step.size:g}, of which no whole number "
-             "goes round", feature.step is not None and not _goes_round(feature.step, period)),
-        ):  # fmt: skip
-            if holds:
-                raise InputError(f"'{name}' {fault}. {received}")
+        fault = _unfit(feature, period, name in done)
+        if fault:
+            raise InputError(f"'{name}' {fault}. {received}")
         done.add(name)
         columns = [values[:, number] for values in sequences.values]
         below = any((column < 0).any() for column in columns)
@@ -77,9 +71,17 @@ def _circular(text):
     return name.strip(), period
 
 
-def _goes_round(step, period):
-    steps = period / step.size
-    return round(steps) >= 1 and abs(steps - round(steps)) < 1e-3
+def _unfit(feature, period, done):
+    """Why a feature can have no such circle; None if it can."""
+    if done or feature.is_category:
+        return "is circular already" if done else "is a category"
+    if (feature.low, feature.high) != (None, None):
+        return "has bounds, and a circle has none"
+    if feature.step is not None:
+        steps = period / feature.step.size
+        if round(steps) < 1 or abs(steps - round(steps)) > 1e-3:
+            return f"is in steps of {feature.step.size:g}, of which no whole number goes round"
+    return None
 
 
 def _check_inside(sequences, columns, name, circle, text, where):

@@ -284,7 +284,8 @@ class SequenceProcessor(keras.layers.Layer):
         total = tf.reduce_sum(tf.where(observed, tf.abs(numbers), 0.0), axis=1)
         count = tf.reduce_sum(tf.cast(observed, tf.float32), axis=1)
         mean = total / tf.maximum(count, 1.0)
-        return tf.where(mean >= TINY, mean, 1.0)
+        # Angles have no scale of their own.
+        return self._turned(tf.where(mean >= TINY, mean, 1.0), lambda: np.float32(1.0))
 
     def scale_numbers(self, numbers, scale=None):
         """Scaled numbers `(..., numbers)`.
