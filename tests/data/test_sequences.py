@@ -57,6 +57,77 @@ def test_the_split_is_made_of_what_has_values():
     assert future.split_edges(0.1) == [27]
 
 
+def places_of(part, ids=None):
+    """The positions of the pieces of one sequence, or of all: lists of integers."""
+    return [
+        (times // 60).tolist() for times, own in zip(part.times, part.ids) if ids in (None, own)
+    ]
+
+
+def test_blocks_are_spread_over_the_time_with_gaps_around_them():
+    train, rest, sentence = made([1000], times=True).split(0.32, "blocks")
+    blocks, pieces = numbers(rest), numbers(train)
+    assert [len(each) for each in blocks] == [40] * 8 and len(pieces) == 9
+    middles = [np.mean(each) for each in blocks]
+    np.testing.assert_allclose(middles, 1000 * (np.arange(8) + 0.5) / 8, atol=1)
+    order = sorted([*blocks, *pieces])
+    assert order[0][0] == 0 and order[-1][-1] == 999
+    gaps = [later[0] - earlier[-1] - 1 for earlier, later in zip(order, order[1:])]
+    assert gaps == [10] * 16  # a quarter of a block
+    assert sentence == (
+        "32% in 8 blocks of 40 positions, evenly spread over the time, are for validation; 10 before "
+        "and after each are left out"
+    )
+    for part in (train, rest):
+        assert part.ends is False and set(part.ids) == {"0"}
+        assert places_of(part) == numbers(part)  # what belongs to the values is cut as they are
+
+
+def test_of_few_positions_there_are_fewer_blocks():
+    _, rest, sentence = made([640]).split(0.1, "blocks")
+    assert numbers(rest) == [list(range(144, 176)), list(range(464, 496))]  # 2 of 32
+    train, rest, sentence = made([20]).split(0.1, "blocks")
+    assert numbers(rest) == [[9, 10]] and numbers(train) == [list(range(8)), list(range(12, 20))]
+    assert sentence.startswith("10% in a block of 2 positions")
+    with pytest.raises(InputError, match="too short for held-out blocks.*data.split='blocks'"):
+        made([1]).split(0.1, "blocks")
+    with pytest.raises(InputError, match="too short.*: 0 positions with a value"):
+        made([9], missing_after=[0]).split(0.1, "blocks")
+    with pytest.raises(InputError, match="audio are set aside whole.*Received: data.split"):
+        made([30, 30], ends=True).split(0.1, "blocks")
+    assert numbers(made([30]).split(0.0, "blocks")[0]) == [list(range(30))]
+
+
+def test_blocks_are_the_same_time_in_every_sequence():
+    """Sequences that begin and end at different times, some of them sparse."""
+    sequences = made([2000, 700, 40], times=True)
+    sequences.times[1] += 60 * 900
+    sequences.times[2] = 60 * 50 * np.arange(40)
+    train, rest, _ = sequences.split(0.2, "blocks")
+    learned, held = ({p for piece in places_of(part) for p in piece} for part in (train, rest))
+    assert not learned & held
+    assert rest.positions / 2740 == pytest.approx(0.2, abs=0.02)
+    assert set(rest.ids) == {"0", "1", "2"}
+    for number, times in enumerate(sequences.times):  # nowhere do two of one sequence touch
+        ours, theirs = (
+            np.searchsorted(times // 60, np.concatenate(places_of(part, str(number))))
+            for part in (train, rest)
+        )
+        assert np.abs(theirs[:, None] - ours).min() >= 2
+
+
+def test_blocks_are_of_what_has_values():
+    future = made([400, 400], missing_after=[300, 0], times=True)
+    train, rest, _ = future.split(0.1, "blocks")
+    assert numbers(rest) == [list(range(135, 165))]
+    assert max(map(max, numbers(train))) == 299 and set(train.ids) == {"0"}
+    windows = SequenceWindows(train, 16, 4)
+    held = set(range(135 - 7, 165 + 7))
+    for k in range(20):
+        values = windows.batch(k)["values"]
+        assert not held & set(values[np.isfinite(values)].astype(int).tolist())
+
+
 def test_gaps_are_not_counted():
     gappy = made([40])
     gappy.values[0][10:30] = np.nan

@@ -210,9 +210,28 @@ def test_conditions_are_those_of_the_real_windows():
                 start = first // 3600
                 np.testing.assert_array_equal(row, sequences.values[which][start : start + 7])
         if name == "generate":
-            assert rest[0] == 3 and given["known"].shape == (3, 6, 1)
-            assert given["start_time"] == given["known"][0, 0, 0] * 10
-    assert sum(call[0] == "generate" for call in model.calls) == 32
+            assert rest[0] == 70 and given["known"].shape == (70, 6, 1)
+            np.testing.assert_array_equal(given["start_time"], given["known"][:, 0, 0] * 10)
+            assert len(set(given["start_time"])) == 70
+    assert sum(call[0] == "generate" for call in model.calls) == 1
+
+
+def test_generated_windows_are_compared_with_the_held_out_blocks():
+    sequences = data(number=2, length=2000, times=[3600 * np.arange(2000)] * 2)
+    blocks = sequences.split(0.2, "blocks")[1]
+    model = Oracle(True)
+    model.recipe = SimpleNamespace(data=DataConfig(validation_fraction=0.2, split="blocks"))
+    results = evaluate_sequences(
+        model, sequences, runs=1, length=12, windows=150, num_samples=5,
+        metrics=("likelihood", "forecast", "marginal", "memorisation"),
+    )  # fmt: skip
+    assert results["generation"]["against"] == "validation"
+    assert results["likelihood"]["values"] == 2 * blocks.positions
+    (note,) = results["notes"]
+    assert "was trained on" in note and "forecast" not in results
+    held = {time for times in blocks.times for time in times[: len(times) - 11].tolist()}
+    starts = [call[-1]["start_time"] for call in model.calls if call[0] == "generate"]
+    assert len(np.unique(starts)) > 100 and held.issuperset(np.ravel(starts).tolist())
 
 
 @pytest.fixture

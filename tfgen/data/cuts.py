@@ -18,6 +18,7 @@ class Parts(NamedTuple):
         whole: The sequences of `held`, each after what comes before it.
         edges: Of each of `whole` the first position that belongs to `held`.
         split: Which split `held` is.
+        surrounded: Whether `held` are blocks, after which comes what was trained on.
     """
 
     known: Sequences
@@ -25,6 +26,7 @@ class Parts(NamedTuple):
     whole: Sequences
     edges: list
     split: str
+    surrounded: bool = False
 
     def few(self, most):
         """The parts with so many sequences to predict, evenly spread."""

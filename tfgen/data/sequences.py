@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 
+from tfgen.data.blocks import split_blocks
 from tfgen.data.features import Feature
 from tfgen.data.readers import Report
 from tfgen.errors import InputError, unknown
 from tfgen.kinds import find_kind, kinds_of_numbers
 
-SPLIT_RULES = ("auto", "time", "sequences")
+SPLIT_RULES = ("auto", "time", "sequences", "blocks")
 # With fewer sequences than this, each is cut in time; with more, whole ones are set aside.
 FEW = 20
 
@@ -124,6 +125,8 @@ class Sequences:
                 manieth sequence as a whole (evenly spread, so that neither kind nor order
                 matters); `"auto"` takes what the data itself holds out, if it does, else `"time"`
                 where there are timestamps or fewer than 20 sequences, and `"sequences"` elsewhere.
+                `"blocks"` takes blocks out of the whole time, see `tfgen.data.blocks`, so that
+                what is generated can be compared with seasons that were learned.
                 Drawings and clips are set aside as a whole, but for a single one, which is cut in
                 time and has no end to learn then.
 
@@ -131,6 +134,9 @@ class Sequences:
             `(train, validation, sentence)`, the last of which tells the rule to a person.
         """
         edges = self.split_edges(validation_fraction, rule)
+        if rule == "blocks" and validation_fraction and len(self):
+            observed = [np.flatnonzero(_observed(values)) for values in self.values]
+            return split_blocks(self, observed, validation_fraction)
         share = f"{100 * validation_fraction:g}%"
         if edges is not None:
             stops = [_stop(values) for values in self.values]
@@ -159,7 +165,7 @@ class Sequences:
         """Of each sequence the first position that is set aside, see `split`.
 
         Returns:
-            List of integers; None where sequences are set aside as a whole.
+            List of integers; None where sequences, or blocks of them, are set aside as a whole.
         """
         if rule not in SPLIT_RULES:
             raise unknown("data.split", rule, SPLIT_RULES)
@@ -168,7 +174,7 @@ class Sequences:
                 "validation_fraction must be at least 0 and less than 1. "
                 f"Received: validation_fraction={validation_fraction}"
             )
-        if rule == "auto" and self._holds_out():
+        if rule == "blocks" or (rule == "auto" and self._holds_out()):
             return None
         if rule == "auto":
             in_time = not self.ends and (self.times is not None or len(self) < FEW)

@@ -20,8 +20,6 @@ _BETTER = {
 }
 # Windows of training data among which the nearest to a generated one is looked for.
 _MOST_NEIGHBOURS = 20_000
-# A calendar is begun at so many places in a run, all samples of a call at the same one.
-_STARTS = 32
 _LEAST_MASS = 0.1  # percent: a table has the masses that are so large in real or generated windows
 _LEAST = 5  # windows of which there is a score
 _ROWS = 256  # samples of one call of `generate`
@@ -147,12 +145,9 @@ def _real_windows(against, length, most, rng):
 
 
 def _generate(model, real, length, ends, seeds):
-    """As many windows as there are real ones, under the same conditions as these."""
-    if model.processor.needs_times:
-        groups = np.array_split(np.arange(len(real)), min(_STARTS, len(real)))
-    else:
-        groups = [np.arange(i, min(i + _ROWS, len(real))) for i in range(0, len(real), _ROWS)]
-    rows = max(map(len, groups))
+    """As many windows as there are real ones, each at the time and under the conditions of one."""
+    groups = [np.arange(i, min(i + _ROWS, len(real))) for i in range(0, len(real), _ROWS)]
+    rows = len(groups[0])
     parts = []
     # Drawings and clips that are made as a whole are cut afterwards.
     asked = length if model.draws_in_order or not ends else None
@@ -161,7 +156,7 @@ def _generate(model, real, length, ends, seeds):
         here = real.take(np.resize(group, rows))
         told = told_by(model.processor, known=here.known, labels=here.labels, static=here.static)
         if model.processor.needs_times:
-            told["start_time"] = int(here.times[0, 0])
+            told["start_time"] = here.times[:, 0]
         drawn = model.generate(rows, asked, seed=one_seed([*seeds, number]), **told)
         parts.append((pad_to(drawn, length) if ends else np.asarray(drawn))[: len(group)])
     return np.concatenate(parts)

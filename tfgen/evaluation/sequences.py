@@ -72,8 +72,9 @@ def evaluate_sequences(
             training data. MASE is scaled by the season given, else by the day, else by the
             strongest that was found.
         reference: The split whose windows generated ones are compared with. None takes validation
-            where at least 100 whole sequences were held out, and all elsewhere: of series that were
-            cut in time, the last part has another season or level, and not to have it is no fault.
+            where blocks or at least 100 whole sequences were held out, and all elsewhere: of series
+            that were cut in time, the last part has another season or level, and not to have it is
+            no fault.
             Copies of the training data are seen by the memorisation, which is always that of the
             held-out part.
         max_sequences: Sequences of the split to predict at most, evenly spread over it; None takes
@@ -141,6 +142,11 @@ def evaluate_sequences(
     def forecasts():
         if against.ends or not find_kind(against.kind).goes_on:
             raise InputError(f"{against.kind} are not forecast: they are generated whole")
+        if parts.surrounded:
+            raise InputError(
+                "what comes after the held-out blocks was trained on: train with data.split='time' "
+                "to judge forecasts. Received: data.split='blocks'"
+            )
         naive_seasons, scale_season = given_seasons, None
         if not given_seasons:
             naive_seasons, scale_season = seasons_of(model.processor, parts.known)
@@ -192,7 +198,8 @@ def _open(model, data, split, reference):
     in_time = cut_at is not None
     splits = {"train": train, "validation": rest, "all": sequences}
     if reference is None:
-        reference = "all" if in_time or len(rest) < FEW else "validation"
+        apart = rules.split == "blocks" or not (in_time or len(rest) < FEW)
+        reference = "validation" if apart else "all"
     for name, value in (("split", split), ("reference", reference)):
         if not len(splits[value]):
             raise InputError(
@@ -204,8 +211,9 @@ def _open(model, data, split, reference):
         # What comes before is the past of a forecast, as it is when one is really made.
         whole = sequences
         edges = cut_at
+    surrounded = split == "validation" and rules.split == "blocks"
     return (
-        Parts(train if len(train) else held, held, whole, edges, split),
+        Parts(train if len(train) else held, held, whole, edges, split, surrounded),
         splits[reference],
         reference,
     )

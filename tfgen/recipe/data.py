@@ -137,9 +137,10 @@ class DataConfig(Section):
     )
     split: str = field(
         "auto",
-        "'time' keeps the last part of each sequence for validation, 'sequences' whole ones",
+        "'time' keeps the last part of each sequence for validation, 'sequences' whole ones, "
+        "'blocks' up to 8 blocks spread over the time, to judge what is generated",
         of="numbers",
-        choices=("auto", "time", "sequences"),
+        choices=("auto", "time", "sequences", "blocks"),
     )
 
 
