@@ -77,7 +77,8 @@ def backtest(
     of the quantile loss, whose sums are over all series, the mean over the columns. MASE and MSIS
     (95%) are relative to the error of the seasonal naive forecast within the series before its
     first origin, CRPS to its standard deviation there. OWA is the mean of MASE and sMAPE relative
-    to those of Naive2, as in the M4 competition. Categories are not scored.
+    to those of Naive2, as in the M4 competition. Categories and circular columns are
+    not scored.
 
     Args:
         models: A dict from names to models of series, or a list of them. `"seasonal-naive"` stands
@@ -229,9 +230,12 @@ class _Unfitted:
 def _same_columns(read):
     """The names of the columns of numbers that all models read; they must read the same values."""
     (name, first), *others = read.items()
-    names = [each.name for each in first.sequences.features if not each.is_category]
+    names = [
+        each.name for each in first.sequences.features if not (each.is_category or each.circle)
+    ]
     for _, each in others:
-        there = {each.name for each in each.sequences.features if not each.is_category}
+        features = each.sequences.features
+        there = {own.name for own in features if not (own.is_category or own.circle)}
         names = [column for column in names if column in there]
     if not names:
         raise InputError(

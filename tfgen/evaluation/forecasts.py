@@ -13,7 +13,7 @@ QUANTILES = tuple(level / 10 for level in range(1, 10))
 _BLOCK = 1 << 22  # numbers of all pairs of samples at once
 
 
-def crps(samples, observed, fair=False):
+def crps(samples, observed, fair=False, periods=None):
     """Continuous ranked probability score of samples, by sorting.
 
     The energy form E|X - y| - E|X - X'| / 2 (Gneiting & Raftery 2007, eq. 21). X and X' run over
@@ -22,10 +22,14 @@ def crps(samples, observed, fair=False):
     of which GluonTS takes nine. With `fair`, a sample is not paired with itself (Ferro 2014): that
     is unbiased for the score of the distribution that the samples come from, be they few or many.
 
+    Of a circular feature the distances are those along the circle (Grimit et al., "The continuous
+    ranked probability score for circular variables", 2006).
+
     Args:
         samples: Float array `(..., samples, time, features)`.
         observed: Float array `(..., time, features)`; NaN is missing.
         fair: See above; needs 2 samples.
+        periods: The period of each feature, None of one that is no circle; None is none.
 
     Returns:
         float64 array `(..., time, features)`, in the units of the data.
@@ -42,7 +46,47 @@ def crps(samples, observed, fair=False):
     # 2 (2 i - n - 1).
     weights = 2.0 * np.arange(1, count + 1) - count - 1
     pairs = 2 * np.einsum("...sth,s->...th", np.sort(samples, axis=-3), weights)
+    for feature, period in enumerate(periods or ()):
+        if period is not None:
+            own = samples[..., feature]  # (..., samples, time)
+            error[..., feature] = _around(own - observed[..., None, :, feature], period).mean(-2)
+            pairs[..., feature] = sum(
+                _around(own - own[..., one : one + 1, :], period).sum(axis=-2)
+                for one in range(count)
+            )
     return error - pairs / (2 * count * (count - 1 if fair else count))
+
+
+def unwound(samples, observed, periods):
+    """Samples and observed values of which circular features are told from the samples' direction.
+
+    They are within half a period of it then, so that medians, quantiles and intervals of them are
+    what they are of other features.
+
+    Args:
+        samples: Float array `(..., samples, time, features)`.
+        observed: Float array `(..., time, features)`.
+        periods: As of `crps`.
+    """
+    if not any(periods):
+        return samples, observed
+    samples, observed = np.array(samples, np.float64), np.array(observed, np.float64)
+    for feature, period in enumerate(periods):
+        if period is not None:
+            turns = np.exp(2j * np.pi / period * samples[..., feature])
+            centre = np.angle(turns.mean(axis=-2)) * period / (2 * np.pi)  # (..., time)
+            samples[..., feature] = wound(samples[..., feature] - centre[..., None, :], period)
+            observed[..., feature] = wound(observed[..., feature] - centre, period)
+    return samples, observed
+
+
+def wound(differences, period):
+    """Differences along a circle, within half a period."""
+    return differences - period * np.round(differences / period)
+
+
+def _around(differences, period):
+    return np.abs(wound(differences, period))
 
 
 def energy_score(samples, observed, fair=False):
@@ -142,7 +186,7 @@ def coverage(samples, observed, level=0.8):
     return mean_observed(inside, tuple(range(observed.ndim - 1)))
 
 
-def mase(forecast, observed, history, season=1):
+def mase(forecast, observed, history, season=1, periods=None):
     """Mean absolute scaled error of a point forecast (Hyndman & Koehler 2006).
 
     The error is divided by that of repeating the season before, within the history.
@@ -152,13 +196,14 @@ def mase(forecast, observed, history, season=1):
         observed: The same; NaN is missing.
         history: One array `(time, features)`, or a list of them: what the scale is taken from.
         season: Positions in a season.
+        periods: As of `crps`, for the errors within the history.
 
     Returns:
         float64 array `(features,)`; NaN for a feature whose history repeats itself exactly.
     """
     observed = np.asarray(observed, np.float64)
     error = mean_observed(np.abs(np.asarray(forecast) - observed), tuple(range(observed.ndim - 1)))
-    scale = mean_observed(np.abs(seasonal_residuals(history, season)), 0)
+    scale = mean_observed(np.abs(seasonal_residuals(history, season, periods)), 0)
     return error / np.where(scale > 0, scale, np.nan)
 
 
@@ -297,12 +342,13 @@ def seasonal_naive(context, horizon, season):
     return np.stack([cycle[position % season] for position in range(horizon)], axis=-2)
 
 
-def seasonal_residuals(history, season):
+def seasonal_residuals(history, season, periods=None):
     """The errors of repeating the season before, within a history.
 
     Args:
         history: One array `(time, features)`, or a list of them.
         season: Positions in a season.
+        periods: As of `crps`.
 
     Returns:
         float64 array `(number, features)`, NaN where either value is missing.
@@ -310,7 +356,11 @@ def seasonal_residuals(history, season):
     season = _check_season(season)
     parts = history if isinstance(history, (list, tuple)) else [history]
     parts = [np.asarray(part, np.float64) for part in parts]
-    return np.concatenate([part[season:] - part[:-season] for part in parts])
+    residuals = np.concatenate([part[season:] - part[:-season] for part in parts])
+    for feature, period in enumerate(periods or ()):
+        if period is not None:
+            residuals[:, feature] = wound(residuals[:, feature], period)
+    return residuals
 
 
 def seasonal_naive_samples(context, horizon, season, num_samples, residuals=None, seed=0):

@@ -94,15 +94,16 @@ def score_forecasts(
     scale = np.nanstd(np.concatenate(history).astype(np.float64), axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     names = [features[number].name for number in columns]
+    periods = [features[n].circle and features[n].circle.period for n in columns]
 
     def naive_of(season, run):
-        residuals = forecasts.seasonal_residuals(history, season)
+        residuals = forecasts.seasonal_residuals(history, season, periods)
         drawn = forecasts.seasonal_naive_samples(
             cuts.values[:, :past, columns], horizon, season, num_samples, residuals,
             [seed, run, _NAIVE],
         )  # fmt: skip
         drawn = np.nan_to_num(drawn)  # a feature that was never observed before
-        return _scores(drawn, truth, history, scale_season or season, scale, names)
+        return _scores(drawn, truth, history, scale_season or season, scale, names, periods)
 
     tried = {season: naive_of(season, 0) for season in naive_seasons}
     season = min(
@@ -114,7 +115,7 @@ def score_forecasts(
         samples = forecast_cuts(model, cuts, past, context, horizon, num_samples, [seed, run])
         base = naive_of(season, run) if run else tried[season]
         of_model = _scores(
-            samples[..., columns], truth, history, scale_season or season, scale, names
+            samples[..., columns], truth, history, scale_season or season, scale, names, periods
         )
         for values, scores in ((of_model, found), (base, naive)):
             for name, value in values.items():
@@ -139,13 +140,14 @@ def score_forecasts(
     return section, picture
 
 
-def _scores(samples, truth, history, season, scale, names):
+def _scores(samples, truth, history, season, scale, names, periods):
     """The scores of forecasts of all origins, by name; over the features they are averaged."""
 
     def mean(values):
         return forecasts.mean_observed(values, 0)
 
-    score = forecasts.crps(samples, truth)
+    score = forecasts.crps(samples, truth, periods=periods)
+    samples, truth = forecasts.unwound(samples, truth, periods)
     by_feature = forecasts.mean_observed(score, (0, 1))  # (features,)
     loss = forecasts.weighted_quantile_loss(samples, truth)
     median = np.median(samples, axis=-3)
@@ -153,7 +155,7 @@ def _scores(samples, truth, history, season, scale, names):
         "crps": mean(by_feature / scale),
         "energy_score": mean(forecasts.energy_score(samples / scale, truth / scale).ravel()),
         "weighted_quantile_loss": mean(loss),
-        "mase": mean(forecasts.mase(median, truth, history, season)),
+        "mase": mean(forecasts.mase(median, truth, history, season, periods)),
     }
     for level in COVERED:
         covered = forecasts.coverage(samples, truth, level)

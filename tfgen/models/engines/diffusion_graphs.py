@@ -189,7 +189,7 @@ class DiffusionGraphs:
         index = kept[:, None, None] + tf.range(horizon)[None, None]
         index = tf.tile(index, [1, arguments["num_samples"], 1])
         samples = tf.gather(samples, index, batch_dims=2)
-        return summary_of(samples, arguments["quantiles"])
+        return summary_of(samples, arguments["quantiles"], self.processor)
 
     def score(self, method, arguments):
         """The likelihood of series, by one of `SCORES`."""

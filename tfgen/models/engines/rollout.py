@@ -340,7 +340,7 @@ class Rollout:
         drawn = self._run(begun.rows(lambda x: repeat_rows(x, num_samples)))
         samples = positions.restored(drawn.values)[:, :horizon]
         samples = tf.reshape(samples, [count, num_samples, horizon, self.processor.num_features])
-        return summary_of(samples, arguments["quantiles"])
+        return summary_of(samples, arguments["quantiles"], self.processor)
 
     def _last_frames(self, arguments):
         """The series without so many first samples that the rest fills whole frames."""

@@ -1,9 +1,12 @@
 """What models of numbers answer: forecasts, likelihoods, quantiles."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+from tfgen.layers.normal_features import put
 
 QUANTILES = (0.1, 0.5, 0.9)
 
@@ -56,16 +59,45 @@ def likelihoods_of(total, values, positions):
     }
 
 
-def summary_of(samples, levels):
-    """What `forecast` tells of samples `(batch, samples, horizon, features)`."""
+def summary_of(samples, levels, processor):
+    """What `forecast` tells of samples `(batch, samples, horizon, features)`.
+
+    The mean of a circular column is the direction of its samples, and its quantiles are counted
+    from half a turn before to half a turn after it.
+    """
+    columns = [processor.number_columns[number] for number in processor.circular]
+    if not columns:
+        return {
+            "mean": _mean(samples),
+            "quantiles": _quantiles(samples, levels),
+            "samples": samples,
+        }
+    circles = [processor.circles[number] for number in processor.circular]
+    start, period = (np.array([circle[i] for circle in circles], np.float32) for i in (1, 0))
+
+    def changed(values, change):
+        angles = change(tf.cast(tf.gather(values, columns, axis=-1), tf.float32))
+        return put(values, columns, tf.cast(angles, values.dtype))
+
+    turns = tf.gather(tf.cast(samples, tf.float32), columns, axis=-1) * (2 * math.pi / period)
+    across, along = (tf.reduce_mean(f(turns), axis=1, keepdims=True) for f in (tf.sin, tf.cos))
+    centre = tf.atan2(across, along) * (period / (2 * math.pi))
+    near = changed(samples, lambda x: (x - centre) - period * tf.round((x - centre) / period))
+
+    def turned(x):
+        return start + tf.math.floormod(x + centre - start, period)
+
+    quantiles = changed(_quantiles(near, levels), turned)
+    mean = changed(_mean(near), lambda _: turned(tf.zeros_like(centre))[:, 0])
+    return {"mean": mean, "quantiles": quantiles, "samples": samples}
+
+
+def _mean(samples):
+    """The mean over the samples, axis 1."""
     # Differences in float64: the mean of large numbers that are nearly equal lies among them.
     first = tf.cast(samples[:, :1], tf.float64)
     mean = first[:, 0] + tf.reduce_mean(tf.cast(samples, tf.float64) - first, axis=1)
-    return {
-        "mean": tf.cast(mean, samples.dtype),
-        "quantiles": _quantiles(samples, levels),
-        "samples": samples,
-    }
+    return tf.cast(mean, samples.dtype)
 
 
 def _quantiles(samples, levels):
