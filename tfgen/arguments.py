@@ -3,6 +3,7 @@
 This module imports Keras only when it is first needed.
 """
 
+import functools
 import inspect
 
 
@@ -80,6 +81,38 @@ def handed_on(cls, kwargs):
         for each in parameters
         if each.kind is each.KEYWORD_ONLY
     }
+
+
+def has_arguments_of(other, without=()):
+    """Decorator: a method has the arguments of another one, and gets them by keyword.
+
+    Its own that may be given by their place take the place of the first of the other's. An argument
+    then is named, with its default, by the other method alone.
+
+    Args:
+        other: The method.
+        without: Names of its arguments that this one lacks.
+    """
+
+    def decorate(method):
+        own = [
+            each
+            for each in inspect.signature(method).parameters.values()
+            if each.kind is each.POSITIONAL_OR_KEYWORD
+        ]
+        theirs = [*inspect.signature(other).parameters.values()][len(own) :]
+        signature = inspect.Signature(own + [each for each in theirs if each.name not in without])
+
+        @functools.wraps(method)
+        def called(*args, **kwargs):
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            return method(**bound.arguments)
+
+        called.__signature__ = signature
+        return called
+
+    return decorate
 
 
 def constructor_config(layer, **others):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas
 import pytest
 
-from tfgen.data.calendar_steps import CalendarStep, find_step
+from tfgen.data.calendar_steps import CalendarStep, find_calendar_step
 
 
 def seconds(*texts):
@@ -41,7 +41,7 @@ STEPS = {
 @pytest.mark.parametrize("frequency", STEPS)
 def test_a_step_is_found_and_goes_on_as_pandas_does(frequency):
     times = spaced(frequency)
-    step = find_step([times[:40]])
+    step = find_calendar_step([times[:40]])
     assert (str(step), step.name) == STEPS[frequency]
     assert CalendarStep.parse(str(step)) == step
     np.testing.assert_array_equal(step.after(times[39], np.arange(1, 21)), times[40:])
@@ -49,35 +49,41 @@ def test_a_step_is_found_and_goes_on_as_pandas_does(frequency):
     np.testing.assert_array_equal(step.between(times[:1], times), np.arange(60))
     # With gaps, and in several sequences of which one begins later.
     gaps = np.delete(times, [7, 8, 30])
-    assert find_step([times[20:25], gaps, times[:1]]) == step
+    assert find_calendar_step([times[20:25], gaps, times[:1]]) == step
 
 
 @pytest.mark.parametrize("frequency", ["D", "h", "W", "W-MON", "30D", "365D", "15min"])
 def test_fixed_steps_are_none_of_a_calendar(frequency):
-    assert find_step([spaced(frequency)]) is None
+    assert find_calendar_step([spaced(frequency)]) is None
 
 
 def test_what_is_no_calendar_step():
-    assert find_step([]) is None and find_step([seconds("2020-01-01", "2020-02-01")]) is None
+    assert (
+        find_calendar_step([]) is None
+        and find_calendar_step([seconds("2020-01-01", "2020-02-01")]) is None
+    )
     # Monday to Friday of one week may be days.
-    assert find_step([spaced("D", 5, "2022-01-03")]) is None
+    assert find_calendar_step([spaced("D", 5, "2022-01-03")]) is None
     # What happens on the first of some months has no step.
-    assert find_step([seconds("2020-01-01", "2020-03-01", "2020-04-01", "2020-09-01")]) is None
+    assert (
+        find_calendar_step([seconds("2020-01-01", "2020-03-01", "2020-04-01", "2020-09-01")])
+        is None
+    )
     # Nor do times at several hours.
-    assert find_step([seconds("2020-01-01T05", "2020-02-01", "2020-03-01")]) is None
+    assert find_calendar_step([seconds("2020-01-01T05", "2020-02-01", "2020-03-01")]) is None
 
 
 def test_a_few_holidays_and_a_saturday_are_no_hindrance():
     times = np.delete(spaced("B", 300, "2022-01-03"), [10, 99, 200])
-    assert find_step([times]) == CalendarStep("business day")
+    assert find_calendar_step([times]) == CalendarStep("business day")
     times = np.sort(np.append(times, seconds("2022-03-12")))  # a Saturday
-    assert find_step([times]) == CalendarStep("business day")
+    assert find_calendar_step([times]) == CalendarStep("business day")
 
 
 def test_a_holiday_at_the_end_of_a_month_is_no_hindrance():
     times = spaced("BME", 40, "2020-01-01")
     times[16] = seconds("2021-05-28")[0]  # Memorial Day was the last Monday of May
-    step = find_step([times])
+    step = find_calendar_step([times])
     assert step == CalendarStep("month", 1, 32)
     assert spelled(step.after(times[16], np.arange(1, 3))) == ["2021-06-30", "2021-07-30"]
 

@@ -169,11 +169,40 @@ def test_the_period_of_a_day_is_no_id(tmp_path):
     assert message.startswith("940 of 960 rows would be dropped")
 
 
-@pytest.mark.parametrize("hour", ["Uhrzeit", "Heure", "hora"])
-def test_a_time_of_day_in_another_language_is_no_id(tmp_path, hour):
-    rows = [f"{d:02}.02.2024;{h:02}:00;{d * h % 7}" for d in (1, 2, 13) for h in range(24)]
+@pytest.mark.parametrize(
+    "hour, form",
+    [("Uhrzeit", "{:02}:00"), ("beginning", "{:02}:00"), ("X", "{}:00:00"), ("Stunde", "{}")],
+)
+def test_a_time_of_day_by_any_name_is_no_id(tmp_path, hour, form):
+    times = [form.format(h) for h in range(24)]
+    rows = [
+        f"{d:02}.02.2024;{time};{i * d % 7}" for d in (1, 2, 13) for i, time in enumerate(times)
+    ]
     path = tmp_path / "a.csv"
     path.write_text("\n".join([f"Datum;{hour};x", *rows]))
     sequences = opened(path)
-    assert len(sequences) == 1 and sequences.positions == 72
+    assert len(sequences) == 1 and sequences.positions == 72 and names(sequences) == ["x"]
     assert set(np.diff(sequences.times[0][:24])) == {3600}
+
+
+def test_a_time_of_day_beside_what_tells_series_apart_is_none_of_the_row(tmp_path):
+    days = [f"2024-02-{day:02}" for day in range(1, 21)]
+    rows = [
+        (day, shop, f"{8 + n}:00", i) for i, day in enumerate(days) for n, shop in enumerate("abc")
+    ]
+    sequences = opened(write(tmp_path, "date,shop,opens,sales", rows))
+    assert sequences.ids == ["a", "b", "c"] and set(np.diff(sequences.times[0])) == {86400}
+    # Of two columns of times of day the first is when a row begins; the shops are told apart still.
+    rows = [
+        (day, shop, f"{hour}:00", f"{hour + 1}:00", i)
+        for i, day in enumerate(days) for shop in "abc" for hour in range(8, 16)
+    ]  # fmt: skip
+    sequences = opened(write(tmp_path, "date,shop,from,to,sales", rows))
+    assert sequences.ids == ["a", "b", "c"] and sequences.positions == len(rows)
+    assert set(np.diff(sequences.times[0][:8])) == {3600}
+
+
+def test_a_day_that_is_there_twice_by_mistake_makes_no_times_of_day(tmp_path):
+    rows = [(f"2024-02-{max(day, 2):02}", f"7:{day:02}", day) for day in range(1, 29)]
+    sequences = opened(write(tmp_path, "date,sunrise,y", rows), allow_dropped=0.2)
+    assert all(time % 86400 == 0 for time in sequences.times[0])

@@ -5,7 +5,7 @@ import pytest
 
 from tfgen.cli import main
 from tfgen.data import Feature
-from tfgen.report.recorded import piles, recorded_as, suggestion
+from tfgen.report.recorded import counted, piles, recorded_as, suggestion
 
 RNG = np.random.default_rng(0)
 RAIN = np.round(RNG.normal(-0.5, 1, 4000).clip(0, None), 1).astype(np.float32)
@@ -13,24 +13,28 @@ RAIN = np.round(RNG.normal(-0.5, 1, 4000).clip(0, None), 1).astype(np.float32)
 
 def test_steps_and_frequent_values_are_told():
     dry = (RAIN == 0).mean()
-    assert recorded_as(RAIN) == f"in steps of 0.1; {dry:.0%} are 0"
-    assert recorded_as(RNG.normal(size=500).astype(np.float32)) == ""
+    assert recorded_as(*counted(RAIN)) == f"in steps of 0.1; {dry:.0%} are 0"
+    assert recorded_as(*counted(RNG.normal(size=500).astype(np.float32))) == ""
     assert (
-        recorded_as(np.repeat([1.0, 2.0, 3.0], [5, 80, 15]))
+        recorded_as(*counted(np.repeat([1.0, 2.0, 3.0], [5, 80, 15])))
         == "in steps of 1; 80% are 2, 15% are 3, 5% are 1"
     )
 
 
 def test_values_pile_up_where_a_scale_ends():
-    assert piles(RAIN) == (0.0, None)
-    assert piles(RNG.normal(0.9, 1, 2000).clip(0, 1)) == (0.0, 1.0)
-    assert piles(RNG.normal(size=2000)) == (None, None)
-    assert piles(RNG.integers(0, 5, 2000)) == (None, None)  # each as often as its neighbour
-    assert piles(np.zeros(9)) == (None, None)
+    assert piles(*counted(RAIN)) == (0.0, None)
+    assert piles(*counted(RNG.normal(0.9, 1, 2000).clip(0, 1))) == (0.0, 1.0)
+    assert piles(*counted(RNG.normal(size=2000))) == (None, None)
+    assert piles(*counted(RNG.integers(0, 5, 2000))) == (
+        None,
+        None,
+    )  # each as often as its neighbour
+    assert piles(*counted(np.zeros(9))) == (None, None)
 
 
 def test_the_settings_are_told_as_a_line_to_paste():
     numbers = {"rain": RAIN, "x": RNG.normal(size=4000), "share": RNG.normal(1, 1, 4000).clip(0, 1)}
+    numbers = {name: counted(values) for name, values in numbers.items()}
     features = Feature("rain"), Feature("x"), Feature("share", low=0.0, high=1.0)
     assert suggestion(features, numbers) == (
         "values pile up at 0 of 'rain', 0 and 1 of 'share': if they stand for all beyond, pass "

@@ -138,7 +138,7 @@ class CalendarStep(NamedTuple):
         return _minimum(last, first + self.day - 1)
 
 
-def find_step(times):
+def find_calendar_step(times):
     """Returns the `CalendarStep` of sequences' times; None where none explains them.
 
     A few gaps, and a few other days among business days, are no hindrance.

@@ -109,8 +109,12 @@ def find_step(values):
     """
     values = np.asarray(values)
     values = values[np.isfinite(values)]
-    found = np.unique(values)
-    if len(found) < 3 or len(values) < _LEAST_REPEATS * len(found):
+    return step_of(np.unique(values), len(values))
+
+
+def step_of(found, count):
+    """The same, of so many numbers, of which these are the different ones in their order."""
+    if len(found) < 3 or count < _LEAST_REPEATS * len(found):
         return None
     decimals = max(map(_decimals, found))
     if decimals > _MOST_DECIMALS:

@@ -209,17 +209,37 @@ def _find(table, config):
     name = names[0]
     dates = found[name]
     if dates.span == "day" and not dates.timed:
-        for other, times in table.times.items():
-            if other == name or part_of(other) != "hour":
-                continue
-            # Hours as numbers may be a feature of a day: the hour of the peak.
-            clock = times.clocks(numbers=_again(dates.stamps))
-            if clock is not None:
-                both = _with_clock(table.times[name].read(hourly=True), clock)
-                columns = frozenset([name, other])
-                label = f"{name}{_SIGN}{other}"
-                return RowTimes(label, columns, both.stamps, both.form, both.notes)
+        other, clock = _clock_beside(table, name, dates.stamps)
+        if other is not None:
+            both = _with_clock(table.times[name].read(hourly=True), clock)
+            columns = frozenset([name, other])
+            label = f"{name}{_SIGN}{other}"
+            return RowTimes(label, columns, both.stamps, both.form, both.notes)
     return RowTimes(name, frozenset([name]), dates.stamps, dates.form, dates.notes)
+
+
+def _clock_beside(table, name, days):
+    """The column that tells the times of the days of another, and these; two None if there is none.
+
+    One that is called so; or where most days come again and no other column tells why, the first
+    that holds nothing but times of day.
+    """
+    clocks, there = {}, days != NO_TIME
+    for other in (each for each in table.times if each != name and part_of(each) == "hour"):
+        # Hours as numbers may be a feature of a day: the hour of the peak.
+        clock = table.times[other].clocks(numbers=_again(days))
+        if clock is not None:
+            return other, clock
+    if 2 * len(np.unique(days[there])) > np.count_nonzero(there):
+        return None, None
+    for other in (each for each in table.times if each != name):
+        clock = table.times[other].clocks(numbers=False)
+        if clock is not None and (clock[there] != NO_TIME).all():
+            clocks[other] = clock
+    others = [each for each in table.columns if each != name and each not in clocks]
+    if clocks and not find_id(table, days, others):
+        return next(iter(clocks.items()))
+    return None, None
 
 
 def _again(stamps):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfgen.data.calendar_steps import find_step
+from tfgen.data.calendar_steps import find_calendar_step
 from tfgen.data.sequences import needs_float64
 from tfgen.errors import InputError, unknown
 from tfgen.kinds import find_kind
@@ -132,7 +132,7 @@ def _times(times, calendar):
     step = _median(steps) if len(steps) else None
     if step is None or step < 1:
         return {"start_time": first}
-    found = find_step(times)
+    found = find_calendar_step(times)
     if found is None:
         irregular = (steps != step).any()
         shown = [each for each in CALENDAR if _LEAST_STEPS * step <= each]

@@ -5,12 +5,12 @@ import math
 
 import numpy as np
 
-from tfgen.data.calendar_steps import find_step
+from tfgen.data.calendar_steps import find_calendar_step
 from tfgen.data.seasons import autocorrelation, seasons
 from tfgen.data.sentinels import find_sentinels
 from tfgen.data.series import open_sequences
 from tfgen.kinds import find_kind
-from tfgen.report.recorded import recorded_as, suggestion
+from tfgen.report.recorded import counted, recorded_as, suggestion
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60
@@ -64,6 +64,7 @@ def inspect_sequences(config):
     }
     for number, names in find_sentinels(numbers).items():
         lines.append(_sentinel(number, names))
+    numbers = {name: counted(values) for name, values in numbers.items()}
     told = suggestion(sequences.features, numbers) if sequences.kind == "series" else None
     lines += [] if told is None else [told]
     for number, feature in enumerate(sequences.features[:_MOST_FEATURES]):
@@ -71,7 +72,7 @@ def inspect_sequences(config):
         if feature.is_category:
             lines += _category(feature, columns)
         else:
-            lines += _number(feature, columns, step)
+            lines += _number(feature, columns, step, numbers[feature.name])
         lines.append(f"    {sparkline(columns[longest])}")
     if len(sequences.features) > _MOST_FEATURES:
         lines.append(f"and {len(sequences.features) - _MOST_FEATURES:,} more features")
@@ -125,7 +126,7 @@ def _times(sequences):
     steps = np.concatenate([np.diff(times) for times in sequences.times])
     if not len(steps):
         return lines
-    calendar = find_step(sequences.times)
+    calendar = find_calendar_step(sequences.times)
     if calendar is None:
         usual = int(np.median(steps))
         irregular = np.count_nonzero(steps != usual)
@@ -153,13 +154,13 @@ def _times(sequences):
 def _usual_step(sequences):
     """Seconds from position to position, as a rule; None without times."""
     steps = [np.diff(times) for times in sequences.times or () if len(times) > 1]
-    calendar = find_step(sequences.times or ())
+    calendar = find_calendar_step(sequences.times or ())
     if calendar is not None:
         return calendar.seconds
     return max(int(np.median(np.concatenate(steps))), 1) if steps else None
 
 
-def _number(feature, columns, step):
+def _number(feature, columns, step, found):
     values = np.concatenate(columns)
     observed = values[~np.isnan(values)].astype(np.float64)
     text = f"{feature.name}: "
@@ -176,7 +177,7 @@ def _number(feature, columns, step):
         low = "" if feature.low is None else f"{feature.low:g}"
         text += f"; bounds {low}:{'' if feature.high is None else f'{feature.high:g}'}"
     lines = [text]
-    recorded = recorded_as(values[~np.isnan(values)])  # in their own type, for its digits
+    recorded = recorded_as(*found)
     if recorded:
         lines.append(f"    recorded: {recorded}")
     longest = max(map(len, columns))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfgen.data.resolution import find_step
+from tfgen.data.resolution import step_of
 
 _ENOUGH = 50  # values, for shares of them to say anything
 _OFTEN = 0.05  # share of a value that is told by itself
@@ -11,38 +11,42 @@ _SHOWN = 3
 _PILE, _TIMES = 0.03, 3
 
 
-def recorded_as(values):
+def counted(values):
+    """`(found, counts)`: the different ones of numbers, NaN left out, and how often each comes."""
+    return np.unique(values[np.isfinite(values)], return_counts=True)
+
+
+def recorded_as(found, counts):
     """How numbers were recorded, in words; an empty text where nothing shows.
 
     Args:
-        values: Floats `(count,)`, without missing ones.
+        found, counts: As `counted` gives them, the numbers in their own type, for its digits.
     """
-    if len(values) < _ENOUGH:
+    total = counts.sum()
+    if total < _ENOUGH:
         return ""
     parts = []
-    step = find_step(values)
+    step = step_of(found, total)
     if step is not None:
         parts.append(f"in steps of {step.size:.6g}")
-    found, counts = np.unique(values, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:_SHOWN]
-    often = [index for index in order if counts[index] >= _OFTEN * len(values)]
+    often = [index for index in order if counts[index] >= _OFTEN * total]
     if often and len(found) > 2:
-        shares = [f"{counts[i] / len(values):.0%} are {found[i]:.6g}" for i in often]
+        shares = [f"{counts[i] / total:.0%} are {found[i]:.6g}" for i in often]
         parts.append(", ".join(shares))
     return "; ".join(parts)
 
 
-def piles(values):
+def piles(found, counts):
     """The least and the greatest value, None where values do not pile up there.
 
     Where a sensor or a scale ends, values lie that stand for all beyond.
     """
-    found, counts = np.unique(values, return_counts=True)
     if len(found) < 3:
         return None, None
     ends = (counts[0], counts[1], found[0]), (counts[-1], counts[-2], found[-1])
     return tuple(
-        float(end) if count >= max(_PILE * len(values), _TIMES * other) else None
+        float(end) if count >= max(_PILE * counts.sum(), _TIMES * other) else None
         for count, other, end in ends
     )
 
@@ -52,14 +56,13 @@ def suggestion(features, numbers):
 
     Args:
         features: `tfgen.data.Feature`s.
-        numbers: Dict from the names of those that are numbers to their values, NaN missing.
+        numbers: Dict from the names of those that are numbers to what `counted` gives of them.
     """
     ends, settings = [], []
     for feature in features:
         if feature.name not in numbers:
             continue
-        values = numbers[feature.name]
-        low, high = piles(values[~np.isnan(values)])
+        low, high = piles(*numbers[feature.name])
         if (low, high) == (None, None):
             continue
         ends.append(" and ".join(f"{end:g}" for end in (low, high) if end is not None))

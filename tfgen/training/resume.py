@@ -5,7 +5,8 @@ import dataclasses
 import tensorflow as tf
 
 from tfgen import models
-from tfgen.data.memory import MEMORY, is_name, not_given
+from tfgen.data.budget import MOST_NUMBERS
+from tfgen.data.memory import MEMORY, hold, is_name, not_given
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig, Recipe
 
@@ -56,6 +57,16 @@ def settle(recipe, logdir, resume, data=None):
                 f"A resumed run cannot change {key} from {old!r}. Received: {key}={new!r}"
             )
     return recipe, changes
+
+
+def held(recipe, data):
+    """What `tfgen.data.memory.hold` makes of data in memory; None of a name or of nothing.
+
+    The recipe is None when a run goes on with its own.
+    """
+    if data is None or is_name(data):
+        return None
+    return hold(data, recipe.data.max_numbers if recipe else MOST_NUMBERS)
 
 
 def named(recipe, data):

@@ -6,13 +6,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tfgen import models
-from tfgen.data.budget import MOST_NUMBERS
-from tfgen.data.memory import hold, is_name
 from tfgen.errors import InputError
 from tfgen.training.data import open_data
 from tfgen.training.devices import open_devices
 from tfgen.training.finetuning import open_start
-from tfgen.training.resume import go_on_with, settle
+from tfgen.training.resume import go_on_with, held, settle
 from tfgen.training.run import Run
 from tfgen.values import check_text
 
@@ -61,14 +59,12 @@ def train(
         KeyboardInterrupt: After Ctrl-C, with the run saved.
     """
     logdir = Path(check_text("logdir", logdir))  # TensorFlow writes to no other paths
-    if data is not None and not is_name(data):
-        data = hold(data, recipe.data.max_numbers if recipe else MOST_NUMBERS)
+    given = held(recipe, data)
     recipe, changes = settle(recipe, logdir, resume, data)
-    data = None if is_name(data) else data
     # Before TensorFlow computes anything, or workers could not find each other any more.
     devices = open_devices(strategy, lambda text: progress and tqdm.write(text, file=sys.stderr))
     with devices.watched(f"Go on with: {go_on_with(recipe, logdir)}"):
-        return _train(recipe, logdir, resume, progress, start, devices, shown, changes, data)
+        return _train(recipe, logdir, resume, progress, start, devices, shown, changes, given)
 
 
 def _train(recipe, logdir, resume, progress, start, devices, shown, changes, given):

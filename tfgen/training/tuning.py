@@ -11,13 +11,12 @@ import keras
 import tensorflow as tf
 
 from tfgen.data import data_kind
-from tfgen.data.budget import MOST_NUMBERS
-from tfgen.data.memory import MEMORY, hold, is_name, not_given
+from tfgen.data.memory import MEMORY, not_given
 from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_file, atomic_folder, read_json
 from tfgen.recipe import Recipe
 from tfgen.training.data import open_data
-from tfgen.training.resume import named
+from tfgen.training.resume import held, named
 from tfgen.training.run import BEST
 from tfgen.training.space import default_space, make_space, read_space
 from tfgen.training.trainer import train
@@ -123,18 +122,15 @@ def tune(
         KeyboardInterrupt: After Ctrl-C, with the trial saved.
     """
     logdir = Path(logdir)
-    if data is not None and not is_name(data):
-        data = hold(data, recipe.data.max_numbers if recipe else MOST_NUMBERS)
+    given = held(recipe, data)
     if recipe is not None and data is not None:
         recipe = named(recipe, data)
-        kind = data_kind(recipe.data, None if is_name(data) else data)
-        recipe = recipe.override({"data.kind": kind})
+        recipe = recipe.override({"data.kind": data_kind(recipe.data, given)})
     plan, done = _settle(recipe, logdir, space, method, trials, seed, resume, data)
     if data is None and plan.recipe.data.name == MEMORY:
         raise not_given()
-    data = None if is_name(data) else data
-    open_data(plan.recipe, data=data)  # what is wrong with the data is no trial's fault
-    return _Searching(logdir, plan, done, say or (lambda line: None), data).run()
+    open_data(plan.recipe, data=given)  # what is wrong with the data is no trial's fault
+    return _Searching(logdir, plan, done, say or (lambda line: None), given).run()
 
 
 @dataclasses.dataclass

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfgen import export
+from tfgen.arguments import has_arguments_of
 from tfgen.errors import InputError, unknown
 from tfgen.layers.checks import check_kind
 from tfgen.models.base import EXPORT_FORMAT, TextGenerator
@@ -259,21 +260,8 @@ class TextModel(TextGenerator):
         results = samples if num_samples > 1 else [row[0] for row in samples]
         return results[0] if single else results
 
-    def stream(
-        self,
-        prompt="",
-        max_new_tokens=None,
-        temperature=None,
-        top_k=None,
-        top_p=None,
-        min_p=None,
-        repetition_penalty=None,
-        stop=None,
-        seed=None,
-        strip_prompt=False,
-        condition=None,
-        guidance_scale=None,
-    ):
+    @has_arguments_of(generate, without=("num_samples", "search"))
+    def stream(self, prompt="", *, seed, strip_prompt, condition, **given):
         """Continues one text piece by piece; joined, the pieces are what `generate` returns.
 
         Takes the arguments of `generate`. Whole characters come only, and nothing that could
@@ -282,16 +270,13 @@ class TextModel(TextGenerator):
         Returns:
             An iterator of texts.
         """
-        given = {
-            "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k,
-            "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty, "stop": stop,
-            "guidance_scale": guidance_scale,
-        }  # fmt: skip
         options = options_of(self.generation, given)
         (prompt,) = texts_of("prompt", [prompt])
-        condition = guided_condition(self.engine.emission, condition, 1, guidance_scale, options)
+        condition = guided_condition(
+            self.engine.emission, condition, 1, given["guidance_scale"], options
+        )
         with as_input_error():  # now, not when the first piece is asked for
-            options = fitting(self.graphs, options, [prompt], max_new_tokens is None)
+            options = fitting(self.graphs, options, [prompt], given["max_new_tokens"] is None)
         begun, seed = "" if strip_prompt else prompt, random.call_seed(seed)
         return pieces(self.graphs, prompt, begun, options, condition, seed, self._first_call)
 
