@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tfgen.cli import main
-from tfgen.data import Feature
-from tfgen.report.recorded import counted, piles, recorded_as, suggestion
+from tfgen.data.found import counted, piles
+from tfgen.report.recorded import recorded_as
 
 RNG = np.random.default_rng(0)
 RAIN = np.round(RNG.normal(-0.5, 1, 4000).clip(0, None), 1).astype(np.float32)
@@ -32,17 +32,6 @@ def test_values_pile_up_where_a_scale_ends():
     assert piles(*counted(np.zeros(9))) == (None, None)
 
 
-def test_the_settings_are_told_as_a_line_to_paste():
-    numbers = {"rain": RAIN, "x": RNG.normal(size=4000), "share": RNG.normal(1, 1, 4000).clip(0, 1)}
-    numbers = {name: counted(values) for name, values in numbers.items()}
-    features = Feature("rain"), Feature("x"), Feature("share", low=0.0, high=1.0)
-    assert suggestion(features, numbers) == (
-        "values pile up at 0 of 'rain', 0 and 1 of 'share': if they stand for all beyond, pass "
-        "--set 'data.bounds=[\"rain=0:\"]' --set model.bounding=censored"
-    )
-    assert suggestion(features[1:2], numbers) is None
-
-
 def test_inspect_shows_it(tmp_path, capsys):
     rows = [f"{hour},{value:g}" for hour, value in enumerate(RAIN[:400])]
     (tmp_path / "rain.csv").write_text("\n".join(["n,rain", *rows]))
@@ -53,9 +42,9 @@ def test_inspect_shows_it(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("bounds", ["rain=0:", "rain=:9"])
-def test_known_bounds_are_not_told_again(bounds, tmp_path, capsys):
+def test_what_is_said_already_is_not_told_again(bounds, tmp_path, capsys):
     rows = [f"{hour},{value:g}" for hour, value in enumerate(RAIN[:400])]
     (tmp_path / "rain.csv").write_text("\n".join(["n,rain", *rows]))
     main(["inspect", str(tmp_path / "rain.csv"), "--set", f'data.bounds=["{bounds}"]'])
     told = capsys.readouterr().out
-    assert "pass --set model.bounding=censored" in told
+    assert "--set 'data.resolution" in told and "--set 'data.bounds" not in told

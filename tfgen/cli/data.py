@@ -57,16 +57,23 @@ def data_changes(arguments, name):
     if arguments.column is not None and arguments.columns is not None:
         raise InputError("--column is of a text, --columns are of a series: give one of the two")
     changes = {} if name is None else {**_OF_ITS_DATA}
-    for setting in arguments.set:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"--set takes SECTION.KEY=VALUE. Received: --set {setting}")
-        changes[key.strip().replace("-", "_")] = value
+    changes |= settings_of(arguments)
     given = {"name": name, **{key: getattr(arguments, key) for key in _SETTINGS}}
     changes |= {f"data.{key}": quoted(text) for key, text in given.items() if text is not None}
     if arguments.columns is not None:
         changes["data.columns"] = names_of("--columns", arguments.columns)
     return changes
+
+
+def settings_of(arguments):
+    """A dict from the keys that were set with --set to their texts."""
+    settings = {}
+    for setting in arguments.set:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set takes SECTION.KEY=VALUE. Received: --set {setting}")
+        settings[key.strip().replace("-", "_")] = value
+    return settings
 
 
 _SETTINGS = ("kind", "column", "time", "id", "label")

@@ -3,9 +3,10 @@
 import json
 
 from tfgen.cli.arguments import Parser, seed
-from tfgen.cli.data import add_data_settings, data_changes, text_hint
+from tfgen.cli.data import add_data_settings, data_changes, settings_of, text_hint
 from tfgen.cli.screen import show
 from tfgen.errors import InputError
+from tfgen.names import normalise
 from tfgen.recipe import fields_help
 from tfgen.startup import import_tensorflow
 from tfgen.zoo.usage import command_for
@@ -73,9 +74,14 @@ def run(arguments):
         recipe, logdir = new_run(arguments.target, arguments.logdir, changes, arguments.start)
     start = start_folder(recipe, logdir)
     import_tensorflow()
-    from tfgen.training import train
+    from tfgen.models.families import FAMILIES
+    from tfgen.training import choose, train
 
     with text_hint():
+        if not arguments.resume and start is None and normalise(arguments.target) in FAMILIES:
+            recipe, sentence = choose(recipe, settings_of(arguments))
+            if sentence is not None:
+                show(sentence)
         final = train(
             recipe,
             logdir,

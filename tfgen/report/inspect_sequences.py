@@ -6,11 +6,12 @@ import math
 import numpy as np
 
 from tfgen.data.calendar_steps import find_calendar_step
+from tfgen.data.found import counted
 from tfgen.data.seasons import autocorrelation, seasons
 from tfgen.data.sentinels import find_sentinels
 from tfgen.data.series import open_sequences
 from tfgen.kinds import find_kind
-from tfgen.report.recorded import counted, recorded_as, suggestion
+from tfgen.report.recorded import recorded_as, suggestion
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60
@@ -65,8 +66,7 @@ def inspect_sequences(config):
     for number, names in find_sentinels(numbers).items():
         lines.append(_sentinel(number, names))
     numbers = {name: counted(values) for name, values in numbers.items()}
-    told = suggestion(sequences.features, numbers) if sequences.kind == "series" else None
-    lines += [] if told is None else [told]
+    lines += suggestion(sequences, numbers) if sequences.kind == "series" else []
     for number, feature in enumerate(sequences.features[:_MOST_FEATURES]):
         columns = [values[:, number] for values in sequences.values]
         if feature.is_category:

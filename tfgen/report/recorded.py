@@ -1,26 +1,23 @@
 """What shows in numbers of how they were recorded: steps, values that come often, bounds."""
 
+import json
+
 import numpy as np
 
+from tfgen.data.found import find_recording, piles
 from tfgen.data.resolution import step_of
 
 _ENOUGH = 50  # values, for shares of them to say anything
 _OFTEN = 0.05  # share of a value that is told by itself
 _SHOWN = 3
-# At a bound lies at least this share, and so many times as much as at the value next to it.
-_PILE, _TIMES = 0.03, 3
-
-
-def counted(values):
-    """`(found, counts)`: the different ones of numbers, NaN left out, and how often each comes."""
-    return np.unique(values[np.isfinite(values)], return_counts=True)
 
 
 def recorded_as(found, counts):
     """How numbers were recorded, in words; an empty text where nothing shows.
 
     Args:
-        found, counts: As `counted` gives them, the numbers in their own type, for its digits.
+        found, counts: As `tfgen.data.found.counted` gives them, the numbers in their own type, for
+            its digits.
     """
     total = counts.sum()
     if total < _ENOUGH:
@@ -37,44 +34,22 @@ def recorded_as(found, counts):
     return "; ".join(parts)
 
 
-def piles(found, counts):
-    """The least and the greatest value, None where values do not pile up there.
-
-    Where a sensor or a scale ends, values lie that stand for all beyond.
-    """
-    if len(found) < 3:
-        return None, None
-    ends = (counts[0], counts[1], found[0]), (counts[-1], counts[-2], found[-1])
-    return tuple(
-        float(end) if count >= max(_PILE * counts.sum(), _TIMES * other) else None
-        for count, other, end in ends
-    )
-
-
-def suggestion(features, numbers):
-    """The settings for columns whose values pile up at their ends, as a line; None for none.
+def suggestion(sequences, numbers):
+    """What the recipe may say of how columns were recorded, as lines; none where nothing shows.
 
     Args:
-        features: `tfgen.data.Feature`s.
-        numbers: Dict from the names of those that are numbers to what `counted` gives of them.
+        sequences: `tfgen.data.Sequences`.
+        numbers: Dict from the names of columns of numbers to what `counted` gives of them.
     """
-    ends, settings = [], []
-    for feature in features:
-        if feature.name not in numbers:
-            continue
-        low, high = piles(*numbers[feature.name])
-        if (low, high) == (None, None):
-            continue
-        ends.append(" and ".join(f"{end:g}" for end in (low, high) if end is not None))
-        ends[-1] += f" of '{feature.name}'"
-        if feature.low is None and feature.high is None:
-            sides = ("" if end is None else f"{end:.6g}" for end in (low, high))
-            settings.append(f"{feature.name}={':'.join(sides)}")
-    if not ends:
-        return None
-    quoted = ", ".join(f'"{each}"' for each in settings)
-    bounds = f"--set 'data.bounds=[{quoted}]' " if settings else ""
-    return (
-        f"values pile up at {', '.join(ends)}: if they stand for all beyond, pass "
-        f"{bounds}--set model.bounding=censored"
-    )
+    ends, lines = [], []
+    for name, found in numbers.items():
+        sides = [f"{end:g}" for end in piles(*found) if end is not None]
+        if sides:
+            ends.append(f"{' and '.join(sides)} of '{name}'")
+    if ends:
+        lines.append(f"values pile up at {', '.join(ends)}: they may stand for all beyond")
+    settings = {key: each for key, each in find_recording(sequences, numbers).items() if each}
+    if settings:
+        told = (f"--set 'data.{key}={json.dumps(each)}'" for key, each in settings.items())
+        lines.append(f"to have columns as they were recorded, pass {' '.join(told)}")
+    return lines

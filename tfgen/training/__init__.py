@@ -1,5 +1,6 @@
 """Training: one compiled step in a loop, watched by TensorBoard and kept in a run folder."""
 
+from tfgen.training.choices import choose
 from tfgen.training.trainer import train
 
-__all__ = ["train"]
+__all__ = ["choose", "train"]
