@@ -31,7 +31,7 @@ def made(*names, **features):
 
 def test_settings_are_found_and_hold():
     sequences = made(*COLUMNS)
-    found = find_recording(sequences)
+    found = find_recording(sequences, DataConfig())
     knots = found["resolution"].pop(2)
     assert knots.startswith("knots=1.150") or knots == "knots=auto"
     assert found == {
@@ -43,16 +43,16 @@ def test_settings_are_found_and_hold():
     told = set_recording(sequences, DataConfig(**{k: tuple(v) for k, v in found.items()}))
     assert [each.name for each in told.features if each.is_count] == ["sold"]
     # What is said is not found again.
-    assert not any(find_recording(told).values())
+    assert not any(find_recording(told, DataConfig()).values())
 
 
 def test_what_shows_nothing_says_nothing():
-    assert not any(find_recording(made("x")).values())
+    assert not any(find_recording(made("x"), DataConfig()).values())
     few = made("rain")
     few.values = [few.values[0][:40]]
-    assert not any(find_recording(few).values())
+    assert not any(find_recording(few, DataConfig()).values())
     bounded = made("rain", rain=Feature("rain", high=9.0))
-    assert find_recording(bounded)["bounds"] == []
+    assert find_recording(bounded, DataConfig())["bounds"] == []
 
 
 @pytest.mark.parametrize(

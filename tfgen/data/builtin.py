@@ -64,7 +64,7 @@ def _weather(config):
     sequences = open_tables("weather", [BUILTIN["weather"].path], config)
     sequences.features = tuple(
         feature
-        if feature.is_category or feature.low is not None or feature.high is not None
+        if feature.is_category or feature.circle or (feature.low, feature.high) != (None, None)
         else dataclasses.replace(
             feature, **dict(zip(("low", "high"), _WEATHER_BOUNDS.get(feature.name, (None, None))))
         )

@@ -66,11 +66,12 @@ def find_period(columns):
     return None
 
 
-def find_recording(sequences, numbers=None):
+def find_recording(sequences, config, numbers=None):
     """What the recipe may say of columns of which nothing is said yet.
 
     Args:
         sequences: `tfgen.data.Sequences`.
+        config: The `tfgen.recipe.DataConfig` that they were opened by.
         numbers: Dict from the names of columns of numbers to what `counted` gives of them; None
             counts.
 
@@ -78,6 +79,7 @@ def find_recording(sequences, numbers=None):
         A dict of lists: `"circular"`, `"resolution"` and `"bounds"` of a `DataConfig`.
     """
     settings = {"circular": [], "resolution": [], "bounds": []}
+    said = {text.rpartition("=")[0].strip() for text in config.bounds}
     for number, feature in enumerate(sequences.features):
         if feature.is_category:
             continue
@@ -92,8 +94,10 @@ def find_recording(sequences, numbers=None):
         unbounded = (feature.low, feature.high) == (None, None)
         step = feature.step or step_of(found, total)
         period = None
-        if unbounded and feature.circle is None:
+        if feature.circle is None and name not in said:
             period = find_period(columns)
+            # Bounds that a built-in set has of its own give way to a circle.
+            period = period if unbounded or feature.high == period else None
         if period is not None and step is not None and not _goes_round(step, period):
             step = None
         if period is not None:

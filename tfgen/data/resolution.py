@@ -158,4 +158,9 @@ def _uneven(units, size):
     steps = np.rint(units / size)
     steps, units = np.abs(steps[steps != 0]), np.abs(units[steps != 0])
     low, high = ((units - 0.5) / steps).max(), ((units + 0.5) / steps).min()
-    return (low + high) / 2 if low < high else None
+    if low >= high:
+        return None
+    middle = (low + high) / 2
+    # Of all of them the one that people would write.
+    rounded = (round(middle, digits) for digits in range(_MOST_DECIMALS))
+    return next((each for each in rounded if low <= each <= high), middle)

@@ -66,7 +66,7 @@ def inspect_sequences(config):
     for number, names in find_sentinels(numbers).items():
         lines.append(_sentinel(number, names))
     numbers = {name: counted(values) for name, values in numbers.items()}
-    lines += suggestion(sequences, numbers) if sequences.kind == "series" else []
+    lines += suggestion(sequences, config, numbers) if sequences.kind == "series" else []
     for number, feature in enumerate(sequences.features[:_MOST_FEATURES]):
         columns = [values[:, number] for values in sequences.values]
         if feature.is_category:

@@ -34,11 +34,12 @@ def recorded_as(found, counts):
     return "; ".join(parts)
 
 
-def suggestion(sequences, numbers):
+def suggestion(sequences, config, numbers):
     """What the recipe may say of how columns were recorded, as lines; none where nothing shows.
 
     Args:
         sequences: `tfgen.data.Sequences`.
+        config: The `tfgen.recipe.DataConfig` that they were opened by.
         numbers: Dict from the names of columns of numbers to what `counted` gives of them.
     """
     ends, lines = [], []
@@ -48,7 +49,9 @@ def suggestion(sequences, numbers):
             ends.append(f"{' and '.join(sides)} of '{name}'")
     if ends:
         lines.append(f"values pile up at {', '.join(ends)}: they may stand for all beyond")
-    settings = {key: each for key, each in find_recording(sequences, numbers).items() if each}
+    settings = {
+        key: each for key, each in find_recording(sequences, config, numbers).items() if each
+    }
     if settings:
         told = (f"--set 'data.{key}={json.dumps(each)}'" for key, each in settings.items())
         lines.append(f"to have columns as they were recorded, pass {' '.join(told)}")

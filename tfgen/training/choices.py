@@ -45,7 +45,9 @@ def choose(recipe, said=(), data=None):
     if not {"head", "beyond"}.intersection(arguments):
         return recipe, None  # a class of somebody's own
     sequences = open_sequences(recipe.data, data)
-    found = {f"data.{key}": values for key, values in find_recording(sequences).items()}
+    found = {
+        f"data.{key}": values for key, values in find_recording(sequences, recipe.data).items()
+    }
     changes = {key: values for key, values in found.items() if values and key not in said}
     if changes:
         sequences = open_sequences(recipe.override(changes).data, data)
