@@ -19,6 +19,10 @@ from tfgen.recipe import DataConfig, PreprocessingConfig, Recipe, fields_help
 ROOT = Path(__file__).parents[2]
 
 
+def no_choice(recipe, said):
+    return recipe, None
+
+
 @pytest.fixture
 def trained(monkeypatch):
     """The calls of a `tfgen.training.train` that trains nothing."""
@@ -28,7 +32,9 @@ def trained(monkeypatch):
         calls.append((recipe, logdir, resume))
         return logdir / "final"
 
-    monkeypatch.setitem(sys.modules, "tfgen.training", types.SimpleNamespace(train=train))
+    monkeypatch.setitem(
+        sys.modules, "tfgen.training", types.SimpleNamespace(train=train, choose=no_choice)
+    )
     return calls
 
 
@@ -117,7 +123,9 @@ def test_train_takes_the_devices_that_it_is_told(run, monkeypatch, tmp_path):
         told.append(strategy)
         return logdir / "final"
 
-    monkeypatch.setitem(sys.modules, "tfgen.training", types.SimpleNamespace(train=train))
+    monkeypatch.setitem(
+        sys.modules, "tfgen.training", types.SimpleNamespace(train=train, choose=no_choice)
+    )
     run("train", "lstm", "--logdir", tmp_path / "run")
     run("train", "lstm", "--logdir", tmp_path / "run", "--strategy", "multi-worker")
     assert told == ["auto", "multi-worker"]
@@ -170,7 +178,8 @@ def test_of_other_data_only_how_it_is_trained_on_is_kept():
     texts = dict.fromkeys(
         ("column", "time", "time_format", "id", "label", "header", "delimiter", "sheet"), "x"
     )
-    lists = dict.fromkeys(("columns", "categories", "known", "static", "missing", "bounds"), ("x",))
+    lists = ("columns", "categories", "known", "static", "missing", "bounds", "resolution")
+    lists = dict.fromkeys((*lists, "circular"), ("x",))
     own = {
         **texts, **lists, "kind": "series", "layout": "rows", "decimal": ",", "simplify": 2.0,
         "allow_dropped": 0.9, "max_numbers": 99,
@@ -199,7 +208,9 @@ def test_train_tells_how_to_use_what_it_made(run, monkeypatch, tmp_path, kind, u
             (logdir / "final" / "sequence.json").write_text(json.dumps(record))
         return logdir / "final"
 
-    monkeypatch.setitem(sys.modules, "tfgen.training", types.SimpleNamespace(train=train))
+    monkeypatch.setitem(
+        sys.modules, "tfgen.training", types.SimpleNamespace(train=train, choose=no_choice)
+    )
     out = run("train", "lstm", "--logdir", tmp_path / "new")[1]
     assert out.endswith(f"To use it: tfgen generate {tmp_path / 'new'} {usage}\n")
 

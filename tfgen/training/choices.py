@@ -42,7 +42,8 @@ def choose(recipe, said=(), data=None):
     if mixing or said.intersection(_LIKELIHOOD) or data_kind(recipe.data, data) != "series":
         return recipe, None
     arguments = family(recipe.family).row("numbers").arguments()
-    if not {"head", "beyond"}.intersection(arguments):
+    known = set(recipe.model).issubset(arguments)  # else training tells what is wrong
+    if not known or not {"head", "beyond"}.intersection(arguments):
         return recipe, None  # a class of somebody's own
     sequences = open_sequences(recipe.data, data)
     found = {
