@@ -26,7 +26,7 @@ class FakeNumbers:
     max_positions = None
     ends = False
     engine, options = Rollout, sampling_options(Rollout)
-    rows_at_once, tells_progress = Rollout.rows_at_once, False
+    rows_at_once, history, tells_progress = Rollout.rows_at_once, 0, False
 
     def __init__(self, processor, data=()):
         self.processor = processor

@@ -151,7 +151,7 @@ def best_naive(task, num_samples, with_errors):
     With errors, those of the training data are added; else it is a point. Returned with a note.
     """
     from tfgen.evaluation import forecasts
-    from tfgen.evaluation.rolling import common_seasons
+    from tfgen.data.seasons import common_seasons
 
     known, before, horizon = task.training(), task.cut(-task.context, 0), task.horizon
     found, day = common_seasons(known, task.step), max(DAY // task.step, 1)

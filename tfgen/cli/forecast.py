@@ -37,7 +37,7 @@ def parser():
     parser.add_argument(
         "--context",
         type=integer,
-        help=f"rows before the forecast that are read (at most {CONTEXT})",
+        help=f"rows before the forecast that are read (at most {CONTEXT} and the longest lag)",
     )
     parser.add_argument(
         "--backtest",
@@ -81,19 +81,18 @@ def run(arguments):
     options = taken(arguments, names, model.options["forecast"])
     options = with_progress(options, model)
     sequences = open_series(model, arguments.data, arguments.id)
-    horizon, context = arguments.horizon, arguments.context
+    horizon = arguments.horizon
+    context = arguments.context or CONTEXT + model.history
     if model.max_positions is not None:
         room = model.max_positions - horizon
-        if room < 1 or (context or 1) > room:
+        if room < 1 or (arguments.context or 1) > room:
             raise InputError(
                 f"--context and --horizon together must be at most {model.max_positions}, the "
-                f"model's max_length. Received: --context {context or CONTEXT} --horizon {horizon}"
+                f"model's max_length. Received: --context {context} --horizon {horizon}"
             )
-        context = min(context or CONTEXT, room)
+        context = min(context, room)
     contexts = [
-        read_context(
-            sequences, number, context or CONTEXT, horizon, model.processor, arguments.backtest
-        )
+        read_context(sequences, number, context, horizon, model.processor, arguments.backtest)
         for number in range(len(sequences))
     ]
     found = forecast_series(

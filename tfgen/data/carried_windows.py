@@ -34,6 +34,7 @@ class CarriedWindows(SequenceWindows):
             begin with nothing at places that are spread over their sequences.
         augment: As of `SequenceWindows`, but drawn anew for each group, not for each window of it.
         split: As of `SequenceWindows`.
+        history: As there.
 
     Raises:
         InputError: If there are fewer sequences than `batch_size`, or an argument is out of range.
@@ -51,6 +52,7 @@ class CarriedWindows(SequenceWindows):
         augment=None,
         split=None,
         most=None,
+        history=0,
     ):
         if not drop_remainder:
             batch_size = max(min(batch_size, len(sequences)), 1)
@@ -59,7 +61,8 @@ class CarriedWindows(SequenceWindows):
                 "training.carry_state goes along whole sequences: training.batch_size must be at "
                 f"most their number, {len(sequences)}. Received: training.batch_size={batch_size}"
             )
-        super().__init__(sequences, window, 1, seed, augment=augment, split=split)
+        given = {"augment": augment, "split": split, "history": history}
+        super().__init__(sequences, window, 1, seed, **given)
         self.batch_size = batch_size
         self._fixed = None if drop_remainder else self._of_all(most)
         self._ends = [0]  # of each epoch so far, in batches

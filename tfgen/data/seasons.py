@@ -15,7 +15,8 @@ _STANDS_OUT = 0.05
 _ABOVE_FUNDAMENTAL = 0.05
 _LOOKED_AT = 10  # lags, besides those of the calendar
 _POSITIONS = 1 << 16  # the last ones, more of which would tell no more of lags so short
-_MOST = 3  # seasons that are told
+_MOST, _MOST_COMMON = 3, 6  # seasons that are told: of a feature, and of several
+_MAX_SEQUENCES, _MAX_FEATURES = 300, 32  # that are looked at
 # The moving average of what is slower goes over at least so many positions: over two, it would
 # make every other position alike.
 _LEAST_WINDOW = 8
@@ -96,6 +97,24 @@ def seasons(columns, step=None):
         if not any(abs(lag - other) <= other // 8 for other in chosen):
             chosen.append(lag)
     return chosen[:_MOST]
+
+
+def common_seasons(parts, step=None):
+    """The seasons of several features: those of most of them, and there the strongest, first.
+
+    Args:
+        parts: List of arrays `(time, features)`, NaN where missing.
+        step: Seconds between two positions, or None.
+
+    Returns:
+        List of at most 6 integers.
+    """
+    parts = parts[:: -(-len(parts) // _MAX_SEQUENCES) or 1]
+    found = {}
+    for number in range(min(parts[0].shape[1], _MAX_FEATURES) if parts else 0):
+        for place, lag in enumerate(seasons([values[:, number] for values in parts], step)):
+            found[lag] = found.get(lag, 0) + 1 / (1 + place)
+    return sorted(found, key=lambda lag: (-found[lag], lag))[:_MOST_COMMON]
 
 
 def autocorrelation(columns, max_lag):

@@ -5,6 +5,8 @@ import numpy as np
 from tfgen.data.windows import spread
 from tfgen.errors import InputError
 
+_BEGINNINGS = 0.5  # share of windows of a series that come without what stands before them
+
 
 class SequenceWindows:
     """Cuts sequences into windows and deals them out in batches.
@@ -28,6 +30,9 @@ class SequenceWindows:
         augment: Function `(batch, numpy.random.Generator) -> batch`, see
             `tfgen.data.augmentation`. What it draws depends on the seed and on k alone.
         split: What messages call the sequences: `"training"`, `"validation"`.
+        history: Positions before a window that come with it, for a model that reads lags. In
+            training, every other window of a series comes without, as if the series began there:
+            so it is with what is drawn from nothing, and at the beginning of a context.
 
     Attributes:
         steps_per_epoch: Batches in an epoch.
@@ -50,6 +55,7 @@ class SequenceWindows:
         augment=None,
         split=None,
         most=None,
+        history=0,
     ):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
@@ -61,6 +67,7 @@ class SequenceWindows:
         self.seed = seed
         self.drop_remainder = drop_remainder
         self.augment = augment
+        self.history = history
         self.positions = sequences.positions
         self._lengths = np.array([len(values) for values in sequences.values], np.int64)
         self._full = drop_remainder and bool((self._lengths >= window).all())
@@ -115,7 +122,9 @@ class SequenceWindows:
             repeats, `"static"` float32 `(batch, static)` and `"label"` int32 `(batch,)`. If the
             sequences are whole things, `"first"` bool `(batch,)` tells which windows begin with the
             beginning of one, and `"previous"` float32 `(batch, features)` is what stands before the
-            others (NaN before a beginning).
+            others (NaN before a beginning). With a `history` that is told of all sequences, and
+            `"history"` `(batch, history, features)` is what stands before a window, NaN where there
+            is nothing.
         """
         epoch, step = divmod(int(k), self.steps_per_epoch)
         numbers, starts = self._deal(epoch)
@@ -127,24 +136,38 @@ class SequenceWindows:
         return batch
 
     def _augmented(self, batch, k):
-        if self.augment is None:
+        if self.augment is not None:
+            batch = self.augment(batch, np.random.default_rng([self.seed, int(k), 3]))
+        if not self.history:
             return batch
-        return self.augment(batch, np.random.default_rng([self.seed, int(k), 3]))
+        # A window and what stands before it are changed as one.
+        batch["history"] = batch["values"][:, : self.history]
+        for name in ("values", "valid", "last"):
+            batch[name] = batch[name][:, self.history :]
+        if self.drop_remainder and not self.sequences.ends:
+            generator = np.random.default_rng([self.seed, int(k), 4])
+            begins = generator.random(len(batch["first"])) < _BEGINNINGS
+            batch["history"] = np.where(begins[:, None, None], self._missing, batch["history"])
+            batch["first"] |= begins
+        return batch
 
     def _take(self, numbers, starts):
-        """The batch of windows of these sequences from these positions on."""
-        positions = starts[:, None] + np.arange(self.window)  # (batch, window)
+        """The batch of windows of these sequences from these positions on, their history before."""
+        positions = starts[:, None] + np.arange(-self.history, self.window)
         ends = self._lengths[numbers][:, None] - 1  # (batch, 1)
-        rows = self._bases[numbers][:, None] + np.minimum(positions, ends)
+        rows = self._bases[numbers][:, None] + np.clip(positions, 0, ends)
         valid = positions <= ends
+        there = valid & (positions >= 0)
         batch = {
-            "values": np.where(valid[:, :, None], self._values[rows], self._missing),
+            "values": np.where(there[:, :, None], self._values[rows], self._missing),
             "valid": valid,
             "scale": self._scales[numbers],
             "last": (positions == ends) & self.sequences.ends,
         }
-        if self.sequences.ends:
+        if self.sequences.ends or self.history:
             batch["first"] = starts == 0
+        positions, rows = positions[:, self.history :], rows[:, self.history :]  # (batch, window)
+        if self.sequences.ends:
             before = self._values[self._bases[numbers] + np.maximum(starts - 1, 0)]
             batch["previous"] = np.where(starts[:, None] > 0, before, self._missing)
         if self._times is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfgen.data.cuts import cut_origins
-from tfgen.data.seasons import seasons
+from tfgen.data.seasons import common_seasons
 from tfgen.errors import InputError
 from tfgen.evaluation import forecasts
 from tfgen.models.numbers.over_data import forecast_cuts
@@ -12,8 +12,6 @@ from tfgen.report.score import Score
 COVERED = (0.5, 0.8, 0.9)
 DAY = 86400
 _NAIVE = 1  # a purpose of random numbers
-# Of which seasons are looked for, and how many of them a naive forecast is tried with.
-_MAX_SEQUENCES, _MAX_FEATURES, _MAX_SEASONS = 300, 32, 6
 
 
 def usual_season(processor):
@@ -34,28 +32,9 @@ def seasons_of(processor, known):
         if the data have several positions in one, else the strongest season found, else 1.
     """
     columns = [i for i, feature in enumerate(known.features) if not feature.is_category]
-    chosen = known.values[:: -(-len(known) // _MAX_SEQUENCES) or 1]
-    chosen = [values[:, columns[:_MAX_FEATURES]] for values in chosen]
-    found = common_seasons(chosen, processor.mean_step)
+    found = common_seasons([values[:, columns] for values in known.values], processor.mean_step)
     day = usual_season(processor)
     return sorted({1, day, *found}), day if day > 1 else [*found, 1][0]
-
-
-def common_seasons(parts, step):
-    """The seasons of several features: those of most of them, and there the strongest, first.
-
-    Args:
-        parts: List of arrays `(time, features)`, NaN where missing.
-        step: Seconds between two positions, or None.
-
-    Returns:
-        List of at most 6 integers.
-    """
-    found = {}
-    for number in range(parts[0].shape[1] if parts else 0):
-        for place, lag in enumerate(seasons([values[:, number] for values in parts], step)):
-            found[lag] = found.get(lag, 0) + 1 / (1 + place)
-    return sorted(found, key=lambda lag: (-found[lag], lag))[:_MAX_SEASONS]
 
 
 def score_forecasts(
@@ -79,6 +58,7 @@ def score_forecasts(
     if context is None:
         recipe = getattr(model, "recipe", None)
         context = recipe.training.window if recipe else 4 * horizon
+        context += getattr(model, "history", 0)
     room = max(len(values) for values in whole.values) - horizon
     if model.max_positions is not None:
         context = min(context, model.max_positions - horizon)

@@ -65,7 +65,8 @@ def evaluate_sequences(
             for series, and the median length, at most 256, for drawings and clips.
         windows: Windows generated in a run, and real ones that they are compared with.
         origins: Forecasts made in a run.
-        context: Positions that a forecast sees; None takes the training window.
+        context: Positions that a forecast sees; None takes the training window, and before it what
+            the lags of the model reach back for.
         season: Positions of a season, for the naive forecast, or a list of them, of which that
             with the least CRPS is taken; None takes the best of 1 (the last value), a day if the
             data have several positions in one, and those that `tfgen.data.seasons` finds in the

@@ -98,6 +98,29 @@ def build(recipe, preprocessing=None, dtype="float32", of=None):
     return model
 
 
+def reads_seasons(recipe):
+    """Whether the model of a recipe is made by the seasons of its data."""
+    return "auto" in [recipe.model.get(name) for name in ("lags", "seasonal_skip")]
+
+
+def history_of(recipe, processor):
+    """Returns how many positions before a window are of use to the model of a recipe.
+
+    Args:
+        recipe: A `Recipe`.
+        processor: Its fitted processor of numbers.
+
+    Raises:
+        InputError: For lags that are refused.
+    """
+    from tfgen.models.numbers.reading import Lags
+
+    names = "lags", "seasonal_skip", "linear_skip"
+    given = {name: recipe.model[name] for name in names if name in recipe.model}
+    with _as_input_error(f"[model] of family '{recipe.family}'"):
+        return Lags.of(processor, **given).span
+
+
 def preprocessing_file(preprocessing):
     """Returns the name of the file in which a model's folder keeps its preprocessing."""
     from tfgen.preprocessing import SequenceProcessor

@@ -39,6 +39,9 @@ def check(processor):
     must(not processor.irregular or processor.step is not None, "False without step", "irregular")
     fits = processor.calendar_step is None or processor.step is not None
     must(fits, "None without step", "calendar_step")
+    found = processor.seasons or ()
+    whole = all(type(each) is int and 1 < each <= _MAX_COUNT for each in found) and len(found) <= 16
+    must(whole, "None or at most 16 integers above 1", "seasons")
     rows = [row for row in processor.lengths if isinstance(row, (list, tuple)) and row]
     counts = all(type(each) is int and 1 <= each <= _MAX_COUNT for row in rows for each in row)
     fits = len(rows) == len(processor.lengths) and len({len(row) for row in rows}) <= 1

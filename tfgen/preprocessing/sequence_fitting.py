@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tfgen.data.calendar_steps import find_calendar_step
+from tfgen.data.calendar_steps import CalendarStep, find_calendar_step
+from tfgen.data.seasons import common_seasons
 from tfgen.data.sequences import needs_float64
 from tfgen.errors import InputError, unknown
 from tfgen.kinds import find_kind
@@ -19,12 +20,13 @@ _SHARES = 64
 _SHIFTING = ("auto", "standard", "min_max", "robust", "whiten")
 
 
-def arguments(sequences, config):
+def arguments(sequences, config, seasons=False):
     """Returns the arguments of the `SequenceProcessor` of training sequences.
 
     Args:
         sequences: `tfgen.data.sequences.Sequences`.
         config: `tfgen.recipe.PreprocessingConfig`.
+        seasons: Whether to look for seasons.
 
     Raises:
         InputError: As `SequenceProcessor.fit`.
@@ -43,6 +45,10 @@ def arguments(sequences, config):
         series, joined = [values - origin for values in series], joined - origin
     known_names, static_names = tuple(sequences.known_names), tuple(sequences.static_names)
     lengths = [len(values) for values in sequences.values]
+    times = _times(sequences.times, config.calendar)
+    if seasons:
+        step = times.get("calendar_step") and CalendarStep.parse(times["calendar_step"]).seconds
+        times["seasons"] = common_seasons(series, step or times.get("step"))
     return {
         "kind": sequences.kind,
         "features": list(sequences.features),
@@ -60,7 +66,7 @@ def arguments(sequences, config):
         "has_missing": any(bool(np.isnan(values).any()) for values in sequences.values),
         "scale": np.median([_series_scale(values) for values in series], axis=0).tolist(),
         "origin": origin,
-        **_times(sequences.times, config.calendar),
+        **times,
     }
 
 

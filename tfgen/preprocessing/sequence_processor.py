@@ -56,6 +56,7 @@ class SequenceProcessor(keras.layers.Layer):
         origin: A number for each column of numbers, from which its values are counted in float32;
             what comes and goes in the data's units is float64 then. None, for values that float32
             holds, counts from 0, and all is float32.
+        seasons: Lags at which the data is like itself again; None if they were not looked for.
         **kwargs: `name` and the like of a Keras layer.
 
     Attributes:
@@ -91,6 +92,7 @@ class SequenceProcessor(keras.layers.Layer):
         scale=None,
         calendar_step=None,
         origin=None,
+        seasons=None,
         **kwargs,
     ):
         # Values of float64 are not to be cast before they are counted from the origin.
@@ -114,6 +116,7 @@ class SequenceProcessor(keras.layers.Layer):
         self.length = length
         self.lengths = tuple(sequence_arguments.listed("lengths", lengths))
         self.has_missing = has_missing
+        self.seasons = None if seasons is None else sequence_arguments.listed("seasons", seasons)
         self.origin = finite_numbers("origin", origin)
         self.feature_names = sequence_arguments.names(
             "features", [feature.name for feature in self.features]
@@ -151,7 +154,7 @@ class SequenceProcessor(keras.layers.Layer):
         return scaler
 
     @classmethod
-    def fit(cls, sequences, config=None, data=None):
+    def fit(cls, sequences, config=None, data=None, seasons=False):
         """Returns the processor of training sequences.
 
         Args:
@@ -161,6 +164,7 @@ class SequenceProcessor(keras.layers.Layer):
                 the default one.
             data: `tfgen.recipe.DataConfig` that says what the columns of a frame or of arrays are;
                 None is the default one.
+            seasons: Whether to look for seasons, which models with `lags="auto"` read.
 
         Raises:
             InputError: If a column cannot be scaled, or the configuration names one that there
@@ -169,7 +173,7 @@ class SequenceProcessor(keras.layers.Layer):
         if not isinstance(sequences, Sequences):
             sequences = open_sequences(DataConfig() if data is None else data, sequences)
         config = PreprocessingConfig() if config is None else config
-        return cls(**sequence_fitting.arguments(sequences, config))
+        return cls(**sequence_fitting.arguments(sequences, config, seasons))
 
     @classmethod
     def plain(cls, features=1):

@@ -112,13 +112,17 @@ def _open_numbers(recipe, processor, data):
     fraction, rule = recipe.data.validation_fraction, recipe.data.split
     train, validation, how = sequences.split(fraction, rule)
     if processor is None:
-        processor = SequenceProcessor.fit(train, recipe.preprocessing)
+        seasons = models.reads_seasons(recipe)
+        processor = SequenceProcessor.fit(train, recipe.preprocessing, seasons=seasons)
+    history = models.history_of(recipe, processor)
     parts = {"train": processor.check(train), "validation": processor.check(validation)}
     limited = _limited(parts["train"], recipe.preprocessing.log1p)
     augment = open_augmentation(config.augment, processor.kind, limited)
     windows = {
-        "train": _windows(parts["train"], "train", config, augment=augment),
-        "validation": _windows(parts["validation"], "validation", config, drop_remainder=False),
+        "train": _windows(parts["train"], "train", config, history, augment=augment),
+        "validation": _windows(
+            parts["validation"], "validation", config, history, drop_remainder=False
+        ),
     }
     summary = (
         f"{train.positions:,} positions of {processor.num_features} features in {len(train):,} "
@@ -129,6 +133,9 @@ def _open_numbers(recipe, processor, data):
         f"dropped: {number:,} x {reason} (first: {example})"
         for reason, (number, example) in report.dropped.items()
     )
+    if models.reads_seasons(recipe):
+        found = ", ".join(map(str, processor.seasons or ())) or "none"
+        summary += f"\nseasons found, in positions: {found}"
     summary = "\n".join([summary, *dropped, *(f"note: {note}" for note in report.notes)])
 
     def dashboard(folder, model):
@@ -151,7 +158,7 @@ def _limited(sequences, log1p):
     return dataclasses.replace(sequences, features=tuple(features))
 
 
-def _windows(sequences, split, config, drop_remainder=True, augment=None):
+def _windows(sequences, split, config, history, drop_remainder=True, augment=None):
     name = _SPLIT_NAMES[split]
     if config.carry_state:
         kind, count = CarriedWindows, config.batch_size
@@ -168,4 +175,5 @@ def _windows(sequences, split, config, drop_remainder=True, augment=None):
         augment,
         name,
         most=config.validation_batches,
+        history=history,
     )

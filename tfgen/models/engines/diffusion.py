@@ -50,6 +50,7 @@ class Diffusion:
     loss_is_likelihood = False
     draws_in_order = False
     rows_at_once = ROWS  # futures, for their memory
+    history = 0  # positions before a window that are of use to it
     max_positions = None
     # A loss of differences of noise has no state to carry.
     state_is_constant = False

@@ -59,6 +59,7 @@ class Rollout:
         self.context, self.positions = emission.context, emission.positions
         self.processor = self.positions.processor
         frames = network.max_positions
+        self.history = emission.reading.span  # positions before a window that are of use to it
         self.max_positions = None if frames is None else frames * self.positions.frame
         self.state_is_constant = network.state_is_constant
         self.jit_compile_training = network.jit_compile_training
@@ -131,12 +132,12 @@ class Rollout:
         """
         with tf.name_scope("position_inputs"):  # one box in TensorBoard's graph
             rows, time = tf.unstack(tf.shape(batch["values"])[:2])
-            previous, first = self.emission.before(batch)
+            past = self.emission.reading.before(batch)
             covariates = self.positions.covariates(batch)
             whole, scale = self.context.call(batch, rows, key)
             whole = tf.broadcast_to(whole[:, None], [rows, time, whole.shape[-1]])
             scale = None if scale is None else scale[:, None]
-            x = self.emission.inputs(previous, first, covariates, whole, scale)
+            x = self.emission.inputs(past, covariates, whole, scale)
         mask = batch["valid"] if masked else None
         x = self.emission.project(x)
         hidden, state = self.network.call(x, state, mask, training, key, record)
@@ -295,7 +296,7 @@ class Rollout:
         whole, scale = self.context.of_rows(rows, given)
         state = self.initial_state(rows)
         return rolling.Rollout(
-            state=self.network.reserve(state, room),
+            state=(self.network.reserve(state, room), self.emission.reading.held(rows)),
             previous=tf.fill([rows, self.positions.width], np.float32(np.nan)),
             first=tf.ones([rows], tf.bool),
             covariates=covariates,
@@ -332,7 +333,10 @@ class Rollout:
         last = tf.gather(batch["values"], tf.maximum(lengths - 1, 0), batch_dims=1)
         begun = self._begin(count, batch, arguments, covariates, 0)
         begun = begun._replace(
-            state=self.network.reserve(state, capacity),
+            state=(
+                self.network.reserve(state, capacity),
+                self.emission.reading.held(count, batch["values"], lengths),
+            ),
             previous=last,
             first=lengths == 0,
             count=frames,
@@ -383,29 +387,34 @@ class Rollout:
     # The compiled loops
 
     def _stepper(self):
-        """A function `(begun, state, previous, first, covariates)` -> `(hidden, scale, state)`."""
+        """A function `(begun, state, previous, first, covariates)` -> `(hidden, past, scale, state)`.
+
+        The state is that of the network, and what is held of the past.
+        """
         step = self.network.stepper()
 
         def hidden_of(begun, state, previous, first, covariates):
             scale = begun.scale if self.processor.scaler.needs_scale else None
-            x = self.emission.inputs(previous, first, covariates, begun.whole, scale)
+            state, held = state
+            past, held = self.emission.reading.step(held, previous, first)
+            x = self.emission.inputs(past, covariates, begun.whole, scale)
             if self.emission.input_projection is not None:
                 x = self.emission.project(x[:, None])[:, 0]
             hidden, state = step(x, state)
-            return tf.cast(hidden, tf.float32), scale, state
+            return tf.cast(hidden, tf.float32), past, scale, (state, held)
 
         return hidden_of
 
-    def _sample(self, begun, hidden, previous, scale, key, given=None):
+    def _sample(self, begun, hidden, past, scale, key, given=None):
         sampling = begun.temperature, begun.bias
-        return self.emission.sample(hidden, previous, scale, key, *sampling, given)
+        return self.emission.sample(hidden, past, scale, key, *sampling, given)
 
     def _roll_core(self, begun):
         step = self._stepper()
 
         def draw(begun, state, previous, first, covariates, key):
-            hidden, scale, state = step(begun, state, previous, first, covariates)
-            return *self._sample(begun, hidden, previous, scale, key), state
+            hidden, past, scale, state = step(begun, state, previous, first, covariates)
+            return *self._sample(begun, hidden, past, scale, key), state
 
         return rolling.roll(draw, begun)
 
@@ -414,11 +423,11 @@ class Rollout:
 
         def draw(begun, state, previous, first, covariates, key, given):
             """What is given of a position is kept."""
-            hidden, scale, state = step(begun, state, previous, first, covariates)
+            hidden, past, scale, state = step(begun, state, previous, first, covariates)
             missing = self.emission.gaps(given)[None]
             given = tf.where(missing, np.float32(np.nan), given[None])
-            values, _, _ = self._sample(begun, hidden, previous, scale, key, given)
-            weight = self.emission.weight(hidden, previous, values, missing, scale)
+            values, _, _ = self._sample(begun, hidden, past, scale, key, given)
+            weight = self.emission.weight(hidden, past, values, missing, scale)
             return values, weight, state
 
         return fill(Observed(draw, values), begun, tf.shape(samples)[0])

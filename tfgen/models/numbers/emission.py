@@ -20,11 +20,12 @@ from tfgen.layers.checks import (
     check_whole,
 )
 from tfgen.layers.gaussian_mixture_head import COVARIANCES
-from tfgen.layers.normal_features import put
 from tfgen.models.numbers.context import SequenceContext
 from tfgen.models.numbers.heads import BOUNDINGS, COUNTED, HEADS, make_head
 from tfgen.models.numbers.outputs import Outputs
+from tfgen.models.numbers.reading import Lags, Reading
 from tfgen.models.numbers.recording import Recording
+from tfgen.models.numbers.reference import Reference
 from tfgen.models.parts import made_of_parts
 from tfgen.networks.causal import weight_seed
 
@@ -67,6 +68,15 @@ class NumberEmission(keras.layers.Layer):
             square of the position before, which is never less than this. For sound and other
             series whose size changes by orders of magnitude. Locations are not bounded then
             either.
+        lags: Of series: how many positions before those stand whose values the network reads
+            besides the position before, such as `[24, 168]` for a day and a week of hours, each
+            with whether it is known (DeepAR, arXiv:1704.04110, section 3.4). `"auto"` takes the
+            seasons that the processor found.
+        seasonal_skip: Above 0, how many positions before that one stands which the head tells the
+            departure from: `lags` has it, too. A learned share of it, 1 at first, is taken for each
+            number where it is known; with `linear_skip`, the map is of the departure of the
+            position before from its own season. `"auto"` takes the strongest season that the
+            processor found. Locations are not bounded then either.
         seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
@@ -86,6 +96,8 @@ class NumberEmission(keras.layers.Layer):
         bounding=None,
         linear_skip=False,
         local_scale=0.0,
+        lags=(),
+        seasonal_skip=0,
         seed=0,
         **kwargs,
     ):
@@ -117,7 +129,9 @@ class NumberEmission(keras.layers.Layer):
         check(fits, f"head must suit {processor.num_numbers} numbers a position", head=kind)
         limited = kind != "quantized" or processor.scaler.limited or not processor.num_numbers
         check(limited, "head must have preprocessing.scaler=min_max or mu_law", head=kind)
-        for name, value in {"linear_skip": linear_skip, "local_scale": local_scale}.items():
+        found = Lags.of(processor, lags, seasonal_skip, linear_skip)
+        skips = {"linear_skip": linear_skip, "local_scale": local_scale}
+        for name, value in {**skips, "seasonal_skip": found.season}.items():
             fits = not value or (kind != "quantized" and not counted)
             check(fits, f"{name} must be {type(value)()} for the head {kind}", **{name: value})
         fits = not local_scale or not processor.circular
@@ -144,7 +158,7 @@ class NumberEmission(keras.layers.Layer):
                 kind,
                 positions,
                 bounding,
-                bool(linear_skip or local_scale),
+                bool(linear_skip or local_scale or found.season),
                 weight_seed(seed, 40),
                 components=components,
                 covariance=covariance,
@@ -152,15 +166,9 @@ class NumberEmission(keras.layers.Layer):
                 chain_units=chain_units,
                 min_scale=min_scale,
             )
-        self.skip = None
-        if linear_skip and processor.num_numbers:
-            self.skip = keras.layers.Dense(
-                positions.numbers,
-                use_bias=False,
-                kernel_initializer="identity",
-                dtype="float32",
-                name="linear_skip",
-            )
+        self.reading = Reading(context, found, local_scale)
+        self.reference = Reference(self.reading, linear_skip)
+        self.skip, self.seasonal = self.reference.linear, self.reference.seasonal
         self.category_head = None
         levels = () if isinstance(self.number_head, ChainHead) else processor.levels
         levels = [*levels, *([2] if processor.ends else [])]
@@ -187,11 +195,13 @@ class NumberEmission(keras.layers.Layer):
         self.min_scale = min_scale
         self.linear_skip = linear_skip
         self.local_scale = local_scale
+        self.lags = lags if isinstance(lags, str) else tuple(lags)
+        self.seasonal_skip = seasonal_skip
         self.seed = seed
 
     def join(self, network):
         """Makes every weight, here and in the network, so that a new model can be inspected."""
-        width = self.input_width
+        width = self.reading.width
         if network.input_width is not None:
             self.input_projection = keras.layers.Dense(
                 network.input_width,
@@ -208,30 +218,16 @@ class NumberEmission(keras.layers.Layer):
         for layer in (self.number_head, self.category_head):
             if layer is not None:
                 layer.build((None, None, network.output_width))
-        if self.skip is not None:
-            self.skip.build((None, None, self.positions.numbers))
+        self.reference.build()
         self.built = True
 
     # What a network reads
 
-    @property
-    def input_width(self):
-        """Features of what a network reads of a position."""
-        processor = self.positions.processor
-        numbers = self.positions.numbers
-        width = numbers * (2 if processor.has_missing else 1) + len(processor.circular)
-        if self.local_scale and processor.num_numbers:
-            width += numbers + 1
-        width += sum(processor.levels) + 1 + processor.covariate_width
-        return width + self.context.width
-
-    def inputs(self, previous, first, covariates, whole, scale):
+    def inputs(self, past, covariates, whole, scale):
         """What a network reads of positions.
 
         Args:
-            previous: float32 `(..., width)`, the values of the position before, in the data's
-                units; NaN is missing.
-            first: bool `(...)`: whether there is no position before.
+            past: `tfgen.models.numbers.reading.Past`.
             covariates: float32 `(..., covariates)` of the position itself.
             whole: float32 `(..., width)`, what belongs to the whole sequence.
             scale: float32 `(..., numbers)` of each series; None where there is no such thing.
@@ -239,57 +235,12 @@ class NumberEmission(keras.layers.Layer):
         Returns:
             `(..., features)`, as wide as the network's inputs.
         """
-        processor = self.positions.processor
-        parts = []
-        if processor.num_numbers:
-            scaled = self.positions.scaled(processor.numbers(previous), scale)
-            observed = ~tf.math.is_nan(scaled)
-            unit = self._unit(scaled)
-            scaled = tf.where(observed, scaled, 0.0)
-            if processor.circular:
-                turned = tf.gather(scaled, processor.circular, axis=-1)
-                there = tf.gather(tf.cast(observed, tf.float32), processor.circular, axis=-1)
-                parts.append(tf.cos(turned) * there)
-                scaled = put(scaled, processor.circular, tf.sin(turned))
-            parts.append(scaled / unit)
-            if self.local_scale:
-                # The same by orders of magnitude, 1 for a number of size 1 and for a unit of 1.
-                range_of_sizes = np.arcsinh(1 / self.local_scale)
-                parts.append(tf.asinh(scaled / self.local_scale) / range_of_sizes)
-                parts.append(tf.asinh(unit / self.local_scale) / range_of_sizes)
-            if processor.has_missing:
-                parts.append(tf.cast(observed, tf.float32))
-        categories = processor.categories(previous)
-        for index, levels in enumerate(processor.levels):
-            parts.append(tf.one_hot(categories[..., index], levels))
-        parts.append(tf.cast(first, tf.float32)[..., None])
-        parts += [covariates, whole]
-        return tf.cast(tf.concat(parts, axis=-1), self.compute_dtype)
+        features = self.reading.features(past, covariates, whole, scale)
+        return tf.cast(features, self.compute_dtype)
 
     def project(self, x):
         """Inputs `(..., features)` in the width that the network reads."""
         return x if self.input_projection is None else self.input_projection(x)
-
-    def before(self, batch):
-        """The values before each position, NaN where there are none, and where there are none."""
-        values = batch["values"]
-        rows, time = tf.unstack(tf.shape(values)[:2])
-        before = tf.fill([rows, self.positions.width], np.float32(np.nan))
-        begins = tf.ones([rows], tf.bool)
-        if "first" in batch:  # windows of whole things may begin in their middle
-            before, begins = batch["previous"], batch["first"]
-        previous = tf.concat([before[:, None], values[:, :-1]], axis=1)
-        return previous, (tf.range(time)[None] == 0) & begins[:, None]
-
-    def _unit(self, scaled):
-        """What the head tells the next position in, `(..., 1)`; 1 without `local_scale`."""
-        if not self.local_scale:
-            return tf.ones([])
-        observed = ~tf.math.is_nan(scaled)
-        count = tf.reduce_sum(tf.cast(observed, tf.float32), axis=-1, keepdims=True)
-        squares = tf.reduce_sum(tf.where(observed, tf.square(scaled), 0.0), axis=-1, keepdims=True)
-        unit = tf.sqrt(tf.math.divide_no_nan(squares, count) + self.local_scale**2)
-        return tf.where(count > 0, unit, 1.0)
 
     # What a position is
 
@@ -307,24 +258,20 @@ class NumberEmission(keras.layers.Layer):
             scale: float32 `(batch, 1, numbers)` or None.
             training: Whether the heads' own regularisation is on.
         """
-        previous, _ = self.before(batch)
         total = self.outputs.log_prob(
             hidden,
             batch["values"],
             batch.get("last"),
             batch["valid"][..., None],
-            self._reference(previous, scale),
+            self.reference(self.reading.before(batch), scale),
             scale,
             training,
         )
         return tf.where(batch["valid"], total, 0.0)
 
-    def sample(self, hidden, previous, scale, key, temperature, bias, given=None):
-        """Draws one position of every row, `previous` being the values of the one before.
-
-        The rest as of `Outputs.sample`.
-        """
-        reference = self._reference(previous, scale)
+    def sample(self, hidden, past, scale, key, temperature, bias, given=None):
+        """Draws one position of every row, after a `Past`; the rest as of `Outputs.sample`."""
+        reference = self.reference(past, scale)
         return self.outputs.sample(hidden, reference, scale, key, temperature, bias, given)
 
     # What is given of a position of which the rest is drawn
@@ -341,24 +288,10 @@ class NumberEmission(keras.layers.Layer):
         is_number = np.isin(np.arange(processor.num_features), processor.number_columns)
         return missing | (is_number & tf.reduce_any(missing & is_number))
 
-    def weight(self, hidden, previous, values, missing, scale):
-        """As `Outputs.weight`, `previous` being the values of the position before."""
-        reference = self._reference(previous, scale)
+    def weight(self, hidden, past, values, missing, scale):
+        """As `Outputs.weight`, after a `Past`."""
+        reference = self.reference(past, scale)
         return self.outputs.weight(hidden, values, missing, reference, scale)
-
-    def _reference(self, previous, scale):
-        """Origin `(..., numbers)` and unit `(..., 1)` in which the head tells scaled numbers."""
-        scaled = self.positions.scaled(self.positions.processor.numbers(previous), scale)
-        origin = 0.0
-        if self.skip is not None:
-            before = tf.where(tf.math.is_nan(scaled), 0.0, scaled)
-            circular = self.positions.processor.circular
-            origin = self.skip(before)
-            if circular:  # of an angle, the one before is where it departs from
-                angles = tf.gather(before, circular, axis=-1)
-                origin = self.skip(put(before, circular, tf.zeros_like(angles)))
-                origin = put(origin, circular, angles)
-        return origin, self._unit(scaled)
 
     def get_config(self):
         return {**super().get_config(), **constructor_config(self)}

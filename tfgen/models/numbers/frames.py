@@ -17,7 +17,7 @@ def forecast_frame(model, frame, horizon, num_samples, seed, told, **options):
     """Returns the forecast of each series of a frame, as a frame of the same library.
 
     The frame is read as the file that the model was trained on, by its recipe. Its last rows with
-    values are the context, at most 1,000 and what the model has room for; rows after them tell of
+    values are the context, at most 1,000, what its lags reach back for, and what the model has room for; rows after them tell of
     the time to come what is known beforehand.
 
     Args:
@@ -49,7 +49,7 @@ def forecast_frame(model, frame, horizon, num_samples, seed, told, **options):
     sequences = model.processor.check(open_sequences(config, frame))
     for reason, (count, example) in sequences.report.dropped.items():
         warnings.warn(f"{count:,} x {reason} (first: {example})", stacklevel=3)
-    length = CONTEXT
+    length = CONTEXT + model.history
     if model.max_positions is not None:
         length = min(length, model.max_positions - horizon)
         if length < 1:

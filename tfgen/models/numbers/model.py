@@ -52,6 +52,7 @@ class NumbersModel(SequenceGenerator):
         self.state_is_constant = engine.state_is_constant
         self.jit_compile_training = engine.jit_compile_training
         self.draws_in_order = engine.draws_in_order  # whatever length is asked for
+        self.history = engine.history  # positions before a window that are of use to it
         self.rows_at_once = engine.rows_at_once  # futures of `forecast`, for their memory
         self.tells_progress = "progress" in options_of(engine, "generate")  # to such a function
         self.generation.check_used(processor.kind, engine.kind, bool(processor.num_classes))
