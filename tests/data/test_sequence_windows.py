@@ -36,6 +36,47 @@ def starts_of(windows, number=0):
     return sorted(epoch(windows, number)["values"][:, 0, 0].astype(int).tolist())
 
 
+def test_windows_come_with_what_stands_before_them():
+    data = make(23, 9)
+    batch = epoch(SequenceWindows(data, 5, 7, drop_remainder=False, history=7))
+    assert batch["values"].shape == (7, 5, 2) and batch["valid"].shape == batch["last"].shape == (
+        7,
+        5,
+    )
+    np.testing.assert_array_equal(batch["history"][0], np.full([7, 2], NAN))
+    np.testing.assert_array_equal(batch["history"][1, :, 0], [NAN, NAN, 0, 1, 2, 3, 4])
+    np.testing.assert_array_equal(batch["history"][3, :, 0], np.arange(8, 15))
+    np.testing.assert_array_equal(batch["history"][6, :, 0], [NAN, NAN, 100, 101, 102, 103, 104])
+    assert batch["first"].tolist() == [True, False, False, False, False, True, False]
+    # The windows are the same as those without.
+    plain = epoch(SequenceWindows(data, 5, 7, drop_remainder=False))
+    np.testing.assert_array_equal(batch["values"], plain["values"])
+    np.testing.assert_array_equal(batch["valid"], plain["valid"])
+
+
+def test_in_training_half_of_the_windows_begin_a_series():
+    windows = SequenceWindows(make(2000), 5, 8, history=3)
+    batch = epoch(windows)
+    begins = np.isnan(batch["history"]).all(axis=(1, 2))
+    np.testing.assert_array_equal(batch["first"], begins | (batch["values"][:, 0, 0] == 0))
+    assert 0.4 < begins.mean() < 0.6
+    before = batch["values"][~begins, 0, 0]
+    np.testing.assert_array_equal(batch["history"][~begins, -1, 0], before - 1)
+    again = epoch(SequenceWindows(make(2000), 5, 8, history=3))
+    np.testing.assert_array_equal(batch["history"], again["history"])
+
+
+def test_a_window_is_changed_as_one_with_what_stands_before_it():
+    def double(batch, generator):
+        return {**batch, "values": 2 * batch["values"]}
+
+    windows = SequenceWindows(make(50), 5, 9, history=3, augment=double)
+    batch = windows.batch(0)
+    plain = SequenceWindows(make(50), 5, 9, history=3).batch(0)
+    for name in ("history", "values"):
+        np.testing.assert_array_equal(batch[name], 2 * plain[name])
+
+
 def test_a_batch_is_a_function_of_the_seed_and_its_number():
     data = make(40, 3, 25, 11)
     one, two = SequenceWindows(data, 5, 3, seed=3), SequenceWindows(data, 5, 3, seed=3)

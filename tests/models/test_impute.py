@@ -27,6 +27,7 @@ KINDS = {
     "categories": {"features": [CATEGORY, SECOND]},
     "known covariates": {"features": [NUMBER, CATEGORY], "known": True},
     "missing values": {"features": [NUMBER, CATEGORY, OTHER], "missing": True},
+    "lags": {"features": [NUMBER, CATEGORY], "lags": [3], "seasonal_skip": 2},
 }
 DEFAULT = ("bounds and a category",)
 

@@ -105,10 +105,8 @@ class SequenceProcessor(keras.layers.Layer):
         self.known_names = sequence_arguments.names("known_names", known_names)
         self.static_names = sequence_arguments.names("static_names", static_names)
         self.classes = sequence_arguments.names("classes", classes)
-        self.ends = ends
-        self.sample_rate = sample_rate
-        self.step = step
-        self.calendar_step = calendar_step
+        self.ends, self.sample_rate = ends, sample_rate
+        self.step, self.calendar_step = step, calendar_step
         self._step = None if calendar_step is None else CalendarStep.parse(calendar_step)
         self.start_time = start_time
         self.calendar = sequence_arguments.listed("calendar", calendar)
@@ -128,8 +126,7 @@ class SequenceProcessor(keras.layers.Layer):
         self.num_features = len(self.features)
         self.num_numbers = len(self.number_columns)
         self.num_categories = len(self.category_columns)
-        self.num_classes = len(self.classes)
-        self.static_width = len(self.static_names)
+        self.num_classes, self.static_width = len(self.classes), len(self.static_names)
         # Of columns of numbers: angles in radians stand for circular ones, whatever the scaler.
         self.circular = [n for n, circle in enumerate(self.circles) if circle is not None]
         self._is_circular = np.isin(np.arange(self.num_numbers), self.circular)

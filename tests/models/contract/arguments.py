@@ -152,6 +152,8 @@ CHANGES = {
         "bounding": to("none", wrong=("soft",), seen="sample", processor=bounded(0.01)),
         "linear_skip": to(True, wrong=("yes",)),
         "local_scale": to(0.01, wrong=(1.0,)),
+        "lags": to((2,), wrong=((0,), (2.5,), (10_001,), 3, "yes", "auto", None)),
+        "seasonal_skip": to(2, wrong=(-1, 2.5, 10_001, True, "yes", "auto", None)),
     },
     "SequenceContext": {
         "frame": to(4, wrong=(0, 2.5), processor=whole_clips(), head="gaussian_mixture"),

@@ -156,6 +156,7 @@ class NumbersRow(Row):
 
 
 RECURRENT = {"units": 8, "layers": 1, "seed": 1}
+LAGGED = {**RECURRENT, "lags": (2, 5), "seasonal_skip": 3}
 TRANSFORMER = {"layers": 1, "heads": 2, "width": 8, "seed": 1}
 UNET = {
     "width": 4, "multipliers": (1,), "blocks": 1, "groups": 2, "attention_at": (0,),
@@ -175,7 +176,7 @@ ROWS = (
     TextRow("gru", RECURRENT, *OF_TEXT),
     TextRow("transformer", TRANSFORMER, *OF_TEXT),
     NumbersRow("lstm", RECURRENT, *OF_NUMBERS),
-    NumbersRow("gru", RECURRENT, *OF_NUMBERS),
+    NumbersRow("gru", LAGGED, *OF_NUMBERS),
     NumbersRow("transformer", TRANSFORMER, *OF_NUMBERS),
     DiffusionRow(
         "unet1d", UNET, DiffusionSampling, ("temperature", 0.5), ("num_step", "num_steps"),

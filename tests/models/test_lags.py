@@ -1,0 +1,251 @@
+"""Lags as inputs and the seasonal skip: the same in training, in the loop and in windows."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.models.contract.rows import RECURRENT, TRANSFORMER, as_if_trained
+from tfgen import models
+from tfgen.data import CarriedWindows, Feature, Sequences, SequenceWindows
+from tfgen.errors import InputError
+from tfgen.preprocessing import SequenceProcessor
+from tfgen.recipe import PreprocessingConfig, Recipe
+from tfgen.training.data import open_data
+
+pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
+
+NAN = np.float32(np.nan)
+SKIPS = {"seasonal_skip": 4, "linear_skip": True, "head": "regression"}
+
+
+def made(*lengths, ends=False, missing=(7,), features=None):
+    """Series of a number, of one with gaps, and of a category."""
+    rng = np.random.default_rng(3)
+    features = features or (Feature("a"), Feature("b"), Feature("c", levels=("x", "y", "z")))
+    values = [
+        np.stack([rng.normal(size=n), rng.normal(5, 2, n), np.arange(n) % 3], 1)[
+            :, : len(features)
+        ].astype(np.float32)
+        for n in lengths or (20,)
+    ]
+    for position in missing:
+        values[0][position, 1:2] = NAN
+    ids = [str(number) for number in range(len(values))]
+    return Sequences("made", "series", features, values, ids, ends=ends)
+
+
+def model_of(family="gru", sequences=None, scaler="standard", **arguments):
+    small = {"gru": RECURRENT, "transformer": TRANSFORMER}[family]
+    sequences = made() if sequences is None else sequences
+    processor = SequenceProcessor.fit(sequences, PreprocessingConfig(scaler=scaler))
+    return as_if_trained(
+        models.make(
+            family, "numbers", processor=processor, **{"lags": [2, 5], **small, **arguments}
+        )
+    )
+
+
+def reading_of(**arguments):
+    return model_of(**arguments).engine.emission.reading
+
+
+def test_what_is_read_is_what_was_so_many_positions_before():
+    """Against plain loops: scaled values, whether each is known, and categories at each lag."""
+    sequences = made()
+    reading, processor = reading_of(), SequenceProcessor.fit(sequences)
+    values = sequences.values[0]
+    numbers = (values[:, :2] - processor.scaler.mean) / processor.scaler.std
+    past = reading.before({"values": values[None]})
+    empty = tf.zeros([1, len(values), 0])
+    found = reading.features(past, empty, empty, None)[0].numpy()
+    assert found.shape == (20, reading.width)
+    for position in range(20):
+        expected = []
+        for lag in (1, 2, 5):
+            known = position >= lag
+            row = numbers[position - lag] if known else np.full(2, NAN)
+            expected += [*np.nan_to_num(row), *~np.isnan(row)]
+            expected += np.eye(3)[int(values[position - lag, 2])].tolist() if known else [0] * 3
+        expected.append(position == 0)
+        np.testing.assert_allclose(found[position], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("given", [0, 3, 11])
+def test_the_loop_holds_the_past_that_training_tells_of(given):
+    """From the beginning, after fewer positions than a lag, and after more."""
+    reading, values = reading_of(lags=[1, 2, 5, 6]), made(20, 17).values
+    series = np.stack([values[0], np.pad(values[1], [[0, 3], [0, 0]], constant_values=NAN)])
+    whole = reading.before({"values": series})
+    held, previous = reading.held(2), np.full([2, 3], NAN)
+    if given:
+        lengths = tf.constant([given, given])
+        held, previous = (
+            reading.held(2, tf.constant(series[:, :given]), lengths),
+            series[:, given - 1],
+        )
+    for position in range(given, 20):
+        past, held = reading.step(held, tf.constant(previous), tf.fill([2], position == 0))
+        for name in past._fields:
+            expected = getattr(whole, name)[:, position]
+            np.testing.assert_array_equal(getattr(past, name), expected)
+        previous = series[:, position]
+    assert reading.span == 6 and held[0].shape == (2, 6, 3)
+
+
+def test_contexts_of_different_lengths_hold_their_own_ends():
+    reading, values = reading_of(), made(20).values[0]
+    padded = tf.constant(np.stack([values] * 3))
+    held, _ = reading.held(3, padded, tf.constant([2, 5, 20]))
+    np.testing.assert_array_equal(held[0], np.concatenate([np.full([3, 3], NAN), values[:2]]))
+    np.testing.assert_array_equal(held[1], values[:5])
+    np.testing.assert_array_equal(held[2], values[15:])
+
+
+@pytest.mark.parametrize("skips", [{}, SKIPS], ids=["lags", "skips"])
+@pytest.mark.parametrize("family", ["gru", pytest.param("transformer", marks=pytest.mark.long)])
+def test_the_likelihood_of_a_sequence_is_that_of_its_steps(family, skips):
+    """What training computes at once, and the loop of generation position by position."""
+    sequences = made(14, features=(Feature("a"), Feature("b")), missing=())
+    engine = model_of(family, sequences, scaler="none", **skips).engine
+    values, emission = sequences.values[0], engine.emission
+    nats, _, _ = engine.loss(engine.positions.batch({"values": values[None]}))
+    step, state = engine.network.stepper(), engine.network.reserve(engine.initial_state(1), 16)
+    held, previous, total = emission.reading.held(1), np.full([1, 2], NAN), 0.0
+    empty, nothing = tf.zeros([1, 0]), np.zeros([1, 2], bool)
+    for position, row in enumerate(values):
+        past, held = emission.reading.step(held, previous, tf.constant([position == 0]))
+        x = emission.inputs(past, empty, empty, None)
+        hidden, state = step(emission.project(x[:, None])[:, 0], state)
+        total += float(emission.weight(hidden, past, row[None], nothing, None)[0])
+        previous = row[None]
+    assert total == pytest.approx(-float(nats), rel=1e-5)
+
+
+@pytest.mark.parametrize("family", ["gru", pytest.param("transformer", marks=pytest.mark.long)])
+def test_a_forecast_goes_on_as_generation_does(family):
+    model = model_of(family, **SKIPS)
+    likeliest = {"temperature": 0.0, "bias": 0.0}
+    drawn = model.generate(1, 8, seed=1, **likeliest)[0]
+    for given in (3, 7):
+        future = model.forecast(drawn[:given], 8 - given, num_samples=1, seed=2, **likeliest)
+        np.testing.assert_allclose(future.samples[0], drawn[given:], atol=1e-5)
+
+
+def test_windows_tell_what_the_whole_series_does():
+    """Past the beginning of a window as within it; and the loss of windows that carry a state."""
+    reading, sequences = reading_of(), made(23)
+    whole = reading.before({"values": sequences.values[0][None]})
+    windows = SequenceWindows(sequences, 6, 4, drop_remainder=False, history=reading.span)
+    batch = windows.batch(0)
+    past = reading.before(batch)
+    for name in past._fields:
+        found = np.concatenate([*getattr(past, name).numpy()])
+        np.testing.assert_array_equal(found[:23], getattr(whole, name)[0])
+
+    sequences = made(23, 17, ends=True, missing=())
+    model = model_of(sequences=sequences, **SKIPS)
+    windows = CarriedWindows(sequences, 6, 2, history=model.history)
+    state, nats = model.initial_state(2), 0.0
+    for k in range(windows.steps_per_epoch):
+        loss, _, state = model.batch_total(model.unpack(windows.batch(k)), state=state)
+        nats += float(loss)
+    whole = model.score(sequences.values)["log_likelihood"].sum()
+    assert nats == pytest.approx(-whole, rel=1e-5)
+
+
+def test_what_a_head_tells_departs_from_the_season():
+    """By hand: shares of the season before, and a map of the last departure from its season."""
+    sequences = made(12, features=(Feature("a"), Feature("b")), missing=())
+    values = sequences.values[0]
+    values[4, 0] = NAN
+    shares, matrix = np.array([0.5, 2.0]), np.array([[0.9, 0.1], [-0.3, 0.7]])
+    for linear in (False, True):
+        model = model_of(sequences=sequences, scaler="none", **SKIPS | {"linear_skip": linear})
+        emission = model.engine.emission
+        emission.seasonal.set_weights([shares])
+        if linear:
+            emission.skip.set_weights([matrix])
+        batch = {"values": values[None]}
+        origin, unit = emission.reference(emission.reading.before(batch), None)
+        assert float(unit) == 1
+        for n in range(12):
+            back = [values[n - lag] if n >= lag else np.full(2, NAN) for lag in (1, 4, 5)]
+            previous, season, earlier = back
+            known = ~np.isnan(season)
+            departure = np.where(known, previous - shares * earlier, previous)
+            expected = np.nan_to_num(departure) @ matrix if linear else np.zeros(2)
+            expected = expected + np.nan_to_num(shares * season)
+            np.testing.assert_allclose(origin[0, n], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_skips_learn_where_values_are_missing():
+    model = model_of(**SKIPS)
+    batch = model.unpack({"values": made(20, missing=(3, 7, 8)).values[0][None]})
+    with tf.GradientTape() as tape:
+        loss, _ = model.batch_loss(batch)
+    for weight, gradient in zip(
+        model.trainable_weights, tape.gradient(loss, [w.value for w in model.trainable_weights])
+    ):
+        assert np.isfinite(gradient).all() and np.any(gradient), weight.path
+
+
+def seasonal(length=480, period=12, noise=0.1, count=4):
+    """Series that repeat a pattern of their own, but for noise."""
+    rng = np.random.default_rng(0)
+    values = [
+        np.resize(rng.normal(size=period), length) + noise * rng.normal(size=length)
+        for _ in range(count)
+    ]
+    ids = [str(number) for number in range(count)]
+    values = [each[:, None].astype(np.float32) for each in values]
+    return Sequences("made", "series", (Feature("x"),), values, ids)
+
+
+def test_the_seasons_of_the_data_are_taken():
+    sequences = seasonal()
+    processor = SequenceProcessor.fit(sequences, seasons=True)
+    assert processor.seasons == (12,) and SequenceProcessor.fit(sequences).seasons is None
+    model = models.make("gru", "numbers", processor=processor, lags="auto", **RECURRENT)
+    assert model.engine.emission.reading.lags == ((12,), 0, (12,)) and model.history == 12
+    model = models.make("gru", "numbers", processor=processor, seasonal_skip="auto", **RECURRENT)
+    assert model.engine.emission.reading.lags.season == 12
+    with pytest.raises(ValueError, match="fitted with seasons=True"):
+        models.make("gru", "numbers", lags="auto", **RECURRENT)
+
+
+def test_a_recipe_takes_them_from_its_data():
+    frame = {"x": seasonal(count=1).values[0][:, 0]}
+    recipe = Recipe("gru", {"lags": "auto"}).override(
+        {"training.window": 24, "data.validation_fraction": 0.25, "training.batch_size": 4}
+    )
+    import pandas as pd
+
+    data = open_data(recipe, data=pd.DataFrame(frame))
+    assert data.preprocessing.seasons == (12,) and "seasons found, in positions: 12" in data.summary
+    for windows in data.windows.values():
+        assert windows.batch(0)["history"].shape[1:] == (12, 1)
+    with pytest.raises(InputError, match="lags must be a list of integers"):
+        open_data(recipe.override({"model.lags": [0]}), data=pd.DataFrame(frame))
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("as_graphs")
+@pytest.mark.parametrize("arguments", [{"lags": [12]}, {"seasonal_skip": 12}], ids=str)
+def test_a_season_is_learned_by_its_lag(arguments):
+    """Series whose patterns have not been seen: of no use to memory, all to who looks back."""
+    known, new = seasonal(count=32, length=96), seasonal(count=36, length=96)
+    processor, nats = SequenceProcessor.fit(known), []
+    held = np.stack(new.values[32:])
+    for given in ({}, arguments):
+        model = models.make(
+            "gru", "numbers", processor=processor, units=16, layers=1, seed=1, components=1, **given
+        )
+        model.compile(optimizer="adam")
+        model.optimizer.learning_rate = 0.01
+        windows = SequenceWindows(known, 48, 32, seed=1, history=model.history)
+        for k in range(150):
+            model.train_on_batch(windows.batch(k))
+        nats.append(model.score(held)["nats_per_value"].mean())
+    # Given the season before, what comes has a standard deviation of sqrt(2) of the noise.
+    best = np.log(0.1 * np.sqrt(2) * np.sqrt(2 * np.pi * np.e))
+    assert nats[1] < nats[0] - 0.4 and best - 0.1 < nats[1] < best + 0.5
