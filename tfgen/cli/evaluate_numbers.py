@@ -26,7 +26,9 @@ def add_options(parser):
     group.add_argument("--runs", type=integer, help="each score is the mean of so many runs (5)")
     group.add_argument("--horizon", type=integer, help="rows of a forecast (a day, or 24)")
     group.add_argument(
-        "--context", type=integer, help="rows that a forecast reads (training.window)"
+        "--context",
+        type=integer,
+        help="rows that a forecast reads (training.window and the longest lag)",
     )
     group.add_argument(
         "--season",
