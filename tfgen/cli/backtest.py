@@ -28,7 +28,9 @@ def parser():
     )
     parser.add_argument("--num-samples", type=integer, default=100, help="of a forecast (100)")
     parser.add_argument(
-        "--context", type=integer, help="rows that a forecast reads (training.window)"
+        "--context",
+        type=integer,
+        help="rows that a forecast reads (training.window and the longest lag)",
     )
     parser.add_argument(
         "--season", type=integer, help="rows of a season (a day, or the strongest there is)"

@@ -88,7 +88,8 @@ def backtest(
             one, else 24.
         origins: Forecasts of each model at most, evenly spread.
         num_samples: Futures of a forecast.
-        context: Positions that a forecast sees; None takes each model's training window.
+        context: Positions that a forecast sees; None takes each model's training window, and
+            before it what its lags reach back for.
         season: Positions of a season, of the naive forecast and of the scales; None takes a day, or
             else the strongest season that is found in what was not held out.
         seed: Integer.
@@ -270,6 +271,7 @@ def _context(model, context, horizon, longest):
     if context is None:
         recipe = getattr(model, "recipe", None)
         context = recipe.training.window if recipe else 4 * horizon
+        context += getattr(model, "history", 0)
     if model.max_positions is not None:
         if horizon >= model.max_positions:
             raise InputError(

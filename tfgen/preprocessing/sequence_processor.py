@@ -123,8 +123,7 @@ class SequenceProcessor(keras.layers.Layer):
         self.category_columns = tuple(i for i in columns if self.features[i].is_category)
         self.number_columns = tuple(i for i in columns if not self.features[i].is_category)
         self.levels = tuple(len(self.features[i].levels) for i in self.category_columns)
-        self.num_features = len(self.features)
-        self.num_numbers = len(self.number_columns)
+        self.num_features, self.num_numbers = len(self.features), len(self.number_columns)
         self.num_categories = len(self.category_columns)
         self.num_classes, self.static_width = len(self.classes), len(self.static_names)
         # Of columns of numbers: angles in radians stand for circular ones, whatever the scaler.
