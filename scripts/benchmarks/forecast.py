@@ -150,8 +150,8 @@ def best_naive(task, num_samples, with_errors):
 
     With errors, those of the training data are added; else it is a point. Returned with a note.
     """
-    from tfgen.evaluation import forecasts
     from tfgen.data.seasons import common_seasons
+    from tfgen.evaluation import forecasts
 
     known, before, horizon = task.training(), task.cut(-task.context, 0), task.horizon
     found, day = common_seasons(known, task.step), max(DAY // task.step, 1)
