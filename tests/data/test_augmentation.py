@@ -5,8 +5,9 @@ import pytest
 
 from tfgen.data.augmentation import open_augmentation
 from tfgen.data.carried_windows import CarriedWindows
+from tfgen.data.features import Circle, Feature, Step
 from tfgen.data.sequence_windows import SequenceWindows
-from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.sequences import Sequences
 from tfgen.data.series_augmentation import between
 from tfgen.data.strokes import FEATURES
 from tfgen.data.windows import Windows
@@ -523,3 +524,24 @@ def test_a_column_may_have_a_plus_in_its_name():
     sequences = series(2, features=(Feature("a+b"), *SERIES[1:]))
     before, after = both(sequences, "scale=0.1:a+b")
     assert not np.array_equal(before["scale"][:, 0], after["scale"][:, 0])
+
+
+@pytest.mark.parametrize("text", ["jitter=0.3", "scale=0.3", "warp=0.5"])
+def test_what_is_augmented_could_have_been_recorded(text):
+    features = (
+        Feature("wind", step=Step(10.0), circle=Circle(360.0)),
+        Feature("sold", low=0.0, step=Step(1.0)),
+    )
+    rng = np.random.default_rng(0)
+    values = np.stack([np.arange(0, 400, 10) % 360, rng.poisson(4, 40)], axis=1).astype(np.float32)
+    made = Sequences("made", "series", features, [values], ["0"])
+    batch = SequenceWindows(made, 40, 1, seed=0, drop_remainder=False).batch(0)
+    augment = open_augmentation([text], "series", made)
+    changed = augment(batch, np.random.default_rng(1))["values"][0]
+    wind, sold = changed.T
+    assert not np.array_equal(changed, batch["values"][0])
+    assert (
+        set(wind) <= set(range(0, 360, 10)) and (sold == np.round(sold)).all() and sold.min() >= 0
+    )
+    if text == "scale=0.3":
+        np.testing.assert_array_equal(wind, batch["values"][0][:, 0])

@@ -1,9 +1,9 @@
 """What is done to batches of series and of strokes: see `tfgen.data.augmentation`.
 
 `jitter`, `scale` and `warp` are those of Um et al. (arXiv:1706.00527). A batch is that of
-`tfgen.data.SequenceWindows.batch`. Whatever is done, numbers stay inside their bounds, gaps stay
-gaps, and times, known covariates, static numbers and labels are left alone. All that is drawn holds
-for a row of the batch, which is a window.
+`tfgen.data.SequenceWindows.batch`. Whatever is done, numbers stay in their bounds, steps and
+circles, gaps stay gaps, and times, known covariates, static numbers and labels are left alone. All
+that is drawn holds for a row of the batch, which is a window.
 """
 
 import numpy as np
@@ -50,7 +50,12 @@ def scale(amount, columns, sequences):
 
     Its standard deviation is the amount.
     """
-    columns = _numbers("scale", columns, sequences)
+    # A direction has no size.
+    columns = [
+        number
+        for number in _numbers("scale", columns, sequences)
+        if sequences.features[number].circle is None
+    ]
 
     def augment(batch, generator):
         factors = np.exp(amount * generator.standard_normal(len(batch["values"])))[:, None]
@@ -67,11 +72,11 @@ def warp(amount, columns, sequences):
 
     The logarithm of the speed is Gaussian at `KNOTS` places, with this standard deviation, and
     linear between them. Numbers are interpolated between two that are observed; beside a gap, and
-    for a category, the nearer position decides. In a drawing, points slide along their stroke,
-    whose ends stay.
+    for a category or on a circle, the nearer position decides. In a drawing, points slide along
+    their stroke, whose ends stay.
     """
     strokes = find_kind(sequences.kind).pen
-    category = np.array([feature.is_category for feature in sequences.features])
+    category = np.array([each.is_category or bool(each.circle) for each in sequences.features])
 
     def augment(batch, generator):
         values, valid = batch["values"], batch["valid"]
@@ -231,22 +236,31 @@ def _named(columns, sequences):
 
 
 def _with(batch, sequences, columns, values, previous=None, scales=None):
-    """The batch with some columns replaced, held inside their bounds."""
-    low, high = _bounds([sequences.features[column] for column in columns])
+    """The batch with some columns replaced, as they would be recorded."""
+    features = [sequences.features[column] for column in columns]
     changed = {**batch, "values": batch["values"].copy()}
-    changed["values"][..., columns] = _held(values, low, high)
+    changed["values"][..., columns] = _recorded(values, features)
     if previous is not None:
         changed["previous"] = batch["previous"].copy()
-        changed["previous"][:, columns] = _held(previous, low, high)
+        changed["previous"][:, columns] = _recorded(previous, features)
     if scales is not None:
         changed["scale"] = batch["scale"].copy()
         changed["scale"][:, columns] = scales
     return changed
 
 
-def _held(values, low, high):
+def _recorded(values, features):
+    """Values `(..., features)` in the steps of each feature, in its circle and its bounds."""
+    values = np.array(values)
+    for number, feature in enumerate(features):
+        if feature.step is not None:
+            values[..., number] = feature.step.nearest(values[..., number])
+        if feature.circle is not None:
+            period, start = feature.circle
+            values[..., number] = start + (values[..., number] - start) % period
     # In the type of the values: a bound of theirs stays what it is.
-    return np.clip(values, low.astype(values.dtype), high.astype(values.dtype))
+    low, high = (side.astype(values.dtype) for side in _bounds(features))
+    return np.clip(values, low, high)
 
 
 def _bounds(features):
