@@ -11,6 +11,7 @@ from tfgen.evaluation import forecasts
 from tfgen.evaluation.opening import held_out_from, open_for
 from tfgen.evaluation.rolling import seasons_of, usual_season
 from tfgen.files import atomic_file
+from tfgen.models.numbers.lengths import context_for
 from tfgen.models.numbers.over_data import data_of, forecast_cuts
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig
@@ -131,7 +132,9 @@ def backtest(
         raise InputError(f"horizon must be less than the {longest} positions of {whole.name}. "
                          f"Received: horizon={horizon}")  # fmt: skip
     contexts = {
-        name: _context(each.model, context, horizon, longest) for name, each in read.items()
+        # The naive forecast sees all that the others do.
+        name: 1 if each.model is None else context_for(each.model, context, horizon, longest)
+        for name, each in read.items()
     }
     # As far as there is so much before what was held out, two seasons are seen for the naive one.
     before = max(edges) if 0 < max(edges) < longest else longest - horizon
@@ -261,25 +264,6 @@ def _same_columns(read):
 def _columns(sequences, names):
     there = [each.name for each in sequences.features]
     return [there.index(name) for name in names]
-
-
-def _context(model, context, horizon, longest):
-    """The positions that a model sees."""
-    room = longest - horizon
-    if model is None:
-        return 1  # it sees all that the others do
-    if context is None:
-        recipe = getattr(model, "recipe", None)
-        context = recipe.training.window if recipe else 4 * horizon
-        context += getattr(model, "history", 0)
-    if model.max_positions is not None:
-        if horizon >= model.max_positions:
-            raise InputError(
-                f"horizon must be less than {model.max_positions}, the max_length of a model. "
-                f"Received: horizon={horizon}"
-            )
-        room = min(room, model.max_positions - horizon)
-    return max(1, min(context, room))
 
 
 def _histories(values, places, past):

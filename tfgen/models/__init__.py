@@ -5,6 +5,7 @@ Importing this does not import TensorFlow: a family's classes are loaded when th
 
 from tfgen.models.families import ENGINES, FAMILIES, Engine, Family, family, make, register_family
 from tfgen.models.files import (
+    CALIBRATION,
     CHECKSUMS,
     PROCESSOR,
     RECIPE,
@@ -21,11 +22,13 @@ from tfgen.models.files import (
     recipe_of,
     row_of,
     row_of_kind,
+    save_calibration,
     save_preprocessing,
     write_checksums,
 )
 
 __all__ = [
+    "CALIBRATION",
     "CHECKSUMS",
     "ENGINES",
     "FAMILIES",
@@ -49,6 +52,7 @@ __all__ = [
     "register_family",
     "row_of",
     "row_of_kind",
+    "save_calibration",
     "save_preprocessing",
     "write_checksums",
 ]

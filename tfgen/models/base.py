@@ -58,6 +58,8 @@ class SequenceGenerator(Fitting):
     max_positions = None
     # Whether a sequence may go on without end, its state of the same size all along.
     state_is_constant = False
+    # Of a model of series, a `tfgen.models.numbers.calibration.Calibration` of these weights.
+    calibration = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -145,6 +147,11 @@ class SequenceGenerator(Fitting):
         if suffix == ".keras":
             if float16:
                 raise InputError("float16 is for folders; a .keras file keeps float32 weights")
+            if self.calibration is not None:
+                raise InputError(
+                    "A .keras file keeps no calibration: save the model as a folder. "
+                    f"Received: filepath='{filepath}'"
+                )
             super().save(filepath, overwrite=overwrite, **kwargs)
             return
         if suffix in (".h5", ".hdf5"):
@@ -159,7 +166,7 @@ class SequenceGenerator(Fitting):
         if not overwrite and Path(filepath).exists():
             raise InputError(f"{filepath} is there already. Received: overwrite=False")
         file = models.preprocessing_file(self.preprocessing)
-        ours = {models.RECIPE, file, models.WEIGHTS, models.CHECKSUMS}
+        ours = {models.RECIPE, file, models.WEIGHTS, models.CALIBRATION, models.CHECKSUMS}
         folder = Path(filepath)
         others = [p.name for p in folder.iterdir() if p.name not in ours] if folder.is_dir() else []
         if others:
@@ -173,6 +180,8 @@ class SequenceGenerator(Fitting):
             recipe.save(folder / models.RECIPE)
             models.save_preprocessing(self.preprocessing, folder)
             save_weights(self, folder / models.WEIGHTS, float16=float16)
+            if self.calibration is not None:
+                self.calibration.save(folder / models.CALIBRATION)
             models.write_checksums(folder)
 
     def quantize(self, mode=None, config=None, **kwargs):

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 from tfgen.errors import InputError, unknown
-from tfgen.files import read_text, sha256
+from tfgen.files import atomic_file, read_text, sha256
 from tfgen.forks import check_process
 from tfgen.kinds import find_kind
 from tfgen.models.families import FAMILIES, family
@@ -22,6 +22,7 @@ RECIPE = "recipe.toml"
 TOKENIZER = "tokenizer.json"
 PROCESSOR = "sequence.json"
 WEIGHTS = "model.weights.h5"
+CALIBRATION = "calibration.npz"
 # Of the list of checksums, which has three lines.
 _MOST_CHECKSUMS = 1 << 16
 # What parts call those that they are made of.
@@ -194,6 +195,10 @@ def load(folder, weights=True, overrides=None, dtype="float32"):
     else:  # a person's own class may need the values of its weights when it is made
         model = _build(*given)
     load_weights(model, folder / WEIGHTS, changed)
+    if (folder / CALIBRATION).is_file() and not overrides:  # it is of the model as it was saved
+        from tfgen.models.numbers.calibration import Calibration
+
+        model.calibration = Calibration.load(folder / CALIBRATION, preprocessing.num_features)
     return model
 
 
@@ -257,11 +262,23 @@ def _override(recipe, preprocessing, overrides):
 
 
 def write_checksums(folder):
-    """Writes SHA256SUMS for the recipe, the preprocessing and the weights of a folder."""
+    """Writes SHA256SUMS for the recipe, the preprocessing, the weights, the calibration."""
     folder = Path(folder)
-    names = [name for name in (RECIPE, TOKENIZER, PROCESSOR, WEIGHTS) if (folder / name).is_file()]
+    names = RECIPE, TOKENIZER, PROCESSOR, WEIGHTS, CALIBRATION
+    names = [name for name in names if (folder / name).is_file()]
     lines = [f"{sha256(folder / name)}  {name}\n" for name in names]
-    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+    with atomic_file(folder / CHECKSUMS) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def save_calibration(model, folder):
+    """Writes the calibration of a model into the folder that holds the model."""
+    path = Path(folder) / CALIBRATION
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    write_checksums(folder)  # at no moment a file differs from what is listed
+    model.calibration.save(path)
+    write_checksums(folder)
 
 
 def _without_unused(recipe, preprocessing, overrides):

@@ -148,6 +148,7 @@ class Fitting(keras.Model):
                 f"windows or tokens of text. Received: class_weight={class_weight!r}"
             )
         x, y, sample_weight = self.given_to_fit(x, y, sample_weight)
+        self.calibration = None  # of weights that are no more
         if isinstance(validation := kwargs.get("validation_data"), (tuple, list)):
             parts = self.given_to_fit(*keras.utils.unpack_x_y_sample_weight(tuple(validation)))
             kwargs["validation_data"] = keras.utils.pack_x_y_sample_weight(*parts)

@@ -43,6 +43,26 @@ def check_room(most, time, horizon):
     )
 
 
+def context_for(model, context, horizon, longest):
+    """The positions that a model sees before each of many forecasts.
+
+    Args:
+        model: A `NumbersModel`.
+        context: As a person gave it; None takes the training window.
+        horizon: Positions of a forecast.
+        longest: Positions of the longest series, the horizon included.
+    """
+    check_room(model.max_positions, 1, horizon)
+    if context is None:
+        recipe = getattr(model, "recipe", None)
+        context = recipe.training.window if recipe else 4 * horizon
+        context += getattr(model, "history", 0)  # for its longest lag
+    room = longest - horizon
+    if model.max_positions is not None:
+        room = min(room, model.max_positions - horizon)
+    return max(1, min(context, room))
+
+
 def latents_of(engine, latents, lengths):
     """Latents that a person gave to a diffusion model, and how long their series are.
 

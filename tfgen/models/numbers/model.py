@@ -8,6 +8,7 @@ from tfgen import export
 from tfgen.data.frames import is_frame
 from tfgen.errors import InputError
 from tfgen.models.base import EXPORT_FORMAT, SequenceGenerator
+from tfgen.models.numbers.calibration import calibrated_result, check_calibrated
 from tfgen.models.numbers.frames import forecast_frame
 from tfgen.models.numbers.lengths import check_room, latents_of, length_of
 from tfgen.models.numbers.options import check_options, options_of, sampling_options
@@ -191,7 +192,7 @@ class NumbersModel(SequenceGenerator):
 
     def forecast(
         self, context, horizon, num_samples=100, quantiles=QUANTILES, seed=None, *, times=None,
-        known=None, condition=None, static=None, **options,
+        known=None, condition=None, static=None, calibrated=False, **options,
     ):  # fmt: skip
         """Draws what may come after a context.
 
@@ -209,6 +210,8 @@ class NumbersModel(SequenceGenerator):
             known: What is known beforehand, for the context and for the future: `(time + horizon,
                 known)` or with a batch axis before.
             condition, static: See `generate`; one for each context.
+            calibrated: Whether samples are moved so that their intervals hold what they promise, see
+                `tfgen.evaluation.calibrate`, which has to come first.
             **options: How is sampled, see `model.options`.
 
         Returns:
@@ -217,10 +220,12 @@ class NumbersModel(SequenceGenerator):
         check_options(self, "forecast", options)
         told = Told(times=times, known=known, condition=condition, static=static)
         if is_frame(context):
-            options = {**options, "quantiles": quantiles}
+            options = {**options, "quantiles": quantiles, "calibrated": calibrated}
             return forecast_frame(self, context, horizon, num_samples, seed, told, **options)
         horizon = whole_number("horizon", horizon, 1)
         num_samples = whole_number("num_samples", num_samples, 1)
+        if calibrated:
+            check_calibrated(self, horizon, options)
         levels = quantile_levels(quantiles)
         arguments, single = self._series(context, told, horizon)
         arguments |= {
@@ -229,6 +234,7 @@ class NumbersModel(SequenceGenerator):
             "quantiles": levels,
         }
         result = self.engine.forecast(arguments, self.defaults, seed, **options)
+        result = calibrated_result(self, arguments, result) if calibrated else result
         return Forecast.of(result, quantiles, single)
 
     def impute(
@@ -318,7 +324,6 @@ class NumbersModel(SequenceGenerator):
             the end of a series. What was scaled by its own mean comes back on the training data's
             typical scale.
         """
-        self._check_able("decode")
         check_options(self, "decode", options)
         latents, lengths, time, single = latents_of(self.engine, latents, lengths)
         told = Told(times=times, known=known, condition=condition, static=static)
@@ -343,7 +348,7 @@ class NumbersModel(SequenceGenerator):
         Returns:
             float32 `(time, features)` or `(batch, time, features)` in the data's units.
         """
-        self._check_able("denoise")
+        check_options(self, "denoise", {})
         told = Told(times=times, known=known, condition=condition, static=static)
         arguments, single = self._series(series, told)
         sigma = for_each("sigma", sigma, len(arguments["lengths"]))
@@ -364,7 +369,6 @@ class NumbersModel(SequenceGenerator):
         Returns:
             An iterator of float32 arrays `(positions, features)`.
         """
-        self._check_able("stream")
         check_options(self, "stream", options)
         length = length_of(self, length)
         told = Told(condition=condition, static=static, start_time=start_time, known=known)
@@ -424,12 +428,6 @@ class NumbersModel(SequenceGenerator):
         export.write(functions, filepath, format, verbose)
 
     # What a person gave
-
-    def _check_able(self, method):
-        if not hasattr(self.engine, method):
-            able = "models that go from position to position"
-            able = able if method == "stream" else "diffusion models"
-            raise InputError(f"{method} is for {able}, and this one is none")
 
     def can(self, method):
         """Whether the model has what only some engines have: `stream`, `decode` or `denoise`."""

@@ -2,7 +2,7 @@
 
 import inspect
 
-from tfgen.errors import unknown
+from tfgen.errors import InputError, unknown
 
 
 def options_of(engine, method):
@@ -25,7 +25,7 @@ def sampling_options(engine):
 
 
 def check_options(model, method, options, called=None):
-    """Refuses options that the engine of a model does not take.
+    """Refuses methods that the engine of a model does not have, and options that it does not take.
 
     Args:
         model: A `NumbersModel`.
@@ -33,6 +33,10 @@ def check_options(model, method, options, called=None):
         options: Dict of what was given.
         called: The model's method, if it has another name.
     """
+    if not hasattr(model.engine, method):
+        able = "models that go from position to position"
+        able = able if method == "stream" else "diffusion models"
+        raise InputError(f"{method} is for {able}, and this one is none")
     allowed = options_of(model.engine, method)
     for name in options:
         if name not in allowed:

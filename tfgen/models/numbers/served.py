@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfgen.export import Function
 from tfgen.models.conditions import NO_CLASS
+from tfgen.models.numbers.calibration import calibrated_function
 from tfgen.models.numbers.lengths import length_of
 from tfgen.models.numbers.results import QUANTILES
 from tfgen.models.serving import (
@@ -20,6 +21,9 @@ def served(model, random):
     """The `tfgen.export.Function`s of a `NumbersModel`, as its `functions` tells."""
     engine, processor = model.engine, model.processor
     functions = engine.functions(model.defaults)
+    if model.calibration is not None:
+        forecast = next(each for each in functions if each.name == "forecast")
+        functions.append(calibrated_function(model, forecast))
     sampling = engine.serving_defaults(model.defaults)
 
     def length(arguments):
