@@ -23,7 +23,7 @@ def rows_of(text):
 class FakeNumbers:
     """Stands for a trained model of numbers: it writes down how it was called."""
 
-    max_positions = None
+    max_positions = calibration = None
     ends = False
     engine, options = Rollout, sampling_options(Rollout)
     rows_at_once, history, tells_progress = Rollout.rows_at_once, 0, False

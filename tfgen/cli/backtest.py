@@ -36,6 +36,11 @@ def parser():
         "--season", type=integer, help="rows of a season (a day, or the strongest there is)"
     )
     parser.add_argument(
+        "--calibrated",
+        action="store_true",
+        help="also with calibrations, on data that these did not see",
+    )
+    parser.add_argument(
         "--split",
         choices=("validation", "all"),
         default="validation",
@@ -78,6 +83,7 @@ def run(arguments):
         arguments.context,
         arguments.season,
         arguments.seed,
+        calibrated=arguments.calibrated,
         split=arguments.split,
         out=arguments.out,
         picture=arguments.picture,

@@ -16,6 +16,7 @@ import tfgen
 from tfgen import zoo
 from tfgen.cli import (
     backtest,
+    calibrate,
     evaluate,
     export,
     forecast,
@@ -49,6 +50,7 @@ VERBS = {
     "impute": impute.parser,
     "evaluate": evaluate.parser,
     "backtest": backtest.parser,
+    "calibrate": calibrate.parser,
     "export": export.parser,
 }
 

@@ -44,6 +44,11 @@ def parser():
         action="store_true",
         help="forecast the last --horizon rows of the data, whose values are then not read",
     )
+    parser.add_argument(
+        "--calibrated",
+        action="store_true",
+        help="intervals that hold what they promise (tfgen calibrate comes first)",
+    )
     add_fields(parser, ROLLOUT_FIELDS, RolloutSampling)
     add_diffusion_options(parser)
     parser.add_argument(
@@ -80,6 +85,8 @@ def run(arguments):
     names = *ROLLOUT_FIELDS, *FILLING
     options = taken(arguments, names, model.options["forecast"])
     options = with_progress(options, model)
+    if arguments.calibrated:
+        options["calibrated"] = True
     sequences = open_series(model, arguments.data, arguments.id)
     horizon = arguments.horizon
     context = arguments.context or CONTEXT + model.history

@@ -9,9 +9,10 @@ from tfgen.data.memory import is_name
 from tfgen.errors import InputError, unknown
 from tfgen.evaluation import forecasts
 from tfgen.evaluation.opening import held_out_from, open_for
-from tfgen.evaluation.rolling import seasons_of, usual_season
+from tfgen.evaluation.rolling import seasons_of
 from tfgen.files import atomic_file
-from tfgen.models.numbers.lengths import context_for
+from tfgen.models.numbers.calibrating import halves
+from tfgen.models.numbers.lengths import context_for, usual_horizon
 from tfgen.models.numbers.over_data import data_of, forecast_cuts
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig
@@ -66,6 +67,7 @@ def backtest(
     season=None,
     seed=0,
     *,
+    calibrated=False,
     split="validation",
     out=None,
     picture=None,
@@ -94,6 +96,8 @@ def backtest(
         season: Positions of a season, of the naive forecast and of the scales; None takes a day, or
             else the strongest season that is found in what was not held out.
         seed: Integer.
+        calibrated: Whether a model that has a calibration is shown with it, too. What calibrations
+            saw is then forecast by none.
         split: `"validation"`, or `"all"` for data that no model was trained on.
         out: A CSV file to write the table to, or None.
         picture: A PNG file to write, or None: the scores by step ahead, and the last forecast.
@@ -114,7 +118,19 @@ def backtest(
             whole_number(name, value, 1)
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    read = {name: _open(model, data, split) for name, model in models.items()}
+    # The naive forecast is of what a model reads, if there is one.
+    read = {n: _open(model, data, split, calibrated) for n, model in models.items() if model}
+    spare = next(iter(read.values()), None) or _open(None, data, split, calibrated)
+    read = {name: read.get(name, spare._replace(model=None)) for name in models}
+    variants = {name: (name, {}) for name in read}
+    if calibrated:
+        able = [name for name, each in read.items() if getattr(each.model, "calibration", None)]
+        if not able:
+            raise InputError(
+                "None of the models has a calibration: tfgen calibrate RUN --data FILE makes one. "
+                "Received: calibrated=True"
+            )
+        variants |= {f"{name}, calibrated": (name, {"calibrated": True}) for name in able}
     first = next(iter(read.values()))
     names = _same_columns(read)
     columns = {name: _columns(each.sequences, names) for name, each in read.items()}
@@ -125,8 +141,7 @@ def backtest(
         known = whole.cut([(0, edge or len(v)) for edge, v in zip(edges, values)])
         _, season = seasons_of(first.processor, known)
     if horizon is None:
-        day = usual_season(first.processor)
-        horizon = day if day > 1 else 24
+        horizon = usual_horizon(first.processor)
     longest = max(map(len, values))
     if horizon >= longest:
         raise InputError(f"horizon must be less than the {longest} positions of {whole.name}. "
@@ -144,16 +159,17 @@ def backtest(
     histories = _histories(values, cuts.places, past)
     table, steps, drawn = {}, {}, {}
     references = _references(values, cuts.places, past, horizon, season, truth, histories)
-    for name, each in read.items():
+    for name, (of, options) in variants.items():
+        each = read[of]
         say(f"{name}: {len(cuts)} forecasts")
         if each.model is None:
-            samples = _naive(cuts, truth, past, histories, columns[name], season, num_samples, seed)
+            samples = _naive(cuts, truth, past, histories, columns[of], season, num_samples, seed)
         else:
             # Of its own reading, which may have other columns known beforehand.
             here = cut_at(each.sequences, cuts.places, past + horizon)
             samples = forecast_cuts(
-                each.model, here, past, contexts[name], horizon, num_samples, [seed]
-            )[..., columns[name]]
+                each.model, here, past, contexts[of], horizon, num_samples, [seed], **options
+            )[..., columns[of]]
         rows = _rows(samples, truth, cuts.places[:, 0], histories, season, references)
         for row in rows:
             series, feature = row.pop("series"), row.pop("feature")
@@ -206,7 +222,7 @@ def _named(models):
     return found
 
 
-def _open(model, data, split):
+def _open(model, data, split, calibrated):
     """Returns the data as a model reads them."""
     if model is None:
         plain = _Unfitted()
@@ -218,6 +234,9 @@ def _open(model, data, split):
         sequences, rules = open_for(model, data_of(model, str(data)) if named else data)
         processor = model.processor
     edges = [0] * len(sequences) if split == "all" else held_out_from(sequences, rules)
+    calibration = getattr(model, "calibration", None)
+    if calibrated and calibration is not None and split != "all":
+        edges = halves(sequences, edges, calibration.facts.get("share", 0.5)).rest
     return _Read(model, sequences, edges, processor)
 
 

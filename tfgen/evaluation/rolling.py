@@ -6,18 +6,12 @@ from tfgen.data.cuts import cut_origins
 from tfgen.data.seasons import common_seasons
 from tfgen.errors import InputError
 from tfgen.evaluation import forecasts
+from tfgen.models.numbers.lengths import usual_season
 from tfgen.models.numbers.over_data import forecast_cuts
 from tfgen.report.score import Score
 
 COVERED = (0.5, 0.8, 0.9)
-DAY = 86400
 _NAIVE = 1  # a purpose of random numbers
-
-
-def usual_season(processor):
-    """Positions in a day, if there are at least two, else 1."""
-    step = getattr(processor, "step", None)
-    return max(1, round(DAY / step)) if step and step <= DAY / 2 else 1
 
 
 def seasons_of(processor, known):

@@ -4,11 +4,13 @@ import numpy as np
 
 from tfgen.data.cuts import Parts
 from tfgen.errors import InputError, unknown
+from tfgen.evaluation.calibrated import coverage_by_step
 from tfgen.evaluation.generation import DISTANCES, score_generation
 from tfgen.evaluation.likelihood import score_likelihood
 from tfgen.evaluation.opening import open_for
-from tfgen.evaluation.rolling import score_forecasts, seasons_of, usual_season
+from tfgen.evaluation.rolling import score_forecasts, seasons_of
 from tfgen.kinds import find_kind
+from tfgen.models.numbers.lengths import usual_horizon
 from tfgen.report.evaluation_figures import draw
 from tfgen.report.evaluation_page import write_report
 
@@ -113,6 +115,7 @@ def evaluate_sequences(
         if type(each) is not int or each < 1:
             raise InputError(f"season must be an integer of at least 1. Received: season={each!r}")
     parts, against, reference = _open(model, data, split or "validation", reference)
+    held = parts
     results = {
         "model": name or getattr(model, "name", None),
         "data": parts.whole.name,
@@ -161,6 +164,13 @@ def evaluate_sequences(
         if found is not None:
             results["forecast"], picture = found
             pictures.append(picture)
+            calibration = getattr(model, "calibration", None)
+            if calibration is not None and parts.split == "validation":
+                say("calibrated forecasts")
+                # What it saw it is not tested on, so that all that was held out is needed.
+                given = held.whole, held.edges, results["forecast"]["horizon"]
+                tested = coverage_by_step(model, *given, num_samples, seed)
+                results |= {} if tested is None else {"calibration": tested}
     distances = [name for name in wanted if name in DISTANCES]
     if "memorisation" in distances and (split == "all" or parts.known is parts.held):
         distances.remove("memorisation")
@@ -186,8 +196,7 @@ def evaluate_sequences(
 
 def _horizon(model, parts):
     """A day, else 24 positions, as far as anything was held out."""
-    season = usual_season(model.processor)
-    return min(season if season > 1 else 24, max(len(values) for values in parts.held.values))
+    return min(usual_horizon(model.processor), max(len(values) for values in parts.held.values))
 
 
 def _open(model, data, split, reference):

@@ -6,6 +6,8 @@ from tfgen.errors import InputError
 from tfgen.models.numbers.told import finite_numbers, for_each
 from tfgen.values import whole_number
 
+DAY = 86400  # seconds
+
 
 def length_of(model, length):
     """The positions that a person asks a model for; the default is no more than it has."""
@@ -41,6 +43,18 @@ def check_room(most, time, horizon):
         f"can have at most {most - horizon}: give its last ones alone. "
         f"Received: length={time + horizon}"
     )
+
+
+def usual_season(processor):
+    """Positions in a day, if there are at least two, else 1."""
+    step = getattr(processor, "step", None)
+    return max(1, round(DAY / step)) if step and step <= DAY / 2 else 1
+
+
+def usual_horizon(processor):
+    """Positions of a forecast: a day, if it has several, else 24."""
+    season = usual_season(processor)
+    return season if season > 1 else 24
 
 
 def context_for(model, context, horizon, longest):
