@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfgen import models, zoo
 from tfgen.data import Feature, Sequences
+from tfgen.data.features import Step
 from tfgen.errors import InputError
 from tfgen.models.engines.rollout import Rollout
 from tfgen.models.numbers.calibrating import calibrate_model, halves
@@ -153,7 +154,9 @@ def test_held_out_series_are_divided():
 def data():
     rng = np.random.default_rng(0)
     values = np.clip(np.cumsum(rng.normal(size=[300, 2]), axis=0) * 0.2, [0, -9], [2, 9])
-    features = Feature("a", low=0.0, high=2.0), Feature("b"), Feature("c", levels=("x", "y"))
+    step = Step(0.25, 0.0, 2)
+    features = Feature("a", low=0.0, high=2.0), Feature("b", step=step), Feature("c", ("x", "y"))
+    values[:, 1] = np.round(4 * values[:, 1]) / 4
     values = np.concatenate([values, rng.integers(2, size=[300, 1])], axis=1).astype(np.float32)
     return Sequences("made", "series", features, [values], ["0"])
 
@@ -172,8 +175,9 @@ def model(data, monkeypatch):
         horizon, number = int(arguments["horizon"]), int(arguments["num_samples"])
         drawn = np.random.default_rng(seed).normal(1, 1, size=[1, number, horizon, 3])
         drawn[..., 0] = drawn[..., 0].clip(0, 2)
+        drawn[..., 1] = np.round(drawn[..., 1] * 4) / 4
         drawn[..., 2] = drawn[..., 2] > 0
-        return summary_of(tf.constant(drawn, tf.float32), arguments["quantiles"])
+        return summary_of(tf.constant(drawn, tf.float32), arguments["quantiles"], self.processor)
 
     monkeypatch.setattr(Rollout, "forecast", forecast)
     model = made(data)
@@ -192,6 +196,7 @@ def test_a_model_keeps_its_calibration(model, data, tmp_path):
         ordered = np.take_along_axis(moved.samples[..., column], ranks, axis=0)
         assert np.all(np.diff(ordered, axis=0) >= 0)
     np.testing.assert_array_equal(plain.samples[..., 2], moved.samples[..., 2])
+    np.testing.assert_array_equal(moved.samples[..., 1] % 0.25, 0)
     assert moved.samples[..., 0].min() >= 0 and moved.samples[..., 0].max() <= 2
     np.testing.assert_allclose(moved.mean, moved.samples.mean(axis=0), rtol=1e-5, atol=1e-6)
     median = np.quantile(moved.samples, 0.5, axis=0)

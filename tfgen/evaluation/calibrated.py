@@ -107,7 +107,8 @@ def coverage_by_step(model, sequences, edges, horizon=None, num_samples=100, see
         cuts = cut_origins(sequences, rest, context, horizon, _TESTED)
     except InputError:
         return None
-    numbers = list(model.processor.number_columns)
+    features = enumerate(model.processor.features)
+    numbers = [number for number, each in features if not (each.is_category or each.circle)]
     truth, found = cuts.values[:, context:, numbers], {"forecasts": len(cuts)}
     for calibrated in (False, True):
         given = context, context, horizon, num_samples, [seed, _SEED]

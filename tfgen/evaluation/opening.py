@@ -2,6 +2,7 @@
 
 from tfgen.data import Sequences, open_sequences
 from tfgen.data.memory import as_read_before, is_name
+from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
 
 
@@ -37,7 +38,15 @@ def held_out_from(sequences, rules):
     Args:
         sequences: `Sequences`.
         rules: The `DataConfig` of them.
+
+    Raises:
+        InputError: If blocks were held out, after each of which something was trained on.
     """
+    if rules.split == "blocks":
+        raise InputError(
+            "what comes after the held-out blocks was trained on: train with data.split='time' to "
+            "judge forecasts. Received: data.split='blocks'"
+        )
     edges = sequences.split_edges(rules.validation_fraction, rules.split)
     if edges is not None:
         return edges

@@ -93,7 +93,7 @@ def calibrate_model(
         "data": sequences.name, "origins": len(cuts), "context": context, "samples": num_samples,
         "share": share,
     }  # fmt: skip
-    moved = np.array([not feature.is_category for feature in processor.features])
+    moved = np.array([not (each.is_category or each.circle) for each in processor.features])
     calibration = Calibration.fit(samples, cuts.values[:, context:], moved, scale, facts)
     model.calibration = calibration
     return calibration

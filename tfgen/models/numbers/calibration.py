@@ -30,8 +30,8 @@ class Calibration:
     ceil((n + 1) p) above the median and floor((n + 1) p) below. Distances are relative to a
     forecast's own spread plus the usual one, so that a forecast that is sure of itself is moved
     less. Samples are moved as the quantiles that they are, in their order (Chernozhukov et al.,
-    arXiv:0704.3649), and brought back to the bounds of their column: paths, quantiles and means
-    agree. Categories stay as they are.
+    arXiv:0704.3649), and brought back to the bounds and steps of their column: paths, quantiles
+    and means agree. Categories and circular columns stay as they are.
 
     Attributes:
         offsets: float32 `(levels, horizon, features)`, in units of the spreads.
@@ -194,7 +194,8 @@ def calibrated_result(model, arguments, result):
     if scale is not None:
         scale = scale_of_features(model.processor, scale)
     moved = model.calibration.moved(result["samples"], scale)
-    return summary_of(recorded(model.processor, moved), arguments["quantiles"])
+    moved = recorded(model.engine, moved)
+    return summary_of(moved, arguments["quantiles"], model.processor)
 
 
 def scale_of_features(processor, scale):
@@ -204,10 +205,14 @@ def scale_of_features(processor, scale):
     return tf.gather(tf.concat([scale, ones], axis=-1), np.argsort(columns), axis=-1)
 
 
-def recorded(processor, values):
-    """Values `(..., features)` in the data's units, held as the data are recorded."""
-    low, high = processor.bounds
-    numbers = tf.clip_by_value(processor.numbers(processor.counted(values)), low, high)
+def recorded(engine, values):
+    """Values `(..., features)` in the data's units, held as the engine holds what it draws."""
+    processor, recording = engine.processor, engine.emission.recording
+    numbers = processor.numbers(processor.counted(values))
+    if engine.positions.frame == 1:
+        numbers, _ = recording.held(numbers)
+    elif recording.bounds is not None:  # which are those of every sample of a frame
+        numbers = tf.clip_by_value(numbers, *processor.bounds)
     return processor.restored(processor.join(numbers, processor.categories(values)))
 
 

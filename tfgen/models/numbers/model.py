@@ -402,7 +402,7 @@ class NumbersModel(SequenceGenerator):
           as this model (of a diffusion model, of up to 256 samples);
         - `forecast`: `values` `(batch, time, features)` right-padded, `lengths` `(batch,)`,
           `horizon`, `num_samples`, `quantiles` and the options -> `mean`, `quantiles` `(batch,
-          quantiles, horizon, features)` and `samples`;
+          quantiles, horizon, features)` and `samples`; of a calibrated model `forecast_calibrated`;
         - `score` and `encode`: `values`, `lengths` -> what `score` returns; `mean` and `last`, or
           `latents`;
         - of a diffusion model, `impute`: as `forecast` without a horizon and quantiles ->
