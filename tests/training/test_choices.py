@@ -34,6 +34,8 @@ def test_columns_that_were_recorded_are_told_by_a_chain():
 def test_one_column_keeps_its_head():
     recipe, _ = chosen("lstm", {"rain": RAIN})
     assert recipe.model == {"bounding": "censored"}
+    many = {"rain": RAIN, **{f"x{n}": RNG.normal(size=300) for n in range(32)}}
+    assert chosen("gru", many)[0].model == {"bounding": "censored"}
 
 
 @pytest.mark.parametrize(("mean", "head"), [(2, ""), (0.3, "zero_inflated_")])

@@ -14,6 +14,8 @@ _LIKELIHOOD = (
     "model.beyond", "model.companding",
 )  # fmt: skip
 _MIXING = "whiten"
+# A chain is as many small networks as there are columns: more take long to compile.
+_MOST_CHAINED = 32
 _MANY_ZEROS = 0.5  # share from which zeros are told by themselves
 # Standard deviations by which a diffusion model spreads what lies beyond a bound.
 _BEYOND = 0.5
@@ -23,8 +25,8 @@ def choose(recipe, said=(), data=None):
     """Fills in how columns were recorded, and the likelihood that fits, as far as the data show it.
 
     Circles, steps and bounds are found as `tfgen inspect` finds them. Columns of which one has any
-    are told by a chain, a single one by its own likelihood, and small counts by a negative binomial
-    distribution.
+    are told by a chain, a single one or very many by their own likelihoods, and small counts by a
+    negative binomial distribution.
 
     Args:
         recipe: A `tfgen.recipe.Recipe` of a family.
@@ -80,6 +82,6 @@ def _likelihood(sequences, arguments):
             head = "zero_inflated_negative_binomial" if inflated else "negative_binomial"
             scaled = {"preprocessing.scaler": "mean"} if len(sequences) > 1 else {}
             return {"model.head": head, **scaled}
-    if len(sequences.features) > 1:
+    if 1 < len(sequences.features) <= _MOST_CHAINED:
         return {"model.head": "chain"}
     return {"model.bounding": "censored"} if bounded else {}
