@@ -189,6 +189,11 @@ def test_the_skips_learn_where_values_are_missing():
         assert np.isfinite(gradient).all() and np.any(gradient), weight.path
 
 
+def test_a_long_past_is_held_of_fewer_futures_at_once():
+    assert model_of().rows_at_once == 4096
+    assert model_of(lags=[8784]).rows_at_once == 2**26 // (8784 * 3)
+
+
 def seasonal(length=480, period=12, noise=0.1, count=4):
     """Series that repeat a pattern of their own, but for noise."""
     rng = np.random.default_rng(0)
@@ -247,5 +252,4 @@ def test_a_season_is_learned_by_its_lag():
         nats.append(float(model.batch_loss(model.unpack({"values": held}))[0]))
     # Given the season before, what comes has a standard deviation of sqrt(2) of the noise.
     best = np.log(0.1 * np.sqrt(2) * np.sqrt(2 * np.pi * np.e))
-    print(nats, best)
     assert max(nats[1:]) < nats[0] - 0.4 and best - 0.1 < min(nats[1:])

@@ -60,6 +60,9 @@ class Rollout:
         self.processor = self.positions.processor
         frames = network.max_positions
         self.history = emission.reading.span  # positions before a window that are of use to it
+        # What futures hold of the past takes 256 MB at most.
+        held = max(self.history * self.positions.width, 1)
+        self.rows_at_once = min(type(self).rows_at_once, max(2**26 // held, 1))
         self.max_positions = None if frames is None else frames * self.positions.frame
         self.state_is_constant = network.state_is_constant
         self.jit_compile_training = network.jit_compile_training
