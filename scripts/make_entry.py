@@ -101,7 +101,8 @@ def make_numbers(arguments):
     model, _ = stored(arguments, scores, "value")
     rules = model.recipe.data
     sequences = model.processor.check(open_sequences(rules))
-    _, held_out, _ = sequences.split(rules.validation_fraction, rules.split)
+    half = "test" if model.recipe.training.choose_on == "half" else None
+    _, held_out, _ = sequences.split(rules.validation_fraction, rules.split, half)
     report = evaluate_sequences(
         model, rules, horizon=arguments.horizon, length=arguments.length,
         metrics=arguments.metrics and ["likelihood", *arguments.metrics.split(",")],

@@ -120,6 +120,7 @@ CHANGES = {
     "training.log_every": change(1, "run"),
     "training.validate_every": change(4, "run"),
     "training.validation_batches": change(1, "run"),
+    "training.choose_on": change("all", "run"),
     "training.sample_every": change(2, "run"),
     "training.histogram_every": change(2, "run"),
     "training.checkpoint_every": change(1, "run"),

@@ -27,6 +27,7 @@ from tfgen.values import parse_value
 
 # A value other than the default for every field that is not a plain number.
 OTHER = {
+    "training.choose_on": "all",
     "data.name": 'böok\n"quoted" \\ #1.txt',
     "data.column": "text",
     "data.kind": "series",

@@ -128,6 +128,40 @@ def test_blocks_are_of_what_has_values():
         assert not held & set(values[np.isfinite(values)].astype(int).tolist())
 
 
+def halves(sequences, *rule):
+    """What chooses, and what scores are of, as numbers, which are all that is set aside."""
+    whole = sequences.split(*rule)
+    parts = [sequences.split(*rule, half=half) for half in ("choice", "test")]
+    for part in parts:
+        assert numbers(part[0]) == numbers(whole[0]) and part[2].split()[-1] == whole[2].split()[-1]
+    found = [numbers(part[1]) for part in parts]
+    together = sorted(number for half in found for piece in half for number in piece)
+    assert together == sorted(number for piece in numbers(whole[1]) for number in piece)
+    return found
+
+
+def test_what_is_set_aside_is_halved():
+    assert halves(made([50]), 0.1) == [[[45, 46, 47]], [[48, 49]]]
+    assert halves(made([30], missing_after=[20]), 0.2, "time") == [[[16, 17]], [[18, 19]]]
+    assert made([50]).held_bounds(0.1, half="test") == [(48, 50)]
+    # The ends of many sequences: those of every other one.
+    choice, test = halves(made([10] * 20, times=True), 0.2)
+    assert choice[:2] == [[8, 9], [28, 29]] and test[0] == [18, 19] and len(choice) == len(test)
+    assert made([10] * 20).held_bounds(0.2, "time", "test")[:2] == [(10, 10), (8, 10)]
+    # Whole ones.
+    choice, test = halves(made([1] * 40), 0.1)
+    assert choice == [[9], [29]] and test == [[19], [39]]
+    # Every other block; of a single one the earlier and the later half.
+    choice, test = halves(made([640, 640], times=True), 0.1, "blocks")
+    assert [piece[0] for piece in choice] == [144, 784] and [each[0] for each in test] == [
+        464,
+        1104,
+    ]
+    assert halves(made([40]), 0.1, "blocks") == [[[18, 19]], [[20, 21]]]
+    with pytest.raises(InputError, match="half"):
+        made([50]).split(0.1, "auto", "third")
+
+
 def test_gaps_are_not_counted():
     gappy = made([40])
     gappy.values[0][10:30] = np.nan

@@ -28,7 +28,10 @@ def one_line(error):
 def test_the_split_of_tiny_shakespeare(tmp_path):
     whole = "".join(random.Random(0).choices("abc é\n", k=1_115_394))
     source = open_text(write(tmp_path / "a.txt", whole))
-    assert source.characters == {"train": 1_003_854, "validation": 111_540, "all": 1_115_394}
+    assert source.characters == {
+        "train": 1_003_854, "validation": 111_540, "all": 1_115_394, "choice": 55_770,
+        "test": 55_770,
+    }  # fmt: skip
     assert read(source, "train") == whole[:1_003_854]
     assert read(source, "validation") == whole[1_003_854:]
     assert "1,003,854" in source.split_rule and "10%" in source.split_rule
@@ -45,8 +48,10 @@ def test_splits_are_the_whole_at_any_fraction(tmp_path, monkeypatch, chunk_bytes
         assert read(source) == whole
         train, validation = read(source, "train"), read(source, "validation")
         assert train + validation == whole
+        halves = [read(source, half) for half in ("choice", "test")]
+        assert "".join(halves) == validation and 0 <= len(halves[0]) - len(halves[1]) <= 1
         lengths = {"train": len(train), "validation": len(validation), "all": length}
-        assert source.characters == lengths
+        assert source.characters.items() > lengths.items()
 
 
 @pytest.mark.parametrize(

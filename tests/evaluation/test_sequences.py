@@ -276,7 +276,7 @@ def test_every_argument_changes_what_is_done():
     with pytest.raises(InputError, match="runs=0"):
         run(runs=0)
     with pytest.raises(InputError, match="split"):
-        run(split="test")
+        run(split="tests")
     for season in (0, 1.5, [3, -1]):
         with pytest.raises(InputError, match="season"):
             run(season=season)

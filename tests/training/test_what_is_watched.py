@@ -127,7 +127,7 @@ def test_validation_is_of_the_whole_split_however_easy_it_begins(carry, tmp_path
         **STEPS, **RNN, "data.name": str(path), "data.validation_fraction": 9000 / 29000,
         "training.steps": 40, "training.validate_every": 40, "training.validation_batches": 20,
         "training.learning_rate": 0.03, "training.carry_state": carry, "training.sample_every": 0,
-        "training.histogram_every": 0,
+        "training.histogram_every": 0, "training.choose_on": "all",
     })  # fmt: skip
     final = train(recipe, tmp_path / "run", progress=False)
     told = json.loads((tmp_path / "run" / "best.json").read_text())["loss"]

@@ -14,8 +14,9 @@ def parser():
     parser.add_argument("--data", required=True, help="a path, or a built-in set's name")
     parser.add_argument(
         "--split",
-        choices=("train", "validation", "all"),
-        help="default: validation; for text that is neither built in nor the model's own, all",
+        choices=("train", "validation", "test", "all"),
+        help="default: test, the half of validation on which no weights were chosen, if there is "
+        "one, else validation; for text that is neither built in nor the model's own, all",
     )
     parser.add_argument("--seed", type=seed, help="seed of the random numbers (0)")
     parser.add_argument(

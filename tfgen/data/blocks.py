@@ -8,7 +8,7 @@ from tfgen.errors import InputError
 MOST_BLOCKS, LEAST_POSITIONS = 8, 32
 
 
-def split_blocks(sequences, observed, fraction):
+def split_blocks(sequences, observed, fraction, turn=None):
     """Cuts sequences into blocks that are held out and what lies between them.
 
     A block is the same stretch of time in every sequence: what two series have at the same hour is
@@ -21,6 +21,8 @@ def split_blocks(sequences, observed, fraction):
         sequences: `tfgen.data.sequences.Sequences`, at least one.
         observed: List of int64 arrays: of each sequence the positions at which there is a value.
         fraction: The share that is held out, more than 0 and less than 1.
+        turn: 0 or 1 gives only every other block, from that one on, for validation; of a single
+            block the earlier or the later half.
 
     Returns:
         `(train, validation, sentence)`, of which the first two have a sequence for each piece.
@@ -51,20 +53,28 @@ def split_blocks(sequences, observed, fraction):
     for number, (time, rows) in enumerate(zip(times, observed)):
         end = rows[-1] + 1 if len(rows) else 0  # rows to come belong to neither part
         low, high = (np.searchsorted(time[:end], edges) for edges in (starts, stops))
-        held += [(number, *piece) for piece in zip(low, high)]
+        held += [(number, *piece) for piece in _of_turn(low, high, turn)]
         until = np.minimum(np.searchsorted(time[:end], before), low - 1)
         since = np.maximum(np.searchsorted(time[:end], after), high + 1)
         train += [(number, *piece) for piece in zip([0, *since], [*until, end])]
     train, held = (_pieces(sequences, rows) for rows in (train, held))
-    if not len(train) or not len(held):
+    if not len(train) or not (len(held) or turn):
         raise _too_short(sequences, longest)
-    usual = int(np.median([len(values) for values in held.values]))
+    usual = int(np.median([len(values) for values in held.values] or [0]))
     blocks = "a block" if count == 1 else f"{count} blocks"
     sentence = (
         f"{100 * fraction:g}% in {blocks} of {usual:,} positions, evenly spread over the time, "
         f"are for validation; {gap * usual / size:,.0f} before and after each are left out"
     )
     return train, held, sentence
+
+
+def _of_turn(low, high, turn):
+    """The bounds of the blocks that it is the turn of; None is all."""
+    if turn is not None and len(low) == 1:
+        middle = (low + high + 1) // 2
+        low, high, turn = (low, middle, None) if turn == 0 else (middle, high, None)
+    return list(zip(low, high))[slice(turn, None, None if turn is None else 2)]
 
 
 def _too_short(sequences, longest):

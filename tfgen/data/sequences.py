@@ -10,6 +10,8 @@ from tfgen.data.readers import Report
 from tfgen.errors import InputError, unknown
 from tfgen.kinds import find_kind, kinds_of_numbers
 
+# Of what is set aside: what chooses the best weights of a training, and what scores are of.
+HALVES = ("choice", "test")
 SPLIT_RULES = ("auto", "time", "sequences", "blocks")
 # With fewer sequences than this, each is cut in time; with more, whole ones are set aside.
 FEW = 20
@@ -112,7 +114,7 @@ class Sequences:
         kept = [number for number, part in enumerate(parts.values) if len(part)]
         return parts.select(kept)
 
-    def split(self, validation_fraction, rule="auto"):
+    def split(self, validation_fraction, rule="auto", half=None):
         """Sets a part aside for validation.
 
         What has values is divided: rows at the end in which nothing was observed, such as those
@@ -129,19 +131,23 @@ class Sequences:
                 what is generated can be compared with seasons that were learned.
                 Drawings and clips are set aside as a whole, but for a single one, which is cut in
                 time and has no end to learn then.
+            half: `"choice"` or `"test"`: only that half of what is set aside. They are every other
+                of what was set aside (whole sequences, blocks, ends of 20 sequences or more); of
+                less, the earlier and the later half in time.
 
         Returns:
             `(train, validation, sentence)`, the last of which tells the rule to a person.
         """
-        edges = self.split_edges(validation_fraction, rule)
+        bounds = self.held_bounds(validation_fraction, rule, half)
         if rule == "blocks" and validation_fraction and len(self):
             observed = [np.flatnonzero(_observed(values)) for values in self.values]
-            return split_blocks(self, observed, validation_fraction)
+            turn = None if half is None else HALVES.index(half)
+            return split_blocks(self, observed, validation_fraction, turn)
         share = f"{100 * validation_fraction:g}%"
-        if edges is not None:
+        if bounds is not None:
             stops = [_stop(values) for values in self.values]
-            train = self.cut([(0, edge) for edge in edges])
-            rest = self.cut([(edge, max(edge, stop)) for edge, stop in zip(edges, stops)])
+            edges = self.split_edges(validation_fraction, rule)
+            train, rest = self.cut([(0, edge) for edge in edges]), self.cut(bounds)
             which = "the sequence" if len(self) == 1 else f"each of {len(self):,} sequences"
             sentence = f"the last {share} of {which} in time are for validation"
             unknown = sum(len(v) - stop for v, stop in zip(self.values, stops) if stop)
@@ -159,7 +165,31 @@ class Sequences:
         are = "is" if len(rest) == 1 else "are"
         share = "" if own else f" ({share})"
         sentence = f"{len(rest):,} of {len(self):,} sequences{share}, {which}, {are} for validation"
+        if half is not None:
+            rest = rest.select(np.arange(len(rest))[HALVES.index(half) :: 2])
         return train, rest, sentence
+
+    def held_bounds(self, validation_fraction, rule="auto", half=None):
+        """Of each sequence `(start, stop)` of what is set aside in time, see `split`.
+
+        Returns:
+            List of pairs, equal ones where nothing is; None where sequences, or blocks of them, are
+            set aside as a whole.
+        """
+        if half is not None and half not in HALVES:
+            raise unknown("half", half, HALVES)
+        edges = self.split_edges(validation_fraction, rule)
+        if edges is None:
+            return None
+        stops = [max(edge, _stop(values)) for edge, values in zip(edges, self.values)]
+        if half is None:
+            return list(zip(edges, stops))
+        some = [number for number, edge in enumerate(edges) if edge < stops[number]]
+        if len(some) >= FEW:
+            chosen = set(some[HALVES.index(half) :: 2])
+            return [(edges[i] if i in chosen else stop, stop) for i, stop in enumerate(stops)]
+        middles = [(edge + stop + 1) // 2 for edge, stop in zip(edges, stops)]
+        return list(zip(edges, middles) if half == "choice" else zip(middles, stops))
 
     def split_edges(self, validation_fraction, rule="auto"):
         """Of each sequence the first position that is set aside, see `split`.

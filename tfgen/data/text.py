@@ -13,7 +13,9 @@ from tfgen.files import home_path
 from tfgen.kinds import find_kind
 from tfgen.names import normalise
 
-SPLITS = ("train", "validation", "all")
+# What a person names. The halves of validation are "choice", which chooses the best weights of a
+# training, and "test", which scores are of.
+SPLITS = ("train", "validation", "test", "all")
 SEPARATOR = "\n"
 # Characters of a chunk: enough that what a call costs does not count, little enough for memory.
 LEAST_CHUNK, MOST_CHUNK = 1 << 20, 1 << 22
@@ -162,7 +164,8 @@ class TextSource:
     Attributes:
         name: As it was asked for.
         report: `tfgen.data.readers.Report` of the documents kept and dropped.
-        characters: Dict with the number of characters in `"train"`, `"validation"` and `"all"`.
+        characters: Dict with the number of characters in `"train"`, `"validation"`, `"all"`, and in
+            the halves of validation, `"choice"` and `"test"`.
         split_rule: The rule of the split, as a sentence.
     """
 
@@ -179,7 +182,12 @@ class TextSource:
             raise InputError(f"There is no text in {name}" + (f": {dropped}" if dropped else ""))
         # As a person reads the decimals: 10 * (1 - 0.9) is 0.9999999999999998 in floats.
         train = int(total * (1 - fractions.Fraction(str(validation_fraction))))
-        self.characters = {"train": train, "validation": total - train, "all": total}
+        middle = train + (total - train + 1) // 2
+        self._bounds = {
+            "train": (0, train), "validation": (train, total), "all": (0, total),
+            "choice": (train, middle), "test": (middle, total),
+        }  # fmt: skip
+        self.characters = {split: stop - start for split, (start, stop) in self._bounds.items()}
         self.split_rule = (
             f"the first {train:,} characters are for training, the last {total - train:,} "
             f"({100 * validation_fraction:g}%) for validation"
@@ -187,12 +195,9 @@ class TextSource:
 
     def chunks(self, split="train"):
         """Yields the text of a split in pieces of a few million characters at most."""
-        if split not in SPLITS:
+        if split not in self._bounds:
             raise unknown("split", split, SPLITS)
-        train = self.characters["train"]
-        start = train if split == "validation" else 0
-        stop = train if split == "train" else self.characters["all"]
-        return _joined(self._between(start, stop))
+        return _joined(self._between(*self._bounds[split]))
 
     def _between(self, start, stop):
         position = 0

@@ -32,6 +32,22 @@ def open_for(model, data):
     return model.processor.check(sequences), rules
 
 
+def chosen_on_half(model, rules):
+    """Whether the model's weights are the best ones on a half of what these rules hold out."""
+    recipe = getattr(model, "recipe", None)
+    training = getattr(recipe, "training", None)
+    own = training is not None and rules.name == recipe.data.name
+    return own and training.choose_on == "half"
+
+
+def surrounded_error():
+    """What is said to who wants forecasts of held-out blocks."""
+    return InputError(
+        "what comes after the held-out blocks was trained on: train with data.split='time' to "
+        "judge forecasts. Received: data.split='blocks'"
+    )
+
+
 def held_out_from(sequences, rules):
     """Of each sequence the first position that was held out; its length if none was.
 
@@ -43,10 +59,7 @@ def held_out_from(sequences, rules):
         InputError: If blocks were held out, after each of which something was trained on.
     """
     if rules.split == "blocks":
-        raise InputError(
-            "what comes after the held-out blocks was trained on: train with data.split='time' to "
-            "judge forecasts. Received: data.split='blocks'"
-        )
+        raise surrounded_error()
     edges = sequences.split_edges(rules.validation_fraction, rules.split)
     if edges is not None:
         return edges

@@ -7,7 +7,7 @@ from tfgen.errors import InputError, unknown
 from tfgen.evaluation.calibrated import coverage_by_step
 from tfgen.evaluation.generation import DISTANCES, score_generation
 from tfgen.evaluation.likelihood import score_likelihood
-from tfgen.evaluation.opening import open_for
+from tfgen.evaluation.opening import chosen_on_half, open_for, surrounded_error
 from tfgen.evaluation.rolling import score_forecasts, seasons_of
 from tfgen.kinds import find_kind
 from tfgen.models.numbers.lengths import usual_horizon
@@ -15,7 +15,7 @@ from tfgen.report.evaluation_figures import draw
 from tfgen.report.evaluation_page import write_report
 
 METRICS = ("likelihood", "forecast", *DISTANCES)
-SPLITS = ("train", "validation", "all")
+SPLITS = ("train", "validation", "test", "all")
 # With fewer held-out sequences than this, generated ones are compared with those of all.
 FEW = 100
 
@@ -56,7 +56,9 @@ def evaluate_sequences(
         data: A `tfgen.recipe.DataConfig`, the name of a data set, or `Sequences`; or arrays, a
             frame or a dataset in memory, see `tfgen.data.memory.hold`, which are read as the
             model's own data are.
-        split: What is predicted: `"validation"`, `"train"` or `"all"`; None takes validation.
+        split: What is predicted: `"validation"`, `"test"` (the half of it on which no weights were
+            chosen if `training.choose_on` is half), `"train"` or `"all"`; None takes test if that
+            is so, else validation.
         runs: Number of runs.
         horizon: Positions of a forecast; None takes a day if the data have several positions in
             one, else 24, but no more than were held out.
@@ -74,10 +76,10 @@ def evaluate_sequences(
             data have several positions in one, and those that `tfgen.data.seasons` finds in the
             training data. MASE is scaled by the season given, else by the day, else by the
             strongest that was found.
-        reference: The split whose windows generated ones are compared with. None takes validation
-            where blocks or at least 100 whole sequences were held out, and all elsewhere: of series
-            that were cut in time, the last part has another season or level, and not to have it is
-            no fault.
+        reference: The split whose windows generated ones are compared with. None takes test, or
+            else validation, where blocks or at least 100 whole sequences were held out, and all
+            elsewhere: of series that were cut in time, the last part has another season or level,
+            and not to have it is no fault.
             Copies of the training data are seen by the memorisation, which is always that of the
             held-out part.
         max_sequences: Sequences of the split to predict at most, evenly spread over it; None takes
@@ -114,7 +116,7 @@ def evaluate_sequences(
     for each in given_seasons:
         if type(each) is not int or each < 1:
             raise InputError(f"season must be an integer of at least 1. Received: season={each!r}")
-    parts, against, reference = _open(model, data, split or "validation", reference)
+    parts, against, reference = _open(model, data, split, reference)
     held = parts
     results = {
         "model": name or getattr(model, "name", None),
@@ -147,10 +149,7 @@ def evaluate_sequences(
         if against.ends or not find_kind(against.kind).goes_on:
             raise InputError(f"{against.kind} are not forecast: they are generated whole")
         if parts.surrounded:
-            raise InputError(
-                "what comes after the held-out blocks was trained on: train with data.split='time' "
-                "to judge forecasts. Received: data.split='blocks'"
-            )
+            raise surrounded_error()
         naive_seasons, scale_season = given_seasons, None
         if not given_seasons:
             naive_seasons, scale_season = seasons_of(model.processor, parts.known)
@@ -165,9 +164,11 @@ def evaluate_sequences(
             results["forecast"], picture = found
             pictures.append(picture)
             calibration = getattr(model, "calibration", None)
-            if calibration is not None and parts.split == "validation":
+            if calibration is not None and parts.split in ("validation", "test"):
                 say("calibrated forecasts")
                 # What it saw it is not tested on, so that all that was held out is needed.
+                if parts.split == "test":
+                    held, *_ = _open(model, data, "validation", reference)
                 given = held.whole, held.edges, results["forecast"]["horizon"]
                 tested = coverage_by_step(model, *given, num_samples, seed)
                 results |= {} if tested is None else {"calibration": tested}
@@ -202,14 +203,16 @@ def _horizon(model, parts):
 def _open(model, data, split, reference):
     """Returns `(parts, against, reference)`: the last two are what windows are compared with."""
     sequences, rules = open_for(model, data)
-    train, rest, _ = sequences.split(rules.validation_fraction, rules.split)
-    # Where sequences were cut in time, both parts have each of them.
-    cut_at = sequences.split_edges(rules.validation_fraction, rules.split)
-    in_time = cut_at is not None
+    rule = rules.validation_fraction, rules.split
+    train, rest, _ = sequences.split(*rule)
+    in_time = sequences.held_bounds(*rule) is not None
     splits = {"train": train, "validation": rest, "all": sequences}
+    splits["test"] = sequences.split(*rule, "test")[1]
+    usual = "test" if chosen_on_half(model, rules) else "validation"
+    split = split or usual
     if reference is None:
         apart = rules.split == "blocks" or not (in_time or len(rest) < FEW)
-        reference = "validation" if apart else "all"
+        reference = usual if apart else "all"
     for name, value in (("split", split), ("reference", reference)):
         if not len(splits[value]):
             raise InputError(
@@ -217,11 +220,14 @@ def _open(model, data, split, reference):
             )
     held = whole = splits[split]
     edges = [0] * len(held)
-    if split == "validation" and in_time:
+    if split in ("validation", "test") and in_time:
         # What comes before is the past of a forecast, as it is when one is really made.
-        whole = sequences
-        edges = cut_at
-    surrounded = split == "validation" and rules.split == "blocks"
+        bounds = sequences.held_bounds(*rule, "test" if split == "test" else None)
+        whole, edges = sequences, [edge for edge, _ in bounds]
+        if split == "test":
+            some = [number for number, (edge, stop) in enumerate(bounds) if edge < stop]
+            whole, edges = sequences.select(some), [edges[number] for number in some]
+    surrounded = split in ("validation", "test") and rules.split == "blocks"
     return (
         Parts(train if len(train) else held, held, whole, edges, split, surrounded),
         splits[reference],

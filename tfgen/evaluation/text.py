@@ -34,8 +34,10 @@ def evaluate(
         model: A `TextModel`.
         data: The name of a built-in set, a path, or texts in memory, see `tfgen.data.open_text`.
         column: The column of a table.
-        split: `"train"`, `"validation"` or `"all"`; None takes the validation split of a built-in
-            set and of the file that the model was trained on, and all of anything else.
+        split: `"train"`, `"validation"`, `"test"` (the latter half of validation) or `"all"`; None
+            takes the test split of what the model was trained on, if its best weights were chosen
+            on the other half (`training.choose_on`), else validation, which is also that of a
+            built-in set; and all of anything else.
         window: Tokens in a crop; None takes 256, or as many as the data and the model have room
             for.
         crops: Number of crops.
@@ -58,8 +60,11 @@ def evaluate(
     )
     if split is None:
         own = trained_on and (trained_on.name, trained_on.column) == (str(data), column)
-        own = own or (named and normalise(str(data)) in BUILTIN)
-        split = "validation" if own else "all"
+        if own and model.recipe.training.choose_on == "half":
+            split = "test"
+        else:
+            built_in = named and normalise(str(data)) in BUILTIN
+            split = "validation" if own or built_in else "all"
     tokens = encode(source, model.tokenizer, split)
     if window is None:
         window = max(min(_WINDOW, len(tokens) - 1, model.max_positions or _WINDOW), 1)

@@ -106,6 +106,12 @@ class TrainingConfig(Section):
     log_every: int = field(50, "steps between two lines of the log", low=1)
     validate_every: int = field(250, "steps between two validations; 0 is never", low=0)
     validation_batches: int = field(20, "batches in one validation", low=1)
+    choose_on: str | None = field(
+        None,
+        "what of the held-out data chooses the best weights: half, and the other half is for "
+        "scores; all; none takes half where that has room for two windows",
+        choices=("half", "all"),
+    )
     sample_every: int = field(500, "steps between two samples in TensorBoard; 0 is never", low=0)
     histogram_every: int = field(500, "steps between two sets of histograms; 0 is never", low=0)
     checkpoint_every: int = field(250, "steps between two checkpoints; 0: only at the end", low=0)

@@ -16,6 +16,7 @@ from tfgen.data import (
     open_text,
 )
 from tfgen.data.augmentation import check_augmentation, open_augmentation
+from tfgen.data.sequences import HALVES
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
 from tfgen.preprocessing import SequenceProcessor, build_tokenizer
@@ -23,6 +24,7 @@ from tfgen.training import fingerprint
 from tfgen.training.dashboard import TextDashboard
 from tfgen.training.series_dashboard import SeriesDashboard
 
+_OF_HALF = {"half": " (half of what is held out: the other half is for scores)", "all": ""}
 # What messages call them.
 _SPLIT_NAMES = {"train": "training", "validation": "validation"}
 
@@ -38,6 +40,7 @@ class Data:
         unit: What one position is called.
         dashboard: Function `(folder, model)` that gives the run's dashboard.
         fingerprint: Of what was read, see `tfgen.training.fingerprint`.
+        choose_on: `"half"` or `"all"`: what of the held-out data the validation is of.
     """
 
     preprocessing: Any
@@ -46,6 +49,7 @@ class Data:
     unit: str
     dashboard: Any
     fingerprint: dict
+    choose_on: str
 
 
 def open_data(recipe, preprocessing=None, data=None):
@@ -75,7 +79,14 @@ def _open_text(recipe, tokenizer, data):
     )
     if tokenizer is None:
         tokenizer = build_tokenizer(recipe.preprocessing, source.chunks("train"))
-    tokens = {split: encode(source, tokenizer, split) for split in ("train", "validation")}
+    tokens = {"train": encode(source, tokenizer, "train")}
+    choose_on = _choose_on(config)
+    if choose_on == "half":
+        tokens["validation"] = encode(source, tokenizer, "choice")
+        if config.choose_on is None and len(tokens["validation"]) <= 2 * config.window:
+            choose_on = "all"
+    if choose_on == "all":
+        tokens["validation"] = encode(source, tokenizer, "validation")
     augment = open_augmentation(
         config.augment, data_kind(recipe.data, data), (tokens["train"], tokenizer)
     )
@@ -95,10 +106,11 @@ def _open_text(recipe, tokenizer, data):
     }
     summary = (
         f"{len(windows['train'].tokens):,} tokens to train on, "
-        f"{len(windows['validation'].tokens):,} to validate, {tokenizer.vocabulary_size} symbols"
+        f"{len(windows['validation'].tokens):,} to validate{_OF_HALF[choose_on]}, "
+        f"{tokenizer.vocabulary_size} symbols"
     )
     found = fingerprint.of_text(source)
-    return Data(tokenizer, windows, summary, "tokens", TextDashboard, found)
+    return Data(tokenizer, windows, summary, "tokens", TextDashboard, found, choose_on)
 
 
 def _open_numbers(recipe, processor, data):
@@ -111,6 +123,19 @@ def _open_numbers(recipe, processor, data):
         )
     fraction, rule = recipe.data.validation_fraction, recipe.data.split
     train, validation, how = sequences.split(fraction, rule)
+    choose_on = _choose_on(config)
+    if choose_on == "half":
+        halves = [sequences.split(fraction, rule, half)[1] for half in HALVES]
+        least = min(half.positions for half in halves)
+        if least >= (1 if config.choose_on else 2 * config.window):
+            validation = halves[0]
+        elif config.choose_on:
+            raise InputError(
+                f"{sequences.name} holds out too little to be halved: {validation.positions:,} "
+                f"positions in {len(validation):,} sequences. Received: training.choose_on='half'"
+            )
+        else:
+            choose_on = "all"
     if processor is None:
         seasons = models.reads_seasons(recipe)
         processor = SequenceProcessor.fit(train, recipe.preprocessing, seasons=seasons)
@@ -126,7 +151,8 @@ def _open_numbers(recipe, processor, data):
     }
     summary = (
         f"{train.positions:,} positions of {processor.num_features} features in {len(train):,} "
-        f"sequences to train on, {validation.positions:,} in {len(validation):,} to validate: {how}"
+        f"sequences to train on, {validation.positions:,} in {len(validation):,} to validate"
+        f"{_OF_HALF[choose_on]}: {how}"
     )
     report = sequences.report
     dropped = (
@@ -142,7 +168,12 @@ def _open_numbers(recipe, processor, data):
         return SeriesDashboard(folder, model, parts["validation"])
 
     found = fingerprint.of_sequences(sequences)
-    return Data(processor, windows, summary, "positions", dashboard, found)
+    return Data(processor, windows, summary, "positions", dashboard, found, choose_on)
+
+
+def _choose_on(config):
+    """`"half"` or `"all"`, as far as the recipe tells. One validation alone chooses nothing."""
+    return config.choose_on or ("half" if config.validate_every else "all")
 
 
 _OPEN = {"text": _open_text, "numbers": _open_numbers}

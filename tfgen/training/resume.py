@@ -12,6 +12,7 @@ from tfgen.recipe import DataConfig, Recipe
 
 # Fitted to the data once and saved with the run: a run goes on with what it began with.
 KEPT = ("family", "preprocessing")
+CHOSEN = "training.choose_on"
 # What the optimizer's variables are, and what adapters add to.
 KEPT_KEYS = {
     f"training.{key}"
@@ -50,7 +51,11 @@ def settle(recipe, logdir, resume, data=None):
     if before.data.name == MEMORY and data is None:
         if recipe.data.name in (MEMORY, DataConfig.name):
             raise not_given()
-    changes = recipe.changes(before)
+    if recipe.training.choose_on is None:  # a run of before there were halves chose on all
+        chosen = before.training.choose_on or "all"
+        training = dataclasses.replace(recipe.training, choose_on=chosen)
+        recipe = dataclasses.replace(recipe, training=training)
+    changes = [each for each in recipe.changes(before) if each != (CHOSEN, None, "all")]
     for key, old, new in changes:
         if key.partition(".")[0] in KEPT or key in KEPT_KEYS:
             raise InputError(

@@ -32,7 +32,9 @@ from tfgen.training.step import Step
 from tfgen.training.validation import Validation
 
 # Besides the data, what a validation depends on.
-MEASURED = {"training.window", "training.batch_size", "training.validation_batches"}
+MEASURED = {
+    "training.window", "training.batch_size", "training.validation_batches", "training.choose_on"
+}  # fmt: skip
 # Gradients that float16 cannot hold even as they are, or smaller, are no fault of their scale.
 LEAST_SCALE = 1.0
 # In the run's folder at the end: the best validation loss, and its step.

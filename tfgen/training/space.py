@@ -14,7 +14,7 @@ SETTINGS = ("low", "high", "step", "log", "choices")
 NOT_TUNED = {
     f"training.{name}"
     for name in (
-        "seed", "log_every", "validation_batches", "sample_every", "histogram_every",
+        "seed", "log_every", "validation_batches", "choose_on", "sample_every", "histogram_every",
         "checkpoint_every", "keep_checkpoints",
     )
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """`train`: from a recipe to a run folder."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -73,6 +74,9 @@ def _train(recipe, logdir, resume, progress, start, devices, shown, changes, giv
         data = open_data(recipe, models.load_preprocessing(logdir) if resume else None, given)
     else:
         recipe, data = begin.open_data(recipe, given)
+    # The recipe that is saved tells an evaluation what was chosen on.
+    settled = dataclasses.replace(recipe.training, choose_on=data.choose_on)
+    recipe = dataclasses.replace(recipe, training=settled)
     with devices.scope():
         model = models.build(recipe, data.preprocessing, recipe.training.precision)
     check_fits(recipe, model)
