@@ -27,6 +27,8 @@ from tfgen.values import parse_value
 
 # A value other than the default for every field that is not a plain number.
 OTHER = {
+    "data.circular": ("wind=360",),
+    "data.resolution": ("temp=0.1",),
     "training.choose_on": "all",
     "data.name": 'böok\n"quoted" \\ #1.txt',
     "data.column": "text",
