@@ -85,7 +85,7 @@ class CalendarStep(NamedTuple):
 
         Args:
             times: int64 array or tensor, seconds since 1970.
-            steps: The like, at least 0; 0 is the time itself.
+            steps: The like, also below 0; 0 is the time itself.
 
         Returns:
             The like, int64.
@@ -93,7 +93,7 @@ class CalendarStep(NamedTuple):
         days, clock = times // _DAY, times % _DAY
         number, _ = self._steps(days)
         later = self._days(number + steps * self.count)
-        some = _minimum(steps, 1)  # 0 stays as it is, also between two steps
+        some = _minimum(abs(steps), 1)  # 0 stays as it is, also between two steps
         return (later * some + (days * (1 - some))) * _DAY + clock
 
     def between(self, first, second):

@@ -19,6 +19,7 @@ class Context:
         label: Its class, or None.
         static: float32 `(static,)`, or None.
         future: int64 `(horizon,)`: the times of the forecast, or None.
+        start: Of a series without a value when its forecast begins, in seconds since 1970.
     """
 
     id: str
@@ -28,12 +29,14 @@ class Context:
     label: int | None = None
     static: np.ndarray | None = None
     future: np.ndarray | None = None
+    start: int | None = None
 
 
 def read_context(sequences, number, length, horizon, processor=None, backtest=False):
     """Returns the `Context` at the end of a series.
 
-    The end is the last row with a value. Rows after it tell what is known beforehand.
+    The end is the last row with a value. Rows after it tell what is known beforehand. A new series,
+    without any value, is forecast from its first row by its static and known columns.
 
     Args:
         sequences: `Sequences`.
@@ -44,13 +47,15 @@ def read_context(sequences, number, length, horizon, processor=None, backtest=Fa
         backtest: Whether the last `horizon` rows with values count as rows to come.
 
     Raises:
-        InputError: The series has no value, or what is known beforehand ends too early.
+        InputError: The series has no value, and no static or known column either; or what is known
+            beforehand ends too early.
     """
     identity, values = sequences.ids[number], sequences.values[number]
     observed = np.flatnonzero(~np.isnan(values).all(axis=1))
-    if not len(observed):
+    told = sequences.static, sequences.known
+    if not len(observed) and (backtest or not len(values) or all(each is None for each in told)):
         raise InputError(f"The series '{identity}' of {sequences.name} has no value")
-    end = int(observed[-1]) + 1
+    end = int(observed[-1]) + 1 if len(observed) else 0
     if backtest:
         end -= horizon
         if end < 1:
@@ -62,9 +67,11 @@ def read_context(sequences, number, length, horizon, processor=None, backtest=Fa
     context = Context(identity, values[begin:end])
     if sequences.times is not None:
         context.times = sequences.times[number][begin:end]
+        context.start = None if end else int(sequences.times[number][0])
         if processor is not None and processor.step is not None:
             steps = np.arange(1, horizon + 1)
-            context.future = processor.times_after(context.times[-1], steps)
+            last, ahead = (context.times[-1], steps) if end else (context.start, steps - 1)
+            context.future = processor.times_after(last, ahead)
     if sequences.known is not None:
         context.known = sequences.known[number][begin : end + horizon]
         there = len(sequences.known[number]) - end

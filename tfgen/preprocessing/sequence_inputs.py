@@ -156,7 +156,8 @@ def as_values(processor, rows):
         check_values(processor, sequence, where)
         sequences.append(sequence)
     lengths = np.array([len(each) for each in sequences], np.int32)
-    shape = [len(parts), lengths.max(), processor.num_features]
+    # Room for a position, of which a series without any has none.
+    shape = [len(parts), max(lengths.max(), 1), processor.num_features]
     padded = np.full(shape, np.nan, processor.value_type)
     for row, sequence in zip(padded, sequences):
         row[: len(sequence)] = sequence

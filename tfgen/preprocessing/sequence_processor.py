@@ -401,7 +401,7 @@ class SequenceProcessor(keras.layers.Layer):
 
         Args:
             times: int64 array or tensor, seconds since 1970.
-            steps: The like, at least 0.
+            steps: The like, also below 0.
 
         Returns:
             The like, int64.

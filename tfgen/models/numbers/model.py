@@ -192,14 +192,14 @@ class NumbersModel(SequenceGenerator):
 
     def forecast(
         self, context, horizon, num_samples=100, quantiles=QUANTILES, seed=None, *, times=None,
-        known=None, condition=None, static=None, calibrated=False, **options,
+        known=None, condition=None, static=None, start_time=None, calibrated=False, **options,
     ):  # fmt: skip
         """Draws what may come after a context.
 
         Args:
             context: The past, in the data's units: `(time, features)`, `(batch, time, features)`, a
-                list of arrays of different lengths, or a frame of pandas or polars, which says by
-                its columns what else the model is told. NaN is missing.
+                list of arrays of different lengths, also 0 for a new series; or a frame of pandas
+                or polars, which says by its columns what else the model is told. NaN is missing.
             horizon: Positions to forecast.
             num_samples: Futures to draw for each context.
             quantiles: Between 0 and 1.
@@ -210,6 +210,7 @@ class NumbersModel(SequenceGenerator):
             known: What is known beforehand, for the context and for the future: `(time + horizon,
                 known)` or with a batch axis before.
             condition, static: See `generate`; one for each context.
+            start_time: See `generate`, of a context of length 0.
             calibrated: Whether samples are moved so that their intervals hold what they promise, see
                 `tfgen.evaluation.calibrate`, which has to come first.
             **options: How is sampled, see `model.options`.
@@ -218,7 +219,7 @@ class NumbersModel(SequenceGenerator):
             A `Forecast`; of a frame a frame, see `tfgen.models.numbers.frames.forecast_frame`.
         """
         check_options(self, "forecast", options)
-        told = Told(times=times, known=known, condition=condition, static=static)
+        told = Told(times, known, condition, static, start_time)
         if is_frame(context):
             options = {**options, "quantiles": quantiles, "calibrated": calibrated}
             return forecast_frame(self, context, horizon, num_samples, seed, told, **options)
@@ -436,7 +437,7 @@ class NumbersModel(SequenceGenerator):
     def _series(self, series, told, horizon=0):
         """The tensors of a function of series, and whether there is a single one."""
         values, lengths, single = self.processor.as_values(series)
-        time = values.shape[1]
+        time = int(lengths.max())
         check_room(self.max_positions, time, horizon)
         given = told.of_series(self.processor, lengths, time, horizon)
         return {"values": values, "lengths": lengths, **given}, single

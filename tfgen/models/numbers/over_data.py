@@ -106,13 +106,20 @@ def forecast_cuts(model, cuts, past, context, horizon, num_samples, seeds, **opt
 def _told(processor, contexts):
     """What a model is told of contexts besides their values, as arguments."""
     labels = [context.label for context in contexts]
-    return told_by(
+    told = told_by(
         processor,
         times=[context.times for context in contexts],
         known=[context.known for context in contexts],
         labels=None if labels[0] is None else labels,
         static=[context.static for context in contexts],
     )
+    starts = [context.start for context in contexts]
+    if processor.needs_times and starts != [None] * len(starts):
+        told["start_time"] = [
+            context.times[-1] if start is None else start
+            for context, start in zip(contexts, starts, strict=True)
+        ]
+    return told
 
 
 def impute_series(model, sequences, num_samples, seed, **options):

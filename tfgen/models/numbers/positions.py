@@ -108,7 +108,10 @@ class Positions:
         if self.processor.ends:
             batch["last"] = tf.range(time)[None] == lengths[:, None] - 1
         if self.processor.scaler.needs_scale:
-            batch["scale"] = self.processor.series_scale(self.processor.numbers(batch["values"]))
+            numbers = self.processor.numbers(batch["values"])
+            nothing = tf.reduce_all(tf.math.is_nan(numbers), axis=[1, 2])[:, None]
+            typical, own = self.processor.size(), self.processor.series_scale(numbers)
+            batch["scale"] = tf.where(nothing, typical, own)
         if "known" in batch:
             batch["known"] = batch["known"][:, :time]
         return self._framed(batch)

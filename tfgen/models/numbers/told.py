@@ -30,22 +30,9 @@ class Told(NamedTuple):
     def of_samples(self, processor, count, length):
         """The tensors of `count` sequences of so many positions that are drawn from nothing."""
         given = self._whole(processor, count)
-        start_time = self.start_time
-        if processor.needs_times:
-            start = (
-                processor.start_time if start_time is None else seconds("start_time", start_time)
-            )
-            start = np.reshape(start, [-1])
-            if len(start) not in (1, count):
-                raise InputError(
-                    f"start_time must be one time or {count}, one for each sample. "
-                    f"Received: {len(start)} times"
-                )
-            given["start_time"] = tf.constant(start, tf.int64)
-        elif start_time is not None:
-            raise InputError(
-                f"start_time is for models trained with timestamps. Received: start_time={start_time!r}"
-            )
+        start = self._start(processor, count)
+        if start is not None:
+            given["start_time"] = tf.constant(start)
         return given | self._known(processor, count, length)
 
     def of_series(self, processor, lengths, time, horizon=0):
@@ -57,17 +44,53 @@ class Told(NamedTuple):
             time: Positions of the array.
             horizon: Positions to come, for which what is known beforehand is told, too.
         """
-        count = len(lengths)
+        count, empty = len(lengths), lengths == 0
         given = self._whole(processor, count)
         if processor.needs_times:
-            if self.times is None:
+            if self.times is None and not empty.all():
                 raise InputError(
                     "times is needed: the model was trained with timestamps. Received: times=None"
                 )
-            given["times"] = times_of(self.times, count, time, lengths)
+            before = self._before_start(processor, count) if empty.any() else None
+            given["times"] = times_of(self.times, count, max(time, 1), lengths, before)
         elif self.times is not None:
             raise InputError("times is for models trained with timestamps; this one has none")
+        if self.start_time is not None and not (processor.needs_times and empty.any()):
+            raise InputError(
+                "start_time is for a context of length 0 and models trained with timestamps. "
+                f"Received: start_time={self.start_time!r}"
+            )
         return given | self._known(processor, count, time + horizon)
+
+    def _start(self, processor, count):
+        """When sequences that are drawn from nothing begin, `(1,)` or `(count,)`; None if never."""
+        if not processor.needs_times:
+            if self.start_time is not None:
+                raise InputError(
+                    "start_time is for models trained with timestamps. "
+                    f"Received: start_time={self.start_time!r}"
+                )
+            return None
+        given = self.start_time
+        start = processor.start_time if given is None else seconds("start_time", given)
+        start = np.reshape(start, [-1]).astype(np.int64)
+        if len(start) not in (1, count):
+            raise InputError(
+                f"start_time must be one time or {count}, one for each sample. "
+                f"Received: {len(start)} times"
+            )
+        return start
+
+    def _before_start(self, processor, count):
+        """The times int64 `(count,)` of a step before a forecast from nothing."""
+        start = np.broadcast_to(self._start(processor, count), [count])
+        before = np.asarray(processor.times_after(start, np.int64(-1)))
+        if not np.array_equal(processor.times_after(before, np.int64(1)), start):
+            raise InputError(
+                "start_time must be a time of the training data's steps. "
+                f"Received: start_time={self.start_time!r}"
+            )
+        return before
 
     def _whole(self, processor, count):
         given, condition, static = {}, self.condition, self.static
@@ -143,9 +166,18 @@ def seconds(name, value):
     return array.astype(np.int64)
 
 
-def times_of(times, count, time, lengths):
-    """Times int64 `(count, time)` of what a person gave for series of these lengths."""
-    if isinstance(times, (list, tuple)) and count > 1 and np.ndim(times[0]) == 1:
+def times_of(times, count, time, lengths, before=None):
+    """Times int64 `(count, time)` of what a person gave for series of these lengths.
+
+    A series without a position has the time of `before`, int64 `(count,)`, if that is given.
+    """
+    if before is not None:
+        given = [[]] * count if times is None else times
+        given = given if count > 1 or np.ndim(given) == 2 else [given]
+        rows = [seconds("times", r) if n else b[None] for r, n, b in zip(given, lengths, before)]
+        rows = [row[:n] if n and len(row) == time else row for row, n in zip(rows, lengths)]
+        lengths = np.maximum(lengths, 1)
+    elif isinstance(times, (list, tuple)) and count > 1 and np.ndim(times[0]) == 1:
         rows = [seconds("times", row) for row in times]
     else:
         array = seconds("times", times)
