@@ -225,9 +225,13 @@ def test_a_saved_model_takes_and_gives_them_too(kind, tmp_path):
 
 
 def test_the_mean_of_a_forecast_lies_among_its_samples():
+    plain = SequenceProcessor.plain()
     for value in (987_654_321.0, 0.1, -3e38, 1e-30):
         samples = np.full((1, 1000, 1, 1), value, np.float32)
-        assert summary_of(samples, np.float32([0.5]))["mean"].numpy().item() == samples[0, 0, 0, 0]
+        assert (
+            summary_of(samples, np.float32([0.5]), plain)["mean"].numpy().item()
+            == samples[0, 0, 0, 0]
+        )
     samples = 987_654_336 + 64.0 * np.random.default_rng(0).integers(0, 3, (2, 1000, 4, 3))
-    mean = summary_of(samples.astype(np.float32), np.float32([0.5]))["mean"]
+    mean = summary_of(samples.astype(np.float32), np.float32([0.5]), plain)["mean"]
     np.testing.assert_allclose(mean, samples.mean(axis=1), rtol=1e-7)
