@@ -83,6 +83,10 @@ def test_evaluate_prints_and_writes_the_report(run, fails, weather, monkeypatch,
         "split": "all", "runs": 2, "horizon": 3, "context": 5, "num_samples": 7, "windows": 9,
         "length": 4, "seed": 8, "metrics": ["likelihood", "forecast"], "name": "weather-model",
     }  # fmt: skip
+    for scale, told in (("data", {"unscaled": True}), ("unit", {})):
+        assert run(*evaluate, "--scale", scale)[0] == 0
+        assert calls.pop()[2] == {"name": "weather-model"} | told
+    assert "Known: data, unit" in fails(*evaluate, "--scale", "half")
     assert "--out must end in .json or .html" in fails(*evaluate, "--out", "r.txt")
     assert "--runs must be >= 1" in fails(*evaluate, "--runs", "0")
     assert "--seed must be >= 0" in fails(*evaluate, "--seed", "-1")

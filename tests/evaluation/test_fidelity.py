@@ -59,6 +59,15 @@ def test_scaling_is_that_of_the_real_windows(data):
     assert np.all(scaled == 0) and np.all(other == 2)
 
 
+def test_sines_of_half_the_range_have_twice_the_error_when_they_are_stretched():
+    """Those of Diffusion-TS' code lie in [0.5, 1], and are scored so: `--scale data`."""
+    phases = np.random.default_rng(0).uniform(0, 0.1, [2, 200, 2])
+    real, other = np.sin(phases[:, :, None] * np.arange(1, 25)[:, None]) / 2 + 0.5
+    stretched = fidelity.scale_by_real(real, other)
+    ratio = fidelity.marginal_distance(*stretched) / fidelity.marginal_distance(real, other)
+    assert ratio == pytest.approx(2, abs=0.1)
+
+
 def test_each_distance_sees_its_own_fault(data):
     real, others = data
 

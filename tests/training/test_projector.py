@@ -89,7 +89,7 @@ def test_the_tokens_of_a_text_model(tmp_path):
 @pytest.mark.parametrize(
     "family,settings,columns,count",
     [
-        ("gru", {"data.name": "weather", "model.units": 8}, "sequence\tfrom", 54),
+        ("gru", {"data.name": "weather", "model.units": 8}, "sequence\tfrom", 27),
         pytest.param(
             "unet1d",
             {
