@@ -130,7 +130,8 @@ def store(model, entry, float16):
     """Puts the model's files into the entry's folder, beside its card."""
     model.save(entry / "model", float16=float16)
     file = models.preprocessing_file(model.preprocessing)
-    for name in (models.RECIPE, file, models.WEIGHTS, models.CHECKSUMS):
+    calibration = [models.CALIBRATION] if model.calibration is not None else []
+    for name in (models.RECIPE, file, models.WEIGHTS, *calibration, models.CHECKSUMS):
         (entry / "model" / name).replace(entry / name)
     (entry / "model").rmdir()
 

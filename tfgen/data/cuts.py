@@ -115,6 +115,23 @@ def _complete(sequences, number, length):
     return before[length:] == before[: max(len(before) - length, 0)]
 
 
+def held_out_from(sequences, validation_fraction, rule):
+    """Of each sequence the first position that was held out; its length if none was.
+
+    Args:
+        sequences: `Sequences`.
+        validation_fraction: As of `Sequences.split`.
+        rule: The same, but for `"blocks"`.
+    """
+    edges = sequences.split_edges(validation_fraction, rule)
+    if edges is not None:
+        return edges
+    _, rest, _ = sequences.split(validation_fraction, rule)
+    held = set(rest.ids)
+    sizes = zip(sequences.ids, sequences.values, strict=True)
+    return [0 if identity in held else len(values) for identity, values in sizes]
+
+
 def cut_origins(sequences, edges, context, horizon, most, stops=None, stride=None):
     """Cuts pieces that a forecast is to be made in: `context` positions, then `horizon` more.
 

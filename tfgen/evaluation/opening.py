@@ -1,6 +1,6 @@
 """What is evaluated on: data as a model reads them, and which of them were held out."""
 
-from tfgen.data import Sequences, open_sequences
+from tfgen.data import Sequences, cuts, open_sequences
 from tfgen.data.memory import as_read_before, is_name
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
@@ -60,10 +60,4 @@ def held_out_from(sequences, rules):
     """
     if rules.split == "blocks":
         raise surrounded_error()
-    edges = sequences.split_edges(rules.validation_fraction, rules.split)
-    if edges is not None:
-        return edges
-    _, rest, _ = sequences.split(rules.validation_fraction, rules.split)
-    held = set(rest.ids)
-    sizes = zip(sequences.ids, sequences.values, strict=True)
-    return [0 if identity in held else len(values) for identity, values in sizes]
+    return cuts.held_out_from(sequences, rules.validation_fraction, rules.split)

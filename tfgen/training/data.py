@@ -41,6 +41,7 @@ class Data:
         dashboard: Function `(folder, model)` that gives the run's dashboard.
         fingerprint: Of what was read, see `tfgen.training.fingerprint`.
         choose_on: `"half"` or `"all"`: what of the held-out data the validation is of.
+        sequences: Of numbers, all `Sequences`.
     """
 
     preprocessing: Any
@@ -50,6 +51,7 @@ class Data:
     dashboard: Any
     fingerprint: dict
     choose_on: str
+    sequences: Any = None
 
 
 def open_data(recipe, preprocessing=None, data=None):
@@ -168,7 +170,7 @@ def _open_numbers(recipe, processor, data):
         return SeriesDashboard(folder, model, parts["validation"])
 
     found = fingerprint.of_sequences(sequences)
-    return Data(processor, windows, summary, "positions", dashboard, found, choose_on)
+    return Data(processor, windows, summary, "positions", dashboard, found, choose_on, sequences)
 
 
 def _choose_on(config):

@@ -14,6 +14,7 @@ from tfgen import models
 from tfgen.errors import InputError, printable
 from tfgen.files import atomic_file
 from tfgen.training.adapters import ADAPTER, Adapters
+from tfgen.training.calibration import calibrate_at_end
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.devices import Devices
 from tfgen.training.failures import first_not_finite
@@ -240,6 +241,7 @@ class Run:
         if self.devices.chief:
             if self.adapters.own:
                 self.adapters.save(self.logdir / ADAPTER)
+            calibrate_at_end(self.model, self.recipe, self.data.sequences, self._say)
             self.model.save(final)
             loss = self.state.best["loss"] if math.isfinite(self.state.best["loss"]) else None
             with atomic_file(self.logdir / BEST) as temporary:

@@ -1,0 +1,65 @@
+"""What a training calibrates at its end."""
+
+import numpy as np
+import pytest
+
+from tfgen import zoo
+from tfgen.data import Feature, Sequences
+from tfgen.recipe import Recipe
+from tfgen.training import calibration, train
+from tfgen.training.calibration import LEAST_STEPS, calibrate_at_end
+
+
+class Model:
+    draws_in_order, calibration = True, None
+
+    class processor:
+        step, check = 3600, staticmethod(lambda sequences: sequences)
+
+
+def data(rows):
+    values = np.zeros([rows, 1], np.float32)
+    return Sequences("x", "series", (Feature("a"),), [values], ["0"])
+
+
+def test_little_held_out_or_a_short_training_is_not_calibrated(monkeypatch):
+    calls = []
+
+    def calibrate(model, sequences, edges, horizon, **settings):
+        calls.append((edges, horizon, settings))
+        return type("Found", (), {"facts": {"origins": 64}})
+
+    monkeypatch.setattr(calibration, "calibrate_model", calibrate)
+    said, long = [], Recipe("gru").override({"training.steps": LEAST_STEPS})
+
+    def run(model=Model, recipe=long, sequences=None):
+        calibrate_at_end(model, recipe, sequences, said.append)
+        return len(calls)
+
+    # Ten days of half of the tenth that is held out.
+    assert run(sequences=data(4700)) == 0 and run() == 0
+    assert run(recipe=long.override({"training.steps": 499}), sequences=data(4800)) == 0
+    assert run(type("Other", (Model,), {"draws_in_order": False}), sequences=data(4800)) == 0
+    blocks = long.override({"data.split": "blocks"})
+    assert run(recipe=blocks, sequences=data(4800)) == 0
+    assert run(sequences=data(4800)) == 1
+    assert calls == [([4320], 24, {"origins": 64, "num_samples": 50})]
+    assert said == ["Calibrated forecasts of 24 positions by 64 of held-out data"]
+
+
+@pytest.mark.exhaustive
+def test_a_training_calibrates_what_it_saves(tmp_path):
+    rng = np.random.default_rng(0)
+    values = np.sin(np.arange(5200) / 4)[:, None] + 0.3 * rng.normal(size=[5200, 1])
+    changes = {
+        "training.steps": 500, "training.window": 16, "training.batch_size": 4, "model.units": 4,
+        "model.layers": 1, "training.sample_every": 0, "training.histogram_every": 0,
+    }  # fmt: skip
+    recipe = Recipe("gru").override(changes)
+    model = zoo.get(train(recipe, tmp_path, data=values.astype(np.float32), progress=False))
+    assert model.calibration.horizon == 24 and model.calibration.facts["origins"] == 64
+    plain, moved = (
+        model.forecast(values[:40], 24, 50, seed=1, calibrated=each).samples
+        for each in (False, True)
+    )
+    assert np.any(plain != moved)
