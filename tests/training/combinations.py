@@ -20,6 +20,10 @@ SMALL = {
         "generation.resamplings": 1,
     },
 }  # fmt: skip
+# What is to be watched changes no step.
+UNWATCHED = {
+    "training.sample_every": 0, "training.histogram_every": 0, "training.profile": None,
+}  # fmt: skip
 KINDS = ("text", "series", "strokes", "audio")
 OF_KIND = {
     "strokes": {"generation.length": 20},

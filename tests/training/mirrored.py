@@ -15,17 +15,18 @@ tf.config.set_logical_device_configuration(
 )
 
 from tests import event_files  # noqa: E402
-from tests.training.combinations import expected_tags, settings, write_data  # noqa: E402
+from tests.training.combinations import (  # noqa: E402
+    UNWATCHED,
+    expected_tags,
+    settings,
+    write_data,
+)
 from tfgen import models  # noqa: E402
 from tfgen.recipe import Recipe  # noqa: E402
 from tfgen.training import train  # noqa: E402
 from tfgen.training.checkpoints import Checkpoints  # noqa: E402
 from tfgen.training.data import open_data  # noqa: E402
 from tfgen.training.devices import open_devices  # noqa: E402
-
-UNWATCHED = {
-    "training.sample_every": 0, "training.histogram_every": 0, "training.profile": None,
-}  # fmt: skip
 
 
 def trained(recipe, logdir, strategy):
@@ -56,7 +57,7 @@ def compare(recipe, kind, folder, compiled):
     model = models.build(recipe, data.preprocessing)
     type(model).jit_compile_training = compiled
     first = {f"model/{weight.path}": weight.numpy() for weight in model.weights}
-    # What is watched changes no step, so the one device goes without.
+    watched = bool(recipe.training.sample_every)
     one, record = trained(recipe.override(UNWATCHED), folder / "one", "one")
     two, other = trained(recipe, folder / "mirrored", "mirrored")
     weights = {k: v for k, v in part(one, "model").items() if k in first}
@@ -72,8 +73,8 @@ def compare(recipe, kind, folder, compiled):
         "apart": apart(part(one, "model", "best", "state"), part(two, "model", "best", "state")),
         "losses_apart": abs(record["best"]["loss"] - other["best"]["loss"]),
         "tags_missing": [
-            *(tag for tag in wanted if not any(each.startswith(tag) for each in tags)),
-            *(name for name in folders if not any(logs.rglob(f"{name}/*"))),
+            *(tag for tag in wanted if watched and not any(each.startswith(tag) for each in tags)),
+            *(name for name in folders if watched and not any(logs.rglob(f"{name}/*"))),
         ],
     }
 

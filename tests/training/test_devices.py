@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from scaling import environments
 
-from tests.training.combinations import SMALL, kinds_of
+from tests.training.combinations import SMALL, UNWATCHED, kinds_of
 from tfgen.errors import InputError
 from tfgen.training.checkpoints import Checkpoints
 from tfgen.training.devices import Devices, gathered, open_devices
@@ -55,7 +55,8 @@ MIRRORED = {
 }  # fmt: skip
 
 
-# Each network once, which the continuous integration trains; its two workers train a text.
+# Each network once, which the continuous integration trains; its two workers train a text. The
+# first is watched: that the others can be is seen on one device (test_matrix.py).
 SOME = ("gru series", "unet1d strokes", "carried, in bfloat16")
 
 
@@ -63,9 +64,13 @@ SOME = ("gru series", "unet1d strokes", "carried, in bfloat16")
 def mirrored(names):
     """What `mirrored.py` found of some of `MIRRORED`, by their names."""
     program = str(Path(__file__).with_name("mirrored.py"))
-    chosen = json.dumps({name: MIRRORED[name] for name in names})
+    chosen = {}
+    for name in names:
+        family, kind, changes = MIRRORED[name]
+        unwatched = UNWATCHED if names == SOME and name != SOME[0] else {}
+        chosen[name] = family, kind, {**changes, **unwatched}
     done = subprocess.run(
-        [sys.executable, program, chosen], cwd=ROOT, env=environment(),
+        [sys.executable, program, json.dumps(chosen)], cwd=ROOT, env=environment(),
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -127,9 +132,10 @@ RUN = {
     "data.name": "names", "model.units": 8, "model.layers": 1, "model.dropout": 0.2,
     "training.window": 12, "training.batch_size": 4, "training.checkpoint_every": 4,
     "training.log_every": 4, "training.validate_every": 6, "training.validation_batches": 3,
-    "training.sample_every": 6, "training.histogram_every": 6, "training.ema": 0.9,
-    "training.carry_state": True, "training.warmup_steps": 0, "training.profile": "3:4",
+    "training.sample_every": 0, "training.histogram_every": 0, "training.ema": 0.9,
+    "training.carry_state": True, "training.warmup_steps": 0,
 }  # fmt: skip
+WATCHED = {"training.sample_every": 6, "training.histogram_every": 6, "training.profile": "3:4"}
 
 
 def arguments(logdir, **settings):
@@ -167,9 +173,9 @@ def same(one, other, tolerance):
 
 @pytest.mark.long
 def test_two_workers_are_one_and_the_run_goes_on_without_one(tmp_path):
-    # Two workers, all 12 steps, and one that takes them alone.
+    # Two workers, all 12 steps with everything on, and one that takes them alone.
     whole, alone, lost = (tmp_path / name for name in ("whole", "alone", "lost"))
-    codes, texts = ended(start(["lstm", *arguments(whole, **{"training.steps": 12})]))
+    codes, texts = ended(start(["lstm", *arguments(whole, **{"training.steps": 12, **WATCHED})]))
     assert codes == [0, 0], texts
     assert "2 workers" in texts[0] and "step/s" not in texts[1]
     codes, texts = ended(start(["lstm", *arguments(alone, **{"training.steps": 12})], workers=1))
