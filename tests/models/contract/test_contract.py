@@ -519,6 +519,8 @@ def test_a_fresh_process_gives_what_this_one_gives(row, tmp_path):
     assert [json.loads(text) for word, text in lines if word == "MODULES"] == [[]]
     results = [json.loads(text) for word, text in lines if word == "RESULT"]
     *results, folder, file = results
+    # Here op by op: to compile it all once more would show nothing further.
+    tf.config.run_functions_eagerly(True)
     loss, _ = model.batch_loss(model.unpack(batch))
     assert folder == pytest.approx(float(loss), rel=1e-5) and file == folder
     for (each, inputs), found in zip(cases, results, strict=True):
