@@ -21,7 +21,7 @@ USED = {
     "data.column": [TEXT],
     **dict.fromkeys(
         ("data.columns", "data.time", "data.time_format", "data.id", "data.categories", "data.known", "data.static",
-         "data.bounds", "data.layout", "data.header", "data.delimiter", "data.decimal",
+         "data.bounds", "data.resolution", "data.circular", "data.layout", "data.header", "data.delimiter", "data.decimal",
          "data.sheet", "data.missing", "data.allow_dropped", "preprocessing.calendar"),
         [SERIES],
     ),

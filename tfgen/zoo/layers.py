@@ -77,9 +77,17 @@ LAYERS = {
         "tfgen.layers.categorical_head:CategoricalHead",
         "Categories beside the numbers, such as whether a pen is down.",
     ),
+    "chain-head": LayerRow(
+        "tfgen.layers.chain_head:ChainHead",
+        "Columns of any kinds one after the other, as one exact joint distribution.",
+    ),
     "gaussian-mixture-head": LayerRow(
         "tfgen.layers.gaussian_mixture_head:GaussianMixtureHead",
         "A mixture of Gaussians, with or without correlations.",
+    ),
+    "negative-binomial-head": LayerRow(
+        "tfgen.layers.negative_binomial_head:NegativeBinomialHead",
+        "Counts, also with more zeros than there would be.",
     ),
     "quantized-head": LayerRow(
         "tfgen.layers.quantized_head:QuantizedHead",
