@@ -102,7 +102,8 @@ def _mass_points(against):
     for number, feature in enumerate(() if against.ends else against.features):
         column = np.concatenate([values[:, number] for values in against.values])
         column = column[np.isfinite(column)]
-        if feature.is_category or not len(column):
+        # A circle has no ends.
+        if feature.is_category or feature.circle or not len(column):
             continue
         low = column.min() if feature.low is None else column.dtype.type(feature.low)
         high = column.max() if feature.high is None else column.dtype.type(feature.high)
