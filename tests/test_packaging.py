@@ -143,6 +143,7 @@ def run(command, **options):
     return result.stdout
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_wheel_holds_every_file_and_nothing_else(built):
     with zipfile.ZipFile(built[0]) as wheel:
@@ -154,6 +155,7 @@ def test_the_wheel_holds_every_file_and_nothing_else(built):
     assert {f"{about}licenses/{name}" for name in licences} <= names
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_wheel_says_what_setup_cfg_says(built):
     about = f"tfgen_sequences-{tfgen.__version__}.dist-info"
@@ -172,6 +174,7 @@ def test_the_wheel_says_what_setup_cfg_says(built):
     assert "tfgen = tfgen.cli:main" in scripts
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_sdist_holds_the_project(built):
     with tarfile.open(built[1]) as sdist:

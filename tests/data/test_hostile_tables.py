@@ -26,6 +26,7 @@ def wide(path, columns):
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["columns", pytest.param("auto", marks=pytest.mark.exhaustive)])
 def test_time_grows_with_the_number_of_columns_only(tmp_path, layout):
     def seconds(columns):

@@ -75,6 +75,7 @@ def events(run, split):
     return open_events(run / "logs" / split)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_a_diffusion_model_is_trained_and_generates(table, tmp_path):
     least = {

@@ -115,6 +115,7 @@ def test_a_run_stopped_and_resumed_ends_with_the_same_bits(traced, tmp_path, mon
     assert_resumes(traced.override(changes), tmp_path, monkeypatch)
 
 
+@pytest.mark.long
 def test_so_does_a_run_on_windows(recipe, tmp_path, monkeypatch):
     assert_resumes(recipe, tmp_path, monkeypatch)
 

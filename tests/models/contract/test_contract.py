@@ -56,7 +56,7 @@ def assert_same_weights(one, other):
 # Seeds
 
 
-@every
+@of_rows(long=["transformer-text"])
 def test_a_seed_decides_the_sample(row):
     model = model_of(row)
     first = row.sample(model, seed=4)
@@ -65,7 +65,7 @@ def test_a_seed_decides_the_sample(row):
     assert differ(row.sample(model), row.sample(model))  # without one each call has its own
 
 
-@every
+@of_rows(long=["transformer-text"])
 def test_a_sample_does_not_depend_on_the_size_of_the_batch(row):
     model = model_of(row)
     many = row.sample(model, seed=4, count=5)
@@ -94,7 +94,7 @@ def test_the_seed_decides_the_first_weights(row):
     assert len(set(rows)) == len(rows)
 
 
-@every
+@of_rows(long=["transformer-text"])
 def test_the_seed_of_keras_governs_what_nobody_seeded(row):
     def drawn():
         keras.utils.set_random_seed(3)
@@ -147,7 +147,7 @@ def test_evaluate_gives_the_loss_and_that_is_the_score(row):
     assert given == pytest.approx(float(loss), rel=1e-5)
 
 
-@of_rows(long=["unet1d-numbers"])
+@of_rows(long=["unet1d-numbers", "transformer-text"])
 def test_fit_makes_what_it_learns_from_more_likely(row):
     model, batch = row.make(), row.batch()
     model.compile(keras.optimizers.Adam(0.03))
@@ -412,7 +412,7 @@ def _plain(tensor):
     return value.astype(str).tolist() if value.dtype == object else value.tolist()
 
 
-@of_rows(long=["unet1d-numbers"])
+@of_rows(long=["unet1d-numbers", "transformer-text"])
 def test_the_functions_that_are_served_are_those_of_the_model(row):
     model, cases = model_of(row), cases_of(row)
     names = [each.name for each, _ in cases]
