@@ -26,8 +26,13 @@ def wide(path, columns):
     return path
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("layout", ["columns", pytest.param("auto", marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        pytest.param("columns", marks=pytest.mark.long),
+        pytest.param("auto", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_time_grows_with_the_number_of_columns_only(tmp_path, layout):
     def seconds(columns):
         config = DataConfig(name=str(wide(tmp_path / "a.csv", columns)), layout=layout)
