@@ -22,12 +22,22 @@ class Step(NamedTuple):
         steps = np.rint((values - self.offset) / self.size)
         return np.round(steps * self.size + self.offset, self.decimals)
 
+    def goes_round(self, period):
+        """Whether a whole number of steps is a period."""
+        steps = period / self.size
+        return round(steps) >= 1 and abs(steps - round(steps)) <= 1e-3
+
 
 class Circle(NamedTuple):
     """Numbers from `start` to `start + period`, after which they begin again."""
 
     period: float
     start: float = 0.0
+
+    @classmethod
+    def of(cls, period, least):
+        """The circle of numbers of which this is the least: about 0 if that is below it."""
+        return cls(period, 0.0 if least >= 0 else -period / 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,23 +70,24 @@ class Feature:
         return self.low == 0 and self.high is None and self.step == Step(1.0)
 
 
-def bounds_of(features, origin=None):
+def bounds_of(features, origin=None, dtype=np.float32):
     """The bounds of numbers, infinite where open.
 
     Args:
         features: List of `Feature`s.
         origin: From where values are counted, a number for each; None is 0.
+        dtype: NumPy's type of the values.
 
     Returns:
-        `(low, high)`, float32 arrays `(features,)`.
+        `(low, high)`, arrays `(features,)`.
     """
     low = [-np.inf if feature.low is None else feature.low for feature in features]
     high = [np.inf if feature.high is None else feature.high for feature in features]
     if origin is None:
-        return np.array(low, np.float32), np.array(high, np.float32)
+        return np.array(low, dtype), np.array(high, dtype)
     exact = [np.array(side, np.float64) - origin for side in (low, high)]
-    low, high = (side.astype(np.float32) for side in exact)
+    low, high = (side.astype(dtype) for side in exact)
     # Rounded inwards, so that none is passed once the origin is added again.
-    low = np.where(low < exact[0], np.nextafter(low, np.float32(np.inf)), low)
-    high = np.where(high > exact[1], np.nextafter(high, np.float32(-np.inf)), high)
+    low = np.where(low < exact[0], np.nextafter(low, np.asarray(np.inf, dtype)), low)
+    high = np.where(high > exact[1], np.nextafter(high, np.asarray(-np.inf, dtype)), high)
     return low, high

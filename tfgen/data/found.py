@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tfgen.data.features import Circle
 from tfgen.data.resolution import step_of
 
 _ENOUGH = 50  # values, for shares of them to say anything
@@ -52,7 +53,7 @@ def find_period(columns):
         return None
     low, high = values.min(), values.max()
     for period in _PERIODS:
-        start = 0.0 if low >= 0 else -period / 2
+        start = Circle.of(period, low).start
         slack = _REACH * period
         ends = start <= low <= start + slack, start + period - slack <= high <= start + period
         if not all(ends):
@@ -98,7 +99,7 @@ def find_recording(sequences, config, numbers=None):
             period = find_period(columns)
             # Bounds that a built-in set has of its own give way to a circle.
             period = period if unbounded or feature.high == period else None
-        if period is not None and step is not None and not _goes_round(step, period):
+        if period is not None and step is not None and not step.goes_round(period):
             step = None
         if period is not None:
             settings["circular"].append(f"{name}={period:.9g}")
@@ -113,11 +114,6 @@ def find_recording(sequences, config, numbers=None):
                 sides = ("" if end is None else _spelled(end) for end in (low, high))
                 settings["bounds"].append(f"{name}={':'.join(sides)}")
     return settings
-
-
-def _goes_round(step, period):
-    steps = period / step.size
-    return round(steps) >= 1 and abs(steps - round(steps)) < 1e-3
 
 
 def _exact(step, found):

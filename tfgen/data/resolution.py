@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 
+from tfgen.data.column_settings import columns_of, refuse
 from tfgen.data.features import Step
-from tfgen.errors import InputError, unknown
+from tfgen.errors import InputError
 
 # More digits behind the point than people record; what has more is computed.
 _MOST_DECIMALS = 6
@@ -29,22 +30,17 @@ def set_resolution(sequences, config, where=None):
     Raises:
         InputError: If a step is none or of no number, is not found, or values are no multiples.
     """
-    names = [feature.name for feature in sequences.features]
-    features, train, done = list(sequences.features), None, set()
-    for text in config.resolution:
+    features, train = list(sequences.features), None
+    settings = columns_of(
+        sequences, "resolution", config.resolution, _size, "has a resolution already"
+    )
+    for text, number, size in settings:
         received = f"Received: data.resolution={text!r}"
-        name, size = _resolution(text)
-        if name not in names:
-            raise unknown("feature of data.resolution", name, names)
-        number = names.index(name)
-        if features[number].is_category or name in done:
-            fault = "has a resolution already" if name in done else "is a category"
-            raise InputError(f"'{name}' {fault}. {received}")
-        done.add(name)
         if size is None:
             train = train or sequences.split(config.validation_fraction, config.split)[0]
             step = find_step(np.concatenate([part[:, number] for part in train.values]))
             if step is None:
+                name = features[number].name
                 raise InputError(
                     f"'{name}' shows no steps: give its step as '{name}=0.1', or leave it out. "
                     f"{received}"
@@ -54,48 +50,33 @@ def set_resolution(sequences, config, where=None):
             digits = max(map(_decimals, column[np.isfinite(column)]), default=0)
             digits = digits if digits <= _MOST_DECIMALS else _decimals(np.float64(size))
             step = Step(float(size), 0.0, digits)
-        _check_steps(sequences, number, step, text, where)
+        _check_steps(sequences, number, step, received, where)
         features[number] = dataclasses.replace(features[number], step=step)
     sequences.features = tuple(features)
     return sequences
 
 
-def _resolution(text):
-    """Returns `(name, size)` of one of `data.resolution`; a size of None is to be found."""
-    name, equals, value = text.rpartition("=")
-    name, value = name.strip(), value.strip()
+def _size(value):
+    """The size of what one of `data.resolution` says of a column; None is to be found."""
     try:
         size = None if value == "auto" else float(value)
     except ValueError:
         size = math.nan
-    if not equals or not (size is None or 0 < size < math.inf):
-        raise InputError(
-            "data.resolution must be like 'name=0.1' with a step above 0, or 'name=auto'. "
-            f"Received: data.resolution={text!r}"
-        )
-    return name, size
+    if not (size is None or 0 < size < math.inf):
+        raise ValueError("'name=0.1' with a step above 0, or 'name=auto'")
+    return size
 
 
-def _check_steps(sequences, number, step, text, where):
+def _check_steps(sequences, number, step, received, where):
     """Refuses values that are no multiples of a step, but for their last digit."""
-    count, first = 0, None
-    for i, values in enumerate(sequences.values):
-        column = values[:, number].astype(np.float64)
+
+    def off(column):
+        column = column.astype(np.float64)
         slack = 0.6 * 10.0**-step.decimals + 1e-6 * np.abs(column)
-        off = np.flatnonzero(
-            np.abs(step.nearest(column) - column) > np.minimum(slack, step.size / 4)
-        )
-        if len(off) and first is None:
-            position = int(off[0])
-            place = where(i, position) if where else f"{sequences.ids[i]}, position {position}"
-            first = f"{values[position, number]:g} at {place}"
-        count += len(off)
-    if count:
-        raise InputError(
-            f"'{sequences.features[number].name}' has values that are no multiples of "
-            f"{step.size:g}: {count:,}, the first of them {first}. "
-            f"Received: data.resolution={text!r}"
-        )
+        return np.abs(step.nearest(column) - column) > np.minimum(slack, step.size / 4)
+
+    fault = f"that are no multiples of {step.size:g}"
+    refuse(sequences, number, off, fault, received, where)
 
 
 def find_step(values):

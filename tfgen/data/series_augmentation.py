@@ -8,6 +8,7 @@ that is drawn holds for a row of the batch, which is a window.
 
 import numpy as np
 
+from tfgen.data.features import bounds_of
 from tfgen.errors import InputError, unknown
 from tfgen.kinds import find_kind
 
@@ -147,7 +148,7 @@ def transpose(semitones, columns, sequences):
 def _moves(feature, shifts):
     """A function from values `(...)` to those after each shift, NaN where it leads nowhere."""
     if not feature.is_category:
-        low, high = _bounds([feature])
+        low, high = bounds_of([feature], dtype=np.float64)
         low, high = max(low[0], LOWEST), min(high[0], HIGHEST)
 
         def move(values):
@@ -259,15 +260,7 @@ def _recorded(values, features):
             period, start = feature.circle
             values[..., number] = start + (values[..., number] - start) % period
     # In the type of the values: a bound of theirs stays what it is.
-    low, high = (side.astype(values.dtype) for side in _bounds(features))
-    return np.clip(values, low, high)
-
-
-def _bounds(features):
-    """`(low, high)` of some features, infinite where open."""
-    low = [-np.inf if feature.low is None else feature.low for feature in features]
-    high = [np.inf if feature.high is None else feature.high for feature in features]
-    return np.array(low), np.array(high)
+    return np.clip(values, *bounds_of(features, dtype=values.dtype))
 
 
 def _plain(sequences, columns):

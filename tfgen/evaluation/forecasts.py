@@ -37,10 +37,8 @@ def crps(samples, observed, fair=False, periods=None):
     Raises:
         InputError: If the shapes do not fit, or for too few samples.
     """
-    samples, observed = _check(samples, observed)
+    samples, observed = _check(samples, observed, least=1 + fair)
     count = samples.shape[-3]
-    if count < 1 + fair:
-        raise InputError(f"The score needs {1 + fair} samples. Received: samples={count}")
     error = np.mean(np.abs(samples - observed[..., None, :, :]), axis=-3)
     # In the sum of |x_i - x_j| over ordered pairs, the i-th smallest x has the factor
     # 2 (2 i - n - 1).
@@ -107,10 +105,8 @@ def energy_score(samples, observed, fair=False):
     Raises:
         InputError: If the shapes do not fit, or for too few samples.
     """
-    samples, observed = _check(samples, observed)
+    samples, observed = _check(samples, observed, least=1 + fair)
     count = samples.shape[-3]
-    if count < 1 + fair:
-        raise InputError(f"The score needs {1 + fair} samples. Received: samples={count}")
     seen = ~np.isnan(observed)
     samples = np.where(seen[..., None, :, :], samples, 0.0)
     target = np.where(seen, observed, 0.0)[..., None, :, :]
@@ -203,8 +199,7 @@ def mase(forecast, observed, history, season=1, periods=None):
     """
     observed = np.asarray(observed, np.float64)
     error = mean_observed(np.abs(np.asarray(forecast) - observed), tuple(range(observed.ndim - 1)))
-    scale = mean_observed(np.abs(seasonal_residuals(history, season, periods)), 0)
-    return error / np.where(scale > 0, scale, np.nan)
+    return error / _naive_error(history, season, periods)
 
 
 def smape(forecast, observed):
@@ -247,8 +242,13 @@ def msis(samples, observed, history, season=1, level=0.95):
     width = np.where(np.isnan(observed), np.nan, high - low)
     score = width + 2 / (1 - level) * outside
     score = mean_observed(score, tuple(range(observed.ndim - 1)))
-    scale = mean_observed(np.abs(seasonal_residuals(history, season)), 0)
-    return score / np.where(scale > 0, scale, np.nan)
+    return score / _naive_error(history, season)
+
+
+def _naive_error(history, season, periods=None):
+    """The mean absolute error of repeating the season before; NaN where it is 0."""
+    error = mean_observed(np.abs(seasonal_residuals(history, season, periods)), 0)
+    return np.where(error > 0, error, np.nan)
 
 
 def naive2(history, horizon, season):
@@ -399,13 +399,16 @@ def seasonal_naive_samples(context, horizon, season, num_samples, residuals=None
     return centre[..., None, :, :] + errors
 
 
-def _check(samples, observed):
+def _check(samples, observed, least=0):
     samples, observed = np.asarray(samples, np.float64), np.asarray(observed, np.float64)
     if samples.ndim < 3 or samples.shape[:-3] + samples.shape[-2:] != observed.shape:
         raise InputError(
             "samples must be (..., samples, time, features) and observed (..., time, features). "
             f"Received: shapes={samples.shape}, {observed.shape}"
         )
+    count = samples.shape[-3]
+    if count < least:
+        raise InputError(f"The score needs {least} samples. Received: samples={count}")
     return samples, observed
 
 

@@ -116,7 +116,7 @@ class NegativeBinomialHead(DistributionHead):
         if self.zero_inflated:
             logits = parameters["zeros"]
             log_probs -= softplus(logits)
-            zero = softplus_sum(log_probs, logits - softplus(logits))
+            zero = keras.ops.logaddexp(log_probs, logits - softplus(logits))
             log_probs = tf.where(tf.cast(numbers, tf.float32) == 0.0, zero, log_probs)
         return tf.reduce_sum(tf.where(there, log_probs, 0.0), axis=-1)
 
@@ -162,8 +162,3 @@ class NegativeBinomialHead(DistributionHead):
         unit = tf.cast(unit, tf.float64)
         mean = tf.cast(parameters["means"], tf.float64) * unit
         return mean, tf.cast(parameters["dispersions"], tf.float64) / tf.sqrt(unit)
-
-
-def softplus_sum(a, b):
-    """`log(exp(a) + exp(b))`."""
-    return tf.maximum(a, b) + softplus(-tf.abs(a - b))
