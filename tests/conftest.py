@@ -1,7 +1,10 @@
 """For all tests."""
 
+import random
 import signal
+import sys
 
+import numpy as np
 import pytest
 
 # Tests send signals to themselves and to the processes they start. What is ignored, as by nohup or
@@ -14,6 +17,15 @@ def pytest_itemcollected(item):
     # One of the values of a long test may be for the exhaustive ones alone.
     if item.get_closest_marker("exhaustive"):
         item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "long"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Every test starts from the same seed, before fixtures of any scope make what they share."""
+    random.seed(0)
+    np.random.seed(0)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
 
 
 @pytest.fixture
