@@ -15,6 +15,7 @@ import sys
 import tfgen
 from tfgen import zoo
 from tfgen.cli import (
+    average,
     backtest,
     calibrate,
     evaluate,
@@ -51,6 +52,7 @@ VERBS = {
     "evaluate": evaluate.parser,
     "backtest": backtest.parser,
     "calibrate": calibrate.parser,
+    "average": average.parser,
     "export": export.parser,
 }
 

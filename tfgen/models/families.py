@@ -23,15 +23,19 @@ class Engine:
         engine: The same of what their constructor takes as `engine`. Its class method
             `compose(take, network)` makes it, `network` being the class of the networks.
         parts: The same of what the engine is made of besides the network.
+        mixture: The same of an engine of several engines, made of an argument `members`; None if
+            models of this modality have one engine each.
     """
 
     model: Any
     engine: Any
     parts: tuple[Any, ...]
+    mixture: Any = None
 
     def load(self):
-        """Returns `(model, engine, parts)` as classes."""
-        return _load(self.model), _load(self.engine), [_load(part) for part in self.parts]
+        """Returns `(model, engine, parts, mixture)` as classes."""
+        parts = [_load(part) for part in self.parts]
+        return _load(self.model), _load(self.engine), parts, _load(self.mixture)
 
 
 # By name, of text and of numbers.
@@ -49,6 +53,7 @@ ENGINES = {
                 "tfgen.models.numbers.emission:NumberEmission",
                 "tfgen.models.numbers.context:SequenceContext",
             ),
+            mixture="tfgen.models.engines.mixture:Mixture",
         ),
     },
     "diffusion": {
@@ -60,13 +65,14 @@ ENGINES = {
                 "tfgen.models.numbers.channels:ChannelEmission",
                 "tfgen.models.numbers.context:SequenceContext",
             ),
+            mixture="tfgen.models.engines.mixture:Mixture",
         ),
     },
 }
 # Constructor arguments that a recipe does not hold in its [model] section.
 _NOT_MODEL_KEYS = (
     "self", "network", "emission", "context", "denoiser", "engine", "tokenizer", "processor",
-    "generation",
+    "generation", "make",
 )  # fmt: skip
 # Those of networks that follow from the other parts.
 _FOLLOWING = (
@@ -126,8 +132,9 @@ class Family:
         """Returns the classes whose arguments a model of this row takes."""
         if self.network is None:
             return [self.load()]
-        model, engine, parts = ENGINES[self.engine][self.modality].load()
-        return [self.load_network(), *parts, engine, model]
+        model, engine, parts, mixture = ENGINES[self.engine][self.modality].load()
+        mixtures = [] if mixture is None else [mixture]
+        return [self.load_network(), *parts, engine, *mixtures, model]
 
     @property
     def engine_kind(self):
@@ -174,10 +181,19 @@ class Family:
         if arguments.get("seed") is None:
             arguments["seed"] = random.new_seed()
         random.seed_tensor(arguments["seed"])  # refuses what is no seed
-        model, engine, _ = ENGINES[self.engine][self.modality].load()
+        model, engine, _, mixture = ENGINES[self.engine][self.modality].load()
         shared = {name: arguments[name] for name in ("seed", "dtype") if name in arguments}
+        members = 1 if mixture is None else arguments.pop("members", 1)
         take = Take(arguments, shared)
-        return model(engine=engine.compose(take, self.load_network()), **take.rest)
+
+        def member(number):
+            """The engine of one of several, which begins with weights of its own."""
+            own = {**shared, "seed": (shared["seed"] + number) % 2**63}
+            one = Take(arguments, own) if number else take
+            return engine.compose(one, self.load_network())
+
+        alone = type(members) is int and members == 1
+        return model(engine=member(0) if alone else mixture(member, members), **take.rest)
 
 
 class Take:

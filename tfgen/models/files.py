@@ -242,6 +242,7 @@ def config_of(model):
         if part is not None:
             own = part.get_config()
             parts += [getattr(part, name, None) for name in PARTS if name in own]
+            parts += getattr(part, "engines", [])[:1]  # members have the same arguments
             config = {**own, **config}
     return config
 

@@ -1,6 +1,7 @@
 """Training: one compiled step in a loop, watched by TensorBoard and kept in a run folder."""
 
+from tfgen.training.averaging import average
 from tfgen.training.choices import choose
 from tfgen.training.trainer import train
 
-__all__ = ["choose", "train"]
+__all__ = ["average", "choose", "train"]

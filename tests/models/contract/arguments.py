@@ -160,6 +160,7 @@ CHANGES = {
         "condition_dropout": to(0.9, wrong=(1.0,)),
         "processor": to(fitted(scaler="robust"), wrong=(3,)),
     },
+    "Mixture": {"members": to(2, wrong=(0, 2.5, True, 101))},
     "generation of text": to({"max_new_tokens": 3}, wrong=(3,), seen="sample"),
     "generation of numbers": to({"length": 3}, wrong=(3,), seen="sample"),
 }  # fmt: skip

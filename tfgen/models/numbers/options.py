@@ -12,6 +12,7 @@ def options_of(engine, method):
         engine: A class of engines, or one.
         method: Name of the method; an engine that lacks it has none.
     """
+    engine = getattr(engine, "engines", [engine])[0]  # of a mixture those of its members
     parameters = inspect.signature(getattr(engine, method, lambda: None)).parameters.values()
     return tuple(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
 
@@ -34,6 +35,8 @@ def check_options(model, method, options, called=None):
         called: The model's method, if it has another name.
     """
     if not hasattr(model.engine, method):
+        if hasattr(model.engine, "engines"):
+            raise InputError(f"{method} is for a single model, and this is a mixture of several")
         able = "models that go from position to position"
         able = able if method == "stream" else "diffusion models"
         raise InputError(f"{method} is for {able}, and this one is none")
