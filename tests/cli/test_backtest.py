@@ -34,3 +34,29 @@ def test_backtest_prints_a_row_for_each_model(run, fails, fakes, tmp_path):
     assert "each model once" in fails("backtest", path, "--models", "plain-model", "plain-model")
     assert "is one of pen strokes" in fails("backtest", path, "--models", "pen-model")
     assert "plain-model" in fails("backtest", path, "--models", "plian-model")
+
+
+def test_backtest_trains_models_again(run, fails, fakes, tmp_path, monkeypatch):
+    import tfgen.training
+
+    processor = SequenceProcessor(features=[Feature("x")], length=3)
+    model = fakes["plain-model"] = FakeNumbers(processor, {"columns": ["x"]})
+    path = tmp_path / "plain.csv"
+    path.write_text("x\n" + "".join(f"{number % 3}\n" for number in range(100)))
+    trainings = []
+
+    def refit(model, sequences, further):
+        trainings.append((len(sequences.values[0]), further))
+        return model
+
+    monkeypatch.setattr(tfgen.training, "refit", refit)
+    command = ["backtest", path, "--models", "plain-model", "--horizon", "2", "--season", "3"]
+    code, _, err = run(*command, "--context", "5", "--refit", "2")
+    assert code == 0 and "plain-model: training 3 of 3" in err
+    assert trainings == [(90, None), (94, None), (98, None)] and len(model.calls) == 3
+    trainings.clear()
+    assert run(*command, "--context", "5", "--refit", "9", "--refit-further", "30")[0] == 0
+    assert trainings == [(90, 30)]
+    assert "--refit must be >= 1" in fails(*command, "--refit", "0")
+    assert "--refit-further goes with --refit" in fails(*command, "--refit-further", "9")
+    assert "leave --split out" in fails(*command, "--refit", "9", "--split", "all")

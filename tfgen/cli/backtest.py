@@ -1,5 +1,6 @@
 """`tfgen backtest`: what several models would have forecast of the same data."""
 
+import functools
 import sys
 from pathlib import Path
 
@@ -46,6 +47,18 @@ def parser():
         default="validation",
         help="what is forecast (validation); all if no model was trained on these data",
     )
+    parser.add_argument(
+        "--refit",
+        type=integer,
+        metavar="K",
+        help="train models anew, by their recipes, on what comes before every K-th origin",
+    )
+    parser.add_argument(
+        "--refit-further",
+        type=integer,
+        metavar="STEPS",
+        help="with --refit: go on from their weights for so many steps instead",
+    )
     parser.add_argument("--seed", type=seed, default=0, help="seed of the samples (0)")
     parser.add_argument(
         "--out", metavar="FILE", help="also write the table, with each series: .csv"
@@ -59,6 +72,14 @@ def parser():
 def run(arguments):
     """Prints the scores of each model, and writes the table and the picture."""
     check_counts(arguments, "horizon", "origins", "num_samples", "context", "season")
+    check_counts(arguments, "refit", "refit_further")
+    if arguments.refit_further is not None and arguments.refit is None:
+        raise InputError(
+            "--refit-further goes with --refit K, the origins from a training to the next. "
+            f"Received: --refit-further {arguments.refit_further}"
+        )
+    if arguments.refit is not None and arguments.split == "all":
+        raise InputError("--refit trains on what comes before what was held out: leave --split out")
     if arguments.seed < 0:
         raise InputError(f"--seed must be >= 0. Received: --seed {arguments.seed}")
     for option, suffix in (("out", ".csv"), ("picture", ".png")):
@@ -73,7 +94,9 @@ def run(arguments):
     models = {name: NAIVE if name == NAIVE else open_model(name) for name in arguments.models}
     from tfgen.evaluation import backtest
     from tfgen.report.backtests import backtest_text
+    from tfgen.training import refit
 
+    refit = functools.partial(refit, further=arguments.refit_further)
     found = backtest(
         models,
         arguments.data,
@@ -85,6 +108,8 @@ def run(arguments):
         arguments.seed,
         calibrated=arguments.calibrated,
         split=arguments.split,
+        refit=None if arguments.refit is None else refit,
+        refit_every=arguments.refit or 1,
         out=arguments.out,
         picture=arguments.picture,
         say=lambda line: show(line, file=sys.stderr),

@@ -9,6 +9,7 @@ from tfgen.data.memory import is_name
 from tfgen.errors import InputError, unknown
 from tfgen.evaluation import forecasts
 from tfgen.evaluation.opening import held_out_from, open_for
+from tfgen.evaluation.refitting import Refits
 from tfgen.evaluation.rolling import seasons_of
 from tfgen.files import atomic_file
 from tfgen.models.numbers.calibrating import halves
@@ -69,6 +70,8 @@ def backtest(
     *,
     calibrated=False,
     split="validation",
+    refit=None,
+    refit_every=1,
     out=None,
     picture=None,
     say=lambda text: None,
@@ -99,6 +102,10 @@ def backtest(
         calibrated: Whether a model that has a calibration is shown with it, too. What calibrations
             saw is then forecast by none.
         split: `"validation"`, or `"all"` for data that no model was trained on.
+        refit: Function `(model, sequences)` that trains a model again on what came before an origin
+            and returns it: `tfgen.training.refit`, or with `functools.partial` its `further=STEPS`.
+            None takes models as they are.
+        refit_every: Origins from a training to the next.
         out: A CSV file to write the table to, or None.
         picture: A PNG file to write, or None: the scores by step ahead, and the last forecast.
         say: Called with a line of text before each model's forecasts.
@@ -113,11 +120,17 @@ def backtest(
     models = _named(models)
     counts = {"origins": origins, "num_samples": num_samples}
     counts |= {"horizon": horizon, "context": context, "season": season}
+    counts |= {"refit_every": refit_every}
     for name, value in counts.items():
         if value is not None:
             whole_number(name, value, 1)
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
+    if refit is not None and split == "all":
+        raise InputError(
+            "refit trains on what comes before what was held out, and up to each origin. "
+            "Received: split='all'"
+        )
     # The naive forecast is of what a model reads, if there is one.
     read = {n: _open(model, data, split, calibrated) for n, model in models.items() if model}
     spare = next(iter(read.values()), None) or _open(None, data, split, calibrated)
@@ -158,6 +171,7 @@ def backtest(
     truth = cuts.values[:, past:, columns[next(iter(read))]]
     histories = _histories(values, cuts.places, past)
     table, steps, drawn = {}, {}, {}
+    refits = None if refit is None else Refits(refit, refit_every, cuts, past, edges, say)
     references = _references(values, cuts.places, past, horizon, season, truth, histories)
     for name, (of, options) in variants.items():
         each = read[of]
@@ -167,9 +181,12 @@ def backtest(
         else:
             # Of its own reading, which may have other columns known beforehand.
             here = cut_at(each.sequences, cuts.places, past + horizon)
-            samples = forecast_cuts(
-                each.model, here, past, contexts[of], horizon, num_samples, [seed], **options
-            )[..., columns[of]]
+            given = here, past, contexts[of], horizon, num_samples, [seed]
+            if refits is None:
+                samples = forecast_cuts(each.model, *given, **options)
+            else:
+                samples = refits.forecast(of, each.model, each.sequences, *given, **options)
+            samples = samples[..., columns[of]]
         rows = _rows(samples, truth, cuts.places[:, 0], histories, season, references)
         for row in rows:
             series, feature = row.pop("series"), row.pop("feature")

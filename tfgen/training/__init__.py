@@ -2,6 +2,7 @@
 
 from tfgen.training.averaging import average
 from tfgen.training.choices import choose
+from tfgen.training.refitting import refit
 from tfgen.training.trainer import train
 
-__all__ = ["average", "choose", "train"]
+__all__ = ["average", "choose", "refit", "train"]
