@@ -211,7 +211,7 @@ def test_the_seasons_of_the_data_are_taken():
     processor = SequenceProcessor.fit(sequences, seasons=True)
     assert processor.seasons == (12,) and SequenceProcessor.fit(sequences).seasons is None
     model = models.make("gru", "numbers", processor=processor, lags="auto", **RECURRENT)
-    assert model.engine.emission.reading.lags == ((12,), 0, (12,)) and model.history == 12
+    assert model.engine.emission.reading.lags == ((12,), 0, (12,), 1) and model.history == 12
     model = models.make("gru", "numbers", processor=processor, seasonal_skip="auto", **RECURRENT)
     assert model.engine.emission.reading.lags.season == 12
     with pytest.raises(ValueError, match="fitted with seasons=True"):

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfgen.data import SequenceWindows
 from tfgen.data.sequences import Feature, Sequences
+from tfgen.data.series_scales import series_scale
 from tfgen.errors import InputError
 from tfgen.preprocessing import (
     Chain,
@@ -306,6 +308,28 @@ def test_bounds():
         return tf.constant(PROCESSOR.scaled_bounds()[1])
 
     np.testing.assert_array_equal(in_graph(), scaled_high)
+
+
+def test_a_median_scale_is_not_moved_by_a_jump():
+    numbers = np.array([
+        [[1, NAN], [-2, NAN], [3, NAN], [900, NAN], [NAN, NAN]],
+        [[0, 4], [0, 0], [0, -6], [8, NAN], [NAN, NAN]],
+    ], np.float32)  # fmt: skip
+    features = (Feature("a"), Feature("b"))
+    made = Sequences("made", "series", features, [*numbers[:, :, :1].repeat(2, 2)], ["0", "1"])
+    processor = SequenceProcessor.fit(made, PreprocessingConfig(scaler="median"))
+    # Half way between 2 and 3; nothing; the mean of 0, 0, 0 and 8; between 0, 4 and 6.
+    expected = [[2.5, 1], [2, 4]]
+    np.testing.assert_array_equal(processor.series_scale(numbers), expected)
+    np.testing.assert_array_equal([series_scale(each, "median") for each in numbers], expected)
+    np.testing.assert_array_equal(processor.series_scale(numbers[:, :0]), np.ones([2, 2]))
+    assert processor.scale == (2.25, 2.25)  # the median of the two series' own
+    scale = processor.series_scale(numbers)
+    np.testing.assert_allclose(
+        processor.scale_numbers(numbers, scale)[0, :4, 0] * 2.5, [1, -2, 3, 900]
+    )
+    windows = SequenceWindows(made, 5, 2, statistic=processor.scaler.statistic)
+    assert sorted(windows.batch(0)["scale"][:, 0]) == [2, 2.5]
 
 
 def test_series_scale_is_the_mean_absolute_value_of_what_is_observed():
@@ -605,7 +629,9 @@ def test_as_values_refuses(rows, message):
 # Files.
 
 
-@pytest.mark.parametrize("scaler", ["standard", "min_max", "robust", "mean", "mu_law", "none"])
+@pytest.mark.parametrize(
+    "scaler", ["standard", "min_max", "robust", "mean", "median", "mu_law", "none"]
+)
 def test_a_file_gives_the_same_processor(scaler, tmp_path):
     processor = fit(scaler=scaler, log1p=["rain"])
     save_processor(processor, tmp_path / "sequence.json")

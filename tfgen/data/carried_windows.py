@@ -34,7 +34,7 @@ class CarriedWindows(SequenceWindows):
             begin with nothing at places that are spread over their sequences.
         augment: As of `SequenceWindows`, but drawn anew for each group, not for each window of it.
         split: As of `SequenceWindows`.
-        history: As there.
+        history, statistic: As there.
 
     Raises:
         InputError: If there are fewer sequences than `batch_size`, or an argument is out of range.
@@ -53,6 +53,7 @@ class CarriedWindows(SequenceWindows):
         split=None,
         most=None,
         history=0,
+        statistic="mean",
     ):
         if not drop_remainder:
             batch_size = max(min(batch_size, len(sequences)), 1)
@@ -61,7 +62,7 @@ class CarriedWindows(SequenceWindows):
                 "training.carry_state goes along whole sequences: training.batch_size must be at "
                 f"most their number, {len(sequences)}. Received: training.batch_size={batch_size}"
             )
-        given = {"augment": augment, "split": split, "history": history}
+        given = {"augment": augment, "split": split, "history": history, "statistic": statistic}
         super().__init__(sequences, window, 1, seed, **given)
         self.batch_size = batch_size
         self._fixed = None if drop_remainder else self._of_all(most)

@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from tfgen.data.series_scales import series_scale
 from tfgen.data.windows import spread
 from tfgen.errors import InputError
 
 _BEGINNINGS = 0.5  # share of windows of a series that come without what stands before them
+_WITHIN = 0.5  # share of windows that begin within a patch
 
 
 class SequenceWindows:
@@ -33,6 +35,9 @@ class SequenceWindows:
         history: Positions before a window that come with it, for a model that reads lags. In
             training, every other window of a series comes without, as if the series began there:
             so it is with what is drawn from nothing, and at the beginning of a context.
+        patch: Positions that a model takes at once. In training, every other window begins
+            anywhere in the first patch: so it is with a context whose end is that of a patch.
+        statistic: `"mean"` or `"median"` of the absolute values of a sequence, which is its scale.
 
     Attributes:
         steps_per_epoch: Batches in an epoch.
@@ -56,6 +61,8 @@ class SequenceWindows:
         split=None,
         most=None,
         history=0,
+        patch=1,
+        statistic="mean",
     ):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
@@ -68,9 +75,10 @@ class SequenceWindows:
         self.drop_remainder = drop_remainder
         self.augment = augment
         self.history = history
+        self.patch = patch if drop_remainder else 1
         self.positions = sequences.positions
         self._lengths = np.array([len(values) for values in sequences.values], np.int64)
-        self._full = drop_remainder and bool((self._lengths >= window).all())
+        self._full = drop_remainder and patch == 1 and bool((self._lengths >= window).all())
         self._bases = np.cumsum(self._lengths) - self._lengths
         exact = any(values.dtype == np.float64 for values in sequences.values)
         self._values = _joined(sequences.values, np.float64 if exact else np.float32)
@@ -79,7 +87,9 @@ class SequenceWindows:
         exact = any(known.dtype == np.float64 for known in sequences.known or ())
         self._known = _joined(sequences.known, np.float64 if exact else np.float32)
         if self.positions:
-            self._scales = np.stack([_scale(v, sequences.features) for v in sequences.values])
+            self._scales = np.stack([
+                _scale(values, sequences.features, statistic) for values in sequences.values
+            ])  # fmt: skip
             observed = ~np.isnan(self._values).all(axis=1)
             # Observed positions before each one: the difference of two tells those between them.
             self._observed = np.concatenate([[0], np.cumsum(observed)])
@@ -114,8 +124,8 @@ class SequenceWindows:
             Dict of arrays: `"values"` `(batch, window, features)`, of the type of the sequences'
             own, NaN where missing or
             padding; `"valid"` bool `(batch, window)`, False on the padding, which is left out where
-            there is none in any batch; `"scale"` float32 `(batch, features)`, the mean absolute
-            value of the whole sequence (1 if that is 0 or unknown, and for a category); `"last"`
+            there is none in any batch; `"scale"` float32 `(batch, features)`, the mean or median
+            absolute value of the whole sequence (1 if unknown, and for a category); `"last"`
             bool `(batch, window)`, True at the last position of a sequence, if that means
             something. If the sequences have them: `"times"` int64 `(batch, window)`, which go on
             over the padding, `"known"` float32 `(batch, window, known)`, whose last row the padding
@@ -129,13 +139,18 @@ class SequenceWindows:
         epoch, step = divmod(int(k), self.steps_per_epoch)
         numbers, starts = self._deal(epoch)
         chosen = slice(step * self.batch_size, (step + 1) * self.batch_size)
-        batch = self._augmented(self._take(numbers[chosen], starts[chosen]), k)
+        starts, lead = starts[chosen], None
+        if self.patch > 1:
+            generator = np.random.default_rng([self.seed, int(k), 5])
+            lead = generator.integers(self.patch, size=len(starts))
+            lead *= generator.random(len(starts)) < _WITHIN
+        batch = self._augmented(self._take(numbers[chosen], starts, lead), k, lead)
         if self._full:
             # Without a mask, a network compiles to less.
             del batch["valid"]
         return batch
 
-    def _augmented(self, batch, k):
+    def _augmented(self, batch, k, lead=None):
         if self.augment is not None:
             batch = self.augment(batch, np.random.default_rng([self.seed, int(k), 3]))
         if not self.history:
@@ -147,16 +162,25 @@ class SequenceWindows:
         if self.drop_remainder and not self.sequences.ends:
             generator = np.random.default_rng([self.seed, int(k), 4])
             begins = generator.random(len(batch["first"])) < _BEGINNINGS
+            begins = begins if lead is None else begins | (lead > 0)
             batch["history"] = np.where(begins[:, None, None], self._missing, batch["history"])
             batch["first"] |= begins
         return batch
 
-    def _take(self, numbers, starts):
-        """The batch of windows of these sequences from these positions on, their history before."""
+    def _take(self, numbers, starts, lead=None):
+        """The batch of windows of these sequences from these positions on, their history before.
+
+        Before the positions of a window are those of its `lead`, which are padding; it ends so many
+        positions earlier.
+        """
         positions = starts[:, None] + np.arange(-self.history, self.window)
+        if lead is not None:
+            positions -= lead[:, None]
         ends = self._lengths[numbers][:, None] - 1  # (batch, 1)
         rows = self._bases[numbers][:, None] + np.clip(positions, 0, ends)
         valid = positions <= ends
+        if lead is not None:
+            valid &= (positions >= starts[:, None]) | (lead == 0)[:, None]
         there = valid & (positions >= 0)
         batch = {
             "values": np.where(there[:, :, None], self._values[rows], self._missing),
@@ -171,7 +195,7 @@ class SequenceWindows:
             before = self._values[self._bases[numbers] + np.maximum(starts - 1, 0)]
             batch["previous"] = np.where(starts[:, None] > 0, before, self._missing)
         if self._times is not None:
-            beyond = np.maximum(positions - ends, 0)
+            beyond = positions - np.clip(positions, 0, ends)
             batch["times"] = self._times[rows] + beyond * self._steps[numbers][:, None]
         if self._known is not None:
             batch["known"] = self._known[rows]
@@ -258,10 +282,7 @@ def _joined(parts, dtype):
     return np.concatenate(parts, dtype=dtype, casting="same_kind") if parts else None
 
 
-def _scale(values, features):
-    """Mean absolute value of each feature where it is observed, float32 `(features,)`."""
-    observed = ~np.isnan(values)
-    total = np.where(observed, np.abs(values, dtype=np.float64), 0).sum(axis=0)
-    mean = total / np.maximum(observed.sum(axis=0), 1)
+def _scale(values, features, statistic):
+    """The scale of each feature of a sequence, float32 `(features,)`; 1 for a category."""
     number = [not feature.is_category for feature in features]
-    return np.where((mean > 0) & number, mean, 1).astype(np.float32)
+    return np.where(number, series_scale(values, statistic), 1).astype(np.float32)

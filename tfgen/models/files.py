@@ -116,10 +116,10 @@ def history_of(recipe, processor):
     """
     from tfgen.models.numbers.reading import Lags
 
-    names = "lags", "seasonal_skip", "linear_skip"
+    names = "lags", "seasonal_skip", "linear_skip", "frame"
     given = {name: recipe.model[name] for name in names if name in recipe.model}
     with _as_input_error(f"[model] of family '{recipe.family}'"):
-        return Lags.of(processor, **given).span
+        return Lags.of(processor, **given).history
 
 
 def preprocessing_file(preprocessing):

@@ -30,6 +30,7 @@ class Scaler(keras.layers.Layer):
     """
 
     needs_scale = False
+    statistic = "mean"  # of the absolute values of a series: what that scale is
     limited = False
 
     # Whether scaled numbers are mixtures of columns, no longer one of each.
@@ -81,7 +82,7 @@ class Scaler(keras.layers.Layer):
         Args:
             values: Float tensor `(..., columns)`.
             scale: Float tensor `(batch, columns)`, the batch being the first axis of the values:
-                the mean absolute value of each series, in the units of `values`.
+                the mean (or `statistic`) absolute value of each series, in the units of `values`.
         """
         raise NotImplementedError
 
@@ -147,6 +148,25 @@ def align(scale, values):
     if scale.shape.rank == 2:
         scale = tf.reshape(scale, [batch, *middle, columns])
     return tf.where((scale >= TINY) & tf.math.is_finite(scale), scale, 1.0)
+
+
+def series_scale(numbers, statistic):
+    """`tfgen.data.series_scales.series_scale` of a tensor `(batch, time, numbers)`, float32."""
+    observed = ~tf.math.is_nan(numbers)
+    sizes = tf.abs(numbers)
+    total = tf.reduce_sum(tf.where(observed, sizes, 0.0), axis=1)
+    count = tf.reduce_sum(tf.cast(observed, tf.float32), axis=1)
+    scale = total / tf.maximum(count, 1.0)
+    if statistic == "median":
+        ordered = tf.sort(tf.where(observed, sizes, np.inf), axis=1)
+        # One more, so that there is something to take where there is no position.
+        ordered = tf.pad(ordered, [[0, 0], [0, 1], [0, 0]])
+        last = tf.maximum(tf.cast(count, tf.int32) - 1, 0)
+        places = tf.stack([last // 2, (last + 1) // 2], axis=-1)  # (batch, numbers, 2)
+        ordered = tf.transpose(ordered, [0, 2, 1])
+        middle = tf.reduce_mean(tf.gather(ordered, places, batch_dims=2), axis=-1)
+        scale = tf.where((count > 0) & (middle > TINY), middle, scale)
+    return tf.where(scale >= TINY, scale, 1.0)
 
 
 def finite_numbers(name, values, positive=False):

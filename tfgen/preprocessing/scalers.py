@@ -43,7 +43,8 @@ class MeanScaler(Scaler):
 
     def _aligned(self, values, scale):
         if scale is None:
-            raise ValueError("MeanScaler needs the scale of each series. Received: scale=None")
+            name = type(self).__name__
+            raise ValueError(f"{name} needs the scale of each series. Received: scale=None")
         return align(scale, values)
 
     def call(self, values, scale=None):
@@ -59,7 +60,17 @@ class MeanScaler(Scaler):
         return keep_missing(values, -tf.math.log(self._aligned(values, scale)))
 
     def scaled_bounds(self, low, high):
-        raise ValueError("The bounds of a MeanScaler differ from series to series")
+        raise ValueError(f"The bounds of a {type(self).__name__} differ from series to series")
+
+
+@keras.saving.register_keras_serializable(package="tfgen")
+class MedianScaler(MeanScaler):
+    """Divides each series by its median absolute value, which a jump or an outlier does not move.
+
+    Where that is 0, as of a series of which most is 0, the mean is taken.
+    """
+
+    statistic = "median"
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -86,9 +97,10 @@ class Chain(Scaler):
             if scaler.needs_scale and not isinstance(before, (Log1pScaler, NoScaler)):
                 names = [type(scaler).__name__ for scaler in self.scalers]
                 raise ValueError(
-                    f"MeanScaler must come after log1p only. Received: scalers={names}"
+                    f"{type(scaler).__name__} must come after log1p only. Received: scalers={names}"
                 )
         self.needs_scale = any(scaler.needs_scale for scaler in self.scalers)
+        self.statistic = next((s.statistic for s in self.scalers if s.needs_scale), "mean")
         self.mixes = any(scaler.mixes for scaler in self.scalers)
         self.limited = bool(self.scalers) and self.scalers[-1].limited
 
@@ -151,6 +163,7 @@ SCALERS = {
     "min_max": MinMaxScaler,
     "robust": RobustScaler,
     "mean": MeanScaler,
+    "median": MedianScaler,
     "mu_law": MuLawScaler,
     "whiten": WhiteningScaler,
     "none": NoScaler,

@@ -5,6 +5,7 @@ import numpy as np
 from tfgen.data.calendar_steps import CalendarStep, find_calendar_step
 from tfgen.data.seasons import common_seasons
 from tfgen.data.sequences import needs_float64
+from tfgen.data.series_scales import series_scale
 from tfgen.errors import InputError, unknown
 from tfgen.kinds import find_kind
 from tfgen.preprocessing.scaler import TINY
@@ -45,6 +46,8 @@ def arguments(sequences, config, seasons=False):
         series, joined = [values - origin for values in series], joined - origin
     known_names, static_names = tuple(sequences.known_names), tuple(sequences.static_names)
     lengths = [len(values) for values in sequences.values]
+    scaler = _scaler(sequences, config, names)
+    scales = [series_scale(values, scaler.statistic, TINY) for values in series]
     times = _times(sequences.times, config.calendar)
     if seasons:
         step = times.get("calendar_step") and CalendarStep.parse(times["calendar_step"]).seconds
@@ -52,7 +55,7 @@ def arguments(sequences, config, seasons=False):
     return {
         "kind": sequences.kind,
         "features": list(sequences.features),
-        "scaler": _scaler(sequences, config, names).adapt(joined, names),
+        "scaler": scaler.adapt(joined, names),
         "known_names": known_names,
         "known_scaler": _standard(known_names, sequences.known and np.concatenate(sequences.known)),
         "static_names": static_names,
@@ -64,7 +67,7 @@ def arguments(sequences, config, seasons=False):
         "length": max(lengths) if sequences.ends else _median(lengths),
         "lengths": _lengths(sequences) if sequences.ends else (),
         "has_missing": any(bool(np.isnan(values).any()) for values in sequences.values),
-        "scale": np.median([_series_scale(values) for values in series], axis=0).tolist(),
+        "scale": np.median(scales, axis=0).tolist(),
         "origin": origin,
         **times,
     }
@@ -117,14 +120,6 @@ def _scaler(sequences, config, names):
 
 def _standard(names, values):
     return StandardScaler().adapt(values, names) if names else NoScaler()
-
-
-def _series_scale(values):
-    """The mean absolute value of each column, 1 where there is none or it is 0."""
-    observed = ~np.isnan(values)
-    total = np.where(observed, np.abs(values), 0).sum(0, dtype=np.float64)
-    mean = total / np.maximum(observed.sum(0), 1)
-    return np.where(mean >= TINY, mean, 1.0)  # (numbers,)
 
 
 def _times(times, calendar):

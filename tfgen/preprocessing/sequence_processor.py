@@ -15,7 +15,7 @@ from tfgen.data.series import open_sequences
 from tfgen.errors import InputError
 from tfgen.preprocessing import sequence_arguments, sequence_fitting, sequence_inputs
 from tfgen.preprocessing.affine_scalers import StandardScaler
-from tfgen.preprocessing.scaler import TINY, as_float, finite_numbers, keep_missing
+from tfgen.preprocessing.scaler import as_float, finite_numbers, keep_missing, series_scale
 from tfgen.preprocessing.scalers import NoScaler, build_scaler, scaler_record
 from tfgen.recipe import DataConfig, PreprocessingConfig
 
@@ -271,7 +271,8 @@ class SequenceProcessor(keras.layers.Layer):
         return tf.gather(tf.concat(parts, axis=-1), order.astype(np.int32), axis=-1)
 
     def series_scale(self, numbers):
-        """The scale of each series `(batch, numbers)`: the mean absolute value of what is observed.
+        """The scale of each series `(batch, numbers)`: the mean absolute value of what is observed,
+        or another statistic of the scaler's.
 
         Args:
             numbers: Float tensor `(batch, time, numbers)`, NaN where missing or after the end.
@@ -279,13 +280,9 @@ class SequenceProcessor(keras.layers.Layer):
         Returns:
             Float32; 1 where nothing is observed, or nothing but zeros.
         """
-        numbers = as_float(numbers)
-        observed = ~tf.math.is_nan(numbers)
-        total = tf.reduce_sum(tf.where(observed, tf.abs(numbers), 0.0), axis=1)
-        count = tf.reduce_sum(tf.cast(observed, tf.float32), axis=1)
-        mean = total / tf.maximum(count, 1.0)
+        scale = series_scale(as_float(numbers), self.scaler.statistic)
         # Angles have no scale of their own.
-        return self._turned(tf.where(mean >= TINY, mean, 1.0), lambda: np.float32(1.0))
+        return self._turned(scale, lambda: np.float32(1.0))
 
     def scale_numbers(self, numbers, scale=None):
         """Scaled numbers `(..., numbers)`.

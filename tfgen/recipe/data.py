@@ -164,10 +164,20 @@ class PreprocessingConfig(Section):
     )
     scaler: str = field(
         "auto",
-        "standard, min_max, robust, mean (of each series), mu_law, whiten or none; "
+        "standard, min_max, robust, mean or median (of each series), mu_law, whiten or none; "
         "auto is mu_law for audio, else standard",
         of="numbers",
-        choices=("auto", "standard", "min_max", "robust", "mean", "mu_law", "whiten", "none"),
+        choices=(
+            "auto",
+            "standard",
+            "min_max",
+            "robust",
+            "mean",
+            "median",
+            "mu_law",
+            "whiten",
+            "none",
+        ),
     )
     log1p: tuple[str, ...] = field(
         (), "skewed columns to take the logarithm of 1 + x of", of="numbers"

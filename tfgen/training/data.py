@@ -145,10 +145,12 @@ def _open_numbers(recipe, processor, data):
     parts = {"train": processor.check(train), "validation": processor.check(validation)}
     limited = _limited(parts["train"], recipe.preprocessing.log1p)
     augment = open_augmentation(config.augment, processor.kind, limited)
+    given = {"history": history, "statistic": processor.scaler.statistic}
+    patch = recipe.model.get("frame", 1) if processor.kind == "series" else 1
     windows = {
-        "train": _windows(parts["train"], "train", config, history, augment=augment),
+        "train": _windows(parts["train"], "train", config, given, patch, augment=augment),
         "validation": _windows(
-            parts["validation"], "validation", config, history, drop_remainder=False
+            parts["validation"], "validation", config, given, drop_remainder=False
         ),
     }
     summary = (
@@ -191,7 +193,7 @@ def _limited(sequences, log1p):
     return dataclasses.replace(sequences, features=tuple(features))
 
 
-def _windows(sequences, split, config, history, drop_remainder=True, augment=None):
+def _windows(sequences, split, config, given, patch=1, drop_remainder=True, augment=None):
     name = _SPLIT_NAMES[split]
     if config.carry_state:
         kind, count = CarriedWindows, config.batch_size
@@ -199,6 +201,7 @@ def _windows(sequences, split, config, history, drop_remainder=True, augment=Non
         # A small table does not fill a batch of the usual size: all of its windows are one, then.
         windows = SequenceWindows(sequences, config.window, 1, config.seed, split=name)
         kind, count = SequenceWindows, min(config.batch_size, windows.steps_per_epoch)
+        given = {**given, "patch": patch}
     return kind(
         sequences,
         config.window,
@@ -208,5 +211,5 @@ def _windows(sequences, split, config, history, drop_remainder=True, augment=Non
         augment,
         name,
         most=config.validation_batches,
-        history=history,
+        **given,
     )

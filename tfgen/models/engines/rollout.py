@@ -59,11 +59,11 @@ class Rollout:
         self.context, self.positions = emission.context, emission.positions
         self.processor = self.positions.processor
         frames = network.max_positions
-        self.history = emission.reading.span  # positions before a window that are of use to it
+        self.history = emission.reading.lags.history  # samples before a window that are of use
         # What futures hold of the past takes 256 MB at most.
-        held = max(self.history * self.positions.width, 1)
+        held = max(emission.reading.span * self.positions.width, 1)
         self.rows_at_once = min(type(self).rows_at_once, max(2**26 // held, 1))
-        self.max_positions = None if frames is None else frames * self.positions.frame
+        self.max_positions = None if frames is None else self.positions.room(frames)
         self.state_is_constant = network.state_is_constant
         self.jit_compile_training = network.jit_compile_training
         self.reset_graphs()
@@ -214,8 +214,7 @@ class Rollout:
         """An iterator of the pieces of one sequence; `told` as of `Told.of_samples`."""
         sampling = self._sampling(defaults, seed, temperature, bias)
         if "known" in told:
-            ends = [[0, 0], [0, STREAM_CHUNK], [0, 0]]
-            told = {**told, "known": tf.pad(told["known"], ends)}
+            told = {**told, "known": self.positions.with_more(told["known"], STREAM_CHUNK)}
         return self._pieces(length, sampling, told)
 
     def _pieces(self, length, sampling, told):
@@ -284,7 +283,7 @@ class Rollout:
         capacity = bucket(count, BUCKET)
         given = dict(arguments)
         if "known" in given:
-            given["known"] = tf.pad(given["known"], [[0, 0], [0, capacity - length], [0, 0]])
+            given["known"] = self.positions.with_more(given["known"], capacity)
         covariates = self.positions.covariates_ahead(given, tf.constant(0), capacity, rows)
         begun = self._begin(rows, given, arguments, covariates, capacity)
         drawn = self._run(begun._replace(count=count))
@@ -315,7 +314,9 @@ class Rollout:
     def _forecast(self, arguments):
         horizon, num_samples = arguments["horizon"], arguments["num_samples"]
         positions = self.positions
-        if positions.frame > 1:
+        if positions.patch > 1:
+            arguments = positions.aligned(arguments)
+        elif positions.frame > 1:
             arguments = {**arguments, **self._last_frames(arguments)}
         batch, lengths = positions.series(arguments), positions.count(arguments["lengths"])
         count = tf.shape(lengths)[0]
@@ -323,14 +324,14 @@ class Rollout:
         _, state, _ = self._read(batch, state=state, masked=True)
         frames = positions.count(horizon)
         capacity = bucket(frames, BUCKET)
-        steps = 1 + tf.range(capacity)
-        future = {}
+        steps = 1 + tf.range(capacity * positions.patch)
+        future, samples = {}, lengths * positions.patch
         if "times" in batch:
-            last = tf.gather(batch["times"], tf.maximum(lengths - 1, 0), batch_dims=1)
+            last = tf.gather(arguments["times"], tf.maximum(samples - 1, 0), batch_dims=1)
             future["times"] = positions.times_after(last, steps)
         if "known" in arguments:
-            index = lengths[:, None] - 1 + steps[None]
-            known = tf.pad(arguments["known"], [[0, 0], [0, capacity], [0, 0]])
+            index = samples[:, None] - 1 + steps[None]
+            known = positions.with_more(arguments["known"], capacity)
             future["known"] = tf.gather(known, index, batch_dims=1)
         covariates = positions.covariates(future, count, capacity)
         last = tf.gather(batch["values"], tf.maximum(lengths - 1, 0), batch_dims=1)
@@ -370,13 +371,14 @@ class Rollout:
         return likelihoods_of(total, observed, lengths)
 
     def _encode(self, arguments):
-        batch, lengths = self.positions.series(arguments), arguments["lengths"]
-        lengths = self.positions.count(lengths)
+        positions = self.positions
+        more = positions.with_one_more(arguments) if positions.patch > 1 else arguments
+        batch, lengths = positions.series(more), positions.count(arguments["lengths"])
         # What is said of a position has not read it; so each hidden state is that of the position
         # after, and there is one more, for which the last calendar stands still.
         index = tf.range(tf.shape(batch["values"])[1] + 1)[None]
         index = tf.minimum(index, lengths[:, None] - 1)
-        for name in ("values", "times", "known"):
+        for name in ("values", "times", "known") if positions.patch == 1 else ():
             if name in batch:
                 batch[name] = tf.gather(batch[name], index, batch_dims=1)
         batch["valid"] = tf.range(tf.shape(batch["values"])[1])[None] <= lengths[:, None]

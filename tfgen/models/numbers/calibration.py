@@ -208,11 +208,7 @@ def scale_of_features(processor, scale):
 def recorded(engine, values):
     """Values `(..., features)` in the data's units, held as the engine holds what it draws."""
     processor, recording = engine.processor, engine.emission.recording
-    numbers = processor.numbers(processor.counted(values))
-    if engine.positions.frame == 1:
-        numbers, _ = recording.held(numbers)
-    elif recording.bounds is not None:  # which are those of every sample of a frame
-        numbers = tf.clip_by_value(numbers, *processor.bounds)
+    numbers, _ = recording.recorded(processor.numbers(processor.counted(values)))
     return processor.restored(processor.join(numbers, processor.categories(values)))
 
 

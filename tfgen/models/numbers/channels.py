@@ -54,7 +54,9 @@ class ChannelEmission(keras.layers.Layer):
             check(nonnegative, f"{name} must be a number >= 0", **{name: value})
         self.context = context
         self.positions = positions = context.positions
-        processor = positions.processor
+        processor, frame = positions.processor, positions.frame
+        rule = "frame must be 1 for series in diffusion models, which see whole windows"
+        check(positions.patch == 1, rule, frame=frame)
         check_of_use(processor.num_numbers, "data with numbers", 0, companding=companding)
         fits = not (companding and (processor.circular or beyond))
         check(fits, "companding must be 0 with data.circular or beyond", companding=companding)

@@ -20,11 +20,14 @@ class SequenceContext(keras.layers.Layer):
     """The features of whole sequences: their class, their static numbers, their scale.
 
     Args:
-        frame: Samples that make one position, of data that are one number over time, such as sound.
-            The network then runs once for all of them, and reads and outputs them as their discrete
-            cosine transform, whose coefficients depend on each other less than samples do. What
-            goes in and comes out stays samples; what is left of a last frame counts as silence, and
-            a frame with a missing sample as missing.
+        frame: Samples that make one position; the network then runs once for all of them. What goes
+            in and comes out stays samples. Of a series without categories a position is a patch of
+            so many times: the head tells the joint distribution of all their numbers, given the
+            patches before it and what is known of each of their times, and values that are missing
+            are left out. Data that are one number over time, such as sound, are read and told as
+            their discrete cosine transform, whose coefficients depend on each other less than
+            samples do; what is left of a last frame counts as silence, and a frame with a missing
+            sample as missing.
         condition_dropout: Share of the sequences whose class is hidden in training, so that the
             model can also draw without one.
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.

@@ -125,11 +125,11 @@ class NumberEmission(keras.layers.Layer):
         bounding = bounding or ("censored" if exact else "inward")
         check_flag(linear_skip=linear_skip)
         check_rate(local_scale=local_scale)
-        fits = kind != "bivariate_mixture" or processor.num_numbers in (0, 2)
+        fits = kind != "bivariate_mixture" or (processor.num_numbers in (0, 2) and frame == 1)
         check(fits, f"head must suit {processor.num_numbers} numbers a position", head=kind)
         limited = kind != "quantized" or processor.scaler.limited or not processor.num_numbers
         check(limited, "head must have preprocessing.scaler=min_max or mu_law", head=kind)
-        found = Lags.of(processor, lags, seasonal_skip, linear_skip)
+        found = Lags.of(processor, lags, seasonal_skip, linear_skip, positions.patch)
         skips = {"linear_skip": linear_skip, "local_scale": local_scale}
         for name, value in {**skips, "seasonal_skip": found.season}.items():
             fits = not value or (kind != "quantized" and not counted)
@@ -279,12 +279,14 @@ class NumberEmission(keras.layers.Layer):
     def gaps(self, values):
         """bool `(width,)`: what is to be drawn of a position."""
         missing = tf.math.is_nan(values)
-        processor = self.positions.processor
-        if self.positions.frame > 1:
-            return tf.fill(tf.shape(missing), tf.reduce_any(missing))
-        if not processor.scaler.mixes:
+        positions, processor = self.positions, self.positions.processor
+        if not positions.mixes:
             return missing
-        # Where columns are mixed, all numbers are drawn if one is.
+        # Where numbers are mixed, all of them are drawn if one is.
+        if positions.frame > 1:
+            each = tf.reshape(missing, [positions.patch, -1])
+            every = tf.broadcast_to(tf.reduce_any(each, axis=1, keepdims=True), tf.shape(each))
+            return tf.reshape(every, tf.shape(missing))
         is_number = np.isin(np.arange(processor.num_features), processor.number_columns)
         return missing | (is_number & tf.reduce_any(missing & is_number))
 

@@ -50,16 +50,18 @@ def make_head(kind, positions, bounding, relative, seed, **arguments):
     own = {name: value for name, value in arguments.items() if name in taken}
     own |= _FIXED.get(kind, {})
     bounds = processor.scaled_bounds()
-    if not (relative or positions.frame > 1 or bounding in _FREE or bounds is None):
+    if not (relative or positions.mixes or bounding in _FREE or bounds is None):
         if "bounding" in taken and np.isfinite(bounds).any():
-            own |= {"low": bounds[0], "high": bounds[1], "bounding": bounding}
-    if processor.circular and "circular" in taken:
-        own["circular"] = processor.circular
+            low, high = map(positions.tiled, bounds)
+            own |= {"low": low, "high": high, "bounding": bounding}
+    if positions.circular and "circular" in taken:
+        own["circular"] = positions.circular
     own["kernel_initializer"] = keras.initializers.VarianceScaling(0.1, mode="fan_in", seed=seed)
     own["name"] = "number_head"
     columns = [processor.features[column] for column in processor.number_columns]
     if cls is ChainHead:
-        heads = [_of_column(feature, arguments) for feature in processor.features]
+        each = processor.features * positions.patch
+        heads = [_of_column(feature, arguments) for feature in each]
         head = ChainHead(heads, arguments["chain_units"], **own)
     else:
         head = cls(positions.numbers, **own)
@@ -70,7 +72,7 @@ def make_head(kind, positions, bounding, relative, seed, **arguments):
             "data.resolution=['name=1'] and data.bounds=['name=0:'])",
             head=kind,
         )
-    plain = positions.frame == 1 and not processor.scaler.mixes
+    plain = not positions.mixes
     fits = plain and (head.has_cells or head.has_counts)
     rule = "is for the heads gaussian_mixture (diagonal), student_t, regression and chain"
     check(fits or not any(processor.steps), f"data.resolution {rule}", head=kind)

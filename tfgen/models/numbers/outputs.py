@@ -55,7 +55,7 @@ class Outputs:
             numbers = self.processor.numbers(values)
             observed = ~tf.math.is_nan(numbers)
             numbers = tf.where(observed, numbers, 0.0)
-            slopes = self.processor.log_slope(numbers, scale)
+            slopes = self.positions.log_slope(numbers, scale)
             added = tf.where(tf.math.is_nan(added), slopes, added)
             total += log_prob + tf.reduce_sum(tf.where(observed, added, 0.0), axis=-1)
         if self.category_head is not None:
@@ -117,7 +117,7 @@ class Outputs:
         if self.number_head is not None:
             extra = {}
             if self.number_head.has_counts:
-                extra["unit"] = processor.size(scale)
+                extra["unit"] = self.positions.size(scale)
             if self.chained:
                 extra |= self._chained(rows, reference, scale, given)
             told = drawn(self.number_head, 0, **extra)
@@ -138,7 +138,7 @@ class Outputs:
     def _chained(self, rows, reference, scale, given):
         """What a chain is told in sampling: how columns are recorded, and which are given."""
         origin, unit = reference
-        count = self.processor.num_numbers
+        count = self.positions.numbers
 
         def scaled(numbers):
             return (self.positions.scaled(numbers, scale) - origin) / unit
@@ -150,7 +150,7 @@ class Outputs:
 
         told = {"record": record}
         if given is not None:
-            given = tf.broadcast_to(given, [rows, self.processor.num_features])
+            given = tf.broadcast_to(given, [rows, self.positions.width])
             told["given"] = scaled(self.processor.numbers(given))
             told["categories"] = self.processor.categories(given)
         return told
@@ -193,7 +193,7 @@ class Outputs:
         relative = (scaled - origin) / unit
         counts = None
         if head.has_counts:
-            size = tf.broadcast_to(processor.size(scale), tf.shape(numbers))
+            size = tf.broadcast_to(self.positions.size(scale), tf.shape(numbers))
             counts = Counts(numbers, size)
         if self.chained:
             relative = tf.where(observed, relative, np.float32(np.nan))

@@ -12,9 +12,20 @@ from tfgen.sampling.decode import sizes
 class Positions:
     """What one position of a network is: `frame` samples of data as a processor knows them.
 
+    Of sound they are told by their frequencies. Of a series they are a patch: the numbers of all
+    columns, one time after the other, each as it is and with what is known of its time.
+
     Args:
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
-        frame: Samples of a position; above 1 of data that are one number over time alone.
+        frame: Samples of a position; above 1 of series without categories, or of data that are one
+            number over time alone.
+
+    Attributes:
+        patch: Samples of a position that are told as they are: `frame` of series, else 1.
+        width, numbers: Values of a position, and numbers among them.
+        covariate_width: Covariates of a position.
+        circular: Which of its numbers are angles.
+        mixes: Whether scaled numbers are mixtures of several of the data's.
 
     Raises:
         ValueError: For a frame that does not fit the data.
@@ -25,27 +36,40 @@ class Positions:
         check_kind(SequenceProcessor, processor=processor)
         check_whole(1, frame=frame)
         check_most(MOST_PARTS, frame=frame)
+        series = processor.kind == "series" and not processor.ends
         alone = processor.num_features == processor.num_numbers == 1
-        fits = frame == 1 or (alone and not processor.covariate_width)
-        check(
-            fits, "frame must be 1, except for one number over time without a calendar", frame=frame
+        fits = (alone and not processor.covariate_width) or (
+            series and not processor.num_categories
         )
+        rule = "frame must be 1, except for series without categories and for one number over time"
+        check(fits or frame == 1, rule, frame=frame)
         self.processor = processor
         self.frame = frame
-        self.width = processor.num_features * frame  # values of a position
+        self.patch = frame if series else 1
+        self.width = processor.num_features * frame
         self.numbers = processor.num_numbers * frame
+        rule = f"frame must leave at most {MOST_PARTS:,} numbers in a position"
+        check(self.numbers <= MOST_PARTS, rule, frame=frame)
+        self.covariate_width = processor.covariate_width * self.patch
+        self.circular = self.every(processor.circular)
+        self.mixes = processor.scaler.mixes or frame > self.patch
         self._cosines = _cosines(frame)
 
     def count(self, length):
         """Positions in which so many samples have room."""
         return -(-length // self.frame)
 
+    def room(self, positions):
+        """Samples of a context and what follows it for which so many positions are enough."""
+        # A context may begin within a patch, and what follows end within another.
+        return (positions - 1) * self.frame + 1 if self.patch > 1 else positions * self.frame
+
     def samples(self, values):
         """Values `(rows, positions, width)` as samples `(rows, time, features)`."""
         if self.frame == 1:
             return values
         rows, time, _ = sizes(values)
-        return tf.reshape(values, [rows, time * self.frame, 1])
+        return tf.reshape(values, [rows, time * self.frame, self.width // self.frame])
 
     def restored(self, values):
         """Samples `(rows, time, features)` in the data's units, of values of positions."""
@@ -57,15 +81,41 @@ class Positions:
         return tf.constant(np.nan, self.processor.value_type)
 
     def scaled(self, numbers, scale):
-        """Scaled numbers `(..., numbers)` as networks and heads know them; frames by frequencies."""
-        scaled = self.processor.scale_numbers(numbers, scale)
-        return scaled if self.frame == 1 else dense(scaled, self._cosines)
+        """Scaled numbers `(..., numbers)` as networks and heads know them; sound by frequencies."""
+        scaled = self._of_each(self.processor.scale_numbers, numbers, scale)
+        return scaled if self.frame == self.patch else dense(scaled, self._cosines)
 
     def unscaled(self, scaled, scale):
         """The opposite of `scaled`."""
-        if self.frame > 1:
+        if self.frame > self.patch:
             scaled = dense(scaled, self._cosines.T)
-        return self.processor.unscale_numbers(scaled, scale)
+        return self._of_each(self.processor.unscale_numbers, scaled, scale)
+
+    def log_slope(self, numbers, scale):
+        """`SequenceProcessor.log_slope` of the numbers of positions."""
+        return self._of_each(self.processor.log_slope, numbers, scale)
+
+    def size(self, scale):
+        """`SequenceProcessor.size` for each number of a position."""
+        return tf.concat([self.processor.size(scale)] * self.patch, axis=-1)
+
+    def every(self, columns):
+        """The numbers of a position, as a list, that belong to these columns of numbers."""
+        starts = range(0, self.patch * self.processor.num_numbers, self.processor.num_numbers or 1)
+        return [int(start + column) for start in starts for column in columns]
+
+    def tiled(self, numbers):
+        """An array `(columns,)` of columns of numbers, for each number of a position."""
+        return np.tile(numbers, self.patch)
+
+    def _of_each(self, function, numbers, scale):
+        """A function of the numbers of a time, and of their scale, for all times of positions."""
+        if self.patch == 1:
+            return function(numbers, scale)
+        shape = sizes(numbers)
+        each = tf.reshape(numbers, [*shape[:-1], self.patch, self.processor.num_numbers])
+        found = function(each, None if scale is None else scale[..., None, :])
+        return tf.reshape(found, shape)
 
     # Batches
 
@@ -79,8 +129,9 @@ class Positions:
         """
         batch = dict(given) if isinstance(given, dict) else {"values": given}
         batch["values"] = self.processor.counted(batch["values"])
-        if "previous" in batch:
-            batch["previous"] = self.processor.counted(batch["previous"])
+        for name in ("previous", "history"):
+            if name in batch:
+                batch[name] = self.processor.counted(batch[name])
         if "valid" not in batch:
             batch["valid"] = tf.ones(tf.shape(batch["values"])[:2], tf.bool)
         if self.processor.ends and "last" not in batch:
@@ -114,12 +165,19 @@ class Positions:
             batch["scale"] = tf.where(nothing, typical, own)
         if "known" in batch:
             batch["known"] = batch["known"][:, :time]
+        if self.patch > 1 and "times" in batch:  # of what the last patch has room for
+            last = tf.gather(batch["times"], tf.maximum(lengths - 1, 0), batch_dims=1)[:, None]
+            beyond = tf.cast(tf.range(time)[None] - lengths[:, None] + 1, tf.int64)
+            after = self.processor.times_after(last, beyond)
+            batch["times"] = tf.where(valid, batch["times"], after)
         return self._framed(batch)
 
     def _framed(self, batch):
         """A batch by samples as one by positions."""
         if self.frame == 1:
             return batch
+        if self.patch > 1:
+            return self._patched(batch)
         _, time, _ = sizes(batch["values"])
         missing = -time % self.frame
 
@@ -137,6 +195,66 @@ class Positions:
             framed["previous"] = tf.fill([tf.shape(values)[0], self.frame], np.float32(np.nan))
         return framed
 
+    def _patched(self, batch):
+        """A batch by samples as one by patches: of what fills none, the rest is missing."""
+        valid, found = batch["valid"], dict(batch)
+        missing = -sizes(valid)[1] % self.patch
+        ends, after = [[0, 0], [0, missing]], [[0, 0], [0, missing], [0, 0]]
+        for name in {"values", "known"} & batch.keys():
+            inside = tf.where(valid[..., None], batch[name], np.nan)
+            found[name] = tf.pad(inside, after, constant_values=np.nan)
+        if "times" in batch:
+            steps = tf.cast(1 + tf.range(missing), tf.int64)
+            times = batch["times"]
+            found["times"] = tf.concat([times, self.times_after(times[:, -1], steps)], axis=1)
+        for name in {"values", "history"} & batch.keys():
+            found[name] = self.joined(found[name])
+        valid = tf.cast(tf.pad(valid, ends), tf.float32)
+        found["valid"] = tf.reduce_any(self.joined(valid[..., None]) > 0, axis=-1)
+        found.pop("last", None)
+        return found
+
+    def joined(self, samples):
+        """What is told of samples `(rows, time, width)`, as of positions, for whole patches."""
+        rows, time, width = sizes(samples)
+        return tf.reshape(samples, [rows, time // self.patch, self.patch * width])
+
+    def aligned(self, arguments):
+        """The arguments of a function of series, so that what comes next begins a patch.
+
+        Before the beginning of a series as many samples are missing as it takes for its end to be
+        the end of a patch.
+        """
+        spare = -arguments["lengths"] % self.patch
+        found = self.with_one_more(arguments)
+        room = tf.maximum(self.count(tf.shape(arguments["values"])[1]), 1) * self.patch
+        for name in {"values", "times", "known"} & arguments.keys():
+            count = tf.shape(found[name])[1] if name == "known" else room
+            index = tf.range(count)[None] - spare[:, None]
+            moved = tf.gather(found[name], tf.maximum(index, 0), batch_dims=1)
+            if name == "times":
+                before = tf.cast(tf.minimum(index, 0), tf.int64)
+                before = self.processor.times_after(arguments["times"][:, :1], before)
+                found[name] = tf.where(index < 0, before, moved)
+            else:
+                found[name] = tf.where(index[..., None] < 0, np.nan, moved)
+        return {**found, "lengths": arguments["lengths"] + spare}
+
+    def with_one_more(self, arguments):
+        """The arguments of a function of series, with room for a patch after each."""
+        found, after = {**arguments}, [[0, 0], [0, self.patch], [0, 0]]
+        found["values"] = tf.pad(arguments["values"], after, constant_values=np.nan)
+        if "times" in arguments:
+            found["times"] = tf.pad(arguments["times"], after[:2])
+        if "known" in arguments:
+            found["known"] = self.with_more(arguments["known"], 1)
+        return found
+
+    def with_more(self, known, positions):
+        """What is known of samples `(rows, time, known)`, and nothing of so many positions more."""
+        after = [[0, 0], [0, positions * self.patch], [0, 0]]
+        return tf.pad(known, after, constant_values=np.nan)
+
     # Covariates
 
     def covariates(self, batch, rows=None, count=None):
@@ -145,11 +263,13 @@ class Positions:
             if rows is None:
                 rows, count = tf.unstack(tf.shape(batch["values"])[:2])
             return tf.zeros([rows, count, 0])
-        return self.processor.covariates(batch.get("times"), batch.get("known"))
+        of_samples = self.processor.covariates(batch.get("times"), batch.get("known"))
+        return of_samples if self.patch == 1 else self.joined(of_samples)
 
     def covariates_ahead(self, given, begun, count, rows):
         """Covariates `(rows, count, covariates)` of a sequence drawn from its beginning."""
-        times = None
+        positions, times = count, None
+        begun, count = begun * self.patch, count * self.patch
         if self.processor.needs_times:
             times = self.times_after(given["start_time"], begun + tf.range(count))
             times = tf.broadcast_to(times, [rows, count])
@@ -158,7 +278,7 @@ class Positions:
             known = tf.broadcast_to(
                 known[:, begun : begun + count], [rows, count, tf.shape(known)[2]]
             )
-        return self.covariates({"times": times, "known": known}, rows, count)
+        return self.covariates({"times": times, "known": known}, rows, positions)
 
     def times_after(self, start, steps):
         """Times int64 `(batch, steps)` so many steps after `start` `(batch,)`."""

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.layers.checks import check, check_of_use, is_int
+from tfgen.layers.checks import check, check_of_use, check_whole, is_int
 from tfgen.layers.normal_features import put
 
 AUTO = "auto"
@@ -34,19 +34,23 @@ class Lags(NamedTuple):
         read: Tuple of integers, ascending: how many positions before those stand that are read.
         season: The one of them that a head tells the departure from; 0 is none.
         all: `read`, and after it what the season of the position before needs.
+        patch: Samples of a position, each of which has its own lagged values: of lags shorter than
+            that, the value as many lags before as it takes to be before the position.
     """
 
     read: tuple[int, ...]
     season: int
     all: tuple[int, ...]
+    patch: int = 1
 
     @classmethod
-    def of(cls, processor, lags=(), seasonal_skip=0, linear_skip=False):
+    def of(cls, processor, lags=(), seasonal_skip=0, linear_skip=False, frame=1):
         """Those of the arguments of a `NumberEmission`, checked.
 
         Raises:
             ValueError: For a lag out of range, or `"auto"` where the seasons are not known.
         """
+        check_whole(1, frame=frame)
         for name, value in {"lags": lags, "seasonal_skip": seasonal_skip}.items():
             rule = f"{name}='auto' is for a processor that was fitted with seasons=True"
             automatic = isinstance(value, str) and value == AUTO
@@ -64,13 +68,25 @@ class Lags(NamedTuple):
         check_of_use(series, "series", [], lags=[*read])
         check_of_use(series, "series", 0, seasonal_skip=season)
         read = tuple(sorted({*read, *([season] if season else [])}))
-        extra = season + 1 if season and linear_skip else 0
-        return cls(read, season, (*read, extra) if extra and extra not in read else read)
+        extra = season + frame if season and linear_skip else 0
+        every = (*read, extra) if extra and extra not in read else read
+        return cls(read, season, every, frame if every else 1)
 
     @property
     def span(self):
         """How many positions back the furthest lag reaches; 0 without any."""
-        return max(self.all, default=0)
+        return -(-max(self.all, default=0) // self.patch)
+
+    @property
+    def history(self):
+        """How many samples before a window are of use."""
+        return self.span * self.patch
+
+    @property
+    def places(self):
+        """Where the lagged samples `(lags, patch)` of a position are, counted from its first."""
+        samples, lags = np.arange(self.patch), np.array(self.all, int)[:, None]
+        return (samples - lags * (samples // lags + 1)).astype(np.int32)
 
 
 class Reading:
@@ -93,12 +109,17 @@ class Reading:
     def width(self):
         """Features of what a network reads of a position."""
         processor, numbers = self.positions.processor, self.positions.numbers
-        levels, turning = sum(processor.levels), len(processor.circular)
-        width = numbers * (2 if processor.has_missing else 1) + turning + levels
+        levels, turning = sum(processor.levels), len(self.positions.circular)
+        width = numbers * (2 if self.tells_missing else 1) + turning + levels
         if self.local_scale and processor.num_numbers:
             width += numbers + 1
         width += len(self.lags.read) * (2 * numbers + turning + levels)
-        return width + 1 + processor.covariate_width + self.context.width
+        return width + 1 + self.positions.covariate_width + self.context.width
+
+    @property
+    def tells_missing(self):
+        """Whether what is missing of the position before is told: a first patch may lack much."""
+        return self.positions.processor.has_missing or self.positions.patch > 1
 
     def features(self, past, covariates, whole, scale):
         """What a network reads of positions, float32 `(..., width)`; see `NumberEmission.inputs`."""
@@ -115,7 +136,7 @@ class Reading:
                 range_of_sizes = np.arcsinh(1 / self.local_scale)
                 parts.append(tf.asinh(scaled / self.local_scale) / range_of_sizes)
                 parts.append(tf.asinh(unit / self.local_scale) / range_of_sizes)
-            if processor.has_missing:
+            if self.tells_missing:
                 parts.append(tf.cast(observed, tf.float32))
         parts += self._levels(past.previous)
         for lag in self.lags.read:
@@ -131,7 +152,7 @@ class Reading:
 
     def _straight(self, scaled, observed):
         """A list of the cosines of angles, and the rest with their sines; 0 where missing."""
-        turning = self.positions.processor.circular
+        turning = self.positions.circular
         scaled = tf.where(observed, scaled, 0.0)
         if not turning:
             return [], scaled
@@ -184,7 +205,17 @@ class Reading:
         def back(lag):
             return values[:, begin - lag : begin - lag + time]
 
-        lagged = [back(lag) for lag in self.lags.all]
+        if self.positions.patch > 1:
+            begins_at = (begin + tf.range(time))[:, None] * self.positions.patch
+            samples = self.positions.samples(values)
+            lagged = [
+                self.positions.joined(
+                    tf.gather(samples, tf.reshape(begins_at + places, [-1]), axis=1)
+                )
+                for places in self.lags.places
+            ]
+        else:
+            lagged = [back(lag) for lag in self.lags.all]
         lagged = tf.stack(lagged, axis=2) if lagged else tf.zeros([rows, time, 0, width])
         return Past(back(1), (tf.range(time)[None] == 0) & begins[:, None], lagged)
 
@@ -218,6 +249,10 @@ class Reading:
         # The position before is as far back as the lag 1 says; it takes the place of the oldest.
         slot = tf.math.floormod(now - 1, self.span)
         values = keras.ops.slice_update(values, [0, slot, 0], previous[:, None])
-        places = tf.math.floormod(now - np.array(self.lags.all, np.int32), self.span)
-        lagged = tf.gather(values, places, axis=1)
+        # So many positions before, and which of the samples there.
+        back, sample = np.divmod(self.lags.places, self.positions.patch)
+        places = tf.math.floormod(now + back, self.span) * self.positions.patch + sample
+        samples = self.positions.samples(values)
+        lagged = tf.gather(samples, tf.reshape(places, [-1]), axis=1)
+        lagged = tf.reshape(lagged, [-1, len(self.lags.all), self.positions.width])
         return Past(previous, first, lagged), (values, tf.math.floormod(place + 1, self.span))

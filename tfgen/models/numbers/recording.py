@@ -6,6 +6,7 @@ import tensorflow as tf
 from tfgen.layers.cells import Cells
 from tfgen.layers.clip_by_value import ClipByValue
 from tfgen.sampling import random
+from tfgen.sampling.decode import sizes
 
 
 class Recording:
@@ -38,17 +39,29 @@ class Recording:
         if bounded and np.isfinite([low, high]).any():
             # It holds samples: in training there is nothing for a metric to measure.
             self.bounds = ClipByValue(
-                *(np.tile(side, positions.frame) for side in (low, high)),
-                "hard", report=False, dtype="float32", name="bounds",
-            )  # fmt: skip
-            self.bounds.build((None, None, positions.numbers))
+                low, high, "hard", report=False, dtype="float32", name="bounds"
+            )
+            self.bounds.build((None, None, len(low)))
         ends = (np.isfinite(low) | np.isfinite(high)) & bool(self.bounds and censored)
         ends[self.stepped] = True
-        self.columns = np.flatnonzero(ends)
-        self._ends = (low, high) if censored else (-np.inf, np.inf)
+        self.columns = np.flatnonzero(positions.tiled(ends))
+        self._ends = (-np.inf, np.inf)
+        if censored:
+            self._ends = positions.tiled(low), positions.tiled(high)
 
     def held(self, numbers):
-        """Numbers `(..., width)` as they are recorded, and the share `(...)` beyond the bounds."""
+        """Numbers of positions `(..., numbers)` as they are recorded, and the share `(...)` beyond
+        the bounds."""
+        frame = self.positions.frame
+        if frame == 1:
+            return self.recorded(numbers)
+        shape = sizes(numbers)
+        each = tf.reshape(numbers, [*shape[:-1], frame, self.positions.numbers // frame])
+        inside, share = self.recorded(each)
+        return tf.reshape(inside, shape), tf.reduce_mean(share, axis=-1)
+
+    def recorded(self, numbers):
+        """The same of the numbers of single samples `(..., columns)`."""
         if self.steps or self.circles:
             columns = tf.unstack(numbers, axis=-1)
             for index, step in zip(self.stepped, self.steps, strict=True):
@@ -80,15 +93,15 @@ class Recording:
             `Cells`, and what is added to the log likelihood of each number for a density in the
             data's units: `(..., numbers)`, 0 at a bound, and NaN of what the head has a density of.
         """
-        half = np.zeros(self.positions.numbers, np.float32)
+        half, widths = np.zeros([2, self.positions.processor.num_numbers], np.float32)
         half[self.stepped] = [step.size / 2 for step in self.steps]
+        widths[self.stepped] = [-np.log(step.size) for step in self.steps]
+        half, widths = self.positions.tiled(half), self.positions.tiled(widths)
         low, high = self._ends
         below, above = numbers <= low, numbers >= high
         lower = tf.where(below, -np.inf, told(numbers - half))
         upper = tf.where(above, np.inf, told(numbers + half))
         points = tf.where(below | above, 0.0, np.float32(np.nan))
-        widths = np.zeros_like(half)
-        widths[self.stepped] = [-np.log(step.size) for step in self.steps]
         added = tf.where(half > 0, widths, points)
         lower, upper = (tf.gather(each, self.columns, axis=-1) for each in (lower, upper))
         # What a scale has no number for, as a logarithm below 0, is below every one it has.

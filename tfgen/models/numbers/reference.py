@@ -25,6 +25,7 @@ class Reference:
     position before, at first the identity. With both, the linear map is of the departure of the
     position before from its own season: a seasonal autoregression (Box & Jenkins, Time Series
     Analysis, ch. 9). Where the season before is not known, there is the linear skip alone.
+    Positions that are patches have all that for each of their numbers.
 
     Args:
         reading: `Reading`.
@@ -61,7 +62,7 @@ class Reference:
         previous = self.reading.scaled(past.previous, scale)
         unit = self.reading.unit(previous)
         before = tf.where(tf.math.is_nan(previous), 0.0, previous)
-        turning = self.reading.positions.processor.circular
+        turning = self.reading.positions.circular
         origin, angles = 0.0, before if self.linear is not None else tf.zeros_like(before)
         season = known = None
         if self.seasonal is not None:
@@ -71,7 +72,9 @@ class Reference:
             angles = tf.where(known, season, angles)
         if self.linear is not None:
             if season is not None:
-                earlier = self.reading.scaled(self.reading.at(past, self.season + 1), scale)
+                earlier = self.reading.scaled(
+                    self.reading.at(past, self.season + self.reading.lags.patch), scale
+                )
                 # No NaN may reach a weight: its gradient would be one.
                 there = ~tf.math.is_nan(previous) & ~tf.math.is_nan(earlier)
                 departure = before - self.seasonal(tf.where(there, earlier, 0.0))
