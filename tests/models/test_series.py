@@ -565,9 +565,10 @@ def test_learned_positions_are_counted_in_frames():
     assert "20 positions" in message(model.generate, 1, length=21)
 
 
-def test_frames_are_for_one_number_over_time():
+def test_frames_are_for_series_and_one_number_over_time():
+    drawings = processor(sequences(kind="strokes", ends=True))
     with pytest.raises(ValueError, match="frame must be 1, except.*Received: frame=4"):
-        recurrent(processor=processor(), frame=4)
+        recurrent(processor=drawings, frame=4)
 
 
 # Mistakes, arguments and configuration
