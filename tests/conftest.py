@@ -1,5 +1,7 @@
 """For all tests."""
 
+import gc
+import os
 import random
 import signal
 import sys
@@ -11,6 +13,23 @@ import pytest
 # in the background of a shell, would stay so in both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_configure(config):
+    """Before TensorFlow is imported, and for the processes that tests start.
+
+    Small models take longer to compile than to run. What people run is compiled with every
+    optimisation: so are the exhaustive tests, and the record (tests/test_record.py).
+    """
+    if config.option.markexpr != "exhaustive":
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_itemcollected(item):

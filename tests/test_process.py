@@ -116,7 +116,7 @@ def in_child(function):
     """Runs a function in a forked child; returns its exit code."""
     child = os.fork()
     if not child:
-        signal.alarm(60)
+        signal.alarm(120)
         try:
             os._exit(function() or 0)
         except RuntimeError as error:

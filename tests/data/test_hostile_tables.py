@@ -1,12 +1,11 @@
 """Tables that are small and become large, wide or unreadable."""
 
-import gc
 import lzma
-import time
 
 import numpy as np
 import pytest
 
+from tests.timing import least_seconds
 from tfgen.data.series import open_sequences
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
@@ -36,15 +35,9 @@ def wide(path, columns):
 def test_time_grows_with_the_number_of_columns_only(tmp_path, layout):
     def seconds(columns):
         config = DataConfig(name=str(wide(tmp_path / "a.csv", columns)), layout=layout)
-        spent = []
-        for _ in range(3):  # the shortest, for what else the process does only adds to it
-            gc.collect()
-            begun = time.process_time()
-            assert len(open_sequences(config).features) == columns
-            spent.append(time.process_time() - begun)
-        return min(spent)
+        assert len(open_sequences(config).features) == columns
+        return least_seconds(lambda: open_sequences(config))
 
-    seconds(10)  # imports, and what is made once
     # Eight times as long if it is linear, 64 times if it is quadratic.
     assert seconds(8000) < 24 * seconds(1000)
 

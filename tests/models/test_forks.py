@@ -15,7 +15,7 @@ def in_child(function):
     """What a function does in a forked child: its result or `"raised"`; dies if it waits."""
     child = os.fork()
     if not child:
-        signal.alarm(30)
+        signal.alarm(120)
         try:
             os._exit(function() or 0)
         except RuntimeError as error:

@@ -154,7 +154,7 @@ def start(words, workers=2):
     ]  # fmt: skip
 
 
-def ended(processes, timeout=120):
+def ended(processes, timeout=600):
     """Exit codes, and what each wrote."""
     texts = [process.communicate(timeout=timeout)[1] for process in processes]
     return [process.returncode for process in processes], texts

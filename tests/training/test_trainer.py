@@ -275,7 +275,7 @@ def test_ctrl_c_at_the_command_line_and_resume_under_xla(text, tmp_path):
     while not re.search(r"loss \d", process.stderr.readline()):  # the bar's: it is under way
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 130, error
     assert "--resume" in error
     assert not (parts / "final").exists()
