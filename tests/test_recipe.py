@@ -188,7 +188,7 @@ def test_saving_leaves_only_the_recipe(tmp_path):
         ('family = "a"\n[preprocessing]\ntokenizer = "bytes"', "Did you mean 'byte'?"),
         ('family = "a"\n[preprocessing]\nscaler = "minmax"', "Did you mean 'min_max'?"),
         ('family = "a"\n[data]\nkind = "sound"', "Unknown data.kind 'sound'"),
-        ('family = "a"\n[data]\nsplit = "times"', "Did you mean 'time'?"),
+        ('family = "a"\n[data]\nsplit = "times"', "Did you mean 'time' or 'blocks+time'?"),
         ('family = "a"\n[data]\nbounds = {rain = 0}', "data.bounds must be a list of strings"),
         (
             'family = "a"\n[preprocessing]\ntokenizer = "byte"\nmax_vocabulary = 3',
@@ -336,6 +336,9 @@ def test_override_reads_strings_by_the_field_they_are_for():
     assert recipe.override({"data.column": "none"}).data.column is None
     assert recipe.override({"data.column": None}).data.column is None
     assert recipe.override({"data.name": "none"}).data.name == "none"
+    free = recipe.override({"model.bounding": "none", "model.units": "none"})
+    assert free.model == {"tied": True, "bounding": "none"}
+    assert free.override({"model.bounding": None}).model == {"tied": True}
 
 
 @pytest.mark.parametrize(

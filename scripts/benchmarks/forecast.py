@@ -85,26 +85,27 @@ def make_task(sequences, validation_fraction, context, horizon, split="auto"):
     An InputError says what the series lack: timestamps, a split in time, room for a forecast.
     """
     name, times = sequences.name, sequences.times
-    train, held_out, _ = sequences.split(validation_fraction, split)
+    ends = sequences.split_edges(validation_fraction, split)
+    inside = ends is not None and all(0 < k < len(x) for k, x in zip(ends, sequences.values))
     gaps = np.concatenate([np.diff(each) for each in times]) if times else np.zeros(1)
     step = int(np.median(gaps))
     for wrong, needed in (
         (times is None, "timestamps"),
         (any(feature.is_category for feature in sequences.features), "numbers, not categories"),
-        ([train.ids, held_out.ids] != [sequences.ids] * 2, "a split in time, with a part of each"),
+        (not inside, "a split in time, with a part of each"),
         (step <= 0 or (gaps % step).any(), f"times on a grid of {step} s"),
     ):
         if wrong:
             raise InputError(f"forecast needs {needed}: {name}")
     values, present, edges, origins, days = [], [], [], [], []
-    parts = zip(sequences.values, sequences.times, held_out.times, strict=True)
-    for series, (rows, times, held) in enumerate(parts):
+    parts = zip(sequences.values, sequences.times, ends, strict=True)
+    for series, (rows, times, end) in enumerate(parts):
         places = (times - times[0]) // step
         grid = np.full([places[-1] + 1, rows.shape[1]], np.nan, np.float32)
         grid[places] = rows
         values.append(grid)
         present.append(np.isin(np.arange(len(grid)), places))
-        edges.append(int(held[0] - times[0]) // step)
+        edges.append(int(times[end] - times[0]) // step)
         for day, origin in enumerate(range(edges[-1], len(grid) - horizon + 1, horizon)):
             if origin >= context:
                 origins.append((series, origin))

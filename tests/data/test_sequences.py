@@ -5,6 +5,7 @@ import pytest
 
 from tfgen.data import Feature, Sequences
 from tfgen.data.carried_windows import CarriedWindows
+from tfgen.data.cuts import held_out_from
 from tfgen.data.sequence_windows import SequenceWindows
 from tfgen.data.windows import Windows
 from tfgen.errors import InputError
@@ -114,6 +115,28 @@ def test_blocks_are_the_same_time_in_every_sequence():
             for part in (train, rest)
         )
         assert np.abs(theirs[:, None] - ours).min() >= 2
+
+
+def test_blocks_and_the_end_are_both_held_out():
+    """A fifth: the last tenth of each, and a tenth in blocks of the time before it."""
+    sequences = made([1600, 1600], missing_after=[1600, 1500], times=True)
+    train, rest, sentence = sequences.split(0.2, "blocks+time")
+    assert sequences.split_edges(0.2, "blocks+time") == [1440, 1350]
+    assert sequences.held_bounds(0.2, "blocks+time") is None
+    before = sequences.cut([(0, 1440), (0, 1350)])
+    expected = before.split(1 / 9, "blocks")
+    assert numbers(train) == numbers(expected[0]) and numbers(rest) == numbers(expected[1])
+    assert 0.09 < rest.positions / 3100 < 0.11
+    assert sentence.startswith("the last 10% in time are for forecasts; of what is before, 11.11")
+    both = halves(sequences, 0.2, "blocks+time")
+    assert both == halves(before, 1 / 9, "blocks")
+    assert held_out_from(sequences, 0.2, "blocks+time") == [1440, 1350]
+    whole = made([30]).split(0.0, "blocks+time")
+    assert numbers(whole[0]) == [list(range(30))] and not len(whole[1])
+    with pytest.raises(InputError, match=r"too short.*data.split='blocks\+time'"):
+        made([2]).split(0.5, "blocks+time")
+    with pytest.raises(InputError, match=r"audio are set aside.*data.split='blocks\+time'"):
+        made([30, 30], ends=True).split(0.1, "blocks+time")
 
 
 def test_blocks_are_of_what_has_values():

@@ -234,6 +234,31 @@ def test_generated_windows_are_compared_with_the_held_out_blocks():
     assert len(np.unique(starts)) > 100 and held.issuperset(np.ravel(starts).tolist())
 
 
+def test_of_blocks_and_an_end_forecasts_are_of_the_end():
+    sequences = data(number=2, length=2000, times=[3600 * np.arange(2000)] * 2)
+    blocks = sequences.split(0.2, "blocks+time", "test")[1]
+    model = Oracle(True)
+    rules = DataConfig(name="x", validation_fraction=0.2, split="blocks+time")
+    model.recipe = SimpleNamespace(
+        data=rules, training=SimpleNamespace(window=20, choose_on="half")
+    )
+    results = evaluate_sequences(
+        model, sequences, runs=1, length=12, windows=50, num_samples=5, horizon=10, origins=99,
+        metrics=("likelihood", "forecast", "marginal"),
+    )  # fmt: skip
+    assert results["split"] == results["generation"]["against"] == "test"
+    assert results["likelihood"]["values"] == 2 * blocks.positions
+    assert results["forecast"]["forecasts"] == 2 * 20 and not results["notes"]
+    assert results["forecast"]["of"] == "the end, which nothing was chosen on"
+    times = np.unique([call[-1]["times"] for call in model.calls if call[0] == "forecast"])
+    assert times.min() == 3600 * (1800 - 20) and times.max() == 3600 * 1989
+    few = evaluate_sequences(
+        model, sequences, runs=1, num_samples=5, horizon=10, max_sequences=1,
+        metrics=("likelihood", "forecast"),
+    )  # fmt: skip
+    assert few["forecast"]["forecasts"] == 20
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Without the scores that train networks, which have tests of their own."""

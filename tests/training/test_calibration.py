@@ -42,7 +42,9 @@ def test_little_held_out_or_a_short_training_is_not_calibrated(monkeypatch):
     assert run(type("Other", (Model,), {"draws_in_order": False}), sequences=data(4800)) == 0
     blocks = long.override({"data.split": "blocks"})
     assert run(recipe=blocks, sequences=data(4800)) == 0
-    assert run(sequences=data(4800)) == 1
+    both = long.override({"data.split": "blocks+time"})
+    assert run(recipe=both, sequences=data(9600)) == 1 and calls.pop()[0] == [9120]
+    assert said.pop() and run(sequences=data(4800)) == 1
     assert calls == [([4320], 24, {"origins": 64, "num_samples": 50})]
     assert said == ["Calibrated forecasts of 24 positions by 64 of held-out data"]
 

@@ -8,7 +8,7 @@ from tfgen.errors import InputError
 MOST_BLOCKS, LEAST_POSITIONS = 8, 32
 
 
-def split_blocks(sequences, observed, fraction, turn=None):
+def split_blocks(sequences, observed, fraction, turn=None, rule="blocks"):
     """Cuts sequences into blocks that are held out and what lies between them.
 
     A block is the same stretch of time in every sequence: what two series have at the same hour is
@@ -23,6 +23,7 @@ def split_blocks(sequences, observed, fraction, turn=None):
         fraction: The share that is held out, more than 0 and less than 1.
         turn: 0 or 1 gives only every other block, from that one on, for validation; of a single
             block the earlier or the later half.
+        rule: As `data.split` has it, for messages.
 
     Returns:
         `(train, validation, sentence)`, of which the first two have a sequence for each piece.
@@ -32,14 +33,14 @@ def split_blocks(sequences, observed, fraction, turn=None):
     """
     if sequences.ends:
         raise InputError(
-            f"data.split='blocks' is for series: {sequences.kind} are set aside whole, by "
-            "'sequences'. Received: data.split='blocks'"
+            f"Blocks are held out of series: {sequences.kind} are set aside whole, by "
+            f"data.split='sequences'. Received: data.split='{rule}'"
         )
     times = sequences.times or [np.arange(len(values)) for values in sequences.values]
     pool = np.sort(np.concatenate([time[rows] for time, rows in zip(times, observed)]))
     longest = max(map(len, observed))
     if longest < 2:
-        raise _too_short(sequences, longest)
+        raise _too_short(sequences, longest, rule)
     count = int(np.clip(fraction * longest // LEAST_POSITIONS, 1, MOST_BLOCKS))
     size = fraction * len(pool) / count
     first = ((np.arange(count) + 0.5) * len(pool) / count - size / 2).round().astype(int)
@@ -59,7 +60,7 @@ def split_blocks(sequences, observed, fraction, turn=None):
         train += [(number, *piece) for piece in zip([0, *since], [*until, end])]
     train, held = (_pieces(sequences, rows) for rows in (train, held))
     if not len(train) or not (len(held) or turn):
-        raise _too_short(sequences, longest)
+        raise _too_short(sequences, longest, rule)
     usual = int(np.median([len(values) for values in held.values] or [0]))
     blocks = "a block" if count == 1 else f"{count} blocks"
     sentence = (
@@ -77,10 +78,10 @@ def _of_turn(low, high, turn):
     return list(zip(low, high))[slice(turn, None, None if turn is None else 2)]
 
 
-def _too_short(sequences, longest):
+def _too_short(sequences, longest, rule):
     return InputError(
         f"{sequences.name} is too short for held-out blocks with gaps around them: {longest:,} "
-        "positions with a value. Use data.split='time'. Received: data.split='blocks'"
+        f"positions with a value. Use data.split='time'. Received: data.split='{rule}'"
     )
 
 

@@ -12,7 +12,7 @@ from tfgen.kinds import find_kind, kinds_of_numbers
 
 # Of what is set aside: what chooses the best weights of a training, and what scores are of.
 HALVES = ("choice", "test")
-SPLIT_RULES = ("auto", "time", "sequences", "blocks")
+SPLIT_RULES = ("auto", "time", "sequences", "blocks", "blocks+time")
 # With fewer sequences than this, each is cut in time; with more, whole ones are set aside.
 FEW = 20
 
@@ -128,7 +128,10 @@ class Sequences:
                 matters); `"auto"` takes what the data itself holds out, if it does, else `"time"`
                 where there are timestamps or fewer than 20 sequences, and `"sequences"` elsewhere.
                 `"blocks"` takes blocks out of the whole time, see `tfgen.data.blocks`, so that
-                what is generated can be compared with seasons that were learned.
+                what is generated can be compared with seasons that were learned. `"blocks+time"`
+                holds out both, each a half: the last part of each sequence, which is neither
+                trained on nor for validation but for forecasts, see `split_edges`, and for
+                validation blocks out of the time before it.
                 Drawings and clips are set aside as a whole, but for a single one, which is cut in
                 time and has no end to learn then.
             half: `"choice"` or `"test"`: only that half of what is set aside. They are every other
@@ -139,10 +142,8 @@ class Sequences:
             `(train, validation, sentence)`, the last of which tells the rule to a person.
         """
         bounds = self.held_bounds(validation_fraction, rule, half)
-        if rule == "blocks" and validation_fraction and len(self):
-            observed = [np.flatnonzero(_observed(values)) for values in self.values]
-            turn = None if half is None else HALVES.index(half)
-            return split_blocks(self, observed, validation_fraction, turn)
+        if holds_blocks(rule) and validation_fraction and len(self):
+            return self._split_blocks(validation_fraction, rule, half)
         share = f"{100 * validation_fraction:g}%"
         if bounds is not None:
             stops = [_stop(values) for values in self.values]
@@ -179,7 +180,7 @@ class Sequences:
         if half is not None and half not in HALVES:
             raise unknown("half", half, HALVES)
         edges = self.split_edges(validation_fraction, rule)
-        if edges is None:
+        if edges is None or holds_blocks(rule):
             return None
         stops = [max(edge, _stop(values)) for edge, values in zip(edges, self.values)]
         if half is None:
@@ -192,10 +193,10 @@ class Sequences:
         return list(zip(edges, middles) if half == "choice" else zip(middles, stops))
 
     def split_edges(self, validation_fraction, rule="auto"):
-        """Of each sequence the first position that is set aside, see `split`.
+        """Of each sequence the first position of the end that is set aside, see `split`.
 
         Returns:
-            List of integers; None where sequences, or blocks of them, are set aside as a whole.
+            List of integers; None where sequences, or blocks alone, are set aside as a whole.
         """
         if rule not in SPLIT_RULES:
             raise unknown("data.split", rule, SPLIT_RULES)
@@ -211,6 +212,8 @@ class Sequences:
             rule = "time" if in_time or len(self) == 1 else "sequences"
         if rule == "sequences":
             return None
+        if rule == "blocks+time":
+            validation_fraction /= 2
         observed = [np.flatnonzero(_observed(values)) for values in self.values]
         counts = np.array([len(rows) for rows in observed], np.int64)
         # As a person counts: the whole positions of the last part, rounded.
@@ -221,6 +224,19 @@ class Sequences:
             int(rows[-number]) if number else len(values)
             for values, rows, number in zip(self.values, observed, aside.tolist())
         ]
+
+    def _split_blocks(self, fraction, rule, half):
+        """`split` by blocks; with an end that is held out as well, of the time before it."""
+        before, prefix = self, ""
+        if rule == "blocks+time":
+            edges = self.split_edges(fraction, rule)
+            before = self.cut([(0, edge) for edge in edges])
+            prefix = f"the last {50 * fraction:.3g}% in time are for forecasts; of what is before, "
+            fraction = fraction / (2 - fraction)  # a half of the fraction, of what is left
+        observed = [np.flatnonzero(_observed(values)) for values in before.values]
+        turn = None if half is None else HALVES.index(half)
+        train, rest, sentence = split_blocks(before, observed, fraction, turn, rule)
+        return train, rest, prefix + sentence
 
     def _holds_out(self):
         """Whether the data itself keeps some of its sequences for validation, and not all."""
@@ -243,6 +259,11 @@ class Sequences:
             if not aside.any():
                 aside[np.flatnonzero(~alone)[-1] if not alone.all() else -1] = True
         return aside
+
+
+def holds_blocks(rule):
+    """Whether a rule for splitting holds out blocks, between which is trained."""
+    return rule in ("blocks", "blocks+time")
 
 
 def needs_float64(column):

@@ -43,8 +43,8 @@ def chosen_on_half(model, rules):
 def surrounded_error():
     """What is said to who wants forecasts of held-out blocks."""
     return InputError(
-        "what comes after the held-out blocks was trained on: train with data.split='time' to "
-        "judge forecasts. Received: data.split='blocks'"
+        "what comes after the held-out blocks was trained on: train with data.split='blocks+time' "
+        "or 'time' to judge forecasts. Received: data.split='blocks'"
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfgen.data.cuts import Parts
+from tfgen.data.sequences import holds_blocks
 from tfgen.errors import InputError, unknown
 from tfgen.evaluation.calibrated import coverage_by_step
 from tfgen.evaluation.generation import DISTANCES, score_generation
@@ -116,8 +117,8 @@ def evaluate_sequences(
     for each in given_seasons:
         if type(each) is not int or each < 1:
             raise InputError(f"season must be an integer of at least 1. Received: season={each!r}")
-    parts, against, reference = _open(model, data, split, reference)
-    held = parts
+    parts, ahead, against, reference = _open(model, data, split, reference)
+    held = ahead
     results = {
         "model": name or getattr(model, "name", None),
         "data": parts.whole.name,
@@ -128,6 +129,7 @@ def evaluate_sequences(
     if max_sequences is not None and max_sequences < len(parts.held):
         results["sequences"] = f"{max_sequences:,} of {len(parts.held):,}, evenly spread"
         parts = parts.few(max_sequences)
+        ahead = ahead.few(min(max_sequences, len(ahead.held)))
     notes, pictures, refused = [], [], []
 
     def computed(name, score):
@@ -148,13 +150,13 @@ def evaluate_sequences(
     def forecasts():
         if against.ends or not find_kind(against.kind).goes_on:
             raise InputError(f"{against.kind} are not forecast: they are generated whole")
-        if parts.surrounded:
+        if ahead.surrounded:
             raise surrounded_error()
         naive_seasons, scale_season = given_seasons, None
         if not given_seasons:
-            naive_seasons, scale_season = seasons_of(model.processor, parts.known)
+            naive_seasons, scale_season = seasons_of(model.processor, ahead.known)
         return score_forecasts(
-            model, parts, runs, horizon or _horizon(model, parts), num_samples, origins, context,
+            model, ahead, runs, horizon or _horizon(model, ahead), num_samples, origins, context,
             naive_seasons, scale_season, seed, say,
         )  # fmt: skip
 
@@ -162,13 +164,15 @@ def evaluate_sequences(
         found = computed("forecasts", forecasts)
         if found is not None:
             results["forecast"], picture = found
+            if ahead.split != parts.split:
+                results["forecast"]["of"] = ahead.split
             pictures.append(picture)
             calibration = getattr(model, "calibration", None)
             if calibration is not None and parts.split in ("validation", "test"):
                 say("calibrated forecasts")
                 # What it saw it is not tested on, so that all that was held out is needed.
                 if parts.split == "test":
-                    held, *_ = _open(model, data, "validation", reference)
+                    held = _open(model, data, "validation", reference)[1]
                 given = held.whole, held.edges, results["forecast"]["horizon"]
                 tested = coverage_by_step(model, *given, num_samples, seed)
                 results |= {} if tested is None else {"calibration": tested}
@@ -201,7 +205,8 @@ def _horizon(model, parts):
 
 
 def _open(model, data, split, reference):
-    """Returns `(parts, against, reference)`: the last two are what windows are compared with."""
+    """Returns `(parts, ahead, against, reference)`: `ahead` is what is forecast, the last two are
+    what windows are compared with."""
     sequences, rules = open_for(model, data)
     rule = rules.validation_fraction, rules.split
     train, rest, _ = sequences.split(*rule)
@@ -211,7 +216,7 @@ def _open(model, data, split, reference):
     usual = "test" if chosen_on_half(model, rules) else "validation"
     split = split or usual
     if reference is None:
-        apart = rules.split == "blocks" or not (in_time or len(rest) < FEW)
+        apart = holds_blocks(rules.split) or not (in_time or len(rest) < FEW)
         reference = usual if apart else "all"
     for name, value in (("split", split), ("reference", reference)):
         if not len(splits[value]):
@@ -227,9 +232,13 @@ def _open(model, data, split, reference):
         if split == "test":
             some = [number for number, (edge, stop) in enumerate(bounds) if edge < stop]
             whole, edges = sequences.select(some), [edges[number] for number in some]
-    surrounded = split in ("validation", "test") and rules.split == "blocks"
-    return (
-        Parts(train if len(train) else held, held, whole, edges, split, surrounded),
-        splits[reference],
-        reference,
-    )
+    surrounded = split in ("validation", "test") and holds_blocks(rules.split)
+    parts = Parts(train if len(train) else held, held, whole, edges, split, surrounded)
+    ahead = parts
+    ends = sequences.split_edges(*rule)
+    if surrounded and ends is not None:
+        some = [number for number, end in enumerate(ends) if end < len(sequences.values[number])]
+        whole, ends = sequences.select(some), [ends[number] for number in some]
+        end = whole.cut([(first, None) for first in ends])
+        ahead = Parts(parts.known, end, whole, ends, "the end, which nothing was chosen on")
+    return parts, ahead, splits[reference], reference

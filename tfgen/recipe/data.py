@@ -138,9 +138,10 @@ class DataConfig(Section):
     split: str = field(
         "auto",
         "'time' keeps the last part of each sequence for validation, 'sequences' whole ones, "
-        "'blocks' up to 8 blocks spread over the time, to judge what is generated",
+        "'blocks' blocks spread over the time, to judge what is generated, 'blocks+time' blocks "
+        "and the last part, to judge forecasts as well",
         of="numbers",
-        choices=("auto", "time", "sequences", "blocks"),
+        choices=("auto", "time", "sequences", "blocks", "blocks+time"),
     )
 
 

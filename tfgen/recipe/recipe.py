@@ -16,6 +16,8 @@ from tfgen.values import TYPES, check_plain, check_text, load_toml, parse_value
 
 # A recipe is a page of text; what is larger is another file, and is not read into memory.
 MAX_FILE_BYTES = 1 << 20
+# Arguments of families that can be the string, beside being left to their default.
+NONE_IS_A_CHOICE = ("bounding", "positions", "threshold")
 
 SECTIONS = {
     config.section: config
@@ -167,7 +169,8 @@ class Recipe:
             changes: A dictionary from `"section.key"` (or `"family"`, `"description"`) to a value.
                 A string is read as on a command line (`parse_value`) unless the field holds a
                 string. None, or the string `"none"`, takes a field back to None and removes a
-                key of `model`, which leaves it to the family's default.
+                key of `model`, which leaves it to the family's default; but where `"none"` is a
+                choice, as of `model.bounding`, the string is that.
 
         Raises:
             InputError: A key does not exist, or a value is of the wrong type or out of range.
@@ -179,7 +182,8 @@ class Recipe:
                 tables[section] = value
                 continue
             if section == "model" and name:
-                value = parse_value(value) if isinstance(value, str) else value
+                chosen = name in NONE_IS_A_CHOICE and value == "none"
+                value = parse_value(value) if isinstance(value, str) and not chosen else value
             elif section in SECTIONS and name:
                 if name not in _names(SECTIONS[section]):
                     raise _unknown_key(section, name)
