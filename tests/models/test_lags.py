@@ -1,5 +1,6 @@
 """Lags as inputs and the seasonal skip: the same in training, in the loop and in windows."""
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +8,10 @@ import tensorflow as tf
 from tests.models.contract.rows import RECURRENT, TRANSFORMER, as_if_trained
 from tfgen import models
 from tfgen.data import CarriedWindows, Feature, Sequences, SequenceWindows
+from tfgen.data.features import Circle
 from tfgen.errors import InputError
+from tfgen.models.numbers.least_squares import adapt
+from tfgen.models.weights import load_weights, save_weights
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig, Recipe
 from tfgen.training.data import open_data
@@ -153,29 +157,119 @@ def test_windows_tell_what_the_whole_series_does():
     assert nats == pytest.approx(-whole, rel=1e-5)
 
 
-def test_what_a_head_tells_departs_from_the_season():
-    """By hand: shares of the season before, and a map of the last departure from its season."""
+def test_what_a_head_tells_departs_from_a_linear_autoregression():
+    """By hand: a map of the position before, and shares of the values at each lag."""
     sequences = made(12, features=(Feature("a"), Feature("b")), missing=())
     values = sequences.values[0]
-    values[4, 0] = NAN
-    shares, matrix = np.array([0.5, 2.0]), np.array([[0.9, 0.1], [-0.3, 0.7]])
-    for linear in (False, True):
-        model = model_of(sequences=sequences, scaler="none", **SKIPS | {"linear_skip": linear})
+    values[4, 0] = values[8, 1] = NAN
+    given = {"scaler": "none", "head": "regression", "lags": [3], "seasonal_skip": 4}
+    matrix = np.array([[0.9, 0.1], [-0.3, 0.7]])
+    drift, spread = np.float32([0.3, -0.1]), np.float32([0.5, 2])
+    for linear, lags in (False, (3, 4)), (True, (3, 4, 5)):
+        model = model_of(sequences=sequences, linear_skip=linear, **given)
         emission = model.engine.emission
-        emission.seasonal.set_weights([shares])
+        np.testing.assert_array_equal(emission.lagged.initial, [0, 1, -1] if linear else [0, 1])
+        shares = np.array([[0.5, 2.0], [-0.4, 0.3], [0.2, 0.6]])[: len(lags)]
+        emission.lagged.set_weights([shares])
         if linear:
             emission.skip.set_weights([matrix])
+            emission.residual.set_weights([drift, spread])
         batch = {"values": values[None]}
         origin, unit = emission.reference(emission.reading.before(batch), None)
-        assert float(unit) == 1
+        np.testing.assert_array_equal(unit, spread if linear else 1)
         for n in range(12):
-            back = [values[n - lag] if n >= lag else np.full(2, NAN) for lag in (1, 4, 5)]
-            previous, season, earlier = back
-            known = ~np.isnan(season)
-            departure = np.where(known, previous - shares * earlier, previous)
-            expected = np.nan_to_num(departure) @ matrix if linear else np.zeros(2)
-            expected = expected + np.nan_to_num(shares * season)
+            known = [[], []]
+            for column in range(2):
+                read = [values[n - lag, column] if n >= lag else NAN for lag in (1, *lags)]
+                shorter, longer = read.copy(), None
+                for place in range(1, len(read)):
+                    if np.isnan(shorter[place]):
+                        shorter[place] = shorter[place - 1]
+                longer = [value for value in shorter if not np.isnan(value)][:1] or [0.0]
+                known[column] = [longer[0] if np.isnan(value) else value for value in shorter]
+            known = np.array(known).T
+            expected = known[0] @ matrix + drift if linear else np.zeros(2)
+            expected = expected + (shares * known[1:]).sum(0)
             np.testing.assert_allclose(origin[0, n], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_training_starts_from_the_linear_autoregression_of_least_squares():
+    """Data that follow one: its coefficients are found; two series, of which one has a gap."""
+    rng, series = np.random.default_rng(0), []
+    for _ in range(2):
+        x = rng.normal(size=[1500, 2])
+        for t in range(4, 1500):
+            x[t] += 0.5 * x[t - 1] + [0.3 * x[t - 1, 1], 0] + 0.4 * x[t - 3] - 0.2 * x[t - 4]
+        series.append(x.astype(np.float32))
+    series[0][700:710] = NAN
+    sequences = Sequences("made", "series", (Feature("a"), Feature("b")), series, ["0", "1"])
+    model = model_of(
+        sequences=sequences, scaler="none", lags=[3], linear_skip=True, head="regression"
+    )
+    adapt(model, sequences)
+    emission = model.engine.emission
+    np.testing.assert_allclose(emission.skip.kernel, [[0.5, 0], [0.3, 0.5]], atol=0.05)
+    np.testing.assert_allclose(emission.lagged.shares, [[0.4] * 2, [-0.2] * 2], atol=0.05)
+
+
+def test_least_squares_of_little_data_stay_near_the_first_weights():
+    """By the normal equations, of a number that comes back to a mean; angles are left alone."""
+    x = np.resize([1.0, -1.2, 0.9, -1.0, 1.1, -0.8], 18)
+    values = np.stack([x, np.linspace(0, 0.5, 18)], axis=1).astype(np.float32)
+    features = Feature("a"), Feature("b", circle=Circle(1.0))
+    sequences = Sequences("made", "series", features, [values], ["0"])
+    model = model_of(
+        sequences=sequences, scaler="none", lags=[], linear_skip=True, head="regression"
+    )
+    emission, expected = model.engine.emission, model.engine.emission.skip.kernel.numpy()
+    adapt(model, sequences)
+    before, now = np.stack([x[:-1], np.ones(17)], axis=1), x[1:]
+    start = np.array([expected[0, 0], 0])
+    weights = start + np.linalg.solve(
+        before.T @ before + np.eye(2), before.T @ (now - before @ start)
+    )
+    expected[0, 0] = weights[0]
+    np.testing.assert_allclose(emission.skip.kernel, expected, rtol=1e-5)
+    np.testing.assert_allclose(emission.residual.drift, [weights[1], 0], rtol=1e-4)
+    spread = np.sqrt(np.mean((now - before @ weights) ** 2))
+    np.testing.assert_allclose(emission.residual.spread, [spread, 1], rtol=1e-4)
+
+
+def test_what_wanders_has_weights_that_sum_to_one():
+    """Two random walks: a mean that they come back to, and one telling the other, are accidents."""
+    rng = np.random.default_rng(1)
+    values = np.cumsum(0.3 + rng.normal(size=[90, 2]), axis=0).astype(np.float32)
+    sequences = Sequences("made", "series", (Feature("a"), Feature("b")), [values], ["0"])
+    processor = SequenceProcessor.fit(sequences)
+    given = {"lags": [2], "linear_skip": True, "processor": processor}
+    model = models.make("gru", "numbers", **given, **RECURRENT)
+    adapt(model, sequences)
+    emission = model.engine.emission
+    kernel, shares = emission.skip.kernel.numpy(), emission.lagged.shares.numpy()
+    np.testing.assert_allclose(np.diag(kernel) + shares.sum(axis=0), 1, atol=1e-4)
+    np.testing.assert_allclose(kernel[[0, 1], [1, 0]], 0, atol=1e-4)
+    # What is left is its mean and its standard deviation, in scaled units.
+    std = np.array(processor.scaler.std)
+    drift = np.diff(values, axis=0).mean(axis=0) / std
+    np.testing.assert_allclose(emission.residual.drift, drift, rtol=0.3)
+    np.testing.assert_allclose(emission.residual.spread, 1 / std, rtol=0.25)
+
+
+def test_weights_of_before_there_was_a_residual_are_opened(tmp_path):
+    model = model_of(linear_skip=True)
+    path = tmp_path / "model.weights.h5"
+    save_weights(model, path)
+    with h5py.File(path, "a") as file:
+        del file["layers/number_emission/residual"]
+    other = model_of(linear_skip=True)
+    load_weights(other, path)
+    drift, spread = other.engine.emission.residual.get_weights()
+    assert not drift.any() and (spread == 1).all()
+    np.testing.assert_array_equal(
+        other.engine.emission.skip.kernel, model.engine.emission.skip.kernel
+    )
+    with pytest.raises(InputError, match="do not fit the model"):
+        load_weights(model_of(), path)
 
 
 def test_the_skips_learn_where_values_are_missing():
@@ -211,7 +305,7 @@ def test_the_seasons_of_the_data_are_taken():
     processor = SequenceProcessor.fit(sequences, seasons=True)
     assert processor.seasons == (12,) and SequenceProcessor.fit(sequences).seasons is None
     model = models.make("gru", "numbers", processor=processor, lags="auto", **RECURRENT)
-    assert model.engine.emission.reading.lags == ((12,), 0, (12,), 1) and model.history == 12
+    assert model.engine.emission.reading.lags[0] == (2, 12, 24, 36) and model.history == 36
     model = models.make("gru", "numbers", processor=processor, seasonal_skip="auto", **RECURRENT)
     assert model.engine.emission.reading.lags.season == 12
     with pytest.raises(ValueError, match="fitted with seasons=True"):
@@ -228,7 +322,7 @@ def test_a_recipe_takes_them_from_its_data():
     data = open_data(recipe, data=pd.DataFrame(frame))
     assert data.preprocessing.seasons == (12,) and "seasons found, in positions: 12" in data.summary
     for windows in data.windows.values():
-        assert windows.batch(0)["history"].shape[1:] == (12, 1)
+        assert windows.batch(0)["history"].shape[1:] == (36, 1)
     with pytest.raises(InputError, match="lags must be a list of integers"):
         open_data(recipe.override({"model.lags": [0]}), data=pd.DataFrame(frame))
 

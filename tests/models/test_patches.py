@@ -197,21 +197,29 @@ def test_the_likelihood_of_a_series_is_that_of_its_steps(family, own):
 def test_what_a_head_tells_departs_from_the_season_of_each_time():
     model = model_of(sequences=made(24, missing=()), scaler="none", **SKIPS)
     emission, values = model.engine.emission, made(24, missing=()).values[0]
-    shares = np.linspace(0.5, 2, 8)
+    assert emission.reading.lags.all == (2, 6, 10)
+    shares = np.linspace(-1, 2, 24).reshape(3, 8)
+    drift, spread = np.linspace(0, 0.7, 8), np.linspace(1, 2, 8)
     matrix = np.random.default_rng(0).normal(size=[8, 8])
-    emission.seasonal.set_weights([shares])
+    emission.lagged.set_weights([shares])
     emission.skip.set_weights([matrix])
+    emission.residual.set_weights([drift, spread])
     batch = model.engine.positions.batch({"values": values[None]})
-    origin, _ = emission.reference(emission.reading.before(batch), None)
+    origin, unit = emission.reference(emission.reading.before(batch), None)
 
     def rows(start):
         return np.array([values[n] if n >= 0 else [NAN] * 2 for n in range(start, start + 4)])
 
+    np.testing.assert_allclose(unit, spread, rtol=1e-6)
     for patch in range(6):
         before, season, earlier = (rows(4 * patch - lag).ravel() for lag in (4, 6, 10))
-        departure = np.nan_to_num(before - shares * earlier)
-        departure = np.where(np.isnan(season), np.nan_to_num(before), departure)
-        expected = departure @ matrix + np.nan_to_num(shares * season)
+        # Of the lag 2, the later half of a patch has the value of 4 positions before.
+        short = np.concatenate([rows(4 * patch - 2)[:2], rows(4 * patch - 4)[2:]]).ravel()
+        # What is not known is taken for what is, of less positions before.
+        season = np.where(np.isnan(season), short, season)
+        earlier = np.where(np.isnan(earlier), season, earlier)
+        expected = np.nan_to_num(before) @ matrix + drift
+        expected += np.nan_to_num(shares * [short, season, earlier]).sum(axis=0)
         np.testing.assert_allclose(origin[0, patch], expected, rtol=1e-4, atol=1e-5)
 
 

@@ -15,6 +15,12 @@ def table(**columns):
     return {name: np.asarray(values, np.float32) for name, values in columns.items()}
 
 
+# What every training on a table gets, and one that goes from position to position.
+STOPPING = {"validate_every": 50, "patience": 10}
+SMALL = {"units": 32, "layers": 2, "dropout": 0.2}  # of less than 2,000 values
+PAST = {**SMALL, "lags": "auto", "seasonal_skip": "auto", "linear_skip": True}
+
+
 def chosen(family, columns, said=(), **changes):
     import pandas
 
@@ -25,23 +31,25 @@ def chosen(family, columns, said=(), **changes):
 
 def test_columns_that_were_recorded_are_told_by_a_chain():
     recipe, sentence = chosen("gru", {"rain": RAIN, "x": RNG.normal(size=300)})
-    assert recipe.model == {"head": "chain"}
+    assert recipe.model == {"head": "chain", **PAST}
     assert recipe.data.resolution == ("rain=0.1",) and recipe.data.bounds == ("rain=0:",)
-    assert sentence.startswith("chosen by the data (--set chooses otherwise): data.resolution=[")
-    assert sentence.endswith('model.head="chain"') and "\n" not in sentence
+    assert sentence.startswith("chosen by the data (--set chooses otherwise): training.")
+    assert 'data.bounds=["rain=0:"], model.head="chain", model.units=32, ' in sentence
+    assert "\n" not in sentence
 
 
 def test_one_column_keeps_its_head():
     recipe, _ = chosen("lstm", {"rain": RAIN})
-    assert recipe.model == {"bounding": "censored"}
+    assert recipe.model == {"bounding": "censored", **PAST}
     many = {"rain": RAIN, **{f"x{n}": RNG.normal(size=300) for n in range(32)}}
-    assert chosen("gru", many)[0].model == {"bounding": "censored"}
+    middle = {"units": 64, "layers": 2, "dropout": 0.1}
+    assert chosen("gru", many)[0].model == {"bounding": "censored", **PAST, **middle}
 
 
 @pytest.mark.parametrize(("mean", "head"), [(2, ""), (0.3, "zero_inflated_")])
 def test_small_counts_are_counts(mean, head):
     recipe, _ = chosen("gru", {"sold": RNG.poisson(mean, 300)})
-    assert recipe.model == {"head": f"{head}negative_binomial"}
+    assert recipe.model == {"head": f"{head}negative_binomial", "lags": "auto", **SMALL}
 
 
 def test_a_diffusion_model_spreads_what_lies_at_bounds():
@@ -53,13 +61,36 @@ def test_a_diffusion_model_spreads_what_lies_at_bounds():
 
 def test_what_is_said_stays():
     columns = {"rain": RAIN, "x": RNG.normal(size=300)}
-    recipe, sentence = chosen("gru", columns, said=["model.head"])
-    assert recipe == Recipe("gru") and sentence is None
+    recipe, sentence = chosen("gru", columns, said=["model.head", "training.patience"])
+    assert recipe == Recipe("gru").override({"training.validate_every": 50})
+    assert sentence.endswith("otherwise): training.validate_every=50")
     recipe, _ = chosen("gru", columns, resolution=["rain=0.05"])
     assert recipe.data.resolution == ("rain=0.05",) and recipe.data.bounds == ("rain=0:",)
     recipe, _ = chosen("gru", columns, bounds=[], resolution=[], circular=[])
-    assert recipe.model == {} and recipe.data.bounds == ()
-    assert chosen("gru", {"x": RNG.normal(size=300)})[1] is None
+    assert recipe.model == PAST and recipe.data.bounds == ()
+    said = ["model.lags", "model.seasonal_skip", "model.linear_skip"]
+    assert chosen("gru", {"x": RNG.normal(size=300)}, said)[0].model == SMALL
+    assert chosen("transformer", {"x": RNG.normal(size=20_001)})[0].model == {
+        key: value for key, value in PAST.items() if key not in SMALL
+    }
+
+
+def test_series_of_different_sizes_are_scaled_each_by_its_own():
+    def scaler(*sizes):
+        data = [size * (2 + RNG.normal(0, 0.1, size=[60, 1])) for size in sizes]
+        return choose(Recipe("gru"), data=data)[0].preprocessing.scaler
+
+    assert scaler(1, 100) == "mean"
+    assert scaler(1, 1.5) == scaler(1) == scaler(-1, 100) == "auto"
+
+
+@pytest.mark.parametrize("family", ["gru", "unet1d"])
+def test_training_on_a_table_stops_where_it_does_not_improve(family):
+    recipe, _ = chosen(family, {"x": RNG.normal(size=300)})
+    assert recipe == Recipe(family, PAST if family == "gru" else {}).override(
+        {f"training.{key}": value for key, value in STOPPING.items()}
+    )
+    assert choose(Recipe(family), data=[np.zeros([9, 2])])[1] is not None
 
 
 @pytest.mark.long

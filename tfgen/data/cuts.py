@@ -8,6 +8,8 @@ import numpy as np
 from tfgen.data.sequences import Sequences
 from tfgen.errors import InputError
 
+_FEW = 4  # forecasts that have no position in common
+
 
 class Parts(NamedTuple):
     """Sequences, taken apart for an evaluation.
@@ -132,6 +134,11 @@ def held_out_from(sequences, validation_fraction, rule):
     return [0 if identity in held else len(values) for identity, values in sizes]
 
 
+def held_lengths(sequences, edges):
+    """Of each sequence, how many positions were held out, given the first of them."""
+    return [len(values) - edge for values, edge in zip(sequences.values, edges, strict=True)]
+
+
 def cut_origins(sequences, edges, context, horizon, most, stops=None, stride=None):
     """Cuts pieces that a forecast is to be made in: `context` positions, then `horizon` more.
 
@@ -144,7 +151,7 @@ def cut_origins(sequences, edges, context, horizon, most, stops=None, stride=Non
         stops: Of each sequence the position after the last one that may be forecast; None is its
             end.
         stride: Positions from an origin to the next; None is the horizon, so that no position is
-            forecast twice.
+            forecast twice, or less where that makes less than four of them.
 
     Returns:
         `Cuts` of pieces in which something was observed after the origin.
@@ -154,8 +161,16 @@ def cut_origins(sequences, edges, context, horizon, most, stops=None, stride=Non
     """
     places = []
     stops = [len(values) for values in sequences.values] if stops is None else stops
+    if stride is None:
+        rooms = [
+            max(stop - horizon + 1 - max(edge, context), 0)
+            for edge, stop in zip(edges, stops, strict=True)
+        ]
+        stride = horizon
+        if sum(-(-room // horizon) for room in rooms) < _FEW:
+            stride = max(1, min(horizon, sum(rooms) // most))
     for number, (values, edge, stop) in enumerate(zip(sequences.values, edges, stops, strict=True)):
-        for origin in range(max(edge, context), stop - horizon + 1, stride or horizon):
+        for origin in range(max(edge, context), stop - horizon + 1, stride):
             if not np.isnan(values[origin : origin + horizon]).all():
                 places.append([number, origin - context])
     if not places:

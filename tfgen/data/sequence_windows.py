@@ -32,6 +32,10 @@ class SequenceWindows:
         augment: Function `(batch, numpy.random.Generator) -> batch`, see
             `tfgen.data.augmentation`. What it draws depends on the seed and on k alone.
         split: What messages call the sequences: `"training"`, `"validation"`.
+        context: Without `drop_remainder`: positions before each window that a model reads as well,
+            of which nothing counts.
+        skip: List of integers, how many positions at the beginning of each sequence are there to be
+            read alone; None is 0 for all.
         history: Positions before a window that come with it, for a model that reads lags. In
             training, every other window of a series comes without, as if the series began there:
             so it is with what is drawn from nothing, and at the beginning of a context.
@@ -63,6 +67,8 @@ class SequenceWindows:
         history=0,
         patch=1,
         statistic="mean",
+        context=0,
+        skip=None,
     ):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
@@ -76,8 +82,10 @@ class SequenceWindows:
         self.augment = augment
         self.history = history
         self.patch = patch if drop_remainder else 1
+        self.context = context
         self.positions = sequences.positions
         self._lengths = np.array([len(values) for values in sequences.values], np.int64)
+        self._skip = np.zeros_like(self._lengths) if skip is None else np.array(skip, np.int64)
         self._full = drop_remainder and patch == 1 and bool((self._lengths >= window).all())
         self._bases = np.cumsum(self._lengths) - self._lengths
         exact = any(values.dtype == np.float64 for values in sequences.values)
@@ -173,7 +181,8 @@ class SequenceWindows:
         Before the positions of a window are those of its `lead`, which are padding; it ends so many
         positions earlier.
         """
-        positions = starts[:, None] + np.arange(-self.history, self.window)
+        places = np.arange(-self.history - self.context, self.window)
+        positions = starts[:, None] + places
         if lead is not None:
             positions -= lead[:, None]
         ends = self._lengths[numbers][:, None] - 1  # (batch, 1)
@@ -184,16 +193,17 @@ class SequenceWindows:
         there = valid & (positions >= 0)
         batch = {
             "values": np.where(there[:, :, None], self._values[rows], self._missing),
-            "valid": valid,
+            "valid": valid & (places >= 0),
             "scale": self._scales[numbers],
             "last": (positions == ends) & self.sequences.ends,
         }
         if self.sequences.ends or self.history:
-            batch["first"] = starts == 0
+            batch["first"] = starts == self.context
         positions, rows = positions[:, self.history :], rows[:, self.history :]  # (batch, window)
         if self.sequences.ends:
-            before = self._values[self._bases[numbers] + np.maximum(starts - 1, 0)]
-            batch["previous"] = np.where(starts[:, None] > 0, before, self._missing)
+            firsts = starts - self.context
+            before = self._values[self._bases[numbers] + np.maximum(firsts - 1, 0)]
+            batch["previous"] = np.where(firsts[:, None] > 0, before, self._missing)
         if self._times is not None:
             beyond = positions - np.clip(positions, 0, ends)
             batch["times"] = self._times[rows] + beyond * self._steps[numbers][:, None]
@@ -230,7 +240,8 @@ class SequenceWindows:
             counts = np.maximum((spans - window + 1) // window, 1)
             self._slacks = np.maximum(spans - counts * window, 0)
         else:
-            counts = -(-lengths // window)
+            lows = self._skip
+            counts = -(-(lengths - lows) // window)
         self._lows, self._counts = lows, counts
         if self._times is not None:
             known = [np.diff(times) for times in self.sequences.times]

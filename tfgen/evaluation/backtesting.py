@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfgen.data.cuts import cut_at, cut_origins
+from tfgen.data.cuts import cut_at, cut_origins, held_lengths
 from tfgen.data.memory import is_name
 from tfgen.errors import InputError, unknown
 from tfgen.evaluation import forecasts
@@ -154,18 +154,21 @@ def backtest(
         known = whole.cut([(0, edge or len(v)) for edge, v in zip(edges, values)])
         _, season = seasons_of(first.processor, known)
     if horizon is None:
-        horizon = usual_horizon(first.processor)
+        horizon = usual_horizon(first.processor, held_lengths(whole, edges))
     longest = max(map(len, values))
     if horizon >= longest:
         raise InputError(f"horizon must be less than the {longest} positions of {whole.name}. "
                          f"Received: horizon={horizon}")  # fmt: skip
+    # The first forecasts see no more than what comes before all that was held out.
+    before = max(edges) if 0 < max(edges) < longest else longest - horizon
     contexts = {
         # The naive forecast sees all that the others do.
-        name: 1 if each.model is None else context_for(each.model, context, horizon, longest)
+        name: 1
+        if each.model is None
+        else context_for(each.model, context, horizon, before + horizon)
         for name, each in read.items()
     }
-    # As far as there is so much before what was held out, two seasons are seen for the naive one.
-    before = max(edges) if 0 < max(edges) < longest else longest - horizon
+    # As far as there is so much, two seasons are seen for the naive one.
     past = max(*contexts.values(), min(2 * season, before), 1)
     cuts = cut_origins(whole, edges, past, horizon, origins)
     truth = cuts.values[:, past:, columns[next(iter(read))]]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfgen.data.cuts import cut_origins
+from tfgen.data.cuts import cut_origins, held_lengths
 from tfgen.errors import InputError
 from tfgen.evaluation import forecasts
 from tfgen.evaluation.opening import held_out_from, open_for
@@ -71,7 +71,8 @@ def calibrate(
         raise InputError(f"share must be between 0 and 1. Received: share={share}")
     sequences, rules = open_for(model, data)
     edges = held_out_from(sequences, rules)
-    horizon = usual_horizon(model.processor) if horizon is None else horizon
+    if horizon is None:
+        horizon = usual_horizon(model.processor, held_lengths(sequences, edges))
     say(f"calibrating forecasts of {horizon} positions")
     calibration = calibrate_model(
         model, sequences, edges, horizon, context, origins, num_samples, share, seed

@@ -155,8 +155,9 @@ def evaluate_sequences(
         naive_seasons, scale_season = given_seasons, None
         if not given_seasons:
             naive_seasons, scale_season = seasons_of(model.processor, ahead.known)
+        usual = usual_horizon(model.processor, [len(values) for values in ahead.held.values])
         return score_forecasts(
-            model, ahead, runs, horizon or _horizon(model, ahead), num_samples, origins, context,
+            model, ahead, runs, horizon or usual, num_samples, origins, context,
             naive_seasons, scale_season, seed, say,
         )  # fmt: skip
 
@@ -197,11 +198,6 @@ def evaluate_sequences(
         figures = draw(against, pictures, notes)
         write_report(results, report, figures)
     return results
-
-
-def _horizon(model, parts):
-    """A day, else 24 positions, as far as anything was held out."""
-    return min(usual_horizon(model.processor), max(len(values) for values in parts.held.values))
 
 
 def _open(model, data, split, reference):

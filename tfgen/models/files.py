@@ -122,6 +122,22 @@ def history_of(recipe, processor):
         return Lags.of(processor, **given).history
 
 
+def context_of(recipe):
+    """Returns how many positions before a window tell the model of a recipe what goes on in it.
+
+    The training window, as far as the model has positions; none of a diffusion model, to which a
+    window is all there is, nor of one of patches, which begin with the window.
+    """
+    arguments = row_of(recipe).arguments()
+    window = recipe.training.window
+    if "lags" not in arguments or recipe.model.get("frame", 1) > 1:
+        return 0
+    if recipe.model.get("positions") != "learned":
+        return window
+    most = recipe.model.get("max_length", arguments["max_length"].default)
+    return max(0, min(window, most - window))
+
+
 def preprocessing_file(preprocessing):
     """Returns the name of the file in which a model's folder keeps its preprocessing."""
     from tfgen.preprocessing import SequenceProcessor

@@ -31,6 +31,7 @@ _MOVED = {
         r"layers/number_emission/number_head/"
     ),
 }
+_RESIDUAL = "layers/number_emission/residual/vars"
 _PARTS = re.compile("layers/(?:token_emission|number_emission|sequence_context)/")
 
 
@@ -157,6 +158,10 @@ def check_weights(model, path, overrides=()):
     """
     stored = stored_shapes(path)
     expected = collections.Counter(tuple(weight.shape) for weight in model.weights)
+    if _lacks_residual(model, path):
+        expected -= collections.Counter(
+            tuple(weight.shape) for weight in model.engine.emission.residual.weights
+        )
     if stored != expected:
         because = f" (overridden: {', '.join(overrides)})" if overrides else ""
         raise InputError(
@@ -202,15 +207,30 @@ def _current(model, path):
         names = []
         file.visit(names.append)
         moved = {name: _moved(name) for name in names if isinstance(file[name], h5py.Dataset)}
-    if any(map(_PARTS.match, names)) or all(a == b for a, b in moved.items()):
+    current = any(map(_PARTS.match, names)) or all(a == b for a, b in moved.items())
+    lacks = _lacks_residual(model, path)
+    if current and not lacks:
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "model.weights.h5"
         with _open(path) as file, h5py.File(copy, "w") as new:
             for name, place in moved.items():
-                new.create_dataset(place, data=file[name][()])
+                new.create_dataset(name if current else place, data=file[name][()])
+            if lacks:
+                for number, weight in enumerate(model.engine.emission.residual.weights):
+                    first = np.full(weight.shape, number, np.float32)  # drift 0, spread 1
+                    new.create_dataset(f"{_RESIDUAL}/{number}", data=first)
         yield copy
+
+
+def _lacks_residual(model, path):
+    """Whether a file is of before 2026-12, when departures were told in scaled units."""
+    emission = getattr(getattr(model, "engine", None), "emission", None)
+    if getattr(emission, "residual", None) is None:
+        return False
+    with _open(path) as file:
+        return _RESIDUAL not in file
 
 
 def _moved(name):

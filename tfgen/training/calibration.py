@@ -1,6 +1,6 @@
 """`calibrate_at_end`: forecasts of a trained model, calibrated by what was held out."""
 
-from tfgen.data.cuts import held_out_from
+from tfgen.data.cuts import held_lengths, held_out_from
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
 from tfgen.models.numbers.calibrating import calibrate_model, halves
@@ -31,7 +31,8 @@ def calibrate_at_end(model, recipe, sequences, say):
         return
     sequences = model.processor.check(sequences)
     edges = held_out_from(sequences, data.validation_fraction, data.split)
-    horizon, part = usual_horizon(model.processor), halves(sequences, edges)
+    part = halves(sequences, edges)
+    horizon = usual_horizon(model.processor, held_lengths(sequences, edges))
     if sum(max(stop - edge, 0) // horizon for edge, stop in zip(edges, part.stops)) < _FEWEST:
         return
     try:

@@ -1,4 +1,4 @@
-"""`choose`: what a recipe says of how data were recorded, where the data show it."""
+"""`choose`: what a recipe says where the data show it: how they were recorded, their seasons."""
 
 import json
 
@@ -7,6 +7,8 @@ import numpy as np
 from tfgen.data import data_kind, open_sequences
 from tfgen.data.found import MOST_COUNTED, find_recording
 from tfgen.models.families import family
+from tfgen.models.numbers.heads import COUNTED
+from tfgen.models.numbers.reading import AUTO
 
 # Whoever says one of these has chosen the likelihood, or another one than those for recorded data.
 _LIKELIHOOD = (
@@ -19,14 +21,24 @@ _MOST_CHAINED = 32
 _MANY_ZEROS = 0.5  # share from which zeros are told by themselves
 # Standard deviations by which a diffusion model spreads what lies beyond a bound.
 _BEYOND = 0.5
+# Of so many values at most: a network that does not know them by heart at once.
+_SIZES = (
+    (2_000, {"units": 32, "width": 32, "heads": 2, "layers": 2, "dropout": 0.2}),
+    (20_000, {"units": 64, "width": 64, "heads": 2, "layers": 2, "dropout": 0.1}),
+)
+_DIFFERENT = np.log(2)  # standard deviation of the logarithms of series' means
+# A model that departs from a linear autoregression is soon at its best, and then learns noise.
+_STOPPING = {"training.validate_every": 50, "training.patience": 10}
 
 
 def choose(recipe, said=(), data=None):
-    """Fills in how columns were recorded, and the likelihood that fits, as far as the data show it.
+    """Fills in how series were recorded, the likelihood that fits and what to read of the past.
 
     Circles, steps and bounds are found as `tfgen inspect` finds them. Columns of which one has any
     are told by a chain, a single one or very many by their own likelihoods, and small counts by a
-    negative binomial distribution.
+    negative binomial distribution. A model that goes from position to position reads the values of
+    the seasons that are found, and departs from a linear autoregression. Training stops where
+    validation does not improve any more.
 
     Args:
         recipe: A `tfgen.recipe.Recipe` of a family.
@@ -40,25 +52,53 @@ def choose(recipe, said=(), data=None):
         InputError: If the data cannot be read.
     """
     said = set(said)
-    mixing = recipe.preprocessing.scaler == _MIXING
-    if mixing or said.intersection(_LIKELIHOOD) or data_kind(recipe.data, data) != "series":
+    if data_kind(recipe.data, data) != "series":
         return recipe, None
     arguments = family(recipe.family).row("numbers").arguments()
     known = set(recipe.model).issubset(arguments)  # else training tells what is wrong
     if not known or not {"head", "beyond"}.intersection(arguments):
         return recipe, None  # a class of somebody's own
+    changes = dict(_STOPPING)
+    mixing = recipe.preprocessing.scaler == _MIXING
+    if not mixing and not said.intersection(_LIKELIHOOD):
+        changes |= _of_data(recipe, arguments, said, data)
+    changes = {key: value for key, value in changes.items() if key not in said}
+    shown = ", ".join(f"{key}={json.dumps(value)}" for key, value in changes.items())
+    return recipe.override(changes), f"chosen by the data (--set chooses otherwise): {shown}"
+
+
+def _of_data(recipe, arguments, said, data):
+    """How the columns were recorded, the likelihood that fits, and what of the past is read."""
     sequences = open_sequences(recipe.data, data)
-    found = {
-        f"data.{key}": values for key, values in find_recording(sequences, recipe.data).items()
-    }
-    changes = {key: values for key, values in found.items() if values and key not in said}
+    found = find_recording(sequences, recipe.data)
+    changes = {f"data.{key}": values for key, values in found.items() if values}
+    changes = {key: values for key, values in changes.items() if key not in said}
     if changes:
         sequences = open_sequences(recipe.override(changes).data, data)
     changes |= _likelihood(sequences, arguments)
-    if not changes:
-        return recipe, None
-    shown = ", ".join(f"{key}={json.dumps(value)}" for key, value in changes.items())
-    return recipe.override(changes), f"chosen by the data (--set chooses otherwise): {shown}"
+    if _differ_in_size(sequences):
+        changes.setdefault("preprocessing.scaler", "mean")
+    if "lags" in arguments:
+        seen = sum(int(np.count_nonzero(~np.isnan(values))) for values in sequences.values)
+        sizes = next((sizes for most, sizes in _SIZES if seen < most), {})
+        changes |= {f"model.{key}": sizes[key] for key in sizes if key in arguments}
+        changes["model.lags"] = AUTO
+        if changes.get("model.head") not in COUNTED:
+            changes |= {"model.seasonal_skip": AUTO, "model.linear_skip": True}
+    return changes
+
+
+def _differ_in_size(sequences):
+    """Whether numbers of some series are several times as large as those of others."""
+    numbers = [number for number, each in enumerate(sequences.features) if not each.is_category]
+    if len(sequences) < 2 or not numbers:
+        return False
+    values = [values[:, numbers] for values in sequences.values]
+    values = [each for each in values if not np.isnan(each).all(axis=0).any()]
+    if not values or min(np.nanmin(each) for each in values) < 0:
+        return False
+    sizes = np.log([np.maximum(np.nanmean(each, axis=0), 1e-30) for each in values])
+    return bool(np.std(sizes, axis=0).max() > _DIFFERENT)
 
 
 def _likelihood(sequences, arguments):

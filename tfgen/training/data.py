@@ -42,6 +42,7 @@ class Data:
         fingerprint: Of what was read, see `tfgen.training.fingerprint`.
         choose_on: `"half"` or `"all"`: what of the held-out data the validation is of.
         sequences: Of numbers, all `Sequences`.
+        train: Of numbers, those to train on, as the processor has them.
     """
 
     preprocessing: Any
@@ -52,6 +53,7 @@ class Data:
     fingerprint: dict
     choose_on: str
     sequences: Any = None
+    train: Any = None
 
 
 def open_data(recipe, preprocessing=None, data=None):
@@ -125,11 +127,12 @@ def _open_numbers(recipe, processor, data):
         )
     fraction, rule = recipe.data.validation_fraction, recipe.data.split
     train, validation, how = sequences.split(fraction, rule)
-    choose_on = _choose_on(config)
+    choose_on, half = _choose_on(config), None
     if choose_on == "half":
-        halves = [sequences.split(fraction, rule, half)[1] for half in HALVES]
+        halves = [sequences.split(fraction, rule, each)[1] for each in HALVES]
         least = min(half.positions for half in halves)
         if least >= (1 if config.choose_on else 2 * config.window):
+            half = HALVES[0]
             validation = halves[0]
         elif config.choose_on:
             raise InputError(
@@ -145,13 +148,17 @@ def _open_numbers(recipe, processor, data):
     parts = {"train": processor.check(train), "validation": processor.check(validation)}
     limited = _limited(parts["train"], recipe.preprocessing.log1p)
     augment = open_augmentation(config.augment, processor.kind, limited)
+    held, lead = parts["validation"], {}
+    bounds = sequences.held_bounds(fraction, rule, half)
+    if bounds is not None and not sequences.ends:
+        held, lead = _after_context(
+            processor.check(sequences), bounds, models.context_of(recipe), history
+        )
     given = {"history": history, "statistic": processor.scaler.statistic}
     patch = recipe.model.get("frame", 1) if processor.kind == "series" else 1
     windows = {
         "train": _windows(parts["train"], "train", config, given, patch, augment=augment),
-        "validation": _windows(
-            parts["validation"], "validation", config, given, drop_remainder=False
-        ),
+        "validation": _windows(held, "validation", config, {**given, **lead}, drop_remainder=False),
     }
     summary = (
         f"{train.positions:,} positions of {processor.num_features} features in {len(train):,} "
@@ -172,7 +179,17 @@ def _open_numbers(recipe, processor, data):
         return SeriesDashboard(folder, model, parts["validation"])
 
     found = fingerprint.of_sequences(sequences)
-    return Data(processor, windows, summary, "positions", dashboard, found, choose_on, sequences)
+    return Data(
+        processor,
+        windows,
+        summary,
+        "positions",
+        dashboard,
+        found,
+        choose_on,
+        sequences,
+        parts["train"],
+    )
 
 
 def _choose_on(config):
@@ -191,6 +208,30 @@ def _limited(sequences, log1p):
             least = min(float(np.nanmin(v[:, column], initial=0)) for v in sequences.values)
             features[column] = dataclasses.replace(feature, low=least)
     return dataclasses.replace(sequences, features=tuple(features))
+
+
+def _after_context(sequences, bounds, context, history):
+    """Held-out ends with what comes before them, which is read and does not count.
+
+    A forecast is told by its past as well: a model that knows the training data by heart, and
+    nothing of what goes on, looks good where a validation begins anew.
+
+    Args:
+        sequences: `Sequences`, whole ones.
+        bounds: Of each `(start, stop)` of what was held out.
+        context: Positions that are read before a window, at most.
+        history: Positions that lags reach back from there.
+
+    Returns:
+        `(sequences, arguments)`, the latter of `SequenceWindows`.
+    """
+    context = min([context, *(start for start, stop in bounds if start < stop)])
+    spans = [
+        (max(start - context - history, 0), stop) if start < stop else (stop, stop)
+        for start, stop in bounds
+    ]
+    skip = [bound[0] - span[0] for bound, span in zip(bounds, spans) if span[0] < span[1]]
+    return sequences.cut(spans), {"context": context, "skip": skip}
 
 
 def _windows(sequences, split, config, given, patch=1, drop_remainder=True, augment=None):

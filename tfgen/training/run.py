@@ -45,10 +45,13 @@ BEST = "best.json"
 class Run:
     """One training: the compiled step, and what happens between steps."""
 
-    def __init__(self, model, recipe, data, logdir, progress, devices=None, shown=()):
+    def __init__(
+        self, model, recipe, data, logdir, progress, devices=None, shown=(), adapted=False
+    ):
         self.model, self.recipe, self.config = model, recipe, recipe.training
         self.data, self.windows = data, data.windows
         self.logdir, self.progress, self.shown = logdir, progress, shown
+        self.adapted = adapted  # whether the first weights are worth something
         self.devices = devices = devices or Devices()
         with devices.scope():
             self.optimizer = make_optimizer(self.config)
@@ -87,6 +90,9 @@ class Run:
             f"{self._summary()}\nWatch it with: tensorboard --logdir {self.logdir}; its tab Custom "
             "Scalars has loss, gradients and speed on one page"
         )
+        if self.adapted and config.validate_every:
+            with self.state.averaged():
+                self._validate()
         bar = tqdm(
             total=config.steps,
             initial=self.state.step,

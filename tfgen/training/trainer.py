@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from tfgen import models
 from tfgen.errors import InputError
+from tfgen.models.numbers.least_squares import adapt
 from tfgen.training.data import open_data
 from tfgen.training.devices import open_devices
 from tfgen.training.finetuning import open_start
@@ -80,7 +81,8 @@ def _train(recipe, logdir, resume, progress, start, devices, shown, changes, giv
     with devices.scope():
         model = models.build(recipe, data.preprocessing, recipe.training.precision)
     check_fits(recipe, model)
-    run = Run(model, recipe, data, logdir, progress and devices.chief, devices, shown)
+    adapted = not resume and begin is None and adapt(model, data.train)
+    run = Run(model, recipe, data, logdir, progress and devices.chief, devices, shown, adapted)
     if resume:
         run.restore(changes, start)
     elif begin is not None:

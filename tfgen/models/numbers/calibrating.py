@@ -72,7 +72,10 @@ def calibrate_model(
         InputError: For too little held-out data.
     """
     part = halves(sequences, edges, share)
-    context = context_for(model, context, horizon, max(map(len, sequences.values)))
+    longest = max(map(len, sequences.values))
+    before = [edge for edge, stop in zip(part.edges, part.stops) if 0 < edge < stop]
+    longest = min(longest, max(before) + horizon) if before else longest
+    context = context_for(model, context, horizon, longest)
     room = sum(
         max(stop - horizon - max(edge, context) + 1, 0)
         for edge, stop in zip(part.edges, part.stops, strict=True)

@@ -60,23 +60,26 @@ class NumberEmission(keras.layers.Layer):
             its likelihood is the mass that lies there (Tobin, 1958), which is just what
             `ClipByValue` makes of samples. `"none"` does not bound the samples either. None is
             `"censored"` for data with a resolution, and `"inward"` otherwise.
-        linear_skip: Let a linear map of the position before, at first the identity, run beside the
-            network: the head then tells how the next position departs from it (the autoregressive
-            part of LSTNet, arXiv:1703.07015, section 3.6). For series that drift, such as prices.
-            Locations are not bounded then, only what is drawn.
+        linear_skip: Let a linear autoregression run beside the network: the head then tells how the
+            next position departs from it (the autoregressive part of LSTNet, arXiv:1703.07015,
+            section 3.6). It is a linear map of the position before, at first the identity, and
+            shares of each number's own values at the `lags` and one position before each of these.
+            A training starts it at its least squares solution. Locations are not bounded then, only
+            what is drawn.
         local_scale: Above 0, the numbers of a position are read and told in units of the root mean
             square of the position before, which is never less than this. For sound and other
             series whose size changes by orders of magnitude. Locations are not bounded then
             either.
         lags: Of series: how many positions before those stand whose values the network reads
             besides the position before, such as `[24, 168]` for a day and a week of hours, each
-            with whether it is known (DeepAR, arXiv:1704.04110, section 3.4). `"auto"` takes the
-            seasons that the processor found.
+            with whether it is known (DeepAR, arXiv:1704.04110, section 3.4). `"auto"` takes 2, the
+            seasons that the processor found, and two and three times these where the data are long
+            enough.
         seasonal_skip: Above 0, how many positions before that one stands which the head tells the
-            departure from: `lags` has it, too. A learned share of it, 1 at first, is taken for each
-            number where it is known; with `linear_skip`, the map is of the departure of the
-            position before from its own season. `"auto"` takes the strongest season that the
-            processor found. Locations are not bounded then either.
+            departure from: `lags` has it, too. A learned share of it is taken for each number, 1 at
+            first; with `linear_skip`, the share of the position before it is -1 at first. `"auto"`
+            takes the strongest season that the processor found. Locations are not bounded then
+            either.
         seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
@@ -159,6 +162,7 @@ class NumberEmission(keras.layers.Layer):
                 positions,
                 bounding,
                 bool(linear_skip or local_scale or found.season),
+                linear_skip and frame == 1,
                 weight_seed(seed, 40),
                 components=components,
                 covariance=covariance,
@@ -168,7 +172,8 @@ class NumberEmission(keras.layers.Layer):
             )
         self.reading = Reading(context, found, local_scale)
         self.reference = Reference(self.reading, linear_skip)
-        self.skip, self.seasonal = self.reference.linear, self.reference.seasonal
+        self.skip, self.lagged = self.reference.linear, self.reference.lagged
+        self.residual = self.reference.residual
         self.category_head = None
         levels = () if isinstance(self.number_head, ChainHead) else processor.levels
         levels = [*levels, *([2] if processor.ends else [])]
@@ -183,7 +188,11 @@ class NumberEmission(keras.layers.Layer):
         self.recording = Recording(positions, bounding != "none", bounding == "censored")
         self.bounds = self.recording.bounds
         self.outputs = Outputs(
-            positions, self.number_head, self.category_head, self.recording, bool(local_scale)
+            positions,
+            self.number_head,
+            self.category_head,
+            self.recording,
+            bool(local_scale or linear_skip),
         )
 
         # Config

@@ -25,13 +25,14 @@ HEADS = {
     "zero_inflated_negative_binomial": NegativeBinomialHead,
     "chain": ChainHead,
 }
+_ADAPTED = 1e-4  # variance of what a head tells at first
 COUNTED = "negative_binomial", "zero_inflated_negative_binomial"
 _FIXED = {"zero_inflated_negative_binomial": {"zero_inflated": True}}
 BOUNDINGS = (*GRADIENTS, "squash", "censored", "none")
 _FREE = "censored", "none"  # which leave a head's locations alone
 
 
-def make_head(kind, positions, bounding, relative, seed, **arguments):
+def make_head(kind, positions, bounding, relative, adapted, seed, **arguments):
     """The head of a position's numbers, or, of a chain, of all its columns.
 
     Args:
@@ -39,6 +40,8 @@ def make_head(kind, positions, bounding, relative, seed, **arguments):
         positions: `Positions` of data with numbers.
         bounding: One of `BOUNDINGS`.
         relative: Whether the head tells numbers from others, so that bounds are elsewhere for it.
+        adapted: Whether what the head departs from is fitted to the data, so that its first word
+            had better be that there is no more to tell.
         seed: Of its kernel.
         **arguments: Of all heads; each has its own of them.
 
@@ -56,7 +59,9 @@ def make_head(kind, positions, bounding, relative, seed, **arguments):
             own |= {"low": low, "high": high, "bounding": bounding}
     if positions.circular and "circular" in taken:
         own["circular"] = positions.circular
-    own["kernel_initializer"] = keras.initializers.VarianceScaling(0.1, mode="fan_in", seed=seed)
+    own["kernel_initializer"] = keras.initializers.VarianceScaling(
+        _ADAPTED if adapted else 0.1, mode="fan_in", seed=seed
+    )
     own["name"] = "number_head"
     columns = [processor.features[column] for column in processor.number_columns]
     if cls is ChainHead:

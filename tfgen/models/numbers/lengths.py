@@ -7,6 +7,7 @@ from tfgen.models.numbers.told import finite_numbers, for_each
 from tfgen.values import whole_number
 
 DAY = 86400  # seconds
+_SEASONS = range(4, 61)  # positions of a season that is forecast as a whole
 
 
 def length_of(model, length):
@@ -51,10 +52,18 @@ def usual_season(processor):
     return max(1, round(DAY / step)) if step and step <= DAY / 2 else 1
 
 
-def usual_horizon(processor):
-    """Positions of a forecast: a day, if it has several, else 24."""
-    season = usual_season(processor)
-    return season if season > 1 else 24
+def usual_horizon(processor, held):
+    """Positions of a forecast: a day, if it has several, else a season, else 24.
+
+    Args:
+        processor: A `SequenceProcessor`. Of the seasons that it found, the strongest one counts if
+            it has from 4 to 60 positions.
+        held: Of each sequence, how many positions may be forecast: the horizon is no more.
+    """
+    day = usual_season(processor)
+    season = (getattr(processor, "seasons", None) or [0])[0]
+    usual = day if day > 1 else season if season in _SEASONS else 24
+    return max(1, min(usual, max(held)))
 
 
 def context_for(model, context, horizon, longest):

@@ -14,8 +14,8 @@ _LAST = 1  # level of the category that tells whether a sequence ends with its p
 class Outputs:
     """What hidden states say of positions: their likelihood, and samples of them.
 
-    A reference is `(origin, unit)`, `(..., numbers)` and `(..., 1)`, in which the head tells scaled
-    numbers.
+    A reference is `(origin, unit)`, `(..., numbers)` and `(..., numbers or 1)`, in which the head
+    tells scaled numbers.
 
     Args:
         positions: `Positions`.
@@ -205,7 +205,7 @@ class Outputs:
             total = head.log_prob(parameters, relative, of_numbers, **extra)
         if self.relative:
             count = tf.cast(tf.math.is_nan(added) & of_numbers, tf.float32)
-            total -= tf.reduce_sum(count, axis=-1) * tf.math.log(unit[..., 0])
+            total -= tf.reduce_sum(count * tf.math.log(unit), axis=-1)
         return total, added
 
     def _category_log_prob(self, hidden, values, last):

@@ -11,6 +11,7 @@ from tfgen.layers.normal_features import put
 
 AUTO = "auto"
 MOST_LAG = 10_000  # more than the hours of a year
+_MOST_REPEATED = 400  # the furthest that a season is read once more
 
 
 class Past(NamedTuple):
@@ -33,7 +34,7 @@ class Lags(NamedTuple):
     Attributes:
         read: Tuple of integers, ascending: how many positions before those stand that are read.
         season: The one of them that a head tells the departure from; 0 is none.
-        all: `read`, and after it what the season of the position before needs.
+        all: `read`, and what a linear skip has besides: the position before each of them.
         patch: Samples of a position, each of which has its own lagged values: of lags shorter than
             that, the value as many lags before as it takes to be before the position.
     """
@@ -60,7 +61,12 @@ class Lags(NamedTuple):
         season = (found or [0])[0] if given == AUTO else given
         rule = f"seasonal_skip must be an integer from 0 to {MOST_LAG:,}, or 'auto'"
         check(is_int(season) and 0 <= season <= MOST_LAG, rule, seasonal_skip=given)
-        read = found if isinstance(lags, str) and lags == AUTO else lags
+        read = lags
+        if isinstance(lags, str) and lags == AUTO:
+            # A season is known the better the more often it was seen.
+            most = min((processor.length or 0) // 4, _MOST_REPEATED)
+            again = [times * lag for lag in found for times in (2, 3) if times * lag <= most]
+            read = sorted({2, *found, *again})
         listed = isinstance(read, (list, tuple))
         fits = listed and all(is_int(lag) and 1 <= lag <= MOST_LAG for lag in read)
         check(fits, f"lags must be a list of integers from 1 to {MOST_LAG:,}, or 'auto'", lags=lags)
@@ -68,8 +74,8 @@ class Lags(NamedTuple):
         check_of_use(series, "series", [], lags=[*read])
         check_of_use(series, "series", 0, seasonal_skip=season)
         read = tuple(sorted({*read, *([season] if season else [])}))
-        extra = season + frame if season and linear_skip else 0
-        every = (*read, extra) if extra and extra not in read else read
+        skipped = {lag + frame for lag in read} if linear_skip else ()
+        every = tuple(sorted({*read, *skipped}))
         return cls(read, season, every, frame if every else 1)
 
     @property

@@ -1,0 +1,168 @@
+"""`adapt`: the linear part of a model of numbers, from data in closed form."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tfgen.models.numbers.lengths import usual_horizon
+
+_POSITIONS, _SEQUENCES = 1 << 15, 256  # more of them would change little
+_NUMBERS = 1 << 24  # held at once
+# What a unit of difference from the first weights counts, in squared errors of one position.
+_RIDGE = 1.0
+_FIRM = 1e6  # the same of what is held where it is
+_ENOUGH = 4  # positions a weight, without which those with filled values count as well
+_SPREADS = 1e-3, 10.0  # what residuals may be taken for, in scaled units
+_LEARNED = 2 / 3  # of each sequence: what the choice between two fits learns from
+_SHORT = 3  # the longest lag that is no season
+_ORIGINS = 20  # in the rest of each
+
+
+class _Linear(NamedTuple):
+    """Weights `(numbers, numbers)` of the position before, `(lags, numbers)` of each number's own
+    lags, what comes to them, and the standard deviations `(numbers,)` of what is left."""
+
+    matrix: np.ndarray
+    shares: np.ndarray
+    drift: np.ndarray
+    spread: np.ndarray
+
+
+def adapt(model, sequences):
+    """Starts the linear skip of a model at its least squares solution, where it has one.
+
+    What a network and its head learn is then how data depart from a linear autoregression fitted to
+    it, in units of the standard deviation of its residuals. It is a ridge regression (Hoerl &
+    Kennard, 1970) towards the first weights, either of all that the skip reads, or of each number's
+    own past with weights that sum to 1: what wanders without a level has a unit root (Box &
+    Jenkins, Time Series Analysis, ch. 4), and one that is estimated would draw it to the mean. Each
+    of these comes with the seasons and without. That one is taken whose forecasts of the last
+    third, learned from the rest, have the least absolute error. Angles are left as they are.
+
+    Args:
+        model: A `tfgen.models.SequenceGenerator`.
+        sequences: What it is trained on, `tfgen.data.Sequences` as its processor has them.
+
+    Returns:
+        Whether it has a linear skip of single positions.
+    """
+    emission = getattr(getattr(model, "engine", None), "emission", None)
+    reference = getattr(emission, "reference", None)
+    if reference is None or reference.linear is None or reference.reading.positions.frame > 1:
+        return False
+    lags = np.array([1, *reference.reading.lags.all])
+    series = _scaled(reference.reading.positions, sequences, len(lags))
+    shares = np.zeros([0, series[0].shape[1]])
+    if reference.lagged is not None:
+        shares = reference.lagged.shares.numpy()
+    numbers = series[0].shape[1]
+    first = _Linear(reference.linear.kernel.numpy(), shares, np.zeros(numbers), np.ones(numbers))
+    turning = list(reference.reading.positions.processor.circular)
+    early = [values[: int(_LEARNED * len(values))] for values in series]
+    horizon = usual_horizon(model.processor, [len(s) - len(e) for s, e in zip(series, early)])
+    ways = [(unit_root, most) for unit_root in (False, True) for most in (lags.max(), _SHORT)]
+    found = [_fit(early, lags, first, turning, *way) for way in ways]
+    errors = [_error(series, early, lags, each, horizon, turning) for each in found]
+    found = _fit(series, lags, first, turning, *ways[int(np.argmin(errors))])
+    reference.linear.kernel.assign(found.matrix)
+    if reference.lagged is not None:
+        reference.lagged.shares.assign(found.shares)
+    reference.residual.set_weights([found.drift, found.spread])
+    return True
+
+
+def _scaled(positions, sequences, lags):
+    """Scaled numbers of sequences, `(time, numbers)` each; of many, of some evenly spread."""
+    processor = positions.processor
+    most = min(_POSITIONS, _NUMBERS // (positions.numbers * (1 + lags)))
+    chosen = np.unique(np.linspace(0, len(sequences) - 1, _SEQUENCES).round().astype(int))
+    each = max(most // len(chosen), 1)
+    found = []
+    for number in chosen:
+        numbers = processor.numbers(processor.counted(sequences.values[number][None]))
+        scale = processor.series_scale(numbers)[:, None] if processor.scaler.needs_scale else None
+        found.append(positions.scaled(numbers, scale)[0].numpy()[-each:])
+    return found
+
+
+def _read(series, lags):
+    """What is before positions, `(positions, lags, numbers)`, and the positions themselves."""
+    before, now = [], []
+    for values in series:
+        place = np.arange(1, len(values))[:, None] - lags
+        known = np.where(place[..., None] >= 0, values[np.maximum(place, 0)], np.nan)
+        before.append(known)
+        now.append(values[1:])
+    return np.concatenate(before), np.concatenate(now)
+
+
+def _filled(before):
+    """Without missing values, as `Reference.known` has it."""
+    filled, count = before.copy(), before.shape[1]
+    for order in (range(1, count), range(count - 2, -1, -1)):
+        for number in order:
+            other = filled[:, number - order.step]
+            filled[:, number] = np.where(np.isnan(filled[:, number]), other, filled[:, number])
+    return np.nan_to_num(filled)
+
+
+def _fit(series, lags, first, turning, unit_root, most):
+    """A `_Linear` of series, by ridge regression towards another one.
+
+    With `unit_root`, of each number's own past, in which weights sum to 1; of no lag beyond `most`.
+    """
+    before, now = _read(series, lags)
+    known, filled = ~np.isnan(before), _filled(before)
+    known[:, 0, turning], filled[:, 0, turning] = True, 0.0
+    matrix, shares, drift, spread = (part.copy() for part in first)
+    numbers = len(matrix)
+    for number in np.setdiff1d(np.arange(numbers), turning):
+        parts = [filled[:, 0], filled[:, 1:, number], np.ones([len(filled), 1])]
+        x = np.concatenate(parts, axis=1, dtype=np.float64)
+        y, start = now[:, number], np.concatenate([matrix[:, number], shares[:, number], [0.0]])
+        used = ~np.isnan(y)
+        complete = used & known[:, 0].all(axis=1) & known[:, 1:, number].all(axis=1)
+        if complete.sum() >= _ENOUGH * len(start):
+            used = complete
+        x, y = x[used], y[used]
+        if not len(y):
+            continue
+        penalty, own = _RIDGE * np.eye(len(start)), np.ones(len(start))
+        zero = numbers + np.flatnonzero(lags[1:] > most)
+        if unit_root:
+            zero = [*np.delete(np.arange(numbers), number), *zero]
+        start[zero] = own[zero] = 0.0
+        penalty[zero, zero] = _FIRM
+        if unit_root:
+            start[number] += 1 - start.sum()
+            own[-1] = 0.0
+            penalty += _FIRM * np.outer(own, own)
+        weights = start + np.linalg.solve(x.T @ x + penalty, x.T @ (y - x @ start))
+        matrix[:, number], shares[:, number] = weights[:numbers], weights[numbers:-1]
+        drift[number] = weights[-1]
+        spread[number] = np.clip(np.sqrt(np.mean((y - x @ weights) ** 2)), *_SPREADS)
+    return _Linear(matrix, shares, drift, spread)
+
+
+def _error(series, early, lags, found, horizon, turning):
+    """The mean absolute error of forecasts from origins in the last part of series."""
+    pasts, truths, span = [], [], int(lags.max())
+    for values, past in zip(series, early, strict=True):
+        origins = np.arange(max(len(past), 1), len(values) - horizon + 1)
+        if len(origins) > _ORIGINS:
+            origins = origins[np.linspace(0, len(origins) - 1, _ORIGINS).astype(int)]
+        padded = np.pad(values, [[span, 0], [0, 0]], constant_values=np.nan)
+        pasts += [padded[origin : origin + span] for origin in origins]
+        truths += [values[origin : origin + horizon] for origin in origins]
+    if not pasts:
+        return 0.0
+    path = np.stack(pasts)
+    for _ in range(horizon):
+        before = _filled(path[:, path.shape[1] - lags])
+        before[:, 0, turning] = 0.0
+        now = before[:, 0] @ found.matrix + (before[:, 1:] * found.shares).sum(axis=1)
+        now += found.drift
+        path = np.concatenate([path, now[:, None]], axis=1)
+    errors = np.abs(path[:, span:] - np.stack(truths))
+    straight = np.setdiff1d(np.arange(errors.shape[-1]), turning)
+    return float(np.nan_to_num(np.nanmean(errors[..., straight]))) if len(straight) else 0.0
