@@ -186,7 +186,7 @@ def test_saving_leaves_only_the_recipe(tmp_path):
         ('family = "a"\n[training]\nprofile = "200"', "training.profile must be FIRST:LAST"),
         ('family = "a"\n[training]\nprofile = 200', "training.profile must be a string"),
         ('family = "a"\n[preprocessing]\ntokenizer = "bytes"', "Did you mean 'byte'?"),
-        ('family = "a"\n[preprocessing]\nscaler = "minmax"', "Did you mean 'min_max'?"),
+        ('family = "a"\n[preprocessing]\nscaler = "minmax"', "Did you mean 'min_max' or 'median'?"),
         ('family = "a"\n[data]\nkind = "sound"', "Unknown data.kind 'sound'"),
         ('family = "a"\n[data]\nsplit = "times"', "Did you mean 'time' or 'blocks+time'?"),
         ('family = "a"\n[data]\nbounds = {rain = 0}', "data.bounds must be a list of strings"),
