@@ -1,5 +1,7 @@
 """What a training calibrates at its end."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,6 @@ def test_little_held_out_or_a_short_training_is_not_calibrated(monkeypatch):
     # Ten days of half of the tenth that is held out.
     assert run(sequences=data(4700)) == 0 and run() == 0
     assert run(recipe=long.override({"training.steps": 499}), sequences=data(4800)) == 0
-    assert run(type("Other", (Model,), {"draws_in_order": False}), sequences=data(4800)) == 0
     blocks = long.override({"data.split": "blocks"})
     assert run(recipe=blocks, sequences=data(4800)) == 0
     both = long.override({"data.split": "blocks+time"})
@@ -47,6 +48,33 @@ def test_little_held_out_or_a_short_training_is_not_calibrated(monkeypatch):
     assert said.pop() and run(sequences=data(4800)) == 1
     assert calls == [([4320], 24, {"origins": 64, "num_samples": 50})]
     assert said == ["Calibrated forecasts of 24 positions by 64 of held-out data"]
+
+
+@pytest.mark.parametrize(
+    ("infilling", "batch_size", "expected"),
+    [
+        # Of 3 * 500 * batch_size a tenth, divided by 20 samples of 10 steps, repaint's thrice.
+        (0.5, 32, {"origins": 24, "num_samples": 20, "num_steps": 10}),
+        (0.5, 26, None),  # 19 are too few
+        (0.5, 1000, {"origins": 64, "num_samples": 20, "num_steps": 10}),
+        (0.0, 32, None),
+        (0.0, 96, {"origins": 24, "num_samples": 20, "num_steps": 10, "resamplings": 3}),
+    ],
+)
+def test_a_diffusion_model_takes_a_tenth_of_its_training(
+    monkeypatch, infilling, batch_size, expected
+):
+    calls, denoiser = [], types.SimpleNamespace(infilling=infilling)
+    engine = types.SimpleNamespace(denoiser=denoiser)
+    other = type("Other", (Model,), {"draws_in_order": False, "engine": engine})
+    found = types.SimpleNamespace(facts={"origins": 1})
+    monkeypatch.setattr(
+        calibration, "calibrate_model", lambda *_, **settings: calls.append(settings) or found
+    )
+    changes = {"training.steps": 500, "training.batch_size": batch_size}
+    recipe = Recipe("unet1d").override(changes)
+    calibrate_at_end(other, recipe, data(4800), lambda line: None)
+    assert calls == ([] if expected is None else [expected])
 
 
 @pytest.mark.exhaustive

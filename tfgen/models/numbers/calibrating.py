@@ -50,8 +50,9 @@ def halves(sequences, edges, share=0.5):
 
 
 def calibrate_model(
-    model, sequences, edges, horizon, context=None, origins=200, num_samples=100, share=0.5, seed=0
-):
+    model, sequences, edges, horizon, context=None, origins=200, num_samples=100, share=0.5,
+    seed=0, **options,
+):  # fmt: skip
     """Learns a model's calibration, and gives it to the model.
 
     Args:
@@ -64,6 +65,7 @@ def calibrate_model(
         num_samples: Futures of each.
         share: See `halves`.
         seed: Integer.
+        **options: Of `model.forecast`, where sampling as the model does by itself takes too long.
 
     Returns:
         The `Calibration`.
@@ -87,14 +89,16 @@ def calibrate_model(
         )
     stride = max(1, room // (4 * origins))
     cuts = cut_origins(sequences, part.edges, context, horizon, origins, part.stops, stride)
-    samples = forecast_cuts(model, cuts, context, context, horizon, num_samples, [seed, _SEED])
+    samples = forecast_cuts(
+        model, cuts, context, context, horizon, num_samples, [seed, _SEED], **options
+    )
     processor, scale = model.processor, None
     if processor.scaler.needs_scale:
         numbers = processor.numbers(processor.counted(cuts.values[:, :context]))
         scale = scale_of_features(processor, processor.series_scale(numbers)).numpy()
     facts = {
         "data": sequences.name, "origins": len(cuts), "context": context, "samples": num_samples,
-        "share": share,
+        "share": share, **options,
     }  # fmt: skip
     moved = np.array([not (each.is_category or each.circle) for each in processor.features])
     calibration = Calibration.fit(samples, cuts.values[:, context:], moved, scale, facts)
