@@ -53,11 +53,13 @@ def average(members, data=None, *, names=None, say=lambda text: None):
         source = dataclasses.replace(recipe.data, bounds=())
         opened = open_data(dataclasses.replace(recipe, data=source), first.preprocessing, given)
         mean = models.build(recipe, first.preprocessing)
-        mean.set_weights([np.mean(each, axis=0) for each in zip(*map(_weights, members))])
-        losses = [
-            Validation(each, opened.windows["validation"], Devices()).loss()
-            for each in (*members, mean)
-        ]
+        validation = Validation(mean, opened.windows["validation"], Devices())
+        weights = [model.get_weights() for model in members]
+        weights.append([np.mean(each, axis=0, dtype=np.float64) for each in zip(*weights)])
+        losses = []
+        for each in weights:  # in one model, which is compiled once
+            mean.set_weights(each)
+            losses.append(validation.loss())
         *theirs, loss = losses
         found = (
             f"validation loss {loss:.4f} of their averaged weights, {np.mean(theirs):.4f} on "
@@ -113,10 +115,6 @@ def _plain(preprocessing):
     """What a tokenizer or a processor does, without what Keras calls it."""
     config = preprocessing.get_config()
     return {key: value for key, value in config.items() if key not in ("name", "dtype")}
-
-
-def _weights(model):
-    return [np.asarray(value, np.float64) for value in model.get_weights()]
 
 
 def _calibrated(model, recipe, opened, say):
