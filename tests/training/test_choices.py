@@ -109,3 +109,71 @@ def test_training_says_what_was_chosen_and_the_run_keeps_it(tmp_path, capsys):
     assert not main(["generate", str(run), "--length", "30", "--out", str(tmp_path / "s.csv")])
     drawn = np.genfromtxt(tmp_path / "s.csv", delimiter=",", names=True)["rain"]
     np.testing.assert_allclose(drawn * 10, np.round(drawn * 10), atol=1e-4)
+
+
+def clips(rate, *lengths, loud=0.2):
+    from tfgen.data import Feature, Sequences
+
+    # Half of the samples are as loud as that below the mean, half above: their root mean square.
+    values = [loud * np.resize([1, -1], n)[:, None].astype(np.float32) for n in lengths]
+    ids = [str(number) for number in range(len(values))]
+    return Sequences(
+        "clips", "audio", (Feature("amplitude", low=-1.0, high=1.0),), values, ids,
+        sample_rate=rate,
+    )  # fmt: skip
+
+
+def test_sound_is_told_as_the_zoos_drums_are():
+    from tfgen.models import read_recipe
+    from tfgen.zoo import find
+
+    for name in ("transformer-drums", "unet1d-drums"):
+        drums = read_recipe(find(name).folder)
+        recipe, sentence = choose(Recipe(drums.family).override({"data.name": "drums"}))
+        assert sentence.startswith("chosen by the data") and "\n" not in sentence
+        asked = {"layers": 4, "blocks": 2, "condition_dropout": 0.1}  # defaults of the families
+        assert {**asked, **recipe.model} == {**asked, **drums.model}
+        assert recipe.preprocessing == drums.preprocessing
+        for key in (
+            "window",
+            "batch_size",
+            "augment",
+            "optimizer",
+            "learning_rate",
+            "ema",
+            "validate_every",
+        ):
+            assert getattr(recipe.training, key) == getattr(drums.training, key), key
+
+
+def test_frames_and_windows_fit_the_rate_and_the_clips():
+    def settings(family, sequences, said=(), **model):
+        recipe, _ = choose(Recipe(family, model), said, sequences)
+        return recipe.model.get("frame"), recipe.training.window, recipe.generation.length
+
+    # 8 ms of 44,100 samples a second are 353: the nearest power of two by ratio is 256.
+    assert settings("lstm", clips(44_100, 1000, 999)) == (256, 1024, None)
+    assert settings("gru", clips(8_000, 640, 64)) == (64, 640, None)
+    assert settings("transformer", clips(48_000, 10**6)) == (512, 512 * 256, None)
+    assert settings("unet1d", clips(44_100, 10**6)) == (64, 64 * 1024, 64 * 1024)
+    assert settings("unet1d", clips(8_000, 1000)) == (16, 1008, None)
+    assert settings("lstm", clips(16_000, 1000), {"model.frame"}, frame=50) == (50, 1000, None)
+    recipe, _ = choose(Recipe("gru"), data=clips(16_000, 1000, loud=0.004))
+    assert recipe.model["local_scale"] == 0.0004
+    assert choose(Recipe("gru"), data=clips(16_000, 1000, loud=0.0))[0].model["local_scale"] > 0
+
+
+def test_who_tells_sound_otherwise_is_left_alone():
+    otherwise = {"model.head": "quantized", "preprocessing.scaler": "mu_law", "model.bins": 64}
+    for key, value in otherwise.items():
+        recipe = Recipe("lstm").override({key: value})
+        assert choose(recipe, {key}, clips(16_000, 1000)) == (recipe, None)
+    recipe = Recipe("gru").override({"training.window": 256, "model.local_scale": 0.5})
+    said = {"training.window", "model.local_scale"}
+    found, _ = choose(recipe, said, clips(16_000, 1000))
+    assert found.training.window == 256 and found.model["local_scale"] == 0.5
+    assert found.model["frame"] == 128
+    recipe = Recipe("transformer").override({"model.width": 64, "training.optimizer": "adamw"})
+    found, _ = choose(recipe, {"model.width", "training.optimizer"}, clips(16_000, 1000))
+    assert found.model["width"] == 64 and "heads" not in found.model  # which 64 may not be of
+    assert found.training.learning_rate == Recipe("gru").training.learning_rate

@@ -9,6 +9,7 @@ from tfgen.data.found import MOST_COUNTED, find_recording
 from tfgen.models.families import family
 from tfgen.models.numbers.heads import COUNTED
 from tfgen.models.numbers.reading import AUTO
+from tfgen.training.sound_choices import OTHERWISE, sound_choices
 
 # Whoever says one of these has chosen the likelihood, or another one than those for recorded data.
 _LIKELIHOOD = (
@@ -38,7 +39,8 @@ def choose(recipe, said=(), data=None):
     are told by a chain, a single one or very many by their own likelihoods, and small counts by a
     negative binomial distribution. A model that goes from position to position reads the values of
     the seasons that are found, and departs from a linear autoregression. Training stops where
-    validation does not improve any more.
+    validation does not improve any more. Sound is told by frames, see
+    `tfgen.training.sound_choices`.
 
     Args:
         recipe: A `tfgen.recipe.Recipe` of a family.
@@ -51,20 +53,39 @@ def choose(recipe, said=(), data=None):
     Raises:
         InputError: If the data cannot be read.
     """
-    said = set(said)
-    if data_kind(recipe.data, data) != "series":
+    said, kind = set(said), data_kind(recipe.data, data)
+    if kind not in _CHOOSE:
         return recipe, None
-    arguments = family(recipe.family).row("numbers").arguments()
+    row = family(recipe.family).row("numbers")
+    arguments = row.arguments()
     known = set(recipe.model).issubset(arguments)  # else training tells what is wrong
     if not known or not {"head", "beyond"}.intersection(arguments):
         return recipe, None  # a class of somebody's own
-    changes = dict(_STOPPING)
-    mixing = recipe.preprocessing.scaler == _MIXING
-    if not mixing and not said.intersection(_LIKELIHOOD):
-        changes |= _of_data(recipe, arguments, said, data)
+    changes = _CHOOSE[kind](recipe, row, said, data)
     changes = {key: value for key, value in changes.items() if key not in said}
+    if not changes:
+        return recipe, None
     shown = ", ".join(f"{key}={json.dumps(value)}" for key, value in changes.items())
     return recipe.override(changes), f"chosen by the data (--set chooses otherwise): {shown}"
+
+
+def _of_sound(recipe, row, said, data):
+    """What fits clips of their sample rate, lengths and loudness."""
+    if said.intersection(OTHERWISE):
+        return {}
+    sequences = open_sequences(recipe.data, data)
+    return sound_choices(sequences, recipe, said, row.arguments(), row.engine_kind)
+
+
+def _of_series(recipe, row, said, data):
+    """How long is trained; and what fits a table, unless a likelihood is chosen."""
+    if recipe.preprocessing.scaler == _MIXING or said.intersection(_LIKELIHOOD):
+        return _STOPPING
+    return _STOPPING | _of_data(recipe, row.arguments(), said, data)
+
+
+# By the kind of data.
+_CHOOSE = {"series": _of_series, "audio": _of_sound}
 
 
 def _of_data(recipe, arguments, said, data):
