@@ -43,10 +43,12 @@ def refit(model, sequences, further=None):
         whole_number("further", further, 1)
         warmup = min(recipe.training.warmup_steps, further // 10)
         training |= {"steps": further, "warmup_steps": warmup}
+    split = recipe.data.split
     data = DataConfig(
         name=sequences.name,
         validation_fraction=recipe.data.validation_fraction,
-        split=recipe.data.split,
+        # An end is held out by the backtest.
+        split="blocks" if split == "blocks+time" else split,
     )
     recipe = dataclasses.replace(
         recipe, data=data, training=dataclasses.replace(recipe.training, **training)
