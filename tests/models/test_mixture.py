@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 from scipy.special import logsumexp
 
-from tests.models.contract.rows import ROWS, as_if_trained
+from tests.models.contract.rows import ROWS, as_if_trained, series
 from tfgen import models, zoo
 from tfgen.errors import InputError
+from tfgen.models.numbers.least_squares import adapt
 from tfgen.training import average
 
 pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
@@ -150,3 +151,13 @@ def test_the_recipe_of_a_new_mixture_and_its_parts():
     embedded = average(members).encode(data, **told)
     parts = [each.encode(data, **told) for each in members]
     np.testing.assert_allclose(embedded, np.concatenate(parts), rtol=1e-5)
+
+
+def test_every_member_starts_at_least_squares():
+    model = LSTM.make(members=2, linear_skip=True)
+    assert adapt(model, series())
+    kernels = [each.emission.reference.linear.kernel.numpy() for each in model.engine.engines]
+    np.testing.assert_array_equal(*kernels)
+    alone = LSTM.make(linear_skip=True)
+    adapt(alone, series())
+    np.testing.assert_array_equal(alone.engine.emission.reference.linear.kernel, kernels[1])

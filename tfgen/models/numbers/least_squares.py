@@ -64,10 +64,12 @@ def adapt(model, sequences):
     found = [_fit(early, lags, first, turning, *way) for way in ways]
     errors = [_error(series, early, lags, each, horizon, turning) for each in found]
     found = _fit(series, lags, first, turning, *ways[int(np.argmin(errors))])
-    reference.linear.kernel.assign(found.matrix)
-    if reference.lagged is not None:
-        reference.lagged.shares.assign(found.shares)
-    reference.residual.set_weights([found.drift, found.spread])
+    for engine in getattr(model.engine, "engines", [model.engine]):  # of a mixture each
+        reference = engine.emission.reference
+        reference.linear.kernel.assign(found.matrix)
+        if reference.lagged is not None:
+            reference.lagged.shares.assign(found.shares)
+        reference.residual.set_weights([found.drift, found.spread])
     return True
 
 
