@@ -15,8 +15,7 @@ def table(**columns):
     return {name: np.asarray(values, np.float32) for name, values in columns.items()}
 
 
-# What every training on a table gets, and one that goes from position to position.
-STOPPING = {"validate_every": 50, "patience": 10}
+# What a model of little data that goes from position to position gets.
 SMALL = {"units": 32, "layers": 2, "dropout": 0.2}  # of less than 2,000 values
 PAST = {**SMALL, "lags": "auto", "seasonal_skip": "auto", "linear_skip": True}
 
@@ -54,9 +53,14 @@ def test_small_counts_are_counts(mean, head):
 
 def test_a_diffusion_model_spreads_what_lies_at_bounds():
     recipe, _ = chosen("unet1d", {"rain": RAIN, "x": RNG.normal(size=300)})
-    assert recipe.model == {"beyond": 0.5} and recipe.data.resolution == ("rain=0.1",)
+    assert recipe.model == {"beyond": 0.5, "infilling": 0.5} and recipe.data.resolution == (
+        "rain=0.1",
+    )
     recipe, _ = chosen("unet1d", {"load": np.round(RNG.normal(0, 2, 300))})
-    assert recipe.model == {} and recipe.data.resolution == ("load=1",)
+    assert recipe.model == {"infilling": 0.5} and recipe.data.resolution == ("load=1",)
+    assert recipe.training.window == 128
+    recipe, _ = chosen("unet1d", {"x": np.resize(RNG.normal(size=60), 600)})
+    assert recipe.training.window == 192  # three seasons of 60, in steps of 32
 
 
 def test_what_is_said_stays():
@@ -84,13 +88,13 @@ def test_series_of_different_sizes_are_scaled_each_by_its_own():
     assert scaler(1, 1.5) == scaler(1) == scaler(-1, 100) == "auto"
 
 
-@pytest.mark.parametrize("family", ["gru", "unet1d"])
-def test_training_on_a_table_stops_where_it_does_not_improve(family):
-    recipe, _ = chosen(family, {"x": RNG.normal(size=300)})
-    assert recipe == Recipe(family, PAST if family == "gru" else {}).override(
-        {f"training.{key}": value for key, value in STOPPING.items()}
-    )
-    assert choose(Recipe(family), data=[np.zeros([9, 2])])[1] is not None
+def test_training_on_a_table_stops_where_it_does_not_improve():
+    stopping = {"training.validate_every": 50, "training.patience": 10}
+    columns = {"x": RNG.normal(size=300)}
+    assert chosen("gru", columns)[0] == Recipe("gru", PAST).override(stopping)
+    stopping |= {"training.validate_every": 100, "training.ema": 0.995}
+    recipe, _ = chosen("unet1d", columns)
+    assert recipe == Recipe("unet1d", {"infilling": 0.5}).override(stopping)
 
 
 @pytest.mark.long

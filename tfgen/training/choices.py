@@ -6,6 +6,7 @@ import numpy as np
 
 from tfgen.data import data_kind, open_sequences
 from tfgen.data.found import MOST_COUNTED, find_recording
+from tfgen.data.seasons import common_seasons
 from tfgen.models.families import family
 from tfgen.models.numbers.heads import COUNTED
 from tfgen.models.numbers.reading import AUTO
@@ -30,6 +31,12 @@ _SIZES = (
 _DIFFERENT = np.log(2)  # standard deviation of the logarithms of series' means
 # A model that departs from a linear autoregression is soon at its best, and then learns noise.
 _STOPPING = {"training.validate_every": 50, "training.patience": 10}
+# A diffusion model learns for longer, and forecasts by what it is trained to be given.
+_DIFFUSION = {
+    "training.validate_every": 100, "training.patience": 10, "training.ema": 0.995,
+    "model.infilling": 0.5,
+}  # fmt: skip
+_WINDOWS = 128, 512  # positions of a diffusion model's window, which is to hold seasons
 
 
 def choose(recipe, said=(), data=None):
@@ -38,8 +45,9 @@ def choose(recipe, said=(), data=None):
     Circles, steps and bounds are found as `tfgen inspect` finds them. Columns of which one has any
     are told by a chain, a single one or very many by their own likelihoods, and small counts by a
     negative binomial distribution. A model that goes from position to position reads the values of
-    the seasons that are found, and departs from a linear autoregression. Training stops where
-    validation does not improve any more. Sound is told by frames, see
+    the seasons that are found, and departs from a linear autoregression; it is the smaller the
+    less data there is. A diffusion model learns to fill in, in windows that hold the seasons.
+    Training stops where validation does not improve any more. Sound is told by frames, see
     `tfgen.training.sound_choices`.
 
     Args:
@@ -79,9 +87,10 @@ def _of_sound(recipe, row, said, data):
 
 def _of_series(recipe, row, said, data):
     """How long is trained; and what fits a table, unless a likelihood is chosen."""
+    training = _STOPPING if "lags" in row.arguments() else _DIFFUSION
     if recipe.preprocessing.scaler == _MIXING or said.intersection(_LIKELIHOOD):
-        return _STOPPING
-    return _STOPPING | _of_data(recipe, row.arguments(), said, data)
+        return training
+    return training | _of_data(recipe, row.arguments(), said, data)
 
 
 # By the kind of data.
@@ -106,7 +115,17 @@ def _of_data(recipe, arguments, said, data):
         changes["model.lags"] = AUTO
         if changes.get("model.head") not in COUNTED:
             changes |= {"model.seasonal_skip": AUTO, "model.linear_skip": True}
+    else:
+        changes["training.window"] = _window(sequences)
     return changes
+
+
+def _window(sequences):
+    """Positions of a window that holds two seasons and what a forecast of one more has."""
+    numbers = [number for number, each in enumerate(sequences.features) if not each.is_category]
+    found = common_seasons([values[:, numbers] for values in sequences.values])
+    least, most = _WINDOWS
+    return min(max(-(-3 * max(found, default=0) // 32) * 32, least), most)
 
 
 def _differ_in_size(sequences):
