@@ -53,12 +53,12 @@ def test_little_held_out_or_a_short_training_is_not_calibrated(monkeypatch):
 @pytest.mark.parametrize(
     ("infilling", "batch_size", "expected"),
     [
-        # Of 3 * 500 * batch_size a tenth, divided by 20 samples of 10 steps, repaint's thrice.
-        (0.5, 32, {"origins": 24, "num_samples": 20, "num_steps": 10}),
-        (0.5, 26, None),  # 19 are too few
-        (0.5, 1000, {"origins": 64, "num_samples": 20, "num_steps": 10}),
+        # Of 5 * 500 * batch_size a tenth, divided by 20 samples of 20 steps, repaint's thrice.
+        (0.5, 32, {"origins": 20, "num_samples": 20, "num_steps": 20}),
+        (0.5, 31, None),  # 19 are too few
+        (0.5, 1000, {"origins": 64, "num_samples": 20, "num_steps": 20}),
         (0.0, 32, None),
-        (0.0, 96, {"origins": 24, "num_samples": 20, "num_steps": 10, "resamplings": 3}),
+        (0.0, 96, {"origins": 20, "num_samples": 20, "num_steps": 20, "resamplings": 3}),
     ],
 )
 def test_a_diffusion_model_takes_a_tenth_of_its_training(

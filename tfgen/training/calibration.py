@@ -11,9 +11,10 @@ from tfgen.models.numbers.lengths import usual_horizon
 LEAST_STEPS = 500
 _ORIGINS, _SAMPLES = 64, 50
 _FEWEST = 10  # forecasts that have no position in common
-# A diffusion model takes a run of evaluations for each sample: fewer samples, of fewer steps, and
-# at most this share of what the training itself computed, where a step is about three evaluations.
-_FEW_SAMPLES, _STEPS, _RESAMPLINGS, _SHARE = 20, 10, 3, 0.1
+# A diffusion model takes a run of evaluations for each sample: fewer samples, of fewer steps (of 10
+# they are a tenth wider than of 50), and at most this share of what the training itself took, where
+# a step of a sequence took as long as five evaluations.
+_FEW_SAMPLES, _STEPS, _RESAMPLINGS, _SHARE, _STEP = 20, 20, 3, 0.1, 5
 
 
 def calibrate_at_end(model, recipe, sequences, say):
@@ -59,5 +60,5 @@ def _effort(model, config):
     if not engine.denoiser.infilling:
         arguments["resamplings"] = _RESAMPLINGS
         evaluations *= _RESAMPLINGS
-    worth = _SHARE * 3 * config.steps * config.batch_size
+    worth = _SHARE * _STEP * config.steps * config.batch_size
     return min(_ORIGINS, int(worth / (evaluations * _FEW_SAMPLES))), arguments
