@@ -21,6 +21,7 @@ import numbers
 import random as python_random
 import threading
 
+import numpy as np
 import tensorflow as tf
 
 from tfgen.errors import InputError
@@ -34,9 +35,8 @@ DATA = 3
 INITIAL = 4
 EVALUATION = 5
 
-# "auto_select" would choose another generator on other devices.
-_ALGORITHM = "philox"
-_PHILOX = 1  # the same to a raw operation
+_PHILOX = 1  # to a raw operation
+_SCRAMBLE = np.array([0x02461E293EC8F720], np.uint64)  # TensorFlow's
 # Each thread's own, because the replicas of a mirrored strategy are traced in threads.
 _local = threading.local()
 
@@ -68,9 +68,8 @@ def fold(key, data):
         data: Python integer or integer scalar tensor; its lower 32 bits count.
     """
     data = tf.cast(data, tf.int32)
-    if _arithmetic():
-        return tf.stack([philox.words(key, 0, 1)[0], data])
-    return tf.random.experimental.stateless_fold_in(key, data, alg=_ALGORITHM)
+    drawn = philox.words(key, 0, 1)[0] if _arithmetic() else _bits(key, [])
+    return tf.stack([drawn, data])
 
 
 def bits(key, shape):
@@ -88,10 +87,22 @@ def bits(key, shape):
 
 
 def _bits(key, shape):
+    """As `tf.random.stateless_uniform` with `alg="philox"`, which takes 30 operations."""
+    shape = tf.convert_to_tensor(shape, tf.int32)
     if _arithmetic():
         return tf.reshape(philox.words(key, 0, tf.reduce_prod(shape)), shape)
-    return tf.random.stateless_uniform(
-        shape, seed=key, minval=None, maxval=None, dtype=tf.int32, alg=_ALGORITHM
+    return _words(shape, *_scrambled(key))
+
+
+def _scrambled(key):
+    """The key and the counter with which Philox starts, as tensors `(1,)` and `(2,)`."""
+    mixed = _words([2], _SCRAMBLE, tf.cast(key, tf.uint64), tf.uint64)
+    return mixed[:1], tf.concat([tf.zeros([1], tf.uint64), mixed[1:]], 0)
+
+
+def _words(shape, key, counter, dtype=tf.int32):
+    return tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=shape, key=key, counter=counter, alg=_PHILOX, dtype=dtype
     )
 
 
@@ -103,11 +114,10 @@ def _bits_from(begin, key, shape):
     if _arithmetic():
         return tf.reshape(philox.words(key, skipped, count), shape)
     # Philox makes four words of each number of its counter.
+    # This makes `_scrambled(key)`, but in XLA not of a negative key: what was recorded has that.
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=key)
     counter += tf.stack([tf.cast(skipped // 4, tf.uint64), tf.constant(0, tf.uint64)])
-    words = tf.raw_ops.StatelessRandomUniformFullIntV2(
-        shape=[count + 3], key=key, counter=counter, alg=_PHILOX, dtype=tf.int32
-    )
+    words = _words([count + 3], key, counter)
     return tf.reshape(tf.slice(words, [tf.cast(skipped % 4, tf.int32)], [count]), shape)
 
 
