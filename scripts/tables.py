@@ -146,11 +146,11 @@ def _cells(path, runs, origins):
     season = min(naives, key=naives.get)
     if len(first.processor.features) == 1 and sum(1 for _ in path.open()) <= SHORT:
         models["ETS"] = Smoothing(first, season)
-    scores, facts = found(models, season)
+    scores, facts = found({**models, naive: naive}, season)
     cells = []
     for name in ("ETS", *runs):
         own = scores.get(name)
-        crps, inside = (own["crps"] / naives[season], own["coverage_90"]) if own else (0, 0)
+        crps, inside = (own["crps"] / scores[naive]["crps"], own["coverage_90"]) if own else (0, 0)
         cells.append(f"{crps:.2f} ({100 * inside:.0f}%)" if own else "")
     return season, facts["horizon"], *cells
 
