@@ -255,6 +255,24 @@ def test_what_wanders_has_weights_that_sum_to_one():
     np.testing.assert_allclose(emission.residual.spread, 1 / std, rtol=0.25)
 
 
+def test_a_wide_table_tells_each_number_by_its_own_past():
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=[300, 33]).astype(np.float32)
+    for t in range(2, 300):
+        values[t] += 0.7 * values[t - 1] - 0.3 * values[t - 2]
+    features = [Feature(f"x{number}") for number in range(33)]
+    sequences = Sequences("made", "series", features, [values], ["0"])
+    model = models.make(
+        "gru", "numbers", processor=SequenceProcessor.fit(sequences), lags=[2],
+        linear_skip=True, **RECURRENT,
+    )  # fmt: skip
+    adapt(model, sequences)
+    kernel = model.engine.emission.skip.kernel.numpy()
+    assert not kernel[~np.eye(33, dtype=bool)].any()
+    assert np.diag(kernel).mean() == pytest.approx(0.7, abs=0.05)
+    assert model.engine.emission.lagged.shares.numpy()[0].mean() == pytest.approx(-0.3, abs=0.05)
+
+
 def test_weights_of_before_there_was_a_residual_are_opened(tmp_path):
     model = model_of(linear_skip=True)
     path = tmp_path / "model.weights.h5"

@@ -74,6 +74,8 @@ def test_what_is_said_stays():
     assert recipe.model == PAST and recipe.data.bounds == ()
     said = ["model.lags", "model.seasonal_skip", "model.linear_skip"]
     assert chosen("gru", {"x": RNG.normal(size=300)}, said)[0].model == SMALL
+    wide = {f"x{n}": RNG.normal(size=30) for n in range(257)}
+    assert chosen("gru", wide)[0].model["linear_skip"] is False
     assert chosen("transformer", {"x": RNG.normal(size=20_001)})[0].model == {
         key: value for key, value in PAST.items() if key not in SMALL
     }

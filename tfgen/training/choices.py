@@ -36,6 +36,7 @@ _DIFFUSION = {
     "training.validate_every": 100, "training.patience": 10, "training.ema": 0.995,
     "model.infilling": 0.5,
 }  # fmt: skip
+_MOST_MAPPED = 256  # columns of which a matrix tells each by all
 _WINDOWS = 128, 512  # positions of a diffusion model's window, which is to hold seasons
 
 
@@ -114,7 +115,8 @@ def _of_data(recipe, arguments, said, data):
         changes |= {f"model.{key}": sizes[key] for key in sizes if key in arguments}
         changes["model.lags"] = AUTO
         if changes.get("model.head") not in COUNTED:
-            changes |= {"model.seasonal_skip": AUTO, "model.linear_skip": True}
+            changes["model.seasonal_skip"] = AUTO
+            changes["model.linear_skip"] = len(sequences.features) <= _MOST_MAPPED
     else:
         changes["training.window"] = _window(sequences)
     return changes

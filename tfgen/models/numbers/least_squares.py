@@ -10,7 +10,9 @@ _POSITIONS, _SEQUENCES = 1 << 15, 256  # more of them would change little
 _NUMBERS = 1 << 24  # held at once
 # What a unit of difference from the first weights counts, in squared errors of one position.
 _RIDGE = 1.0
-_FIRM = 1e6  # the same of what is held where it is
+_FIRM = 1e6  # the same of a sum that is held where it is
+_JOINT = 32  # numbers of which each may be told by all
+_FAR = 1e6  # in scaled units: a fit that explodes goes no further
 _ENOUGH = 4  # positions a weight, without which those with filled values count as well
 _SPREADS = 1e-3, 10.0  # what residuals may be taken for, in scaled units
 _LEARNED = 2 / 3  # of each sequence: what the choice between two fits learns from
@@ -33,8 +35,8 @@ def adapt(model, sequences):
 
     What a network and its head learn is then how data depart from a linear autoregression fitted to
     it, in units of the standard deviation of its residuals. It is a ridge regression (Hoerl &
-    Kennard, 1970) towards the first weights, either of all that the skip reads, or of each number's
-    own past with weights that sum to 1: what wanders without a level has a unit root (Box &
+    Kennard, 1970) towards the first weights, either of all that the skip reads (of more than 32
+    numbers: of each number's own past), or of each number's own past with weights that sum to 1: what wanders without a level has a unit root (Box &
     Jenkins, Time Series Analysis, ch. 4), and one that is estimated would draw it to the mean. Each
     of these comes with the seasons and without. That one is taken whose forecasts of the last
     third, learned from the rest, have the least absolute error. Angles are left as they are.
@@ -60,7 +62,12 @@ def adapt(model, sequences):
     turning = list(reference.reading.positions.processor.circular)
     early = [values[: int(_LEARNED * len(values))] for values in series]
     horizon = usual_horizon(model.processor, [len(s) - len(e) for s, e in zip(series, early)])
-    ways = [(unit_root, most) for unit_root in (False, True) for most in (lags.max(), _SHORT)]
+    joint = numbers <= _JOINT
+    ways = [
+        (joint and not unit_root, unit_root, most)
+        for unit_root in (False, True)
+        for most in (lags.max(), _SHORT)
+    ]
     found = [_fit(early, lags, first, turning, *way) for way in ways]
     errors = [_error(series, early, lags, each, horizon, turning) for each in found]
     found = _fit(series, lags, first, turning, *ways[int(np.argmin(errors))])
@@ -108,40 +115,37 @@ def _filled(before):
     return np.nan_to_num(filled)
 
 
-def _fit(series, lags, first, turning, unit_root, most):
+def _fit(series, lags, first, turning, joint, unit_root, most):
     """A `_Linear` of series, by ridge regression towards another one.
 
-    With `unit_root`, of each number's own past, in which weights sum to 1; of no lag beyond `most`.
+    It reads all numbers of the position before if it is `joint`, else each number's own past, whose
+    weights sum to 1 with a `unit_root`; and of no lag beyond `most`.
     """
     before, now = _read(series, lags)
     known, filled = ~np.isnan(before), _filled(before)
     known[:, 0, turning], filled[:, 0, turning] = True, 0.0
     matrix, shares, drift, spread = (part.copy() for part in first)
-    numbers = len(matrix)
+    numbers, near = len(matrix), np.flatnonzero(lags[1:] <= most)
     for number in np.setdiff1d(np.arange(numbers), turning):
-        parts = [filled[:, 0], filled[:, 1:, number], np.ones([len(filled), 1])]
-        x = np.concatenate(parts, axis=1, dtype=np.float64)
-        y, start = now[:, number], np.concatenate([matrix[:, number], shares[:, number], [0.0]])
+        of = np.arange(numbers) if joint else np.array([number])
+        parts = [filled[:, 0, of], filled[:, 1 + near, number], np.ones([len(filled), 1])]
+        x, y = np.concatenate(parts, axis=1, dtype=np.float64), now[:, number]
+        start = np.concatenate([first.matrix[of, number], first.shares[near, number], [0.0]])
         used = ~np.isnan(y)
-        complete = used & known[:, 0].all(axis=1) & known[:, 1:, number].all(axis=1)
+        complete = used & known[:, 0, of].all(axis=1) & known[:, 1 + near, number].all(axis=1)
         if complete.sum() >= _ENOUGH * len(start):
             used = complete
         x, y = x[used], y[used]
         if not len(y):
             continue
-        penalty, own = _RIDGE * np.eye(len(start)), np.ones(len(start))
-        zero = numbers + np.flatnonzero(lags[1:] > most)
+        penalty = _RIDGE * np.eye(len(start))
         if unit_root:
-            zero = [*np.delete(np.arange(numbers), number), *zero]
-        start[zero] = own[zero] = 0.0
-        penalty[zero, zero] = _FIRM
-        if unit_root:
-            start[number] += 1 - start.sum()
-            own[-1] = 0.0
-            penalty += _FIRM * np.outer(own, own)
+            start[0] += 1 - start.sum()
+            penalty[:-1, :-1] += _FIRM  # of all but the drift
         weights = start + np.linalg.solve(x.T @ x + penalty, x.T @ (y - x @ start))
-        matrix[:, number], shares[:, number] = weights[:numbers], weights[numbers:-1]
-        drift[number] = weights[-1]
+        matrix[:, number] = shares[:, number] = 0.0
+        matrix[of, number], drift[number] = weights[: len(of)], weights[-1]
+        shares[near, number] = weights[len(of) : -1]
         spread[number] = np.clip(np.sqrt(np.mean((y - x @ weights) ** 2)), *_SPREADS)
     return _Linear(matrix, shares, drift, spread)
 
@@ -149,10 +153,12 @@ def _fit(series, lags, first, turning, unit_root, most):
 def _error(series, early, lags, found, horizon, turning):
     """The mean absolute error of forecasts from origins in the last part of series."""
     pasts, truths, span = [], [], int(lags.max())
+    most = _NUMBERS // (span * len(series) * series[0].shape[1])
+    most = min(max(most, 1), _ORIGINS)
     for values, past in zip(series, early, strict=True):
         origins = np.arange(max(len(past), 1), len(values) - horizon + 1)
-        if len(origins) > _ORIGINS:
-            origins = origins[np.linspace(0, len(origins) - 1, _ORIGINS).astype(int)]
+        if len(origins) > most:
+            origins = origins[np.linspace(0, len(origins) - 1, most).astype(int)]
         padded = np.pad(values, [[span, 0], [0, 0]], constant_values=np.nan)
         pasts += [padded[origin : origin + span] for origin in origins]
         truths += [values[origin : origin + horizon] for origin in origins]
@@ -163,8 +169,9 @@ def _error(series, early, lags, found, horizon, turning):
         before = _filled(path[:, path.shape[1] - lags])
         before[:, 0, turning] = 0.0
         now = before[:, 0] @ found.matrix + (before[:, 1:] * found.shares).sum(axis=1)
-        now += found.drift
+        now = np.clip(now + found.drift, -_FAR, _FAR)
         path = np.concatenate([path, now[:, None]], axis=1)
     errors = np.abs(path[:, span:] - np.stack(truths))
-    straight = np.setdiff1d(np.arange(errors.shape[-1]), turning)
-    return float(np.nan_to_num(np.nanmean(errors[..., straight]))) if len(straight) else 0.0
+    errors = np.delete(errors, turning, axis=-1)
+    known = ~np.isnan(errors)
+    return float(errors[known].mean()) if known.any() else 0.0
