@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import stats
+from scipy import signal, stats
 
 from tests.models.contract.rows import RECURRENT, TRANSFORMER, as_if_trained
 from tfgen import models
 from tfgen.data import Feature, Sequences, SequenceWindows
 from tfgen.data.features import Step
+from tfgen.models.numbers.least_squares import adapt
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig
 
@@ -372,3 +373,32 @@ def test_a_saved_model_forecasts_in_patches(tmp_path):
         seed=tf.constant(2, tf.int64), temperature=tf.constant(1.0), bias=tf.constant(0.0),
     )["samples"]  # fmt: skip
     np.testing.assert_allclose(found[0], live, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("root", [0.9, 1.0])
+def test_the_linear_part_of_a_patch_starts_at_least_squares(root):
+    """Of an autoregression, each number of a patch is the last one before it, times a power."""
+    noise = np.random.default_rng(1).normal(size=[8, 1500])
+    values = [signal.lfilter([1], [1, -root], each)[:, None].astype(np.float32) for each in noise]
+    sequences = Sequences("made", "series", FEATURES[:1], values, list("01234567"))
+    model = model_of(sequences=sequences, scaler="none", lags=[12], linear_skip=True)
+    assert adapt(model, sequences)
+    reference = model.engine.emission.reference
+    powers = root ** np.arange(1, 5)
+    matrix = reference.linear.kernel.numpy()
+    np.testing.assert_allclose(matrix[3], powers, atol=0.2)
+    np.testing.assert_allclose(matrix[:3], 0, atol=0.2)
+    np.testing.assert_allclose(reference.lagged.shares, 0, atol=0.2)
+    spread = np.sqrt(np.cumsum(root ** (2.0 * np.arange(4))))
+    np.testing.assert_allclose(reference.residual.spread, spread, rtol=0.05)
+    if root == 1:  # what wanders without a level keeps it
+        kept = matrix.sum(axis=0) + reference.lagged.shares.numpy().sum(axis=0)
+        np.testing.assert_allclose(kept, 1, atol=1e-3)
+    # Of two kinds of series the larger one does not count more.
+    values[:4] = [
+        signal.lfilter([100], [1, -0.5], each)[:, None].astype(np.float32) for each in noise[:4]
+    ]
+    adapt(model, Sequences("made", "series", FEATURES[:1], values, list("01234567")))
+    assert 0.6 < reference.linear.kernel[3, 0] < 0.9
+    short = [each[:3] for each in values]  # which have no patch
+    assert adapt(model, Sequences("made", "series", FEATURES[:1], short, list("01234567")))

@@ -52,7 +52,7 @@ class Reference:
     `x[t-1] + x[t-s] - x[t-s-1]` (Box & Jenkins, Time Series Analysis, ch. 9), or, without
     `linear_skip`, the season before. A value that is not known is taken to be that of the next
     shorter lag, or else of the next longer one. Positions that are patches have all that for each
-    of their numbers, and no fit.
+    of their numbers.
 
     Args:
         reading: `Reading`.
