@@ -121,6 +121,7 @@ CHANGES = {
     "training.validate_every": change(4, "run"),
     "training.validation_batches": change(1, "run"),
     "training.choose_on": change("all", "run"),
+    "training.choose_by": change("forecasts", "run", data__name="long.csv"),
     "training.sample_every": change(2, "run"),
     "training.histogram_every": change(2, "run"),
     "training.checkpoint_every": change(1, "run"),

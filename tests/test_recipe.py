@@ -30,6 +30,7 @@ OTHER = {
     "data.circular": ("wind=360",),
     "data.resolution": ("temp=0.1",),
     "training.choose_on": "all",
+    "training.choose_by": "forecasts",
     "data.name": 'böok\n"quoted" \\ #1.txt',
     "data.column": "text",
     "data.kind": "series",

@@ -22,7 +22,8 @@ USED = {
     **dict.fromkeys(
         ("data.columns", "data.time", "data.time_format", "data.id", "data.categories", "data.known", "data.static",
          "data.bounds", "data.resolution", "data.circular", "data.layout", "data.header", "data.delimiter", "data.decimal",
-         "data.sheet", "data.missing", "data.allow_dropped", "preprocessing.calendar"),
+         "data.sheet", "data.missing", "data.allow_dropped", "preprocessing.calendar",
+         "training.choose_by"),
         [SERIES],
     ),
     **dict.fromkeys(
@@ -61,6 +62,7 @@ OTHER = {
     "data.kind": "series", "data.split": "time", "data.layout": "rows", "data.decimal": ",",
     "data.allow_dropped": 0.9, "preprocessing.tokenizer": "byte",
     "preprocessing.scaler": "robust", "preprocessing.calendar": False, "training.vocabulary": "new",
+    "training.choose_by": "forecasts",
     "generation.solver": "heun", "generation.top_p": 0.5,
 }  # fmt: skip
 

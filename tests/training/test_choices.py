@@ -92,8 +92,11 @@ def test_series_of_different_sizes_are_scaled_each_by_its_own():
 
 def test_training_on_a_table_stops_where_it_does_not_improve():
     stopping = {"training.validate_every": 50, "training.patience": 10}
-    columns = {"x": RNG.normal(size=300)}
-    assert chosen("gru", columns)[0] == Recipe("gru", PAST).override(stopping)
+    columns, by = {"x": RNG.normal(size=300)}, {"training.choose_by": "forecasts"}
+    assert chosen("gru", columns)[0] == Recipe("gru", PAST).override(stopping | by)
+    # No end is held out of blocks.
+    recipe, _ = chosen("gru", columns, split="blocks")
+    assert recipe.training.choose_by == "likelihood"
     stopping |= {"training.validate_every": 100, "training.ema": 0.995}
     recipe, _ = chosen("unet1d", columns)
     assert recipe == Recipe("unet1d", {"infilling": 0.5}).override(stopping)

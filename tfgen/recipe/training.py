@@ -112,6 +112,13 @@ class TrainingConfig(Section):
         "scores; all; none takes half where that has room for two windows",
         choices=("half", "all"),
     )
+    choose_by: str = field(
+        "likelihood",
+        "what the best weights have on held-out data: the highest likelihood; or, of series, the "
+        "forecasts of least CRPS, from origins that roll over the end that is held out",
+        of="series",
+        choices=("likelihood", "forecasts"),
+    )
     sample_every: int = field(500, "steps between two samples in TensorBoard; 0 is never", low=0)
     histogram_every: int = field(500, "steps between two sets of histograms; 0 is never", low=0)
     checkpoint_every: int = field(250, "steps between two checkpoints; 0: only at the end", low=0)

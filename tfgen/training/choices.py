@@ -48,7 +48,8 @@ def choose(recipe, said=(), data=None):
     negative binomial distribution. A model that goes from position to position reads the values of
     the seasons that are found, and departs from a linear autoregression; it is the smaller the
     less data there is. A diffusion model learns to fill in, in windows that hold the seasons.
-    Training stops where validation does not improve any more. Sound is told by frames, see
+    Training stops where validation does not improve any more, which, where an end of the time is
+    held out, is by forecasts. Sound is told by frames, see
     `tfgen.training.sound_choices`.
 
     Args:
@@ -114,6 +115,8 @@ def _of_data(recipe, arguments, said, data):
         sizes = next((sizes for most, sizes in _SIZES if seen < most), {})
         changes |= {f"model.{key}": sizes[key] for key in sizes if key in arguments}
         changes["model.lags"] = AUTO
+        if sequences.held_bounds(recipe.data.validation_fraction, recipe.data.split) is not None:
+            changes["training.choose_by"] = "forecasts"
         if changes.get("model.head") not in COUNTED:
             changes["model.seasonal_skip"] = AUTO
             changes["model.linear_skip"] = len(sequences.features) <= _MOST_MAPPED

@@ -204,6 +204,11 @@ class Dashboard:
         with self.validation.as_default(step):
             self._loss(loss)
 
+    def forecasts_validated(self, step, crps):
+        """Logs what chooses the weights: the CRPS of forecasts, in standard deviations."""
+        with self.validation.as_default(step):
+            tf.summary.scalar("metrics/forecast_crps", crps, description="Of held-out data")
+
     def _loss(self, loss):
         tf.summary.scalar("Loss/loss", loss, description="A position's mean, drawn over steps")
         tf.summary.scalar("epoch_loss", loss, description=KERAS)

@@ -42,6 +42,8 @@ class Data:
         fingerprint: Of what was read, see `tfgen.training.fingerprint`.
         choose_on: `"half"` or `"all"`: what of the held-out data the validation is of.
         sequences: Of numbers, all `Sequences`.
+        held: Of series held out in time, `(sequences, bounds)`: all of them as the processor has
+            them, and of each `(start, stop)` of what is held out.
         train: Of numbers, those to train on, as the processor has them.
     """
 
@@ -54,6 +56,7 @@ class Data:
     choose_on: str
     sequences: Any = None
     train: Any = None
+    held: Any = None
 
 
 def open_data(recipe, preprocessing=None, data=None):
@@ -148,12 +151,11 @@ def _open_numbers(recipe, processor, data):
     parts = {"train": processor.check(train), "validation": processor.check(validation)}
     limited = _limited(parts["train"], recipe.preprocessing.log1p)
     augment = open_augmentation(config.augment, processor.kind, limited)
-    held, lead = parts["validation"], {}
+    held, lead, ends = parts["validation"], {}, None
     bounds = sequences.held_bounds(fraction, rule, half)
     if bounds is not None and not sequences.ends:
-        held, lead = _after_context(
-            processor.check(sequences), bounds, models.context_of(recipe), history
-        )
+        ends = processor.check(sequences), bounds
+        held, lead = _after_context(*ends, models.context_of(recipe), history)
     given = {"history": history, "statistic": processor.scaler.statistic}
     patch = recipe.model.get("frame", 1) if processor.kind == "series" else 1
     windows = {
@@ -189,6 +191,7 @@ def _open_numbers(recipe, processor, data):
         choose_on,
         sequences,
         parts["train"],
+        ends,
     )
 
 

@@ -20,6 +20,7 @@ from tfgen.training.devices import Devices
 from tfgen.training.failures import first_not_finite
 from tfgen.training.finetuning import open_start
 from tfgen.training.fingerprint import difference
+from tfgen.training.forecast_validation import ForecastValidation
 from tfgen.training.guard import Guard
 from tfgen.training.hparams import hyperparameters
 from tfgen.training.interrupt import Interrupt
@@ -34,7 +35,8 @@ from tfgen.training.validation import Validation
 
 # Besides the data, what a validation depends on.
 MEASURED = {
-    "training.window", "training.batch_size", "training.validation_batches", "training.choose_on"
+    "training.window", "training.batch_size", "training.validation_batches", "training.choose_on",
+    "training.choose_by",
 }  # fmt: skip
 # Gradients that float16 cannot hold even as they are, or smaller, are no fault of their scale.
 LEAST_SCALE = 1.0
@@ -74,6 +76,7 @@ class Run:
         )
         self._guard = Guard(self._warn)
         self._validation = Validation(model, self.windows["validation"], devices)
+        self._forecasts = self._open_forecasts()
 
     def train(self):
         config = self.config
@@ -234,7 +237,22 @@ class Run:
         self._check_finite()
         loss = self._validation.loss()
         self.dashboard.validated(self.state.step, loss)
+        if self._forecasts is not None:
+            loss = self._forecasts.score()
+            self.dashboard.forecasts_validated(self.state.step, loss)
         self.state.validated(loss)
+
+    def _open_forecasts(self):
+        """What chooses by forecasts, if the recipe asks for that and the data have room for any."""
+        if self.config.choose_by != "forecasts":
+            return None
+        try:
+            if self.data.held is None:
+                raise InputError("no end of the time is held out for forecasts")
+            return ForecastValidation(self.model, *self.data.held)
+        except InputError as error:
+            self._say(f"The likelihood chooses the best weights: {error}")
+            return None
 
     def _finish(self):
         if self.state.best_weights is not None:
@@ -326,7 +344,8 @@ class Run:
     def _best_so_far(self):
         if not math.isfinite(self.state.best["loss"]):
             return ""
-        return f", validation {self.state.best['loss']:.4f} at step {self.state.best['step']}"
+        best, name = self.state.best, "validation" if self._forecasts is None else "forecast CRPS"
+        return f", {name} {best['loss']:.4f} at step {best['step']}"
 
     def _check_finite(self):
         """Ends the run if a loss or a gradient since the last line of the log was not finite."""

@@ -27,6 +27,9 @@ class SilentDashboard:
     def validated(self, step, loss):
         pass
 
+    def forecasts_validated(self, step, crps):
+        pass
+
     def samples(self, step):
         pass
 

@@ -14,8 +14,8 @@ SETTINGS = ("low", "high", "step", "log", "choices")
 NOT_TUNED = {
     f"training.{name}"
     for name in (
-        "seed", "log_every", "validation_batches", "choose_on", "sample_every", "histogram_every",
-        "checkpoint_every", "keep_checkpoints",
+        "seed", "log_every", "validation_batches", "choose_on", "choose_by", "sample_every",
+        "histogram_every", "checkpoint_every", "keep_checkpoints",
     )
 }  # fmt: skip
 # Digits of a number that is drawn: enough for a learning rate, and people can read them.
