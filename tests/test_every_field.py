@@ -215,7 +215,7 @@ BEFORE = {}  # what is looked at without a change
 @pytest.mark.parametrize(
     "key",
     [
-        pytest.param(key, marks=pytest.mark.long if row.look == "run" else ())
+        pytest.param(key, marks=pytest.mark.long if row.look in ("run", "filled") else ())
         for key, row in CHANGES.items()
     ],
 )

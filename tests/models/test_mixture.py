@@ -99,7 +99,8 @@ def test_each_sample_has_its_own_condition_and_is_the_members_row():
     assert all(np.any(alone[0][row] != alone[1][row]) for row in range(3))
 
 
-@pytest.mark.parametrize("row", [LSTM, pytest.param(UNET, marks=pytest.mark.long)], ids=str)
+@pytest.mark.long
+@pytest.mark.parametrize("row", [LSTM, UNET], ids=str)
 def test_it_is_saved_and_served_as_any_model(row, tmp_path):
     mixture = average(members_of(row, 2))
     mixture.save(tmp_path / "mixture")

@@ -61,6 +61,7 @@ def reordered(model):
     return other
 
 
+@pytest.mark.long
 def test_weights_around_a_minimum_are_averaged(trained):
     said = []
     found = average([moved(trained, 0.03), moved(trained, -0.03)], DATA, say=said.append)
@@ -70,6 +71,7 @@ def test_weights_around_a_minimum_are_averaged(trained):
     assert said[0].startswith("The average of the weights of 2 models: validation loss ")
 
 
+@pytest.mark.long
 def test_of_the_same_model_in_another_order_weights_have_no_average(trained):
     said, other = [], reordered(trained)
     scores = [model.score(WAVE[:40]) for model in (trained, other)]
@@ -85,24 +87,24 @@ def test_of_the_same_model_in_another_order_weights_have_no_average(trained):
     assert isinstance(near.engine, Mixture) and "no data to measure" in said[-1]
 
 
-def test_what_is_not_alike_is_refused(trained):
+def test_what_is_not_alike_is_refused():
+    model = gru()
+
     def refused(*members, **options):
         with pytest.raises(InputError) as caught:
             average(members, **options)
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
-    assert "at least two models" in refused(trained)
-    assert "of models of tfgen" in refused(trained, "gru-weather")
+    assert "at least two models" in refused(model)
+    assert "of models of tfgen" in refused(model, "gru-weather")
     lstm = models.build(Recipe("lstm"), PROCESSOR)
-    assert "two families. Received: gru, lstm" in refused(trained, lstm)
+    assert "two families. Received: gru, lstm" in refused(model, lstm)
     names = {"names": ["a", "b"]}
-    assert "a and b differ in model.units. Received: 6, 7" in refused(
-        trained, gru(units=7), **names
-    )
+    assert "a and b differ in model.units. Received: 6, 7" in refused(model, gru(units=7), **names)
     scaled = SequenceProcessor.fit(DATA, PreprocessingConfig(scaler="robust"))
-    assert "read data differently" in refused(trained, gru(scaled))
-    mixture = average([trained, gru(seed=2)])
+    assert "read data differently" in refused(model, gru(scaled))
+    mixture = average([model, gru(seed=2)])
     assert "model 1 is a mixture already" in refused(mixture, mixture)
 
 
