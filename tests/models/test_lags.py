@@ -273,6 +273,25 @@ def test_a_wide_table_tells_each_number_by_its_own_past():
     assert model.engine.emission.lagged.shares.numpy()[0].mean() == pytest.approx(-0.3, abs=0.05)
 
 
+def test_of_many_series_some_tell_of_lags_that_are_far_back():
+    """300 series whose season is longer than what each could have if all were read."""
+    rng, season = np.random.default_rng(3), 150
+    values = []
+    for _ in range(300):
+        x = np.resize(rng.normal(size=season), 400) + 0.3 * rng.normal(size=400)
+        values.append(x[:, None].astype(np.float32))
+    ids = [str(number) for number in range(300)]
+    sequences = Sequences("made", "series", (Feature("x"),), values, ids)
+    model = models.make(
+        "gru", "numbers", processor=SequenceProcessor.fit(sequences), lags=[season],
+        linear_skip=True, **RECURRENT,
+    )  # fmt: skip
+    adapt(model, sequences)
+    emission = model.engine.emission
+    assert emission.lagged.shares.numpy()[0, 0] == pytest.approx(1 / 1.09, abs=0.05)
+    assert abs(emission.skip.kernel.numpy()[0, 0]) < 0.05
+
+
 def test_weights_of_before_there_was_a_residual_are_opened(tmp_path):
     model = model_of(linear_skip=True)
     path = tmp_path / "model.weights.h5"

@@ -37,12 +37,13 @@ def adapt(model, sequences):
     What a network and its head learn is then how data depart from a linear autoregression fitted to
     it, in units of the standard deviation of its residuals. It is a ridge regression (Hoerl &
     Kennard, 1970) towards the first weights, either of all that the skip reads (of more than 32
-    numbers: of each number's own past), or of each number's own past with weights that sum to 1: what wanders without a level has a unit root (Box &
-    Jenkins, Time Series Analysis, ch. 4), and one that is estimated would draw it to the mean. Each
-    of these comes with the seasons and without. That one is taken whose forecasts of the last
-    third, learned from the rest, have the least absolute error. Angles are left as they are. A patch
-    is fitted number by number to the whole patch before it, in each series' own size of the change
-    from patch to patch, by weights; its errors are those of the next patch.
+    numbers: of each number's own past), or of each number's own past with weights that sum to 1:
+    what wanders without a level has a unit root (Box & Jenkins, Time Series Analysis, ch. 4), and
+    one that is estimated would draw it to the mean. Each of these comes with the seasons and
+    without. That one is taken whose forecasts of the last third, learned from the rest, have the
+    least absolute error. Angles are left as they are. A patch is fitted number by number to the
+    whole patch before it, in each series' own size of the change from patch to patch, by weights;
+    its errors are those of the next patch.
 
     Args:
         model: A `tfgen.models.SequenceGenerator`.
@@ -63,7 +64,7 @@ def adapt(model, sequences):
     places = np.arange(-patch, 0)[None]
     if len(lags) > 1:
         places = np.concatenate([places, reference.reading.lags.places])
-    series = _scaled(positions, sequences, len(lags))
+    series = _scaled(positions, sequences, places)
     shares = np.zeros([0, numbers])
     if reference.lagged is not None:
         shares = reference.lagged.shares.numpy()
@@ -101,12 +102,17 @@ def _apart(patch):
     return min(_APART, max(patch - 1, 1))
 
 
-def _scaled(positions, sequences, lags):
-    """Scaled numbers of sequences, `(time, numbers)` each; of many, of some evenly spread."""
+def _scaled(positions, sequences, places):
+    """Scaled numbers of sequences, `(time, numbers)` each; of many, of some evenly spread.
+
+    Of so few that each has room for positions whose furthest lag is known.
+    """
     processor = positions.processor
-    most = min(_POSITIONS, _NUMBERS // (positions.numbers * (1 + lags)))
-    chosen = np.unique(np.linspace(0, len(sequences) - 1, _SEQUENCES).round().astype(int))
-    each = max(most // len(chosen), 1) * _apart(positions.patch)
+    most = min(_POSITIONS, _NUMBERS // (positions.numbers * (1 + len(places))))
+    most *= _apart(positions.patch)
+    count = min(max(most // (-3 * places.min()), 1), _SEQUENCES)
+    chosen = np.unique(np.linspace(0, len(sequences) - 1, count).round().astype(int))
+    each = max(most // len(chosen), 1)
     found = []
     for number in chosen:
         numbers = processor.numbers(processor.counted(sequences.values[number][None]))
