@@ -10,6 +10,7 @@ from tfgen.evaluation import forecasts
 from tfgen.models.numbers.results import Forecast
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import Recipe
+from tfgen.training import choose
 from tfgen.training.data import open_data
 from tfgen.training.forecast_validation import ForecastValidation
 
@@ -61,6 +62,15 @@ def test_too_little_is_no_forecast():
     with pytest.raises(InputError, match="too short for a forecast"):
         # The one with a long past holds out less than the horizon of the other.
         ForecastValidation(Model(sequences), sequences, [(10, 40), (80, 82)])
+
+
+def test_without_a_number_the_likelihood_chooses():
+    sequences = sequences_of(100)
+    sequences.values[0][80:, [0, 2]] = np.nan
+    with pytest.raises(InputError, match="no number of what is held out is known"):
+        ForecastValidation(Model(sequences), sequences, [(80, 100)])
+    frame = pd.DataFrame({"weather": np.resize(["sun", "rain", "fog"], 90)})
+    assert choose(Recipe("gru"), data=frame)[0].training.choose_by == "likelihood"
 
 
 def test_only_ends_that_are_held_out_are_forecast():

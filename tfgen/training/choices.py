@@ -115,7 +115,9 @@ def _of_data(recipe, arguments, said, data):
         sizes = next((sizes for most, sizes in _SIZES if seen < most), {})
         changes |= {f"model.{key}": sizes[key] for key in sizes if key in arguments}
         changes["model.lags"] = AUTO
-        if sequences.held_bounds(recipe.data.validation_fraction, recipe.data.split) is not None:
+        numbers = any(not (each.is_category or each.circle) for each in sequences.features)
+        ends = sequences.held_bounds(recipe.data.validation_fraction, recipe.data.split)
+        if numbers and ends is not None:
             changes["training.choose_by"] = "forecasts"
         if changes.get("model.head") not in COUNTED:
             changes["model.seasonal_skip"] = AUTO

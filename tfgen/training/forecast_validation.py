@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfgen.data.cuts import cut_origins
+from tfgen.errors import InputError
 from tfgen.models.numbers.lengths import context_for, usual_horizon
 from tfgen.models.numbers.over_data import forecast_cuts
 
@@ -38,6 +39,8 @@ class ForecastValidation:
             sequences, starts, self.context, self.horizon, _ORIGINS, list(stops)
         )
         self.truth = self.cuts.values[:, self.context :, self.columns]
+        if np.isnan(self.truth).all():
+            raise InputError("no number of what is held out is known")
         values = np.concatenate([values[:, self.columns] for values in sequences.values])
         spread = np.nanstd(values.astype(np.float64), axis=0)
         self.scale = np.where(spread > 0, spread, 1.0)
