@@ -255,6 +255,24 @@ def test_what_wanders_has_weights_that_sum_to_one():
     np.testing.assert_allclose(emission.residual.spread, 1 / std, rtol=0.25)
 
 
+def test_what_is_told_exactly_leaves_room_for_a_jump():
+    """A sine, and then ten times that: losses and gradients stay finite."""
+    wave = np.sin(np.arange(200) * np.pi / 6)[:, None].astype(np.float32)
+    sequences = Sequences("made", "series", (Feature("a"),), [wave], ["0"])
+    model = models.make(
+        "gru", "numbers", processor=SequenceProcessor.fit(sequences), lags=[2, 12],
+        linear_skip=True, **RECURRENT,
+    )  # fmt: skip
+    adapt(model, sequences)
+    assert model.engine.emission.residual.spread.numpy() == pytest.approx([0.03])
+    bias = model.engine.emission.number_head.dense.bias
+    bias.assign(tf.fill(bias.shape, -50.0))  # the least scale there is
+    with tf.GradientTape() as tape:
+        loss, _ = model.batch_loss(model.unpack({"values": 10 * wave[None]}))
+    gradients = tape.gradient(loss, [each.value for each in model.trainable_weights])
+    assert np.isfinite(loss) and np.isfinite(tf.linalg.global_norm(gradients))
+
+
 def test_a_wide_table_tells_each_number_by_its_own_past():
     rng = np.random.default_rng(2)
     values = rng.normal(size=[300, 33]).astype(np.float32)

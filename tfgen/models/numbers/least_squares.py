@@ -14,7 +14,10 @@ _FIRM = 1e6  # the same of a sum that is held where it is
 _JOINT = 32  # numbers of which each may be told by all
 _FAR = 1e6  # in scaled units: a fit that explodes goes no further
 _ENOUGH = 4  # positions a weight, without which those with filled values count as well
-_SPREADS = 1e-3, 10.0  # what residuals may be taken for, in scaled units
+# What residuals may be taken for, in scaled units. Of data that a line tells exactly, less would make
+# an error of a jump whose square, over the least scale of a head, float32 cannot hold.
+_SPREADS = 0.03, 10.0
+_LEAST_CHANGE = 1e-3  # of a series that is told in patches
 _LEARNED = 2 / 3  # of each sequence: what the choice between two fits learns from
 _SHORT = 3  # the longest lag that is no season
 _ORIGINS = 20  # in the rest of each
@@ -149,7 +152,7 @@ def _change(values, patch):
     """The mean absolute change of a series from patch to patch; 1 where there is none."""
     sizes = np.abs(values[patch:] - values[:-patch], dtype=np.float64)
     mean = np.nansum(sizes) / max(np.count_nonzero(~np.isnan(sizes)), 1)
-    return max(mean, _SPREADS[0]) if mean else 1.0
+    return max(mean, _LEAST_CHANGE) if mean else 1.0
 
 
 def _filled(before):
