@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from pasts import assert_the_loop_holds_it
 
 from tests.models.contract.rows import RECURRENT, TRANSFORMER, as_if_trained
 from tfgen import models
@@ -80,19 +81,7 @@ def test_the_loop_holds_the_past_that_training_tells_of(given):
     reading, values = reading_of(lags=[1, 2, 5, 6]), made(20, 17).values
     series = np.stack([values[0], np.pad(values[1], [[0, 3], [0, 0]], constant_values=NAN)])
     whole = reading.before({"values": series})
-    held, previous = reading.held(2), np.full([2, 3], NAN)
-    if given:
-        lengths = tf.constant([given, given])
-        held, previous = (
-            reading.held(2, tf.constant(series[:, :given]), lengths),
-            series[:, given - 1],
-        )
-    for position in range(given, 20):
-        past, held = reading.step(held, tf.constant(previous), tf.fill([2], position == 0))
-        for name in past._fields:
-            expected = getattr(whole, name)[:, position]
-            np.testing.assert_array_equal(getattr(past, name), expected)
-        previous = series[:, position]
+    held = assert_the_loop_holds_it(reading, whole, series, given)
     assert reading.span == 6 and held[0].shape == (2, 6, 3)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from pasts import assert_the_loop_holds_it
 from scipy import signal, stats
 
 from tests.models.contract.rows import RECURRENT, TRANSFORMER, as_if_trained
@@ -104,16 +105,7 @@ def test_the_loop_holds_the_past_that_training_tells_of(given, lags):
     )
     batch = engine.positions.batch({"values": series})
     whole, patches = reading.before(batch), batch["values"]
-    held, previous = reading.held(2), np.full([2, 8], NAN)
-    if given:
-        lengths = tf.constant([given, given])
-        held, previous = reading.held(2, patches[:, :given], lengths), patches[:, given - 1]
-    for position in range(given, 6):
-        past, held = reading.step(held, tf.constant(previous), tf.fill([2], position == 0))
-        for name in past._fields:
-            expected = getattr(whole, name)[:, position]
-            np.testing.assert_array_equal(getattr(past, name), expected)
-        previous = patches[:, position]
+    assert_the_loop_holds_it(reading, whole, np.asarray(patches), given)
 
 
 @pytest.mark.parametrize("scaler", ["standard", "mean", "median"])
