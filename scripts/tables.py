@@ -6,8 +6,9 @@
 
 Each run is `tfgen train FAMILY --data TABLE.csv`. All forecast what was held out, from the same
 origins; CRPS is relative to that of the best seasonal naive forecast with its errors, of the
-seasons that the data show and of the last value. Beside them stand, of single short series, the
-exponential smoothing of statsmodels (ETS, damped, fitted anew at each origin).
+seasons that the data show and of the last value. Where enough was held out for a training to
+calibrate its model, calibrated forecasts of the rest count. Beside them stand, of single short
+series, the exponential smoothing of statsmodels (ETS, damped, fitted anew at each origin).
 """
 
 import subprocess
@@ -135,8 +136,11 @@ def _cells(path, runs, origins):
     models = {family: get(run) for family, run in runs.items()}
     first = next(iter(models.values()))
 
-    def found(models, season=None):
-        result = backtest(models, path, origins=origins, season=season)
+    # Calibrated ones count, where enough was held out to calibrate on.
+    calibrated = any(model.calibration for model in models.values())
+
+    def found(models, season=None, **options):
+        result = backtest(models, path, origins=origins, season=season, **options)
         rows = [dict(zip(result.table, cells)) for cells in zip(*result.table.values())]
         rows = [each for each in rows if each["series"] == each["feature"] == "all"]
         return {each["model"]: each for each in rows}, result.facts
@@ -147,10 +151,10 @@ def _cells(path, runs, origins):
     season = min(naives, key=naives.get)
     if len(first.processor.features) == 1 and sum(1 for _ in path.open()) <= SHORT:
         models["ETS"] = Smoothing(first, season)
-    scores, facts = found({**models, naive: naive}, season)
+    scores, facts = found({**models, naive: naive}, season, calibrated=calibrated)
     cells = []
     for name in ("ETS", *runs):
-        own = scores.get(name)
+        own = scores.get(f"{name}, calibrated", scores.get(name))
         crps, inside = (own["crps"] / scores[naive]["crps"], own["coverage_90"]) if own else (0, 0)
         cells.append(f"{crps:.2f} ({100 * inside:.0f}%)" if own else "")
     return season, facts["horizon"], *cells

@@ -13,7 +13,7 @@ from tfgen.evaluation.refitting import Refits
 from tfgen.evaluation.rolling import seasons_of
 from tfgen.files import atomic_file
 from tfgen.models.numbers.calibrating import halves
-from tfgen.models.numbers.lengths import context_for, usual_horizon
+from tfgen.models.numbers.lengths import context_for, positions_before, usual_horizon
 from tfgen.models.numbers.over_data import data_of, forecast_cuts
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import PreprocessingConfig
@@ -159,13 +159,10 @@ def backtest(
     if horizon >= longest:
         raise InputError(f"horizon must be less than the {longest} positions of {whole.name}. "
                          f"Received: horizon={horizon}")  # fmt: skip
-    # The first forecasts see no more than what comes before all that was held out.
-    before = max(edges) if 0 < max(edges) < longest else longest - horizon
+    before = positions_before(edges, list(map(len, values)), horizon)
     contexts = {
         # The naive forecast sees all that the others do.
-        name: 1
-        if each.model is None
-        else context_for(each.model, context, horizon, before + horizon)
+        name: 1 if each.model is None else context_for(each.model, context, horizon, before)
         for name, each in read.items()
     }
     # As far as there is so much, two seasons are seen for the naive one.

@@ -9,7 +9,7 @@ from tfgen.evaluation.opening import held_out_from, open_for
 from tfgen.kinds import find_kind
 from tfgen.models.numbers.calibrating import calibrate_model, halves
 from tfgen.models.numbers.calibration import FEWEST
-from tfgen.models.numbers.lengths import context_for, usual_horizon
+from tfgen.models.numbers.lengths import context_for, positions_before, usual_horizon
 from tfgen.models.numbers.over_data import forecast_cuts
 from tfgen.values import check_number, whole_number
 
@@ -102,8 +102,8 @@ def coverage_by_step(model, sequences, edges, horizon=None, num_samples=100, see
     facts = model.calibration.facts
     horizon = min(horizon or model.calibration.horizon, model.calibration.horizon)
     rest = halves(sequences, edges, facts.get("share", 0.5)).rest
-    longest = max(map(len, sequences.values))
-    context = context_for(model, facts.get("context"), horizon, longest)
+    before = positions_before(rest, list(map(len, sequences.values)), horizon)
+    context = context_for(model, facts.get("context"), horizon, before)
     try:
         cuts = cut_origins(sequences, rest, context, horizon, _TESTED)
     except InputError:

@@ -6,7 +6,7 @@ from tfgen.data.cuts import cut_origins
 from tfgen.data.seasons import common_seasons
 from tfgen.errors import InputError
 from tfgen.evaluation import forecasts
-from tfgen.models.numbers.lengths import context_for, usual_season
+from tfgen.models.numbers.lengths import context_for, positions_before, usual_season
 from tfgen.models.numbers.over_data import forecast_cuts
 from tfgen.report.score import Score
 
@@ -49,10 +49,8 @@ def score_forecasts(
     columns = [number for number, feature in enumerate(features) if not feature.is_category]
     if not columns:
         raise InputError("A forecast is scored on numbers, and the data have categories alone")
-    room = max(len(values) for values in whole.values) - horizon
-    # The first forecasts see no more than what comes before all that was held out.
-    before = min(room, max(parts.edges, default=0) or room)
-    context = context_for(model, context, horizon, before + horizon)
+    before = positions_before(parts.edges, list(map(len, whole.values)), horizon)
+    context = context_for(model, context, horizon, before)
     # Of a season that is longer than what there is before, a naive forecast knows nothing.
     naive_seasons = [each for each in naive_seasons if each <= max(before, 1)] or [1]
     # The naive forecast looks back for two seasons if there are so many positions.

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfgen.data.cuts import cut_origins
 from tfgen.errors import InputError
-from tfgen.models.numbers.lengths import context_for, usual_horizon
+from tfgen.models.numbers.lengths import context_for, positions_before, usual_horizon
 from tfgen.models.numbers.over_data import forecast_cuts
 
 _ORIGINS, _SAMPLES = 32, 40
@@ -30,14 +30,11 @@ class ForecastValidation:
         self.model = model
         features = enumerate(sequences.features)
         self.columns = [n for n, each in features if not (each.is_category or each.circle)]
-        held = [(start, stop) for start, stop in bounds if start < stop]
-        self.horizon = usual_horizon(model.processor, [stop - start for start, stop in held])
-        before = max(start for start, _ in held)
-        self.context = context_for(model, None, self.horizon, before + self.horizon)
-        starts, stops = zip(*bounds)
-        self.cuts = cut_origins(
-            sequences, starts, self.context, self.horizon, _ORIGINS, list(stops)
-        )
+        self.horizon = usual_horizon(model.processor, [stop - start for start, stop in bounds])
+        starts, stops = map(list, zip(*bounds))
+        before = positions_before(starts, stops, self.horizon)
+        self.context = context_for(model, None, self.horizon, before)
+        self.cuts = cut_origins(sequences, starts, self.context, self.horizon, _ORIGINS, stops)
         self.truth = self.cuts.values[:, self.context :, self.columns]
         if np.isnan(self.truth).all():
             raise InputError("no number of what is held out is known")

@@ -7,7 +7,7 @@ import numpy as np
 from tfgen.data.cuts import cut_origins
 from tfgen.errors import InputError
 from tfgen.models.numbers.calibration import Calibration, scale_of_features
-from tfgen.models.numbers.lengths import context_for
+from tfgen.models.numbers.lengths import context_for, positions_before
 from tfgen.models.numbers.over_data import forecast_cuts
 
 _SEED = 4  # a purpose of random numbers
@@ -74,10 +74,8 @@ def calibrate_model(
         InputError: For too little held-out data.
     """
     part = halves(sequences, edges, share)
-    longest = max(map(len, sequences.values))
-    before = [edge for edge, stop in zip(part.edges, part.stops) if 0 < edge < stop]
-    longest = min(longest, max(before) + horizon) if before else longest
-    context = context_for(model, context, horizon, longest)
+    before = positions_before(part.edges, part.stops, horizon)
+    context = context_for(model, context, horizon, before)
     room = sum(
         max(stop - horizon - max(edge, context) + 1, 0)
         for edge, stop in zip(part.edges, part.stops, strict=True)

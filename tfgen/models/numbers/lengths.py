@@ -66,24 +66,36 @@ def usual_horizon(processor, held):
     return max(1, min(usual, max(held)))
 
 
-def context_for(model, context, horizon, longest):
+def positions_before(starts, stops, horizon):
+    """The most positions that a forecast sees before it, of what comes before all that is forecast.
+
+    Args:
+        starts, stops: Of each series the first position that is forecast, and that after the last.
+        horizon: Positions of a forecast.
+    """
+    room = max(stops) - horizon
+    held = [start for start, stop in zip(starts, stops, strict=True) if start < stop]
+    return min(room, max(held, default=0) or room)
+
+
+def context_for(model, context, horizon, before):
     """The positions that a model sees before each of many forecasts.
 
     Args:
         model: A `NumbersModel`.
-        context: As a person gave it; None takes the training window.
+        context: As a person gave it; None takes the training window, and before it what the longest
+            lag reaches back for.
         horizon: Positions of a forecast.
-        longest: Positions of the longest series, the horizon included.
+        before: The most positions that there are before a forecast.
     """
     check_room(model.max_positions, 1, horizon)
     if context is None:
         recipe = getattr(model, "recipe", None)
         context = recipe.training.window if recipe else 4 * horizon
-        context += getattr(model, "history", 0)  # for its longest lag
-    room = longest - horizon
+        context += getattr(model, "history", 0)
     if model.max_positions is not None:
-        room = min(room, model.max_positions - horizon)
-    return max(1, min(context, room))
+        before = min(before, model.max_positions - horizon)
+    return max(1, min(context, before))
 
 
 def latents_of(engine, latents, lengths):
