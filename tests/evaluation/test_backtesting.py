@@ -1,6 +1,7 @@
 """Backtests of models whose forecasts are known, against scores done by hand."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,6 +128,10 @@ def test_arguments_change_what_is_found():
     assert first["forecasts"] == 5
     assert scores(origins=3)[1]["forecasts"] == 3
     assert scores(split="all", origins=99)[1]["forecasts"] == 23 + 28
+    # What came after the training data are as many positions as are said, of each series.
+    model, after = scores(last=20)
+    assert after["forecasts"] == 10
+    np.testing.assert_array_equal(model.seen[0], data.values[0][72:80])
     assert scores(season=3)[1]["mase"] != first["mase"]
     assert scores(num_samples=3)[1]["crps"] != first["crps"]
     assert scores(horizon=3)[1]["forecasts"] == 7
@@ -154,6 +159,11 @@ def test_what_cannot_be_compared_is_refused():
         backtest([model], data, horizon=200)
     with pytest.raises(InputError, match="Unknown split 'test'"):
         backtest([model], data, split="test")
+    with pytest.raises(InputError, match="Received: last=4, split='all'"):
+        backtest([model], data, split="all", last=4)
+    model.calibration = SimpleNamespace(facts={"share": 1.0})
+    with pytest.raises(InputError, match="give what came after as last"):
+        backtest([model], data, horizon=2, calibrated=True)
     other = Model(sequences(features=("b",)), name="other")
     with pytest.raises(InputError):
         backtest([model, other], data, horizon=2)

@@ -114,8 +114,8 @@ def test_arguments_of_a_calibration():
         facts(share=1)
     with pytest.raises(InputError, match="Received: origins=0"):
         facts(origins=0)
-    with pytest.raises(InputError, match="at least 20 forecasts.*Received: 15 forecasts"):
-        facts(share=0.08)
+    with pytest.raises(InputError, match="at least 20 forecasts.*Received: 5 forecasts"):
+        facts(share=0.03)
     with pytest.raises(InputError, match="too little held-out data"):
         calibrate(Overconfident(data, 0.5), data, 101)
 

@@ -69,6 +69,26 @@ def test_a_quantile_has_the_rank_of_split_conformal_prediction():
         Calibration.fit(samples[:19], truth[:19], NUMBERS)
 
 
+def test_a_few_forecasts_calibrate_all_steps_alike():
+    """Of 13 forecasts of 3 steps with equal samples, the quantile 0.95 is the 38th of 39 truths."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=[13, 3, 1])
+    samples = np.broadcast_to(np.linspace(-1, 1, 101)[None, :, None, None], [13, 101, 3, 1])
+    calibration = Calibration.fit(samples, truth, NUMBERS, pooled=True)
+    moved = calibration.moved(tf.constant(samples[:1], tf.float32)).numpy()[0, :, :, 0]
+    np.testing.assert_array_equal(moved, moved[:, :1] + np.zeros([1, 3]))
+    # So it serves for more steps, too.
+    longer = np.broadcast_to(samples[:1, :, :1], [1, 101, 5, 1])
+    assert calibration.horizon == 3 and calibration.longest > 5
+    longer = calibration.moved(tf.constant(longer, tf.float32)).numpy()[0, :, :, 0]
+    np.testing.assert_array_equal(longer, moved[:, :1] + np.zeros([1, 5]))
+    for level, rank in {0.05: 2, 0.25: 10, 0.75: 30, 0.95: 38}.items():
+        expected = np.sort(truth.ravel())[rank - 1]
+        assert np.quantile(moved[:, 0], level) == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(InputError, match="at least 20 forecasts.*Received: 6"):
+        Calibration.fit(samples[:6], truth[:6], NUMBERS, pooled=True)
+
+
 def test_intervals_are_those_of_mapie():
     regression = pytest.importorskip("mapie.regression")
     from sklearn.base import BaseEstimator, RegressorMixin

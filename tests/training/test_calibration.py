@@ -24,7 +24,7 @@ def data(rows):
     return Sequences("x", "series", (Feature("a"),), [values], ["0"])
 
 
-def test_little_held_out_or_a_short_training_is_not_calibrated(monkeypatch):
+def test_what_is_calibrated_on_and_when(monkeypatch):
     calls = []
 
     def calibrate(model, sequences, edges, horizon, **settings):
@@ -38,15 +38,18 @@ def test_little_held_out_or_a_short_training_is_not_calibrated(monkeypatch):
         calibrate_at_end(model, recipe, sequences, said.append)
         return len(calls)
 
-    # Ten days of half of the tenth that is held out.
-    assert run(sequences=data(4700)) == 0 and run() == 0
+    assert run() == 0
     assert run(recipe=long.override({"training.steps": 499}), sequences=data(4800)) == 0
     blocks = long.override({"data.split": "blocks"})
     assert run(recipe=blocks, sequences=data(4800)) == 0
     both = long.override({"data.split": "blocks+time"})
     assert run(recipe=both, sequences=data(9600)) == 1 and calls.pop()[0] == [9120]
+    # Of ten days in half of the tenth that is held out that half is enough; else all of it serves.
+    effort = {"origins": 64, "num_samples": 50}
+    assert said.pop() and run(sequences=data(4700)) == 1
+    assert calls.pop() == ([4230], 24, {"share": 1.0, **effort})
     assert said.pop() and run(sequences=data(4800)) == 1
-    assert calls == [([4320], 24, {"origins": 64, "num_samples": 50})]
+    assert calls == [([4320], 24, {"share": 0.5, **effort})]
     assert said == ["Calibrated forecasts of 24 positions by 64 of held-out data"]
 
 
@@ -54,11 +57,15 @@ def test_little_held_out_or_a_short_training_is_not_calibrated(monkeypatch):
     ("infilling", "batch_size", "expected"),
     [
         # Of 5 * 500 * batch_size a tenth, divided by 20 samples of 20 steps, repaint's thrice.
-        (0.5, 32, {"origins": 20, "num_samples": 20, "num_steps": 20}),
+        (0.5, 32, {"origins": 20, "share": 0.5, "num_samples": 20, "num_steps": 20}),
         (0.5, 31, None),  # 19 are too few
-        (0.5, 1000, {"origins": 64, "num_samples": 20, "num_steps": 20}),
+        (0.5, 1000, {"origins": 64, "share": 0.5, "num_samples": 20, "num_steps": 20}),
         (0.0, 32, None),
-        (0.0, 96, {"origins": 20, "num_samples": 20, "num_steps": 20, "resamplings": 3}),
+        (
+            0.0,
+            96,
+            {"origins": 20, "share": 0.5, "num_samples": 20, "num_steps": 20, "resamplings": 3},
+        ),
     ],
 )
 def test_a_diffusion_model_takes_a_tenth_of_its_training(

@@ -48,6 +48,12 @@ def parser():
         help="what is forecast (validation); all if no model was trained on these data",
     )
     parser.add_argument(
+        "--last",
+        type=integer,
+        metavar="N",
+        help="forecast the last N rows of each series, which came after the training data",
+    )
+    parser.add_argument(
         "--refit",
         type=integer,
         metavar="K",
@@ -72,7 +78,9 @@ def parser():
 def run(arguments):
     """Prints the scores of each model, and writes the table and the picture."""
     check_counts(arguments, "horizon", "origins", "num_samples", "context", "season")
-    check_counts(arguments, "refit", "refit_further")
+    check_counts(arguments, "refit", "refit_further", "last")
+    if arguments.last is not None and arguments.split == "all":
+        raise InputError(f"--last is a part: leave --split out. Received: --last {arguments.last}")
     if arguments.refit_further is not None and arguments.refit is None:
         raise InputError(
             "--refit-further goes with --refit K, the origins from a training to the next. "
@@ -108,6 +116,7 @@ def run(arguments):
         arguments.seed,
         calibrated=arguments.calibrated,
         split=arguments.split,
+        last=arguments.last,
         refit=None if arguments.refit is None else refit,
         refit_every=arguments.refit or 1,
         out=arguments.out,

@@ -70,6 +70,7 @@ def backtest(
     *,
     calibrated=False,
     split="validation",
+    last=None,
     refit=None,
     refit_every=1,
     out=None,
@@ -100,8 +101,10 @@ def backtest(
             else the strongest season that is found in what was not held out.
         seed: Integer.
         calibrated: Whether a model that has a calibration is shown with it, too. What calibrations
-            saw is then forecast by none.
+            saw of what was held out is then forecast by none.
         split: `"validation"`, or `"all"` for data that no model was trained on.
+        last: Positions at the end of each series that are forecast, where data go on after those
+            that the models were trained on; None takes what was held out of these.
         refit: Function `(model, sequences)` that trains a model again on what came before an origin
             and returns it: `tfgen.training.refit`, or with `functools.partial` its `further=STEPS`.
             None takes models as they are.
@@ -120,20 +123,24 @@ def backtest(
     models = _named(models)
     counts = {"origins": origins, "num_samples": num_samples}
     counts |= {"horizon": horizon, "context": context, "season": season}
-    counts |= {"refit_every": refit_every}
+    counts |= {"refit_every": refit_every, "last": last}
     for name, value in counts.items():
         if value is not None:
             whole_number(name, value, 1)
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
+    if last is not None and split == "all":
+        raise InputError("last is a part, and split='all' is everything. "
+                         f"Received: last={last}, split='all'")  # fmt: skip
     if refit is not None and split == "all":
         raise InputError(
             "refit trains on what comes before what was held out, and up to each origin. "
             "Received: split='all'"
         )
     # The naive forecast is of what a model reads, if there is one.
-    read = {n: _open(model, data, split, calibrated) for n, model in models.items() if model}
-    spare = next(iter(read.values()), None) or _open(None, data, split, calibrated)
+    part = split, last, calibrated
+    read = {n: _open(model, data, *part) for n, model in models.items() if model}
+    spare = next(iter(read.values()), None) or _open(None, data, *part)
     read = {name: read.get(name, spare._replace(model=None)) for name in models}
     variants = {name: (name, {}) for name in read}
     if calibrated:
@@ -239,7 +246,7 @@ def _named(models):
     return found
 
 
-def _open(model, data, split, calibrated):
+def _open(model, data, split, last, calibrated):
     """Returns the data as a model reads them."""
     if model is None:
         plain = _Unfitted()
@@ -250,10 +257,21 @@ def _open(model, data, split, calibrated):
         named = is_name(data) and getattr(model, "recipe", None) is not None
         sequences, rules = open_for(model, data_of(model, str(data)) if named else data)
         processor = model.processor
-    edges = [0] * len(sequences) if split == "all" else held_out_from(sequences, rules)
     calibration = getattr(model, "calibration", None)
-    if calibrated and calibration is not None and split != "all":
-        edges = halves(sequences, edges, calibration.facts.get("share", 0.5)).rest
+    if last is not None:
+        edges = [max(len(values) - last, 0) for values in sequences.values]
+    elif split == "all":
+        edges = [0] * len(sequences)
+    else:
+        edges = held_out_from(sequences, rules)
+        if calibrated and calibration is not None:
+            share = calibration.facts.get("share", 0.5)
+            if share == 1:
+                raise InputError(
+                    "A model was calibrated by all that was held out of its training: give what "
+                    "came after as last. Received: calibrated=True"
+                )
+            edges = halves(sequences, edges, share).rest
     return _Read(model, sequences, edges, processor)
 
 

@@ -3,14 +3,14 @@
 from tfgen.data.cuts import held_lengths, held_out_from
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
-from tfgen.models.numbers.calibrating import calibrate_model, halves
+from tfgen.models.numbers.calibrating import calibrate_model, halves, independent
 from tfgen.models.numbers.calibration import FEWEST
 from tfgen.models.numbers.lengths import usual_horizon
 
 # A training of fewer steps would take noticeably longer.
 LEAST_STEPS = 500
 _ORIGINS, _SAMPLES = 64, 50
-_FEWEST = 10  # forecasts that have no position in common
+_FEWEST = 10  # forecasts that have no position in common, for which a half is enough
 # A diffusion model takes a run of evaluations for each sample: fewer samples, of fewer steps (of 10
 # they are a tenth wider than of 50), and at most this share of what the training itself took, where
 # a step of a sequence took as long as five evaluations.
@@ -20,8 +20,9 @@ _FEW_SAMPLES, _STEPS, _RESAMPLINGS, _SHARE, _STEP = 20, 20, 3, 0.1, 5
 def calibrate_at_end(model, recipe, sequences, say):
     """Calibrates the forecasts of a model of series.
 
-    Nothing is done after less than 500 steps, and where little was held out. Samples of a diffusion
-    model take fewer steps here than otherwise, so that it takes at most a tenth of the training.
+    It takes the first half of what was held out, or all of it where that is little. Nothing is done
+    after less than 500 steps. Samples of a diffusion model take fewer steps here than otherwise, so
+    that it takes at most a tenth of the training.
 
     Args:
         model: The trained model.
@@ -38,12 +39,11 @@ def calibrate_at_end(model, recipe, sequences, say):
         return
     sequences = model.processor.check(sequences)
     edges = held_out_from(sequences, data.validation_fraction, data.split)
-    part = halves(sequences, edges)
     horizon = usual_horizon(model.processor, held_lengths(sequences, edges))
-    if sum(max(stop - edge, 0) // horizon for edge, stop in zip(edges, part.stops)) < _FEWEST:
-        return
+    share = 0.5 if independent(halves(sequences, edges), horizon) >= _FEWEST else 1.0
+    given = {"origins": origins, "share": share, **effort}
     try:
-        found = calibrate_model(model, sequences, edges, horizon, origins=origins, **effort)
+        found = calibrate_model(model, sequences, edges, horizon, **given)
     except InputError as error:
         say(f"Forecasts are not calibrated: {error}")
     else:

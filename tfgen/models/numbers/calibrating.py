@@ -11,6 +11,8 @@ from tfgen.models.numbers.lengths import context_for, positions_before
 from tfgen.models.numbers.over_data import forecast_cuts
 
 _SEED = 4  # a purpose of random numbers
+# Of fewer forecasts without a position in common, all steps ahead are calibrated alike.
+_INDEPENDENT = 10
 
 
 class Halves(NamedTuple):
@@ -49,6 +51,17 @@ def halves(sequences, edges, share=0.5):
     return Halves(list(edges), stops, stops)
 
 
+def independent(part, horizon):
+    """How many forecasts that have no position in common there are to calibrate on.
+
+    Args:
+        part: `Halves`.
+        horizon: Steps ahead.
+    """
+    bounds = zip(part.edges, part.stops, strict=True)
+    return sum(max(stop - edge, 0) // horizon for edge, stop in bounds)
+
+
 def calibrate_model(
     model, sequences, edges, horizon, context=None, origins=200, num_samples=100, share=0.5,
     seed=0, **options,
@@ -63,7 +76,7 @@ def calibrate_model(
         context: Positions that a forecast sees; None takes the training window.
         origins: Forecasts at most, evenly spread.
         num_samples: Futures of each.
-        share: See `halves`.
+        share: See `halves`; 1 leaves nothing to test on.
         seed: Integer.
         **options: Of `model.forecast`, where sampling as the model does by itself takes too long.
 
@@ -99,6 +112,8 @@ def calibrate_model(
         "share": share, **options,
     }  # fmt: skip
     moved = np.array([not (each.is_category or each.circle) for each in processor.features])
-    calibration = Calibration.fit(samples, cuts.values[:, context:], moved, scale, facts)
+    pooled = independent(part, horizon) < _INDEPENDENT
+    truth = cuts.values[:, context:]
+    calibration = Calibration.fit(samples, truth, moved, scale, facts, pooled)
     model.calibration = calibration
     return calibration

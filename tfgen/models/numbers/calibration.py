@@ -46,11 +46,16 @@ class Calibration:
 
     @property
     def horizon(self):
-        """Steps ahead that can be calibrated."""
+        """Steps ahead that it was learned from."""
         return len(self.typical)
 
+    @property
+    def longest(self):
+        """Steps ahead that can be calibrated: any, where all are moved alike."""
+        return np.inf if self.facts.get("pooled") else self.horizon
+
     @classmethod
-    def fit(cls, samples, observed, moved, scale=None, facts=None):
+    def fit(cls, samples, observed, moved, scale=None, facts=None, pooled=False):
         """Learns from forecasts whose truth is known.
 
         Args:
@@ -59,11 +64,14 @@ class Calibration:
             moved: bool `(features,)`: which columns are numbers, to be moved.
             scale: Float array `(forecasts, features)`: the scale of each series; None is 1.
             facts: See `Calibration`.
+            pooled: Whether all steps ahead are moved by the same shares of their spreads, which
+                fewer forecasts tell.
 
         Raises:
-            InputError: For fewer than 20 forecasts.
+            InputError: For fewer than 20 forecasts; pooled, of fewer than 20 positions in all.
         """
-        if len(samples) < FEWEST:
+        count = len(samples) * (samples.shape[2] if pooled else 1)
+        if count < FEWEST:
             raise InputError(
                 f"A calibration needs at least {FEWEST} forecasts of held-out data to learn from: "
                 f"hold out more, or shorten horizon. Received: {len(samples)} forecasts"
@@ -79,9 +87,14 @@ class Calibration:
         # A forecast that is always sure of itself has the usual error for a spread.
         typical = np.where(typical > 0, typical, np.where(usual > 0, usual, 1.0))
         unit = spread + typical * scale[:, None]
+        if pooled:
+            count = np.sum(count, axis=0, keepdims=True)
         offsets = []
         for level in LEVELS.astype(np.float64):
-            above = np.sort((observed - _quantile(ordered, level)) / unit, axis=0)  # NaN last
+            above = (observed - _quantile(ordered, level)) / unit
+            if pooled:
+                above = above.reshape(-1, 1, above.shape[-1])
+            above = np.sort(above, axis=0)  # NaN last
             rank = (count + 1) * round(level, 6)
             lower, upper = np.floor(rank + 1e-9), np.ceil(rank - 1e-9)
             if level > 0.5:
@@ -91,7 +104,9 @@ class Calibration:
             ranks = [np.clip(each, 1, np.maximum(count, 1)).astype(int) for each in (lower, upper)]
             found = [np.take_along_axis(above, each[None] - 1, axis=0)[0] for each in ranks]
             offsets.append(np.where(count > 0, np.mean(found, axis=0), 0.0))
-        return cls(np.float32(offsets), np.float32(typical), facts or {})
+        offsets = np.broadcast_to(offsets, [len(LEVELS), *typical.shape])
+        facts = {**(facts or {}), **({"pooled": True} if pooled else {})}
+        return cls(np.float32(offsets), np.float32(typical), facts)
 
     def moved(self, samples, scale=None):
         """Samples as they are moved, float tensor `(batch, samples, horizon, features)`.
@@ -104,9 +119,14 @@ class Calibration:
         order = tf.argsort(samples, axis=-1, stable=True)
         ordered = tf.gather(samples, order, batch_dims=3)
         count, horizon = tf.shape(samples)[3], tf.shape(samples)[1]
-        bad = f"A calibration is of {self.horizon} steps ahead"
-        with tf.control_dependencies([tf.debugging.assert_less_equal(horizon, self.horizon, bad)]):
-            horizon = tf.identity(horizon)
+        steps = tf.range(horizon)
+        if self.longest == self.horizon:
+            bad = f"A calibration is of {self.horizon} steps ahead"
+            right = tf.debugging.assert_less_equal(horizon, self.horizon, bad)
+            with tf.control_dependencies([right]):
+                steps = tf.identity(steps)
+        # Beyond what it was learned from, the last spread is the usual one.
+        steps = tf.minimum(steps, self.horizon - 1)
         last = tf.maximum(count - 1, 1)
         place = tf.cast(tf.range(count), tf.float32) / tf.cast(last, tf.float32)
         place = tf.where(count > 1, place, 0.5)
@@ -115,11 +135,11 @@ class Calibration:
         left, right = tf.gather(LEVELS, below), tf.gather(LEVELS, below + 1)
         share = tf.clip_by_value((place - left) / (right - left), 0.0, 1.0)
         offsets = np.transpose(self.offsets, [1, 2, 0])  # (horizon, features, levels)
-        offsets = tf.constant(offsets)[:horizon]
+        offsets = tf.gather(tf.constant(offsets), steps)
         lower, upper = tf.gather(offsets, below, axis=-1), tf.gather(offsets, below + 1, axis=-1)
         offsets = tf.cast(lower + share * (upper - lower), samples.dtype)
         low, high = (_quantile_of(ordered, level) for level in _SPREAD)
-        typical = tf.constant(self.typical)[:horizon]
+        typical = tf.gather(tf.constant(self.typical), steps)
         typical = typical[None] if scale is None else typical[None] * scale[:, None]
         unit = high - low + tf.cast(typical, samples.dtype)
         # In their order again, where quantiles have passed each other.
@@ -169,7 +189,7 @@ def check_calibrated(model, horizon, options):
             "This model has no calibration, or was opened with other arguments than it was "
             "calibrated with: tfgen calibrate RUN --data FILE makes one. Received: calibrated=True"
         )
-    if horizon > calibration.horizon:
+    if horizon > calibration.longest:
         raise InputError(
             f"This model's calibration is of {calibration.horizon} steps ahead: calibrate it with a "
             f"longer horizon. Received: horizon={horizon}"
