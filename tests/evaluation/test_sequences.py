@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from tfgen.data import Feature, Sequences
-from tfgen.data.cuts import Parts, as_numbers, cut_origins, cut_windows, share_complete
+from tfgen.data.cuts import Parts, as_numbers, cut_origins, cut_windows, filled, share_complete
 from tfgen.errors import InputError
 from tfgen.evaluation import evaluate_sequences, generation
 from tfgen.evaluation.fidelity import marginal_distance
@@ -453,6 +453,24 @@ def test_class_accuracy_is_the_share_of_samples_that_are_what_was_asked_for():
     assert set(plain["generation"]["scores"]) == {"marginal"}
 
 
+def test_gaps_of_real_windows_are_made_in_generated_ones(monkeypatch):
+    sequences = data(number=4, length=60)
+    rng = np.random.default_rng(0)
+    for values in sequences.values:
+        values[rng.random(values.shape) < 0.2] = np.nan
+
+    def generate(model, real, length, ends, seeds):
+        return np.where(np.isnan(real.values), 99.0, real.values)
+
+    monkeypatch.setattr(generation, "_generate", generate)
+    results = evaluate_sequences(
+        Oracle(), sequences, split="all", runs=1, length=12, metrics=("marginal", "masses")
+    )
+    for score in results["generation"]["scores"].values():
+        assert score["mean"] == 0 < score["real"]
+    assert results["generation"]["windows"] > 50
+
+
 def test_windows_hold_nothing_missing_and_origins_something():
     sequences = data(number=2, length=40)
     sequences.values[0][10] = np.nan
@@ -463,6 +481,15 @@ def test_windows_hold_nothing_missing_and_origins_something():
     assert len(windows) == (33 - 8) + (33 - 15) and not np.isnan(windows.values).any()
     assert len(cut_windows(sequences, 8, 7, rng)) == 7
     assert share_complete(sequences, 8) == (25 + 18) / 66
+    # Half of a window may be missing, and is filled by what stands around it.
+    half = cut_windows(sequences, 8, 1000, rng, gaps=0.5)
+    assert len(half) == 33 + (33 - 7) and np.isnan(half.values).any()
+    column = np.array([np.nan, 1, np.nan, np.nan, 4, np.nan], np.float32)
+    levels = Feature("l", levels=("a", "b", "c", "d", "e"))
+    windows = filled(np.stack([column, column, np.full(6, np.nan)], axis=1)[None], [
+        Feature("x"), levels, Feature("y")])  # fmt: skip
+    expected = [[1, 1, 0], [1, 1, 0], [2, 1, 0], [3, 4, 0], [4, 4, 0], [4, 4, 0]]
+    np.testing.assert_array_equal(windows[0], expected)
     with pytest.raises(InputError, match="length=30"):
         cut_windows(sequences, 30, 7, rng)
     pieces = cut_origins(sequences, [20, 20], 5, 4, 100)

@@ -68,8 +68,8 @@ class Cuts:
         return Cuts(**{k: None if v is None else v[numbers] for k, v in vars(self).items()})
 
 
-def cut_windows(sequences, length, most, rng):
-    """Cuts windows without a missing value, at random places, no two at the same.
+def cut_windows(sequences, length, most, rng, gaps=0.0):
+    """Cuts windows at random places, no two at the same.
 
     Of whole things, drawings and clips, each gives one window, from its beginning: it is cut to
     `length`, or zeros are put after its end.
@@ -79,6 +79,7 @@ def cut_windows(sequences, length, most, rng):
         length: Positions of a window.
         most: Windows wanted; there may be less.
         rng: NumPy generator that chooses them.
+        gaps: The share of each column that may be missing in a window.
 
     Returns:
         `Cuts` of at least one window.
@@ -88,12 +89,13 @@ def cut_windows(sequences, length, most, rng):
     """
     places = []
     for number in range(len(sequences)):
-        starts = np.flatnonzero(_complete(sequences, number, length))
+        starts = np.flatnonzero(_complete(sequences, number, length, gaps))
         places.append(np.stack([np.full(len(starts), number), starts], axis=1))
     places = np.concatenate(places) if places else np.zeros([0, 2], np.int64)
     if not len(places):
         raise InputError(
-            f"{sequences.name} has no window of {length} positions without a missing value: "
+            f"{sequences.name} has no window of {length} positions in which "
+            f"{f'{1 - gaps:.0%} of each column is known' if gaps else 'nothing is missing'}: "
             f"use shorter ones. Received: length={length}"
         )
     if len(places) > most:
@@ -108,13 +110,38 @@ def share_complete(sequences, length):
     return float(np.mean(found)) if len(found) else 0.0
 
 
-def _complete(sequences, number, length):
-    """Of each place where a window of a sequence may begin, whether nothing is missing in it."""
-    missing = np.isnan(sequences.values[number]).any(axis=1)
+def _complete(sequences, number, length, gaps=0.0):
+    """Of each place where a window of a sequence may begin, whether it has no more gaps."""
+    missing = np.isnan(sequences.values[number])
     if sequences.ends:
         return np.array([not missing[:length].any()] if len(missing) else [], bool)
-    before = np.concatenate([[0], np.cumsum(missing)])
-    return before[length:] == before[: max(len(before) - length, 0)]
+    before = np.pad(np.cumsum(missing, axis=0), [(1, 0), (0, 0)])
+    found = before[length:] - before[: max(len(before) - length, 0)]
+    return np.all(found <= gaps * length, axis=1)
+
+
+def filled(windows, features):
+    """Windows whose gaps hold what stands around them.
+
+    A number lies on the line between those before and after it; a category and a direction are the
+    nearest that is known.
+
+    Args:
+        windows: Float array `(windows, time, features)`; NaN is missing.
+        features: The `Feature` of each column. In a window, one that is known nowhere is 0.
+    """
+    windows = np.array(windows)
+    positions = np.arange(windows.shape[1])
+    for window, number in np.argwhere(np.isnan(windows).any(axis=1)):
+        column, feature = windows[window, :, number], features[number]
+        known = np.flatnonzero(~np.isnan(column))
+        if not len(known):
+            column[:] = 0
+        elif feature.is_category or feature.circle:
+            column[:] = column[known[np.abs(positions[:, None] - known).argmin(axis=1)]]
+        else:
+            column[:] = np.interp(positions, known, column[known])
+    return windows
 
 
 def held_out_from(sequences, validation_fraction, rule):

@@ -73,17 +73,18 @@ def marginal_distance(real, generated):
 
 
 def masses(windows, points):
-    """The percentage of values that are exactly a given one: zero, say, or a bound.
+    """The percentage of known values that are exactly a given one: zero, say, or a bound.
 
     Args:
-        windows: Float array `(windows, time, features)`, in the data's units.
+        windows: Float array `(windows, time, features)`, in the data's units; NaN is missing.
         points: List of `(feature, value)`: the number of a feature and a value of it.
 
     Returns:
         float64 array `(points,)`, from 0 to 100.
     """
     windows = np.asarray(windows)
-    return np.array([100 * np.mean(windows[..., i] == value) for i, value in points])
+    columns = [(windows[..., i][~np.isnan(windows[..., i])], value) for i, value in points]
+    return np.array([100 * np.mean(column == value) for column, value in columns])
 
 
 def wasserstein(first, second):

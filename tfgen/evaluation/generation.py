@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfgen.data.cuts import as_numbers, cut_windows, one_seed, pad_to, share_complete
+from tfgen.data.cuts import as_numbers, cut_windows, filled, one_seed, pad_to, share_complete
 from tfgen.errors import InputError
 from tfgen.evaluation import fidelity
 from tfgen.evaluation.context_fid import TS2Vec, context_fid
@@ -22,6 +22,7 @@ _BETTER = {
 _MOST_NEIGHBOURS = 20_000
 _LEAST_MASS = 0.1  # percent: a table has the masses that are so large in real or generated windows
 _LEAST = 5  # windows of which there is a score
+_GAPS = 0.5  # the most that may be missing of each column in a real window
 _ROWS = 256  # samples of one call of `generate`
 _DRAWN = 300  # windows of a side in the picture of all of them
 _OTHERWISE = ("masses", "memorisation", "class_accuracy")  # not distances of scaled windows
@@ -53,13 +54,16 @@ def score_generation(
         say(f"{len(real):,} windows of {length} positions, run {run + 1} of {runs}")
         generated = _generate(model, real, length, against.ends, [seed, run])
         noise = _noise(real.values, features, np.random.default_rng([seed, run, _NOISE]))
-        arrays = [as_numbers(x, features) for x in (real.values, other.values, generated, noise)]
+        # What is missing in a real window is missing in the one that it is compared with.
+        generated, noise = (np.where(np.isnan(real.values), np.nan, x) for x in (generated, noise))
+        compared = (generated, real.values, other.values, noise)
+        whole = [filled(x, features) for x in compared]
+        arrays = [as_numbers(whole[place], features) for place in (1, 2, 0, 3)]
         scaled = arrays if unscaled else fidelity.scale_by_real(*arrays)
         if run == 0:
-            picture = {"kind": "generation", "real": real.values[:200], "samples": generated[:200],
+            picture = {"kind": "generation", "real": whole[1][:200], "samples": whole[0][:200],
                        "windows": (scaled[0][:_DRAWN], scaled[2][:_DRAWN])}  # fmt: skip
         if points:
-            compared = (generated, real.values, other.values, noise)
             shares.append([fidelity.masses(x, points) for x in compared])
         rest = [name for name in wanted if name not in _OTHERWISE]
         for name, values in _distances(rest, *scaled, one_seed([seed, run]), say).items():
@@ -67,7 +71,7 @@ def score_generation(
         if "memorisation" in wanted and not missing:
             try:
                 values = _memorisation(parts, length, windows, features, arrays, rng)
-            except InputError as error:  # no window without a gap in what was held out
+            except InputError as error:  # too many gaps in what was held out
                 missing["memorisation"], values = str(error), {}
             for name, row in values.items():
                 scores.setdefault(name, []).append(row)
@@ -81,8 +85,8 @@ def score_generation(
         section["not computed"] = missing
     complete = share_complete(against, length)
     if complete < 1:
-        # Where what is missing is missing for a reason, these are not like all.
-        section["share of real windows without gaps, which are those compared"] = complete
+        name = "share of real windows without gaps; those of the others are made in generated ones"
+        section[name] = complete
     for name, rows in scores.items():
         of_model, of_real, of_noise = zip(*rows)
         better = _BETTER.get(name, {})
@@ -135,7 +139,7 @@ def _length(model, sequences):
 
 def _real_windows(against, length, most, rng):
     """Windows to compare with, and as many others; halves of one lot where there are too few."""
-    pool = cut_windows(against, length, 2 * most, rng)
+    pool = cut_windows(against, length, 2 * most, rng, _GAPS)
     order = rng.permutation(len(pool))
     count = min(most, len(pool))
     others = order[count : 2 * count]
@@ -165,11 +169,13 @@ def _generate(model, real, length, ends, seeds):
 
 def _noise(real, features, rng):
     """Independent noise with the mean and spread of each feature, or with its frequencies."""
-    noise = rng.normal(real.mean(axis=(0, 1)), real.std(axis=(0, 1)), real.shape)
-    noise = np.clip(noise, real.min(axis=(0, 1)), real.max(axis=(0, 1)))
+    over = {"axis": (0, 1)}
+    noise = rng.normal(np.nanmean(real, **over), np.nanstd(real, **over), real.shape)
+    noise = np.clip(noise, np.nanmin(real, **over), np.nanmax(real, **over))
     for number, feature in enumerate(features):
         if feature.is_category:
-            noise[..., number] = rng.choice(real[..., number].ravel(), real.shape[:2])
+            known = real[..., number][~np.isnan(real[..., number])]
+            noise[..., number] = rng.choice(known, real.shape[:2])
     return noise.astype(real.dtype)
 
 
@@ -204,8 +210,11 @@ def _distances(names, real, other, generated, noise, seed, say):
 def _memorisation(parts, length, most, features, arrays, rng):
     """Nearest training windows of generated, of held-out and of noise windows."""
     real, _, generated, noise = arrays
-    train = as_numbers(cut_windows(parts.known, length, _MOST_NEIGHBOURS, rng).values, features)
-    held = as_numbers(cut_windows(parts.held, length, 2 * most, rng).values, features)
+    cuts = ((parts.known, _MOST_NEIGHBOURS), (parts.held, 2 * most))
+    train, held = (
+        as_numbers(filled(cut_windows(of, length, number, rng, _GAPS).values, features), features)
+        for of, number in cuts
+    )
     train, held, generated, noise = fidelity.scale_by_real(real, train, held, generated, noise)[1:]
     half = max(1, len(held) // 2)
     rows = [
@@ -227,9 +236,9 @@ def _class_accuracy(parts, length, most, features, arrays, labels, rng):
     Of the generated windows, of held-out ones, and of noise with the real ones' classes.
     """
     real, _, generated, noise = arrays
-    train = cut_windows(parts.known, length, _MOST_NEIGHBOURS, rng)
-    held = cut_windows(parts.held, length, most, rng)
-    known, others = as_numbers(train.values, features), as_numbers(held.values, features)
+    train = cut_windows(parts.known, length, _MOST_NEIGHBOURS, rng, _GAPS)
+    held = cut_windows(parts.held, length, most, rng, _GAPS)
+    known, others = (as_numbers(filled(x.values, features), features) for x in (train, held))
     known, others, generated, noise = fidelity.scale_by_real(real, known, others, generated, noise)[
         1:
     ]
