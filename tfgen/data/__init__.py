@@ -3,6 +3,7 @@
 from tfgen.data.carried_windows import CarriedWindows
 from tfgen.data.catalog import BUILTIN
 from tfgen.data.features import Feature
+from tfgen.data.lines import LineWindows
 from tfgen.data.sequence_windows import SequenceWindows
 from tfgen.data.sequences import Sequences
 from tfgen.data.series import data_kind, open_sequences
@@ -16,6 +17,7 @@ __all__ = [
     "CarriedWindows",
     "Feature",
     "Kind",
+    "LineWindows",
     "SequenceWindows",
     "Sequences",
     "TextSource",

@@ -15,6 +15,7 @@ _CONTEXT = 1024
 _LANES_FROM = 16 * _CONTEXT  # a shorter text is read in one go
 _CHUNK = 256
 _CROP_BATCH = 64
+_LINES = 256  # scored at once
 _WINDOW = 256
 
 
@@ -65,6 +66,8 @@ def evaluate(
         else:
             built_in = named and normalise(str(data)) in BUILTIN
             split = "validation" if own or built_in else "all"
+    if getattr(model, "latent_texts", None) is not None:
+        return _lines(model, source, split, progress)
     tokens = encode(source, model.tokenizer, split)
     if window is None:
         window = max(min(_WINDOW, len(tokens) - 1, model.max_positions or _WINDOW), 1)
@@ -105,6 +108,36 @@ def evaluate(
         "crop_standard_error": float(np.std(crop_means) / np.sqrt(crops)),
         "crop_window": window,
         "crops": crops,
+    }
+
+
+def _lines(model, source, split, progress):
+    """The figures of a model of lines, by their lower bounds, line breaks included."""
+    text = "".join(source.chunks(split))
+    lines = [line + "\n" for line in text.split("\n") if line]
+    if not lines:
+        raise InputError(f"There are no lines in the split '{split}' of {source.name}")
+    total, rates, most = 0.0, 0.0, model.max_positions
+    if most is not None:
+        lines = [line[: most - 1] for line in lines]
+    for first in range(0, len(lines), _LINES):
+        batch = lines[first : first + _LINES]
+        found = model.score(batch)
+        total += float(np.sum(found["log_likelihood"]))
+        rates += float(np.sum(found["rate"]))
+        progress(min(first + _LINES, len(lines)), len(lines))
+    characters = sum(map(len, lines))
+    return {
+        "data": source.name,
+        "split": split,
+        "lines": len(lines),
+        "characters": characters,
+        "parameters": model.count_params(),
+        "nats_per_character": -total / characters,
+        "bits_per_character": -total / characters / float(np.log(2)),
+        "nats_per_line": -total / len(lines),
+        "rate": rates / len(lines),
+        "reconstruction": (-total - rates) / len(lines),
     }
 
 

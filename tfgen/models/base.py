@@ -14,6 +14,7 @@ from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_folder
 from tfgen.forks import check_process, own_process
 from tfgen.layers.checks import check_kind
+from tfgen.models import latents
 from tfgen.models.fitting import Fitting
 from tfgen.models.weights import save_weights
 from tfgen.networks.causal import refuse_small_weights
@@ -80,6 +81,16 @@ class SequenceGenerator(Fitting):
         self.seed = random.new_seed() if seed is None else int(seed)
         self.recipe = None
 
+    def follow(self, step):
+        """Goes by a training, for a loss that has a schedule.
+
+        Args:
+            step: Function that gives the number of training steps so far, an integer scalar tensor.
+        """
+        evidence = getattr(getattr(self, "engine", None), "evidence", None)
+        if evidence is not None:
+            evidence.follow(step)
+
     @property
     def preprocessing(self):
         """The layer that turns raw data into tensors and back; a saved model has it in a file."""
@@ -120,6 +131,83 @@ class SequenceGenerator(Fitting):
             `(total, count, state)`: float32 scalars, the sum over what counts and how much counts.
         """
         raise NotImplementedError
+
+    @property
+    def has_latents(self):
+        """Whether it has latents: an `encode` that its `decode` undoes."""
+        engine = getattr(self, "engine", None)
+        inverted = getattr(engine, "kind", None) == "diffusion" and hasattr(engine, "decode")
+        return inverted or hasattr(engine, "latent_size")
+
+    def reconstruct(self, x, seed=None, **options):
+        """What the latents of sequences are decoded to.
+
+        Args:
+            x: Texts, or sequences of numbers, as for `encode`.
+            seed: See `generate`.
+            **options: What sequences are told of, as of `encode`; and how is sampled, as of `decode`.
+
+        Returns:
+            As of `decode`.
+
+        Raises:
+            InputError: Here and below, of a model without latents.
+        """
+        latents.check_latents(self, "reconstruct")
+        return latents.reconstruct(self, x, seed, options)
+
+    def interpolate(self, a, b, steps=8, method="slerp", seed=None, **options):
+        """A list of sequences on the way from one to another, both of them reconstructed.
+
+        Args:
+            a: A text, or a sequence of numbers.
+            b: Another one.
+            steps: How many, the two ends included.
+            method: `"slerp"`, along a great circle of the latent space, or `"linear"`.
+            seed: See `generate`; the noise is the same for each.
+            **options: See `reconstruct`; what is told is told of both.
+        """
+        latents.check_latents(self, "interpolate")
+        return latents.interpolate(self, a, b, steps, method, seed, options)
+
+    def direction(self, positive, negative, **told):
+        """An attribute as a vector: the mean of the latents of some sequences less that of others.
+
+        Args:
+            positive: Texts, or sequences of numbers, that have it.
+            negative: Those that have not.
+            **told: As of `encode`.
+        """
+        latents.check_latents(self, "direction")
+        return latents.direction(self, positive, negative, told)
+
+    def shift(self, x, direction, amount=1.0, seed=None, **options):
+        """Sequences with more of an attribute, or less: `amount` times a `direction` is added.
+
+        Args:
+            x: See `reconstruct`, as the others.
+            direction: As of `direction`, or any vector of latents.
+            amount: How much of it; below 0 is less.
+            seed: See `reconstruct`.
+            **options: See `reconstruct`.
+        """
+        latents.check_latents(self, "shift")
+        return latents.shift(self, x, direction, amount, seed, options)
+
+    def neighbours(self, x, of, count=5, **told):
+        """Which of many sequences are the nearest in the latent space.
+
+        Args:
+            x: A sequence, or several.
+            of: Those to look among.
+            count: How many.
+            **told: As of `encode`.
+
+        Returns:
+            `(indices, distances)`, each `(sequences, count)`, the nearest first.
+        """
+        latents.check_latents(self, "neighbours")
+        return latents.neighbours(self, x, of, count, told)
 
     def activations(self, inputs):
         """What the layers give for a batch of inputs: a dict from names to tensors, for histograms."""

@@ -9,7 +9,7 @@ from tfgen.errors import InputError
 NO_CLASS = -1
 
 
-def condition_specs(num_classes=None, condition_width=None):
+def condition_specs(num_classes=None, condition_width=None, latents=0):
     """The tensors that stand for a condition: a dict from names to `tf.TensorSpec`, or empty."""
     if num_classes:
         return {"condition": tf.TensorSpec([None], tf.int32)}
@@ -18,19 +18,20 @@ def condition_specs(num_classes=None, condition_width=None):
             "condition": tf.TensorSpec([None, None, condition_width], tf.float32),
             "condition_valid": tf.TensorSpec([None, None], tf.bool),
         }
-    return {}
+    return {"condition": tf.TensorSpec([None, latents], tf.float32)} if latents else {}
 
 
-def condition_tensors(value, count, num_classes=None, condition_width=None):
+def condition_tensors(value, count, num_classes=None, condition_width=None, latents=0):
     """The tensors of `condition_specs` for `count` texts.
 
     Args:
         value: None for no condition. For classes, an integer for all texts or one for each; for
             vectors, an array `(items, condition_width)` for all texts, or a list with one for each,
-            whose numbers of items may differ.
+            whose numbers of items may differ. A latent vector is one for all texts or one for each.
         count: Number of texts.
         num_classes: Number of classes, or None.
         condition_width: Features of a vector, or None.
+        latents: Numbers of a latent vector, or 0. There are no tensors without one, then.
 
     Raises:
         InputError: For a condition that the model does not take.
@@ -40,6 +41,8 @@ def condition_tensors(value, count, num_classes=None, condition_width=None):
     if condition_width:
         vectors, valid = _vectors(value, count, condition_width)
         return {"condition": tf.constant(vectors), "condition_valid": tf.constant(valid)}
+    if latents:
+        return {} if value is None else {"condition": tf.constant(_latents(value, count, latents))}
     if value is not None:
         raise InputError(
             "condition is for models made with num_classes or condition_width; this one has neither"
@@ -65,6 +68,19 @@ def _classes(value, count, num_classes):
             f"Received: {len(array)} classes"
         )
     return np.broadcast_to(array, [count]).astype(np.int32)
+
+
+def _latents(value, count, width):
+    try:
+        array = np.asarray(value, np.float32)
+    except (TypeError, ValueError):
+        array = np.zeros(0)
+    if array.shape not in ((width,), (count, width)) or not np.isfinite(array).all():
+        raise InputError(
+            f"condition must be a latent vector of {width} finite numbers for all of {count} texts "
+            f"or for each. Received: an array of shape {array.shape}"
+        )
+    return np.broadcast_to(array, [count, width])
 
 
 def _vectors(value, count, width):

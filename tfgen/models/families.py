@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfgen.arguments import parameters_of
-from tfgen.errors import unknown
+from tfgen.errors import InputError, unknown
 from tfgen.names import normalise
 
 
@@ -56,6 +56,28 @@ ENGINES = {
             mixture="tfgen.models.engines.mixture:Mixture",
         ),
     },
+    "latent": {
+        "text": Engine(
+            "tfgen.models.text.model:TextModel",
+            "tfgen.models.engines.token_latent:TokenLatent",
+            (
+                "tfgen.models.text.emission:TokenEmission",
+                "tfgen.models.engines.token_rollout:TokenRollout",
+                "tfgen.networks.sequence_encoder:SequenceEncoder",
+                "tfgen.models.engines.evidence:Evidence",
+            ),
+        ),
+        "numbers": Engine(
+            "tfgen.models.numbers.model:NumbersModel",
+            "tfgen.models.engines.latent:Latent",
+            (
+                "tfgen.models.numbers.emission:NumberEmission",
+                "tfgen.models.numbers.context:SequenceContext",
+                "tfgen.networks.sequence_encoder:SequenceEncoder",
+                "tfgen.models.engines.evidence:Evidence",
+            ),
+        ),
+    },
     "diffusion": {
         "numbers": Engine(
             "tfgen.models.numbers.model:NumbersModel",
@@ -72,7 +94,7 @@ ENGINES = {
 # Constructor arguments that a recipe does not hold in its [model] section.
 _NOT_MODEL_KEYS = (
     "self", "network", "emission", "context", "denoiser", "engine", "tokenizer", "processor",
-    "generation", "make",
+    "generation", "make", "rollout", "recognition", "evidence", "latents",
 )  # fmt: skip
 # Those of networks that follow from the other parts.
 _FOLLOWING = (
@@ -96,6 +118,8 @@ class Family:
         preset: Constructor arguments that the name fixes.
         defaults: Of text and of numbers: constructor arguments whose defaults are others here.
         of: `"text"` or `"numbers"`: which of these this is; None takes the first one.
+        decoder: Name of the family whose network, preset and defaults these are; an argument
+            `decoder` names another one. None where they are its own.
     """
 
     summary: str = ""
@@ -105,6 +129,7 @@ class Family:
     preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     of: str | None = None
+    decoder: str | None = None
 
     @property
     def modalities(self):
@@ -116,9 +141,27 @@ class Family:
         """Whether this is a row of text or of numbers."""
         return self.modalities[0] if self.of is None else self.of
 
-    def row(self, of):
-        """Returns the `Family` for text or for numbers; as a whole where it is for one alone."""
-        return dataclasses.replace(self, of=of) if of in self.modalities else self
+    def row(self, of, arguments=None):
+        """Returns the `Family` for text or for numbers; as a whole where it is for one alone.
+
+        Args:
+            of: `"text"` or `"numbers"`.
+            arguments: Dict of a model's, of which a `decoder` chooses the network.
+
+        Raises:
+            InputError: For a decoder that is no family that goes from position to position.
+        """
+        chosen = dataclasses.replace(self, of=of) if of in self.modalities else self
+        name = (arguments or {}).get("decoder", self.decoder)
+        if self.decoder is None or name == self.decoder:
+            return chosen
+        rows = [each for each, row in FAMILIES.items() if row.network and row.engine == "rollout"]
+        if not isinstance(name, str) or normalise(name) not in rows:
+            rule = f"decoder must be one of {', '.join(map(repr, rows))}"
+            raise InputError(f"{rule}. Received: decoder={name!r}")
+        row = FAMILIES[normalise(name)]
+        taken = {"network": row.network, "preset": row.preset, "defaults": row.defaults}
+        return dataclasses.replace(chosen, decoder=normalise(name), **taken)
 
     def load(self):
         """Returns the class of the models, importing its module if need be."""
@@ -143,6 +186,11 @@ class Family:
             return None
         return _load(ENGINES[self.engine][self.modality].engine).kind
 
+    def load_engines(self):
+        """Returns the classes of which the engine of a model of this row is one."""
+        _, engine, _, mixture = ENGINES[self.engine][self.modality].load()
+        return [each for each in (engine, mixture) if each is not None]
+
     def arguments(self):
         """Returns `{name: inspect.Parameter}` of the constructor arguments that may be chosen."""
         fixed, found = {*_NOT_MODEL_KEYS, *self.preset}, {}
@@ -155,8 +203,12 @@ class Family:
         if network is not None:
             if getattr(network, "input_width", None) is not None:
                 fixed.add("embedding")  # it is as wide as the network
-            if self.modality == "text" and "cross_attention" not in parameters_of(network):
+            attends = "cross_attention" in parameters_of(network)
+            if self.modality == "text" and not (attends and self.decoder is None):
                 fixed |= {*_CONDITIONS}
+        if self.decoder is not None:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            found["decoder"] = inspect.Parameter("decoder", kind, default=self.decoder)
         changed = self.defaults.get(self.modality, {})
         return {
             name: parameter.replace(default=changed.get(name, parameter.default))
@@ -173,6 +225,9 @@ class Family:
         Raises:
             ValueError: As the constructors do.
         """
+        if "decoder" in arguments and self.decoder is not None:
+            row = self.row(self.of, arguments)
+            return row.make(**{name: arguments[name] for name in arguments if name != "decoder"})
         arguments = {**self.defaults.get(self.modality, {}), **self.preset, **arguments}
         if self.network is None:
             return self.load()(**arguments)
@@ -255,6 +310,15 @@ FAMILIES = {
         defaults={"numbers": {"multipliers": (1, 2, 4)}},
     ),
 }
+
+
+FAMILIES["vae"] = dataclasses.replace(
+    FAMILIES["gru"],
+    summary="a variational autoencoder: latents that an encoder finds and any of these decodes",
+    engine="latent",
+    decoder="gru",
+    defaults={"text": {"units": 256, "layers": 1}, "numbers": {"units": 128}},
+)
 
 
 def _load(path):

@@ -26,7 +26,7 @@ CALIBRATION = "calibration.npz"
 # Of the list of checksums, which has three lines.
 _MOST_CHECKSUMS = 1 << 16
 # What parts call those that they are made of.
-PARTS = ("denoiser", "network", "emission", "context")
+PARTS = ("denoiser", "rollout", "recognition", "evidence", "network", "emission", "context")
 
 
 def row_of(recipe, preprocessing=None, of=None):
@@ -39,7 +39,7 @@ def row_of(recipe, preprocessing=None, of=None):
     """
     if preprocessing is not None:
         of = "numbers" if preprocessing_file(preprocessing) == PROCESSOR else "text"
-    return family(recipe.family).row(of)
+    return family(recipe.family).row(of, recipe.model)
 
 
 def check_used(recipe, kind):
@@ -55,9 +55,9 @@ def check_used(recipe, kind):
     recipe.check_used(kind, row_of_kind(recipe.family, kind).engine_kind)
 
 
-def row_of_kind(name, kind):
-    """Returns the `Family` of a name, for a kind of data."""
-    return family(name).row(find_kind(kind).modality)
+def row_of_kind(name, kind, arguments=None):
+    """Returns the `Family` of a name, for a kind of data and a model of such arguments."""
+    return family(name).row(find_kind(kind).modality, arguments)
 
 
 def build(recipe, preprocessing=None, dtype="float32", of=None):
@@ -237,9 +237,10 @@ def recipe_of(model):
     engine = getattr(model, "engine", None)
     network = getattr(engine, "network", None)
     for name, chosen in FAMILIES.items():
-        for row in map(chosen.row, chosen.modalities):
-            config = config_of(model)
+        for row in _rows(chosen):
+            config = {**config_of(model), "decoder": row.decoder}
             same = row.load() is type(model) and row.load_network() in (None, type(network))
+            same = same and (row.network is None or type(engine) in row.load_engines())
             if same and row.preset.items() <= config.items():
                 section = {key: config[key] for key in row.arguments() if key in config}
                 section = {key: value for key, value in section.items() if value is not None}
@@ -249,6 +250,15 @@ def recipe_of(model):
         f"{what} is no registered family: "
         "call tfgen.zoo.register(name) on the class before saving its models"
     )
+
+
+def _rows(chosen):
+    """The rows of a family, of each modality, and with each network that may be chosen."""
+    decoders = FAMILIES if chosen.decoder is not None else [None]
+    for name in decoders:
+        if name is None or (FAMILIES[name].network and FAMILIES[name].engine == "rollout"):
+            for of in chosen.modalities:
+                yield chosen.row(of, {} if name is None else {"decoder": name})
 
 
 def config_of(model):

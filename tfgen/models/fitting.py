@@ -93,6 +93,7 @@ class Fitting(keras.Model):
     def train_step(self, data):
         key = random.fold(random.root(self.seed, random.DROPOUT), self.optimizer.iterations.value)
         batch = self.unpack(data)
+        self.follow(lambda: self.optimizer.iterations.value)
         with tf.GradientTape() as tape:
             total, count, compared = self.measured(batch, key, training=True)
             loss = tf.math.divide_no_nan(total, count)

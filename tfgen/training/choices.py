@@ -66,7 +66,7 @@ def choose(recipe, said=(), data=None):
     said, kind = set(said), data_kind(recipe.data, data)
     if kind not in _CHOOSE:
         return recipe, None
-    row = family(recipe.family).row("numbers")
+    row = family(recipe.family).row("numbers", recipe.model)
     arguments = row.arguments()
     known = set(recipe.model).issubset(arguments)  # else training tells what is wrong
     if not known or not {"head", "beyond"}.intersection(arguments):

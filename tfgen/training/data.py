@@ -8,6 +8,7 @@ import numpy as np
 from tfgen import models
 from tfgen.data import (
     CarriedWindows,
+    LineWindows,
     SequenceWindows,
     Windows,
     data_kind,
@@ -97,17 +98,20 @@ def _open_text(recipe, tokenizer, data):
     augment = open_augmentation(
         config.augment, data_kind(recipe.data, data), (tokens["train"], tokenizer)
     )
+    kind, own = Windows, {"carry_state": config.carry_state}
+    if models.row_of_kind(recipe.family, "text").engine == "latent":
+        kind, own = LineWindows, {"line_break": tokenizer.start_id}
     windows = {
-        split: Windows(
+        split: kind(
             tokens[split],
             config.window,
             config.batch_size,
             seed=config.seed,
-            carry_state=config.carry_state,
             drop_remainder=split == "train",
             augment=augment if split == "train" else None,
             split=_SPLIT_NAMES[split],
             most=config.validation_batches,
+            **own,
         )
         for split in tokens
     }

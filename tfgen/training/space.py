@@ -227,7 +227,7 @@ def _check_value(key, value, default, recipe):
 
 def _arguments(recipe):
     """Returns the arguments of a recipe's family, for its kind of data, and their defaults."""
-    row = models.row_of_kind(recipe.family, data_kind(recipe.data))
+    row = models.row_of_kind(recipe.family, data_kind(recipe.data), recipe.model)
     return {
         name: None if parameter.default is parameter.empty else parameter.default
         for name, parameter in row.arguments().items()

@@ -51,6 +51,7 @@ class Step:
                 f"state of it. Received: training.accumulate={config.accumulate}"
             )
         self.model, self.optimizer, self.config = model, optimizer, config
+        model.follow(lambda: optimizer.iterations.value)
         self.adapters = Adapters(model, config) if adapters is None else adapters
         self.devices = devices
         # Sums are divided by it before their gradient is taken: float16 could not hold that of a

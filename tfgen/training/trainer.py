@@ -117,6 +117,11 @@ def check_fits(recipe, model):
             "training.carry_state is for models that go from position to position, and "
             f"{recipe.family} takes all at once. Received: training.carry_state=true"
         )
+    if config.carry_state and models.family(recipe.family).engine == "latent":
+        raise InputError(
+            "training.carry_state is for models without latents, which are those of a whole "
+            f"sequence in a {recipe.family}. Received: training.carry_state=true"
+        )
     if config.carry_state and not model.state_is_constant:
         needed = "positions without an end" if model.max_positions else "a state of constant size"
         remedy = "positions=rotary" if model.max_positions else f"window={config.window}"

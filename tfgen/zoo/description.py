@@ -186,7 +186,7 @@ def _row(recipe, folder):
     """The row of a folder's family: that of text, or that of numbers."""
     from tfgen.models import row_of_kind
 
-    return row_of_kind(recipe.family, data_kind_of(folder))
+    return row_of_kind(recipe.family, data_kind_of(folder), recipe.model)
 
 
 def _family_arguments(row, given=None):

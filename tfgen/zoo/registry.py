@@ -327,7 +327,7 @@ def _require_free(name, new):
 
 def _family_recipe(item, of, overrides):
     """Returns the recipe of a new model: a family with its arguments and sampling defaults."""
-    row = item.row.row(of)
+    row = item.row.row(of, overrides)
     arguments = row.arguments()
     sampling = GenerationConfig.__dataclass_fields__
     generation = {
@@ -342,7 +342,7 @@ def _family_recipe(item, of, overrides):
     }
     if row.modality == "text" and "numbers" in row.modalities:
         for key in model.keys() - arguments.keys():
-            if key in row.row("numbers").arguments():
+            if key in row.row("numbers", overrides).arguments():
                 raise InputError(
                     f"'{key}' is for models of numbers: get('{item.name}', of='numbers', ...) "
                     f"gives one. Received: {key}={model[key]!r}"

@@ -160,6 +160,18 @@ CHANGES = {
         "condition_dropout": to(0.9, wrong=(1.0,)),
         "processor": to(fitted(scaler="robust"), wrong=(3,)),
     },
+    "SequenceEncoder": {
+        "latent_size": to(4, wrong=(0, 2.5)),
+        "encoder": to("transformer", wrong=("unet", None)),
+        "encoder_units": to(5, wrong=(0, True)),
+        "encoder_layers": to(2, wrong=(0, 1001)),
+    },
+    "Evidence": {
+        "beta": to(2.0, wrong=(-1, NAN, float("inf"), "1")),
+        "kl_anneal_steps": to(10, wrong=(-1, 2.5)),
+        "free_bits": to(3.0, wrong=(-0.1, None)),
+        "input_dropout": to(0.7, wrong=RATES),
+    },
     "Mixture": {"members": to(2, wrong=(0, 2.5, True, 101))},
     "generation of text": to({"max_new_tokens": 3}, wrong=(3,), seen="sample"),
     "generation of numbers": to({"length": 3}, wrong=(3,), seen="sample"),

@@ -21,6 +21,7 @@ INPUTS = {
     "num_steps": 3, "guidance_scale": 2.0, "resamplings": 2, "quantiles": [0.25, 0.75],
     "max_new_tokens": 4, "top_k": 5, "top_p": 0.9, "min_p": 0.01, "repetition_penalty": 1.1,
     "stop": ["h"], "strip_prompt": False, "prompts": ["ab", ""], "texts": TEXTS, "sigma": [0.5] * 2,
+    "importance_samples": 3,
 }  # fmt: skip
 
 
@@ -82,6 +83,15 @@ class Row:
         return models.make(self.family, self.of, **{**self.given, **self.small, **changes})
 
     @property
+    def latent(self):
+        """Whether it has latents, and a bound for its likelihood."""
+        return self.family == "vae"
+
+    @property
+    def scores(self):
+        return self.usual + (("rate", "reconstruction") if self.latent else ())
+
+    @property
     def entry(self):
         """The row of `tfgen.models.FAMILIES`."""
         return models.family(self.family).row(self.of)
@@ -91,7 +101,7 @@ class TextRow(Row):
     of, length = "text", "max_new_tokens"
     generation = {"max_new_tokens": 5}
     given = property(lambda self: {"tokenizer": TOKENIZER, "generation": self.generation})
-    scores = ("log_likelihood", "nats_per_character", "bits_per_character", "characters")
+    usual = ("log_likelihood", "nats_per_character", "bits_per_character", "characters")
     told = {}
 
     def sample(self, model, seed=None, count=1, **options):
@@ -107,9 +117,11 @@ class TextRow(Row):
         return np.stack([TOKENIZER.encode("\n" + text) for text in TEXTS]).astype("int32")
 
     def width(self, model):
-        return (model.network.output_width,)
+        return (LATENTS if self.latent else model.network.output_width,)
 
     def inputs_of(self, model, name, spec):
+        if name == "latents":
+            return tf.constant(np.random.default_rng(1).normal(size=[2, LATENTS]), spec.dtype)
         return tf.constant(INPUTS[name], spec.dtype)
 
 
@@ -117,7 +129,7 @@ class NumbersRow(Row):
     of, length = "numbers", "length"
     generation = {"length": 5}
     given = property(lambda self: {"processor": processor(), "generation": self.generation})
-    scores = ("log_likelihood", "values", "nats_per_value", "nats_per_position")
+    usual = ("log_likelihood", "values", "nats_per_value", "nats_per_position")
     told = {"condition": "q"}
     filling = {"particles": 16}
 
@@ -142,7 +154,7 @@ class NumbersRow(Row):
     def width(self, model):
         if not self.in_order:
             return (TIME, model.engine.emission.channels)
-        return (model.network.output_width,)
+        return (LATENTS if self.latent else model.network.output_width,)
 
     def inputs_of(self, model, name, spec):
         values, told = self.raw(0, 1)
@@ -157,6 +169,8 @@ class NumbersRow(Row):
 
 RECURRENT = {"units": 8, "layers": 1, "seed": 1}
 LAGGED = {**RECURRENT, "lags": (2, 5), "seasonal_skip": 3}
+LATENTS = 3
+LATENT = {**RECURRENT, "latent_size": LATENTS, "encoder_units": 6}
 TRANSFORMER = {"layers": 1, "heads": 2, "width": 8, "seed": 1}
 UNET = {
     "width": 4, "multipliers": (1,), "blocks": 1, "groups": 2, "attention_at": (0,),
@@ -178,6 +192,8 @@ ROWS = (
     NumbersRow("lstm", RECURRENT, *OF_NUMBERS),
     NumbersRow("gru", LAGGED, *OF_NUMBERS),
     NumbersRow("transformer", TRANSFORMER, *OF_NUMBERS),
+    TextRow("vae", LATENT, *OF_TEXT),
+    NumbersRow("vae", LATENT, *OF_NUMBERS),
     DiffusionRow(
         "unet1d", UNET, DiffusionSampling, ("temperature", 0.5), ("num_step", "num_steps"),
         in_order=False,
@@ -200,7 +216,9 @@ def of_rows(of=None, long=()):
     import pytest
 
     rows = [each for each in ROWS if of in (None, each.of)]
-    marked = dict.fromkeys(("transformer-numbers", *long), pytest.mark.long)
+    marked = dict.fromkeys(
+        ("transformer-numbers", "vae-text", "vae-numbers", *long), pytest.mark.long
+    )
     marked |= dict.fromkeys(("gru-text", "lstm-numbers"), pytest.mark.exhaustive)
     marks = [marked.get(str(row), ()) for row in rows]
     cases = [pytest.param(row, marks=mark) for row, mark in zip(rows, marks)]

@@ -19,7 +19,7 @@ ELSEWHERE = ("tokenizer", "processor", "generation")
 def cases(diffusion=()):
     """Each argument of each family; that of a part again, of another family, is exhaustive.
 
-    Those of a diffusion model have the mark `diffusion`.
+    Those of a diffusion model, and of a model of latents, have the mark `diffusion`.
     """
     seen = set()
     for row in ROWS:
@@ -31,7 +31,7 @@ def cases(diffusion=()):
                 continue
             everybodys = {"seed": "seed", "generation": f"generation of {row.of}"}
             part = everybodys.get(name, "TokenEmission" if name == "tokenizer" else owners[-1])
-            own = diffusion if row.family == "unet1d" else ()
+            own = diffusion if row.family in ("unet1d", "vae") else ()
             marks = pytest.mark.exhaustive if (part, name) in seen else own
             seen.add((part, name))
             yield pytest.param(row, part, name, id=f"{row}-{name}", marks=marks)

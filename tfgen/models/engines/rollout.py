@@ -11,7 +11,7 @@ from tfgen.layers.checks import check_kind
 from tfgen.models.first_calls import FirstCalls
 from tfgen.models.numbers.context import SequenceContext
 from tfgen.models.numbers.emission import NumberEmission
-from tfgen.models.numbers.results import likelihoods_of, summary_of
+from tfgen.models.numbers.results import likelihoods_of, observed_of, summary_of
 from tfgen.models.parts import made_of_parts
 from tfgen.models.serving import constant, option_specs
 from tfgen.networks import CausalNetwork
@@ -364,11 +364,7 @@ class Rollout:
         hidden, _, scale = self._read(batch)
         nats = tf.cast(self.emission.log_prob(hidden, batch, scale), tf.float64)
         total = tf.reduce_sum(nats, axis=1)
-        lengths = arguments["lengths"]
-        valid = tf.sequence_mask(lengths, tf.shape(arguments["values"])[1])[..., None]
-        observed = ~tf.math.is_nan(arguments["values"]) & valid
-        observed = tf.reduce_sum(tf.cast(observed, tf.int32), axis=[1, 2])
-        return likelihoods_of(total, observed, lengths)
+        return likelihoods_of(total, observed_of(arguments), arguments["lengths"])
 
     def _encode(self, arguments):
         positions = self.positions

@@ -148,14 +148,18 @@ class TokenRollout:
 
     # Training
 
-    def predicted(self, batch, key=None, state=None, training=False):
-        """Logits float32 `(batch, time, vocabulary)` of a batch's targets, and the state after.
+    def loss(self, batch, key=None, state=None, training=False):
+        """The loss of a batch, and the logits that it is of.
 
         Args:
             batch: `(inputs, targets)`, and perhaps a condition, and weights of the targets.
             key: int32 `(2,)`, what the dropout is drawn from.
             state: As of `initial_state`; None is the beginning.
             training: Whether dropout is on.
+
+        Returns:
+            `(total, count, state, logits)`: the sum of the nats of the targets, weighted if they
+            have weights, and their count; the state after; float32 `(batch, time, vocabulary)`.
         """
         inputs = tf.cast(batch[0], tf.int32)
         condition = batch[2] if len(batch) > 2 else None
@@ -163,17 +167,14 @@ class TokenRollout:
         hidden, state = self.hidden_states(
             inputs, state, training=training, key=key, condition=condition
         )
-        return tf.cast(self.logits(hidden), tf.float32), state
-
-    def loss_of(self, batch, logits, training=False):
-        """The sum of the nats of a batch's targets, weighted if it has weights, and their count."""
+        logits = tf.cast(self.logits(hidden), tf.float32)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(batch[1], tf.int32), logits)
         if training and self.label_smoothing:
             uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
             loss += self.label_smoothing * (uniform - loss)
         if len(batch) > 3:
-            return tf.reduce_sum(loss * batch[3]), tf.reduce_sum(batch[3])
-        return tf.reduce_sum(loss), tf.cast(tf.size(loss), tf.float32)
+            return tf.reduce_sum(loss * batch[3]), tf.reduce_sum(batch[3]), state, logits
+        return tf.reduce_sum(loss), tf.cast(tf.size(loss), tf.float32), state, logits
 
     def check_condition(self, condition):
         """Refuses a condition of training that the model does not take."""

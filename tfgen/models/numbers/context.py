@@ -31,6 +31,7 @@ class SequenceContext(keras.layers.Layer):
         condition_dropout: Share of the sequences whose class is hidden in training, so that the
             model can also draw without one.
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
+        latents: Numbers of a latent vector of the whole sequence; 0 is none.
         seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
@@ -38,10 +39,10 @@ class SequenceContext(keras.layers.Layer):
         ValueError: For an argument out of its range, or one that does not fit the data.
     """
 
-    def __init__(self, frame=1, condition_dropout=0.1, processor=None, seed=0, **kwargs):
+    def __init__(self, frame=1, condition_dropout=0.1, processor=None, latents=0, seed=0, **kwargs):
         super().__init__(**kwargs)
         check_rate(condition_dropout=condition_dropout)
-        self.positions = Positions(processor, frame)
+        self.positions = Positions(processor, frame, latents)
         self.processor = processor = self.positions.processor
         check_of_use(
             bool(processor.num_classes), "data with classes", 0.1,
@@ -60,6 +61,7 @@ class SequenceContext(keras.layers.Layer):
             )
             self.class_embedding.build((None,))
         self.condition_dropout = condition_dropout
+        self.latents = latents
         self.seed = seed
         self.built = True
 
@@ -67,7 +69,7 @@ class SequenceContext(keras.layers.Layer):
     def width(self):
         """Features of a whole sequence."""
         processor = self.processor
-        width = processor.static_width
+        width = processor.static_width + self.latents
         if self.class_embedding is not None:
             width += self.class_embedding.output_dim
         return width + (processor.num_numbers if processor.scaler.needs_scale else 0)
@@ -77,7 +79,8 @@ class SequenceContext(keras.layers.Layer):
 
         Args:
             given: Dict with any of `label` int32 `(batch,)`, -1 for none; `static`
-                `(batch, static)`; `scale` `(batch, numbers)`.
+                `(batch, static)`; `scale` `(batch, numbers)`; `latents` `(batch, latents)`, without
+                which the features are those besides.
             batch: Number of sequences.
             key: int32 `(2,)`, what the hiding of classes is drawn from; None hides none.
 
@@ -106,6 +109,8 @@ class SequenceContext(keras.layers.Layer):
                     tf.constant(processor.scale, tf.float32), [batch, processor.num_numbers]
                 )
             parts.append(tf.math.log(tf.maximum(scale, 1e-6)))
+        if "latents" in given:
+            parts.append(given["latents"])
         return tf.concat(parts, axis=-1), scale
 
     def of_rows(self, rows, given):
@@ -113,7 +118,7 @@ class SequenceContext(keras.layers.Layer):
         given = dict(given)
         if "condition" in given:
             given["label"] = given["condition"]
-        for name in ("label", "static", "scale"):
+        for name in ("label", "static", "scale", "latents"):
             if name in given:
                 shape = tf.concat([[rows], tf.shape(given[name])[1:]], axis=0)
                 given[name] = tf.broadcast_to(given[name], shape)

@@ -1,9 +1,6 @@
 """How long sequences may be: what a person asks for, and the positions of a model."""
 
-import numpy as np
-
 from tfgen.errors import InputError
-from tfgen.models.numbers.told import finite_numbers, for_each
 from tfgen.values import whole_number
 
 DAY = 86400  # seconds
@@ -96,27 +93,3 @@ def context_for(model, context, horizon, before):
     if model.max_positions is not None:
         before = min(before, model.max_positions - horizon)
     return max(1, min(context, before))
-
-
-def latents_of(engine, latents, lengths):
-    """Latents that a person gave to a diffusion model, and how long their series are.
-
-    Returns:
-        `(latents (batch, positions, channels), lengths int32 (batch,), time, single)`: `time` is
-        how long they may be, `single` whether there was no batch axis.
-    """
-    latents, channels = finite_numbers("latents", latents), engine.emission.channels
-    if latents.ndim not in (2, 3) or latents.shape[-1] != channels:
-        raise InputError(
-            f"latents must be (positions, {channels}) or (batch, positions, "
-            f"{channels}). Received: an array of shape {latents.shape}"
-        )
-    single = latents.ndim == 2
-    latents = latents[None] if single else latents
-    count, time = latents.shape[0], latents.shape[1] * engine.positions.frame
-    lengths = for_each("lengths", time if lengths is None else lengths, count)
-    if not ((lengths >= 1) & (lengths <= time) & (lengths % 1 == 0)).all():
-        raise InputError(
-            f"lengths must be integers from 1 to {time}. Received: lengths={lengths.tolist()}"
-        )
-    return latents, lengths.astype(np.int32), time, single

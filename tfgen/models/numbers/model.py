@@ -9,8 +9,9 @@ from tfgen.data.frames import is_frame
 from tfgen.errors import InputError
 from tfgen.models.base import EXPORT_FORMAT, SequenceGenerator
 from tfgen.models.numbers.calibration import calibrated_result, check_calibrated
+from tfgen.models.numbers.decoding import decoded
 from tfgen.models.numbers.frames import forecast_frame
-from tfgen.models.numbers.lengths import check_room, latents_of, length_of
+from tfgen.models.numbers.lengths import check_room, length_of
 from tfgen.models.numbers.options import check_options, options_of, sampling_options
 from tfgen.models.numbers.results import QUANTILES, Forecast, scores_of
 from tfgen.models.numbers.served import served
@@ -297,8 +298,8 @@ class NumbersModel(SequenceGenerator):
             **options: The engine's own.
 
         Returns:
-            float32 array `(batch, width)` of hidden states, `(batch, positions, channels)` of
-            latents; without the batch axis for a single series.
+            float32 array `(batch, width)` of hidden states, `(batch, latent_size)` or, of diffusion,
+            `(batch, positions, channels)` of latents; without the batch axis for a single series.
         """
         check_options(self, "encode", options)
         told = Told(times=times, known=known, condition=condition, static=static)
@@ -308,31 +309,27 @@ class NumbersModel(SequenceGenerator):
 
     def decode(
         self, latents, lengths=None, *, times=None, known=None, condition=None, static=None,
-        **options,
+        start_time=None, **options,
     ):  # fmt: skip
-        """The series of latents, of a diffusion model: the opposite of its `encode`.
+        """The series of latents: the opposite of `encode`, of a model that has them.
 
         Args:
-            latents: `(positions, channels)` or `(batch, positions, channels)`.
-            lengths: Positions of each series, a number or one for each; None is all.
-            times: See `forecast`.
+            latents: As of `encode`, with or without the batch axis.
+            lengths: `length` of `generate`; of a diffusion model, which gives as many positions,
+                those of each series, a number or one for each.
+            times: Of a diffusion model, see `forecast`; others take `start_time`.
             known: See `score`.
-            condition, static: See `generate`.
-            **options: As of `encode`.
+            condition, static, start_time: See `generate`.
+            **options: As of `encode`, of a diffusion model; else `seed` and those of `generate`.
 
         Returns:
             float32 `(time, features)` or `(batch, time, features)` in the data's units, NaN after
-            the end of a series. What was scaled by its own mean comes back on the training data's
-            typical scale.
+            the end of a series; drawings and clips as of `generate`. What was scaled by its own
+            mean comes back on the training data's typical scale.
         """
         check_options(self, "decode", options)
-        latents, lengths, time, single = latents_of(self.engine, latents, lengths)
-        told = Told(times=times, known=known, condition=condition, static=static)
-        arguments = {
-            "latents": latents,
-            "lengths": lengths,
-            **told.of_series(self.processor, lengths, time),
-        }
+        told = Told(times, known, condition, static, start_time)
+        arguments, single = decoded(self, latents, lengths, told)
         values = self.engine.decode(arguments, self.defaults, **options)
         return values[0] if single else values
 

@@ -19,6 +19,7 @@ class Positions:
         processor: A fitted `tfgen.preprocessing.SequenceProcessor`; None is one unscaled number.
         frame: Samples of a position; above 1 of series without categories, or of data that are one
             number over time alone.
+        latents: Numbers of a latent vector that is told of a whole sequence; 0 is none.
 
     Attributes:
         patch: Samples of a position that are told as they are: `frame` of series, else 1.
@@ -31,7 +32,7 @@ class Positions:
         ValueError: For a frame that does not fit the data.
     """
 
-    def __init__(self, processor=None, frame=1):
+    def __init__(self, processor=None, frame=1, latents=0):
         processor = SequenceProcessor.plain() if processor is None else processor
         check_kind(SequenceProcessor, processor=processor)
         check_whole(1, frame=frame)
@@ -45,6 +46,7 @@ class Positions:
         check(fits or frame == 1, rule, frame=frame)
         self.processor = processor
         self.frame = frame
+        self.latents = latents
         self.patch = frame if series else 1
         self.width = processor.num_features * frame
         self.numbers = processor.num_numbers * frame
@@ -148,7 +150,9 @@ class Positions:
     def series(self, arguments):
         """The batch for the arguments of a function of series, see `series_specs`."""
         batch = {
-            name: arguments[name] for name in ("times", "known", "static") if name in arguments
+            name: arguments[name]
+            for name in ("times", "known", "static", "latents")
+            if name in arguments
         }
         values, lengths = self.processor.counted(arguments["values"]), arguments["lengths"]
         time = tf.shape(values)[1]
@@ -295,6 +299,8 @@ class Positions:
             specs["static"] = tf.TensorSpec(
                 [None, self.processor.static_width], self.processor.static_type
             )
+        if self.latents:
+            specs["latents"] = tf.TensorSpec([None, self.latents], tf.float32)
         return specs
 
     def _known_specs(self):

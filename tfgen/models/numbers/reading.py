@@ -193,8 +193,11 @@ class Reading:
     # Where the past comes from: of a batch, or in a loop from step to step
 
     def before(self, batch):
-        """The `Past` of every position of a batch of `Positions`: `(batch, time, ...)`."""
-        values, width = batch["values"], self.positions.width
+        """The `Past` of every position of a batch of `Positions`: `(batch, time, ...)`.
+
+        It is of `shown` in place of `values`, if there is that.
+        """
+        values, width = batch.get("shown", batch["values"]), self.positions.width
         rows, time = tf.unstack(tf.shape(values)[:2])
         begins = tf.ones([rows], tf.bool)
         parts, known = [values], 0

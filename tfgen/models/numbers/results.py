@@ -49,6 +49,13 @@ def scores_of(result, single):
     return {name: value[0] for name, value in result.items()} if single else result
 
 
+def observed_of(arguments):
+    """How many values of series are observed, int32 `(batch,)`, of `Positions.series_specs`."""
+    valid = tf.sequence_mask(arguments["lengths"], tf.shape(arguments["values"])[1])[..., None]
+    observed = ~tf.math.is_nan(arguments["values"]) & valid
+    return tf.reduce_sum(tf.cast(observed, tf.int32), axis=[1, 2])
+
+
 def likelihoods_of(total, values, positions):
     """What `score` tells of log-likelihoods float64 `(batch,)` of so many values and positions."""
     return {

@@ -41,7 +41,8 @@ def check_sampled(search, given):
 
 def condition_of(emission, value, count):
     """The tensors of a condition that a person gave for so many texts."""
-    return condition_tensors(value, count, emission.num_classes, emission.condition_width)
+    given = emission.num_classes, emission.condition_width, emission.latents
+    return condition_tensors(value, count, *given)
 
 
 def guided_condition(emission, value, count, guidance_scale, options):
@@ -51,7 +52,7 @@ def guided_condition(emission, value, count, guidance_scale, options):
     """
     tensors = condition_of(emission, value, count)
     if guidance_scale is not None:
-        if guidance_scale != 1 and not tensors:
+        if guidance_scale != 1 and not emission.guided:
             raise InputError(
                 "guidance_scale is for models made with num_classes or condition_width; "
                 f"this one has neither. Received: guidance_scale={guidance_scale}"
@@ -61,7 +62,7 @@ def guided_condition(emission, value, count, guidance_scale, options):
                 "guidance_scale does nothing without a condition. "
                 f"Received: guidance_scale={guidance_scale}"
             )
-    if tensors:
+    if emission.guided:
         scale = 1.0 if value is None else options.guidance_scale
         tensors["guidance_scale"] = tf.constant(scale, tf.float32)
     return tensors
@@ -72,6 +73,13 @@ def texts_of(name, value):
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         value = list(value)
     return list(check_texts(name, value))
+
+
+def check_unused(what, **given):
+    """Refuses what was given of arguments that are for other models."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{name} is for {what}. Received: {name}={value!r}")
 
 
 def tensors_of(**arguments):
@@ -117,3 +125,11 @@ def as_input_error():
         if not found:
             raise
         raise InputError(found.group()) from error
+
+
+def grouped(samples, num_samples, single):
+    """Samples of all prompts as a person gets them: of several of each in lists."""
+    if num_samples > 1:
+        count = range(0, len(samples), num_samples)
+        samples = [samples[first : first + num_samples] for first in count]
+    return samples[0] if single else samples

@@ -29,6 +29,7 @@ class TokenEmission(keras.layers.Layer):
         condition_width: Generate conditioned on a sequence of vectors of this width.
         condition_dropout: Share of the samples whose condition is hidden in training, so that
             `generate(guidance_scale=...)` has something to compare with (arXiv:2207.12598).
+        latents: Numbers of a latent vector that a text is generated from; 0 is none.
         seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
@@ -44,6 +45,7 @@ class TokenEmission(keras.layers.Layer):
         num_classes=None,
         condition_width=None,
         condition_dropout=0.1,
+        latents=0,
         seed=0,
         **kwargs,
     ):
@@ -71,6 +73,7 @@ class TokenEmission(keras.layers.Layer):
         self.token_embedding = None
         self.head = None
         self.condition_encoder = None
+        self.latent_projection = None
 
         # Config
         self.tokenizer = tokenizer
@@ -79,12 +82,24 @@ class TokenEmission(keras.layers.Layer):
         self.num_classes = num_classes
         self.condition_width = condition_width
         self.condition_dropout = condition_dropout
+        self.latents = latents
         self.seed = seed
 
     @property
     def conditional(self):
         """Whether texts may be conditioned on something."""
-        return bool(self.num_classes or self.condition_width)
+        return bool(self.num_classes or self.condition_width or self.latents)
+
+    @property
+    def guided(self):
+        """Whether a text may be told nothing of its condition, with which guidance compares."""
+        return self.conditional and not self.latents
+
+    @property
+    def blank_id(self):
+        """The token that stands for one that is not shown: the unknown one, or a line break."""
+        unknown_id = self.tokenizer.unknown_id
+        return self.tokenizer.start_id if unknown_id is None else unknown_id
 
     def join(self, network):
         """Makes every weight, here and in the network, so that a new model can be inspected."""
@@ -123,7 +138,13 @@ class TokenEmission(keras.layers.Layer):
                 name="head",
                 **common,
             )
-        if self.conditional:
+        if self.latents:
+            glorot = keras.initializers.GlorotUniform(weight_seed(self.seed, 10))
+            self.latent_projection = keras.layers.Dense(
+                width, use_bias=False, kernel_initializer=glorot, name="latents", **common
+            )
+            self.latent_projection.build((None, self.latents))
+        elif self.conditional:
             self.condition_encoder = ConditionEncoder(
                 width,
                 self.num_classes,
@@ -167,13 +188,17 @@ class TokenEmission(keras.layers.Layer):
 
         Args:
             batch: Number of texts.
-            condition: int32 `(batch,)` or float32 `(batch, items, width)`; None is none.
+            condition: int32 `(batch,)` or float32 `(batch, items, width)`; None is none. Latents
+                are float32 `(batch, latents)`.
             valid: bool `(batch, items)`, of vectors.
             hidden: bool `(batch,)`: which texts are to know nothing of their condition.
 
         Returns:
             `(vectors (batch, items, width), valid (batch, items))`.
         """
+        if self.latents:
+            vectors = self.latent_projection(condition)[:, None]
+            return vectors, tf.ones([batch, 1], tf.bool)
         if condition is None:
             items = [batch] if self.num_classes else [batch, 1, self.condition_width]
             condition = tf.zeros(items, tf.int32 if self.num_classes else tf.float32)

@@ -92,8 +92,12 @@ class TextGraphs:
 
     def condition_specs(self):
         """The tensors of a condition and its guidance; none of a model that takes none."""
-        specs = condition_specs(self.emission.num_classes, self.emission.condition_width)
-        return {**specs, "guidance_scale": tf.TensorSpec([], tf.float32)} if specs else {}
+        guidance = {"guidance_scale": tf.TensorSpec([], tf.float32)} if self.emission.guided else {}
+        return {**self._told_specs(), **guidance}
+
+    def _told_specs(self):
+        emission = self.emission
+        return condition_specs(emission.num_classes, emission.condition_width, emission.latents)
 
     def generate_specs(self):
         """The tensors of `generate`."""
@@ -101,8 +105,7 @@ class TextGraphs:
 
     def text_specs(self):
         """The tensors of a function of texts, which knows no guidance."""
-        given = condition_specs(self.emission.num_classes, self.emission.condition_width)
-        return {"texts": ARGUMENTS["prompts"], **given}
+        return {"texts": ARGUMENTS["prompts"], **self._told_specs()}
 
     # The functions
 
@@ -231,9 +234,7 @@ class TextGraphs:
 
     def score(self, arguments):
         """The likelihood of texts."""
-        texts = arguments["texts"]
-        # What is not valid UTF-8 counts as the characters that it is read as.
-        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+        texts = _readable(arguments["texts"])
         ids, lengths = self.start_and(texts)
         steps = (tf.shape(ids)[1] + SCORE_CHUNK - 2) // SCORE_CHUNK
         ids = tf.pad(ids, [[0, 0], [0, steps * SCORE_CHUNK + 1 - tf.shape(ids)[1]]])
@@ -255,14 +256,24 @@ class TextGraphs:
             (0, total, state),
             (tf.TensorShape([]), total.shape, invariants),
         )
-        characters = tf.strings.length(texts, unit="UTF8_CHAR")
-        per_character = nats / tf.cast(characters, tf.float64)
-        return {
-            "log_likelihood": 0.0 - nats,  # no -0.0 for an empty text
-            "nats_per_character": per_character,
-            "bits_per_character": per_character / np.log(2.0),
-            "characters": characters,
-        }
+        return likelihoods_of(0.0 - nats, texts)  # no -0.0 for an empty text
+
+
+def likelihoods_of(total, texts):
+    """What `score` tells of log-likelihoods float64 `(batch,)` of texts."""
+    characters = tf.strings.length(_readable(texts), unit="UTF8_CHAR")
+    per_character = -total / tf.cast(characters, tf.float64)
+    return {
+        "log_likelihood": total,
+        "nats_per_character": per_character,
+        "bits_per_character": per_character / np.log(2.0),
+        "characters": characters,
+    }
+
+
+def _readable(texts):
+    """What is not valid UTF-8 counts as the characters that it is read as."""
+    return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
 
 
 def _longest(lengths):

@@ -1,6 +1,7 @@
 """`TextModel`: models that predict the next token, whatever their network."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfgen import export
@@ -8,20 +9,25 @@ from tfgen.arguments import has_arguments_of
 from tfgen.errors import InputError, unknown
 from tfgen.layers.checks import check_kind
 from tfgen.models.base import EXPORT_FORMAT, TextGenerator
+from tfgen.models.engines.token_latent import TokenLatent
 from tfgen.models.engines.token_rollout import TokenRollout
 from tfgen.models.first_calls import FirstCalls
+from tfgen.models.latents import check_latents
 from tfgen.models.serving import without_random_operations
 from tfgen.models.text.arguments import (
     as_input_error,
     check_sampled,
+    check_unused,
     condition_of,
     fitting,
+    grouped,
     guided_condition,
     options_of,
     tensors_of,
     texts_of,
 )
 from tfgen.models.text.graphs import ARGUMENTS, OPTIONS, TOKENS_BUCKET, TextGraphs
+from tfgen.models.text.latents import LatentTexts
 from tfgen.models.text.searching import Searching
 from tfgen.models.text.streaming import pieces
 from tfgen.sampling import random
@@ -40,7 +46,8 @@ class TextModel(TextGenerator):
     the tokenizer has one of its own, so an empty prompt starts a line.
 
     Args:
-        engine: A `tfgen.models.engines.token_rollout.TokenRollout`.
+        engine: A `tfgen.models.engines.token_rollout.TokenRollout`, or a
+            `tfgen.models.engines.token_latent.TokenLatent`.
         **kwargs: Arguments of `SequenceGenerator`.
 
     Raises:
@@ -55,7 +62,7 @@ class TextModel(TextGenerator):
     """
 
     def __init__(self, engine, **kwargs):
-        check_kind(TokenRollout, engine=engine)
+        check_kind(TokenLatent if isinstance(engine, TokenLatent) else TokenRollout, engine=engine)
         super().__init__(tokenizer=engine.emission.tokenizer, **kwargs)
         self.engine = engine
         # Everything that has weights, in the order in which norms of their gradients are summed.
@@ -76,7 +83,9 @@ class TextModel(TextGenerator):
         return {**config, "engine": keras.saving.serialize_keras_object(self.engine)}
 
     def _make_graphs(self):
-        self.graphs = TextGraphs(self.engine)
+        latent = isinstance(self.engine, TokenLatent)
+        self.graphs = TextGraphs(self.engine.rollout if latent else self.engine)
+        self.latent_texts = LatentTexts(self.engine, self.graphs) if latent else None
         self.searching = Searching(self.graphs)
         self._first_call = FirstCalls()
 
@@ -117,7 +126,8 @@ class TextModel(TextGenerator):
             inputs, condition = inputs["tokens"], inputs.get("condition", condition)
         inputs = tf.cast(inputs, tf.int32)
         key = random.root(self.seed, random.DROPOUT) if training else None
-        self.engine.check_condition(condition)
+        if self.latent_texts is None:
+            self.engine.check_condition(condition)
         hidden, _ = self.engine.hidden_states(
             inputs, training=training, key=key, condition=condition
         )
@@ -126,14 +136,14 @@ class TextModel(TextGenerator):
     # Training
 
     def batch_total(self, batch, key=None, state=None, training=False):
-        logits, state = self.engine.predicted(batch, key, state, training)
-        return *self.engine.loss_of(batch, logits, training), state
+        total, count, state, _ = self.engine.loss(batch, key, state, training)
+        return total, count, state
 
     def measured(self, batch, key=None, training=False):
-        logits, _ = self.engine.predicted(batch, key, None, training)
+        total, count, _, logits = self.engine.loss(batch, key, None, training)
         weights = batch[3] if len(batch) > 3 else None
         compared = {"y_true": batch[1], "y_pred": logits, "sample_weight": weights}
-        return *self.engine.loss_of(batch, logits, training), compared
+        return total, count, compared
 
     def weighted(self, pair, condition, weights):
         """`(inputs, targets, condition or None, weights)`, the weights those of the targets.
@@ -199,8 +209,8 @@ class TextModel(TextGenerator):
                 SavedModel; None takes a new one each time.
             strip_prompt: Return what follows the prompt only.
             condition: What the texts are conditioned on, if the model takes a condition: a class or
-                one for each text; an array `(items, condition_width)` or a list of them. None is no
-                condition.
+                one for each text; an array `(items, condition_width)` or a list of them; a latent
+                vector or one for each text. None is no condition, or latents from the prior.
             guidance_scale: Above 1 draws texts that are more like their condition than those of the
                 training data (classifier-free guidance, arXiv:2207.12598, on logits as in
                 arXiv:2306.17806); it costs a second row for each text. None takes the model's own
@@ -231,34 +241,34 @@ class TextModel(TextGenerator):
         )
         if not texts:
             return []
+        given, each = texts, num_samples
+        if self.latent_texts is not None:
+            seed, options = random.call_seed(seed), self.latent_texts.ending(options)
+            given, each, condition = self.latent_texts.rows(given, each, condition, seed)
         rows = int(row_bucket(tf.constant(len(texts) * num_samples)))
         sizes = rows, int(bucket(options.max_new_tokens, TOKENS_BUCKET))
         if check_search(search) is not None:
             with as_input_error():
-                options = fitting(self.graphs, options, texts, max_new_tokens is None)
+                options = fitting(self.graphs, options, given, max_new_tokens is None)
                 with self._first_call("search", search.kind, *sizes):
-                    arrays = self.searching.find(
-                        search, texts, options, num_samples, seed, condition
-                    )
-            prefixes = [""] * len(texts) if strip_prompt else texts
-            samples = [[p + text for text in row] for p, row in zip(prefixes, arrays)]
-            results = samples if num_samples > 1 else [row[0] for row in samples]
-            return results[0] if single else results
+                    arrays = self.searching.find(search, given, options, each, seed, condition)
+            prefixes = [""] * len(given) if strip_prompt else given
+            samples = [p + text for p, row in zip(prefixes, arrays) for text in row]
+            return grouped(samples, num_samples, single)
         with as_input_error(), self._first_call("generate", *sizes):
             arrays = self.graphs.generate_graph(
                 tensors_of(
-                    prompts=texts,
+                    prompts=given,
                     **{name: getattr(options, name) for name in OPTIONS},
-                    num_samples=num_samples,
+                    num_samples=each,
                     seed=random.call_seed(seed),
                     strip_prompt=strip_prompt,
                     **condition,
                 ),
                 tf.constant(max_new_tokens is None),
             )
-        samples = [[text.decode("utf-8") for text in row] for row in arrays.numpy()]
-        results = samples if num_samples > 1 else [row[0] for row in samples]
-        return results[0] if single else results
+        samples = [text.decode("utf-8") for text in arrays.numpy().ravel()]
+        return grouped(samples, num_samples, single)
 
     @has_arguments_of(generate, without=("num_samples", "search"))
     def stream(self, prompt="", *, seed, strip_prompt, condition, **given):
@@ -275,54 +285,98 @@ class TextModel(TextGenerator):
         condition = guided_condition(
             self.engine.emission, condition, 1, given["guidance_scale"], options
         )
+        begun, seed = "" if strip_prompt else prompt, random.call_seed(seed)
+        if self.latent_texts is not None:
+            options = self.latent_texts.ending(options)
+            _, _, condition = self.latent_texts.rows([prompt], 1, condition, seed)
         with as_input_error():  # now, not when the first piece is asked for
             options = fitting(self.graphs, options, [prompt], given["max_new_tokens"] is None)
-        begun, seed = "" if strip_prompt else prompt, random.call_seed(seed)
         return pieces(self.graphs, prompt, begun, options, condition, seed, self._first_call)
 
-    def score(self, texts, condition=None):
+    def score(self, texts, condition=None, importance_samples=None, seed=None):
         """How likely the model finds texts, each taken to follow a line break.
 
         Args:
             texts: A text or a list of texts.
             condition: See `generate`.
+            importance_samples: Of a model with latents, samples of the posterior: 1, the default,
+                gives the evidence lower bound, and more the importance-weighted bound
+                (arXiv:1509.00519), which comes nearer.
+            seed: Of these samples; None is 0.
 
         Returns:
             A dict of float64 arrays `(texts,)`, or of numbers for a single text: `log_likelihood`
             in nats, `nats_per_character`, `bits_per_character`, and the int `characters`. An empty
-            text has a log-likelihood of 0 and NaN per character.
+            text has a log-likelihood of 0 and NaN per character. Of a model with latents a lower
+            bound of it, whose parts are the nats `rate`, of the posterior from the prior, and
+            `reconstruction`, of the text given the latents.
         """
         single = isinstance(texts, str)
         texts = texts_of("texts", texts)
         condition = condition_of(self.engine.emission, condition, len(texts))
+        tensors = {"texts": tf.constant(texts, tf.string), **condition}
+        bounded = self.latent_texts is not None and not condition
+        sampled = {"importance_samples": importance_samples, "seed": seed}
         with as_input_error():
-            result = self.graphs.score_graph({"texts": tf.constant(texts, tf.string), **condition})
+            if bounded:
+                result = self.latent_texts.bound(tensors, **sampled)
+            else:
+                check_unused("models with latents, whose likelihood is bounded", **sampled)
+                result = self.graphs.score_graph(tensors)
         result = {name: value.numpy() for name, value in result.items()}
         return {name: value[0] for name, value in result.items()} if single else result
 
-    def encode(self, texts, pooling="mean", condition=None):
-        """Embeds texts: the last hidden states, pooled over the positions of each text.
+    def encode(self, texts, pooling=None, condition=None):
+        """Embeds texts: the last hidden states, pooled over the positions of each text; or latents.
 
         Args:
             texts: A text or a list of texts.
-            pooling: `"mean"` of all positions, or the `"last"` one, which has read the whole text.
+            pooling: `"mean"` of all positions, the default, or the `"last"` one, which has read the
+                whole text.
             condition: See `generate`.
 
         Returns:
-            float32 array `(texts, width)`, or `(width,)` for a single text.
+            float32 array `(texts, width)`, or `(width,)` for a single text. Of a model with latents
+            the means of their posteriors, which neither a pooling nor a condition is for.
 
         Raises:
             InputError: For another pooling.
         """
-        if pooling not in POOLINGS:
-            raise unknown("pooling", pooling, POOLINGS)
         single = isinstance(texts, str)
         texts = texts_of("texts", texts)
+        if self.latent_texts is not None:
+            check_unused("models without latents", pooling=pooling, condition=condition)
+            with as_input_error():
+                found = self.latent_texts.encode_graph({"texts": tf.constant(texts, tf.string)})
+            latents = found["latents"].numpy()
+            return latents[0] if single else latents
+        pooling = "mean" if pooling is None else pooling
+        if pooling not in POOLINGS:
+            raise unknown("pooling", pooling, POOLINGS)
         condition = condition_of(self.engine.emission, condition, len(texts))
         with as_input_error():
             result = self.graphs.encode_graph({"texts": tf.constant(texts, tf.string), **condition})
         result = result[pooling].numpy()
         return result[0] if single else result
+
+    def decode(self, latents, seed=None, **options):
+        """The texts of latents, of a model that has them.
+
+        Args:
+            latents: `(latent_size,)`, or `(texts, latent_size)`.
+            seed: See `generate`.
+            **options: Of `generate`: how is sampled.
+
+        Returns:
+            A text, or a list of texts.
+
+        Raises:
+            InputError: Of a model without latents, or for an argument out of its range.
+        """
+        check_latents(self, "decode")
+        single = np.ndim(latents) == 1
+        prompts = "" if single else [""] * len(latents)
+        return self.generate(prompts, seed=seed, condition=latents, **options)
 
     def export(self, filepath, format=EXPORT_FORMAT, verbose=False):
         """Writes a SavedModel that generates, scores and encodes with TensorFlow alone.
@@ -334,7 +388,8 @@ class TextModel(TextGenerator):
         - `generate`: `prompts` and, as tensors, every argument of `generate` -> `texts`
           `(batch, num_samples)`; the same text for the same seed as this model;
         - `score`: `texts` -> what `score` returns;
-        - `encode`: `texts` -> `mean` and `last`, each `(batch, width)`.
+        - `encode`: `texts` -> `mean` and `last`, each `(batch, width)`; of a model with latents
+          `latents`, which its `decode` turns into `texts`.
 
         A model that takes a condition has it as a further argument of each: `condition` `(batch,)`,
         -1 for none, or `condition` `(batch, items, width)` with `condition_valid` `(batch, items)`.
@@ -363,7 +418,8 @@ class TextModel(TextGenerator):
                 f"A SavedModel cannot hold a {type(self.tokenizer).__name__}, which runs outside of "
                 "TensorFlow: save the model with save() and serve it from Python"
             )
-        graphs, texts = self.graphs, self.graphs.text_specs()
+        graphs = self.latent_texts or self.graphs
+        texts = graphs.text_specs()
         prompts = {"prompts": texts["texts"], **texts}
         del prompts["texts"]
         functions = {
@@ -378,14 +434,17 @@ class TextModel(TextGenerator):
             "score": (graphs.score, texts),
             "encode": (graphs.encode, texts),
         }
+        if self.latent_texts is not None:
+            functions["decode"] = graphs.decode, graphs.decode_specs()
         found = [export.Function(name, *each) for name, each in functions.items()]
         return found if random else without_random_operations(found)
 
     def _serve(self, arguments):
-        specs, usual = self.graphs.generate_specs(), vars(options_of(self.generation, {}))
+        graphs = self.latent_texts or self.graphs
+        specs, usual = graphs.generate_specs(), vars(options_of(self.generation, {}))
         defaults = {name: usual[name] for name in usual if name in specs}
         rest = {"num_samples": 1, "strip_prompt": False}
         if "seed" not in arguments:
             rest["seed"] = random.serving_seed()
-        texts = self.graphs.generate(tensors_of(**defaults, **rest, **arguments), True)
+        texts = graphs.generate(tensors_of(**defaults, **rest, **arguments), True)
         return {"texts": texts[:, 0]}

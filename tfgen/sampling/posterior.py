@@ -1,0 +1,89 @@
+"""Gaussian posteriors over latents, and the bounds of a likelihood that they give."""
+
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfgen.sampling import random
+
+
+class Posterior(NamedTuple):
+    """A diagonal Gaussian for each of a batch, of the latents `z` behind what was seen.
+
+    The prior is the standard normal distribution (arXiv:1312.6114).
+
+    Attributes:
+        mean: float32 `(batch, latents)`.
+        log_variance: The same.
+    """
+
+    mean: tf.Tensor
+    log_variance: tf.Tensor
+
+    def sample(self, noise):
+        """Latents `(batch, latents)` of standard normal noise that broadcasts to that."""
+        return self.mean + tf.exp(0.5 * self.log_variance) * noise
+
+    def divergence(self):
+        """Nats `(batch, latents)` of each dimension from the prior (arXiv:1312.6114, app. B)."""
+        variance = tf.exp(self.log_variance)
+        return 0.5 * (tf.square(self.mean) + variance - 1.0 - self.log_variance)
+
+    def log_weight(self, latents):
+        """`log p(z) - log q(z | x)` of latents, float32 `(batch,)`."""
+        off = tf.square(latents - self.mean) * tf.exp(-self.log_variance)
+        return 0.5 * tf.reduce_sum(off + self.log_variance - tf.square(latents), axis=-1)
+
+
+class Bound(NamedTuple):
+    """What is known of a log-likelihood from samples of a posterior.
+
+    Attributes:
+        log_likelihood: float64 `(batch,)`, in nats: a lower bound.
+        rate: Nats of the posterior from the prior.
+        reconstruction: Nats of what was seen given the latents, the mean of the samples. Their sum
+            with the rate is the negative evidence lower bound.
+    """
+
+    log_likelihood: tf.Tensor
+    rate: tf.Tensor
+    reconstruction: tf.Tensor
+
+
+def importance_bound(posterior, log_prob, samples, key):
+    """Returns the `Bound` of log p(x), from samples of a posterior.
+
+    Of one sample it is the evidence lower bound, whose divergence is exact. Of more it is the
+    importance-weighted bound (arXiv:1509.00519, Eq. 8), which comes nearer the more there are. The
+    noise is the same for each of the batch, so that none depends on the others.
+
+    Args:
+        posterior: A `Posterior`.
+        log_prob: Function of latents `(batch, latents)` that gives log p(x | z) float64 `(batch,)`.
+        samples: int32 scalar tensor, at least 1.
+        key: int32 `(2,)`, what the noise is drawn from.
+    """
+    rows, width = tf.unstack(tf.shape(posterior.mean))
+    zero = tf.zeros([rows], tf.float64)
+    begun = tf.constant(0), tf.fill([rows], tf.constant(-math.inf, tf.float64)), zero
+
+    def one_more(number, weighted, nats):
+        noise = random.normal(random.fold(key, number), [1, width])
+        latents = posterior.sample(noise)
+        likely = tf.cast(log_prob(latents), tf.float64)
+        weight = likely + tf.cast(posterior.log_weight(latents), tf.float64)
+        return number + 1, _logaddexp(weighted, weight), nats - likely
+
+    _, weighted, nats = tf.while_loop(
+        lambda number, *_: number < samples, one_more, begun, parallel_iterations=1
+    )
+    count = tf.cast(samples, tf.float64)
+    rate = tf.reduce_sum(tf.cast(posterior.divergence(), tf.float64), axis=-1)
+    nats = nats / count
+    bound = tf.where(samples == 1, -(rate + nats), weighted - tf.math.log(count))
+    return Bound(bound, rate, nats)
+
+
+def _logaddexp(one, other):
+    return tf.reduce_logsumexp(tf.stack([one, other]), axis=0)
