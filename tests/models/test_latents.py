@@ -118,13 +118,17 @@ def test_a_model_without_latents_says_so():
 @pytest.mark.long
 @pytest.mark.parametrize("decoder", ["lstm", "transformer"])
 def test_any_network_decodes(decoder):
-    small = {"units": 8, "layers": 1} if decoder == "lstm" else {"layers": 1, "heads": 2, "width": 8}
+    small = (
+        {"units": 8, "layers": 1} if decoder == "lstm" else {"layers": 1, "heads": 2, "width": 8}
+    )
     given = {"tokenizer": TOKENIZER, "latent_size": 3, "encoder_units": 6}
     model = as_if_trained(models.make("vae", "text", decoder=decoder, **small, **given))
     assert models.recipe_of(model).model["decoder"] == decoder
     whole = model.score(TEXTS, condition=model.encode(TEXTS))["log_likelihood"]
     parts = model.generate("ab", max_new_tokens=4, seed=3)
-    assert np.isfinite(whole).all() and "".join(model.stream("ab", max_new_tokens=4, seed=3)) == parts
+    assert (
+        np.isfinite(whole).all() and "".join(model.stream("ab", max_new_tokens=4, seed=3)) == parts
+    )
     with pytest.raises(InputError, match="decoder must be one of 'lstm', 'gru', 'transformer'"):
         models.make("vae", "text", decoder="unet1d", **given)
 
@@ -134,7 +138,9 @@ def test_a_short_training_uses_its_latents():
     """Two kinds of lines, which one number tells apart: the first letter alone is left to chance."""
     rng = np.random.default_rng(0)
     lines = ["\n" + letter * 7 for letter in rng.choice(list("abcdefgh"), 64)]
-    model = models.make("vae", "text", tokenizer=TOKENIZER, seed=1, units=16, layers=1, latent_size=2)
+    model = models.make(
+        "vae", "text", tokenizer=TOKENIZER, seed=1, units=16, layers=1, latent_size=2
+    )
     model.compile(keras.optimizers.Adam(0.02))
     model.fit(np.stack([TOKENIZER.encode(line) for line in lines]), epochs=40, verbose=0)
     scores = model.score([each * 7 for each in "abcdefgh"])

@@ -25,7 +25,9 @@ from tfgen.cli import (
     impute,
     info,
     inspect,
+    interpolate,
     list_names,
+    shift,
     train,
     tune,
 )
@@ -47,6 +49,8 @@ VERBS = {
     "train": train.parser,
     "tune": tune.parser,
     "generate": generate.parser,
+    "interpolate": interpolate.parser,
+    "shift": shift.parser,
     "forecast": forecast.parser,
     "impute": impute.parser,
     "evaluate": evaluate.parser,
@@ -203,7 +207,7 @@ def _print_error(line):
 
 def _help():
     lines = {verb: make().description.partition("\n")[0] for verb, make in VERBS.items()}
-    verbs = "\n".join(f"  {verb:<9} {line}" for verb, line in lines.items())
+    verbs = "\n".join(f"  {verb:<11} {line}" for verb, line in lines.items())
     return f"""\
 usage: tfgen COMMAND ... [--import MODULE] [--zoo PATH]
 

@@ -158,6 +158,8 @@ def numbers_for(processor, time=8):
 
 def sample_of(model):
     if model.preprocessing is getattr(model, "tokenizer", None):
+        if model.has_latents:
+            return [model.generate("ab", seed=1)]
         hidden, state = model.engine.hidden_states(tf.constant([[1, 2, 3]]), model.initial_state(1))
         hidden, _ = model.engine.stepper()(tf.constant([4]), model.engine.reserve(state, 1))
         return [model.generate("ab", seed=1), model.engine.logits(hidden).numpy()]

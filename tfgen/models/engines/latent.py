@@ -21,7 +21,7 @@ from tfgen.values import whole_number
 
 # What a model of latents has of its rollout.
 _ALIKE = (
-    "kind", "loss_is_likelihood", "draws_in_order", "rows_at_once", "history", "max_positions",
+    "loss_is_likelihood", "draws_in_order", "rows_at_once", "history", "max_positions",
     "jit_compile_training", "network", "emission", "context", "positions", "processor",
 )  # fmt: skip
 # Of the key of a call; the rollout has the seed itself.
@@ -42,6 +42,7 @@ class Latent:
         evidence: An `Evidence`.
     """
 
+    kind = "autoregressive"  # of `tfgen.uses.ENGINES`
     # Each window has latents of its own, so no state goes from one to the next.
     state_is_constant = False
 
@@ -92,11 +93,15 @@ class Latent:
 
     # Training
 
-    def posterior(self, batch, record=None):
-        """The `Posterior` of the latents of a batch of `Positions`."""
+    def posterior(self, batch, record=None, key=None):
+        """The `Posterior` of the latents of a batch of `Positions`.
+
+        With the key of a training step, what the rollout is not told of a sequence, its class, the
+        encoder is not told either.
+        """
         rows, time = tf.unstack(tf.shape(batch["values"])[:2])
         known = {name: batch[name] for name in batch if name != "latents"}
-        whole, scale = self.context.call(known, rows)
+        whole, scale = self.context.call(known, rows, key)
         whole = tf.broadcast_to(whole[:, None], [rows, time, whole.shape[-1]])
         first = tf.broadcast_to((tf.range(time) == 0)[None], [rows, time])
         own = Past(batch["values"], first, tf.zeros([rows, time, 0, self.positions.width]))
@@ -107,7 +112,7 @@ class Latent:
     def loss(self, batch, key=None, state=None, training=False):
         """The sum of the nats of a batch, those of its latents among them; as of a `Rollout`."""
         key = key if training else None
-        posterior = self.posterior(batch)
+        posterior = self.posterior(batch, key=key)
         noise = self.evidence.noise(key, tf.shape(posterior.mean))
         batch = {**batch, "latents": posterior.sample(noise)}
         hidden = None if key is None else self.evidence.hidden(key, tf.shape(batch["valid"]))
