@@ -149,7 +149,8 @@ def _open_numbers(recipe, processor, data):
         else:
             choose_on = "all"
     if processor is None:
-        seasons = models.reads_seasons(recipe)
+        # What goes on is forecast, a season at once.
+        seasons = models.reads_seasons(recipe) or find_kind(sequences.kind).goes_on
         processor = SequenceProcessor.fit(train, recipe.preprocessing, seasons=seasons)
     history = models.history_of(recipe, processor)
     parts = {"train": processor.check(train), "validation": processor.check(validation)}
