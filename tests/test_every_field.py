@@ -85,6 +85,7 @@ CHANGES = {
     "data.split": read("sequences", **SITES),
     "preprocessing.tokenizer": change("byte", "tensors"),
     "preprocessing.max_vocabulary": change(3, "tensors"),
+    "preprocessing.vocabulary_size": change(260, "tensors", preprocessing__tokenizer="bpe"),
     "preprocessing.scaler": change("robust", "tensors", data__name="long.csv"),
     "preprocessing.log1p": change(["load"], "tensors", data__name="long.csv"),
     "preprocessing.calendar": change(False, "tensors", data__name="long.csv"),

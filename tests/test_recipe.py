@@ -55,6 +55,7 @@ OTHER = {
     "data.validation_fraction": 0.25,
     "preprocessing.tokenizer": "byte",
     "preprocessing.max_vocabulary": 64,
+    "preprocessing.vocabulary_size": 512,
     "preprocessing.scaler": "robust",
     "preprocessing.log1p": ("rain",),
     "preprocessing.calendar": False,
@@ -80,6 +81,10 @@ OTHER = {
 }
 
 
+# What else a field needs to be of use.
+NEEDS = {"preprocessing.vocabulary_size": {"preprocessing.tokenizer": "bpe"}}
+
+
 def other_value(field):
     if field.key in OTHER:
         return OTHER[field.key]
@@ -92,7 +97,7 @@ ALL_FIELDS = [pytest.param(field, id=field.key) for field in fields_help()]
 @pytest.mark.parametrize("field", ALL_FIELDS)
 def test_every_field_survives_toml_exactly(field):
     section, _, name = field.key.partition(".")
-    base = Recipe("lstm")
+    base = Recipe("lstm").override(NEEDS.get(field.key, {}))
     config = dataclasses.replace(getattr(base, section), **{name: other_value(field)})
     recipe = dataclasses.replace(base, **{section: config})
     assert recipe != base
@@ -103,7 +108,8 @@ def test_every_field_survives_toml_exactly(field):
 def test_every_field_is_explained_and_can_be_overridden(field):
     assert len(field.help) > 10 and "\n" not in field.help
     section, _, name = field.key.partition(".")
-    changed = Recipe("lstm").override({field.key: other_value(field)})
+    needed = NEEDS.get(field.key, {})
+    changed = Recipe("lstm").override({field.key: other_value(field), **needed})
     assert getattr(getattr(changed, section), name) == other_value(field)
     differing = [key for key in SECTIONS if getattr(changed, key) != getattr(Recipe("lstm"), key)]
     assert differing == [section]
@@ -186,14 +192,14 @@ def test_saving_leaves_only_the_recipe(tmp_path):
         ('family = "a"\n[training]\nprofile = "0:8"', "counted from 1, e.g. '200:205'. Received"),
         ('family = "a"\n[training]\nprofile = "200"', "training.profile must be FIRST:LAST"),
         ('family = "a"\n[training]\nprofile = 200', "training.profile must be a string"),
-        ('family = "a"\n[preprocessing]\ntokenizer = "bytes"', "Did you mean 'byte'?"),
+        ('family = "a"\n[preprocessing]\ntokenizer = "bytes"', "Did you mean 'byte'"),
         ('family = "a"\n[preprocessing]\nscaler = "minmax"', "Did you mean 'min_max' or 'median'?"),
         ('family = "a"\n[data]\nkind = "sound"', "Unknown data.kind 'sound'"),
         ('family = "a"\n[data]\nsplit = "times"', "Did you mean 'time' or 'blocks+time'?"),
         ('family = "a"\n[data]\nbounds = {rain = 0}', "data.bounds must be a list of strings"),
         (
             'family = "a"\n[preprocessing]\ntokenizer = "byte"\nmax_vocabulary = 3',
-            "max_vocabulary is for the character tokenizer",
+            "max_vocabulary is for the tokenizer character",
         ),
         ('family = "a"\n[generation]\nstop = [1]', "generation.stop must be a string"),
         ('family = "a"\n[generation]\nstop = [""]', "generation.stop must hold no empty string"),
@@ -234,6 +240,7 @@ def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path):
         (DataConfig, "max_length", [1, None], [0]),
         (DataConfig, "simplify", [0, 0.5], [-0.1]),
         (PreprocessingConfig, "max_vocabulary", [1, None], [0]),
+        (PreprocessingConfig, "vocabulary_size", [None], [255]),
         *[
             (TrainingConfig, name, [1], [0, -1])
             for name in ("steps", "batch_size", "window", "log_every", "validation_batches",

@@ -36,6 +36,7 @@ USED = {
     "data.simplify": [STROKES],
     "preprocessing.tokenizer": [TEXT],
     "preprocessing.max_vocabulary": [TEXT],
+    "preprocessing.vocabulary_size": [TEXT],
     "training.vocabulary": [TEXT],
     **dict.fromkeys(
         ("generation.max_new_tokens", "generation.top_k", "generation.top_p", "generation.min_p",
@@ -61,6 +62,7 @@ MODELS += [("diffusion", kind) for kind in NUMBERS]
 OTHER = {
     "data.kind": "series", "data.split": "time", "data.layout": "rows", "data.decimal": ",",
     "data.allow_dropped": 0.9, "preprocessing.tokenizer": "byte",
+    "preprocessing.vocabulary_size": 512,
     "preprocessing.scaler": "robust", "preprocessing.calendar": False, "training.vocabulary": "new",
     "training.choose_by": "forecasts",
     "generation.solver": "heun", "generation.top_p": 0.5,
@@ -73,7 +75,8 @@ def changed(field):
     default = field.default
     other = ("x",) if isinstance(default, tuple) else "x" if field.type.startswith("string") else 2
     other = 0.5 if isinstance(default, float) and default < 1 else other
-    return dataclasses.replace(SECTIONS[section](), **{name: OTHER.get(field.key, other)})
+    needed = {"tokenizer": "bpe"} if name == "vocabulary_size" else {}
+    return dataclasses.replace(SECTIONS[section](**needed), **{name: OTHER.get(field.key, other)})
 
 
 FIELDS = [
@@ -98,7 +101,9 @@ def test_a_value_is_of_use_to_a_model_or_is_refused(field, engine, kind):
         with pytest.raises(InputError) as caught:
             section.check_used(kind, engine)
         message = str(caught.value)
-        assert message.startswith(f"{field.key} is for ") and f"Received: {field.key}=" in message
+        # The tokenizer that it is a size for comes first.
+        key = field.key.replace("vocabulary_size", "tokenizer")
+        assert message.startswith(f"{key} is for ") and f"Received: {key}=" in message
         assert KINDS[kind].words in message and "\n" not in message
         assert ("a diffusion model" in message) == (engine == "diffusion")
 

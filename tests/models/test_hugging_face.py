@@ -425,9 +425,7 @@ def test_the_command_line_opens_a_folder(written, capsys):
     assert capsys.readouterr().out.startswith(PROMPT)
     assert cli.main(["info", folder]) == 0
     assert "llama of Hugging Face" in capsys.readouterr().out
-    assert cli.main(["export", folder, folder + "-out"]) == 2
-    [line] = capsys.readouterr().err.splitlines()
-    assert "HuggingFaceTokenizer" in line
+    assert cli.main(["export", folder, folder + "-out"]) == 0
 
 
 def test_the_stretching_of_positions_is_saved(tmp_path):

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tfgen.errors import InputError
 from tfgen.preprocessing import (
     TOKENIZERS,
+    BytePairTokenizer,
     ByteTokenizer,
     CharacterTokenizer,
     build_tokenizer,
@@ -52,6 +53,7 @@ def random_texts(seed, count=60):
 TEXTS = FIXED + random_texts(0)
 CHARACTERS = "".join(sorted(set("".join(TEXTS))))
 BOTH = [ByteTokenizer(), CharacterTokenizer(CHARACTERS)]
+BOTH.append(pytest.param(BytePairTokenizer(), marks=pytest.mark.long))
 
 
 def in_graph(function, *specs):
@@ -394,9 +396,9 @@ HOSTILE = {"class_name": "Lambda", "module": "os", "config": {}}
         ({"config": GOOD}, "keys must be"),
         ({"tokenizer": "character", "config": GOOD, "module": "os"}, "keys must be"),
         ({"tokenizer": "charater", "config": GOOD}, "'charater'. Did you mean 'character'"),
-        ({"tokenizer": "os.system", "config": GOOD}, "'os.system'. Known: byte, character"),
-        ({"tokenizer": ["byte"], "config": GOOD}, "Known: byte, character"),
-        ({"tokenizer": None, "config": GOOD}, "Known: byte, character"),
+        ({"tokenizer": "os.system", "config": GOOD}, "'os.system'. Known: bpe, byte, character"),
+        ({"tokenizer": ["byte"], "config": GOOD}, "Known: bpe, byte, character"),
+        ({"tokenizer": None, "config": GOOD}, "Known: bpe, byte, character"),
         ({"tokenizer": "character", "config": []}, "max_vocabulary, name, vocabulary"),
         ({"tokenizer": "character", "config": {}}, "max_vocabulary, name, vocabulary"),
         ({"tokenizer": "character", "config": {"vocabulary": "ab"}}, "max_vocabulary, name"),
@@ -441,4 +443,6 @@ def test_build_follows_the_recipe():
     assert type(tokenizer) is CharacterTokenizer and tokenizer.vocabulary == "ab"
     tokenizer = build_tokenizer(PreprocessingConfig(max_vocabulary=1), ["aab"])
     assert tokenizer.vocabulary == "a"
-    assert sorted(TOKENIZERS) == ["byte", "character"]
+    tokenizer = build_tokenizer(PreprocessingConfig(tokenizer="bpe", vocabulary_size=257), ["abab"])
+    assert type(tokenizer) is BytePairTokenizer and tokenizer.vocabulary_size == 257
+    assert sorted(TOKENIZERS) == ["bpe", "byte", "character"]

@@ -7,6 +7,7 @@ from tfgen.data import BUILTIN, encode, open_text
 from tfgen.data.memory import MEMORY, is_name
 from tfgen.errors import InputError
 from tfgen.names import normalise
+from tfgen.preprocessing.tokenizer import valid_text
 
 # The split is read in this many places at once, each after so many tokens of context that are
 # not scored, so that every token but the very first ones has at least this context.
@@ -28,6 +29,7 @@ def evaluate(
     Two figures are given, because the field uses both. `nats_per_character` scores the whole
     split, each character given all of the text before it (at least the 1024 tokens before it; for
     a transformer without a window, at least half of the tokens of a crop).
+    Models of different tokens are compared by `bits_per_byte`, of the UTF-8 encoding.
     `crop_nats_per_token` is the mean over random crops that begin with no context at all, as
     nanoGPT's `estimate_loss` has it; its standard error is that of the random choice of crops.
 
@@ -82,6 +84,7 @@ def evaluate(
             f"Received: window={window}"
         )
     characters = source.characters[split]
+    size = sum(len(valid_text(chunk).encode("utf-8")) for chunk in source.chunks(split))
     ids = np.concatenate([[model.tokenizer.start_id], tokens])
     total = len(ids) - 1 + crops * window
 
@@ -101,9 +104,11 @@ def evaluate(
         "split": split,
         "characters": characters,
         "unknown_characters": 0 if unknown_id is None else int(np.sum(tokens == unknown_id)),
+        "bytes": size,
         "parameters": model.count_params(),
         "nats_per_character": nats / characters,
         "bits_per_character": nats / characters / float(np.log(2)),
+        "bits_per_byte": nats / size / float(np.log(2)),
         "crop_nats_per_token": float(np.mean(crop_means)),
         "crop_standard_error": float(np.std(crop_means) / np.sqrt(crops)),
         "crop_window": window,

@@ -223,19 +223,21 @@ def read_tokenizer(folder, config, vocabulary):
     Raises:
         InputError: If there is none, or it is not the model's.
     """
-    from tfgen.preprocessing import HuggingFaceTokenizer
+    from tfgen.preprocessing import read_gpt2, read_hugging_face
 
-    path = folder / TOKENIZER
-    if not path.is_file():
+    path, files = folder / TOKENIZER, (folder / "vocab.json", folder / "merges.txt")
+    if path.is_file():
+        tokenizer = read_hugging_face(path, vocabulary)
+    elif config.values.get("model_type") == "gpt2" and all(file.is_file() for file in files):
+        tokenizer = read_gpt2(*files, vocabulary)
+    else:
         raise InputError(
             f"{folder} lacks {TOKENIZER}: write it with transformers, "
             "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
         )
-    tokenizer = HuggingFaceTokenizer.from_file(path, vocabulary_size=vocabulary)
     starts, ends = (_special_ids(folder, config, tokenizer, kind) for kind in ("bos", "eos"))
     for start in [*starts, *ends][:1]:
-        definition = tokenizer.definition
-        tokenizer = HuggingFaceTokenizer(definition, vocabulary_size=vocabulary, start_id=start)
+        tokenizer = type(tokenizer)(tokenizer.definition, vocabulary, start)
     # Its text must be that one token, or it would be sought in vain.
     texts = [(end, tokenizer.token(end)) for end in ends]
     return tokenizer, tuple(text for end, text in texts if tokenizer.encode(text).tolist() == [end])

@@ -2,8 +2,16 @@
 
 from tfgen.preprocessing.affine_scalers import MinMaxScaler, RobustScaler, StandardScaler
 from tfgen.preprocessing.byte import ByteTokenizer
+from tfgen.preprocessing.byte_pair import BytePairTokenizer
 from tfgen.preprocessing.character import CharacterTokenizer
-from tfgen.preprocessing.files import TOKENIZERS, build_tokenizer, load_tokenizer, save_tokenizer
+from tfgen.preprocessing.files import (
+    TOKENIZERS,
+    build_tokenizer,
+    load_tokenizer,
+    read_gpt2,
+    read_hugging_face,
+    save_tokenizer,
+)
 from tfgen.preprocessing.hugging_face import HuggingFaceTokenizer
 from tfgen.preprocessing.processor_files import PROCESSOR_FILE, load_processor, save_processor
 from tfgen.preprocessing.scaler import Scaler
@@ -26,6 +34,7 @@ __all__ = [
     "PROCESSOR_FILE",
     "SCALERS",
     "TOKENIZERS",
+    "BytePairTokenizer",
     "ByteTokenizer",
     "Chain",
     "CharacterTokenizer",
@@ -46,6 +55,8 @@ __all__ = [
     "build_tokenizer",
     "load_processor",
     "load_tokenizer",
+    "read_gpt2",
+    "read_hugging_face",
     "save_processor",
     "save_tokenizer",
     "scaler_record",

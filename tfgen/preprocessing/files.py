@@ -5,13 +5,15 @@ from pathlib import Path
 
 from tfgen.arguments import argument_names
 from tfgen.errors import InputError, unknown
-from tfgen.files import atomic_file, read_json
+from tfgen.files import atomic_file, read_json, read_text
 from tfgen.preprocessing.byte import ByteTokenizer
+from tfgen.preprocessing.byte_pair import BytePairTokenizer
+from tfgen.preprocessing.byte_pair_definition import of_gpt2_files, read_definition, refusal
 from tfgen.preprocessing.character import CharacterTokenizer
 from tfgen.preprocessing.hugging_face import MAX_FILE_BYTES, HuggingFaceTokenizer
 
 # Those that a recipe may name, because they are fitted to its data.
-TOKENIZERS = {"byte": ByteTokenizer, "character": CharacterTokenizer}
+TOKENIZERS = {"bpe": BytePairTokenizer, "byte": ByteTokenizer, "character": CharacterTokenizer}
 # Those that a file may hold.
 _STORED = {**TOKENIZERS, "hugging-face": HuggingFaceTokenizer}
 
@@ -20,10 +22,41 @@ def build_tokenizer(config, chunks):
     """Returns the tokenizer of a `PreprocessingConfig`, fitted to an iterable of texts."""
     if config.tokenizer not in TOKENIZERS:
         raise unknown("tokenizer", config.tokenizer, TOKENIZERS)
-    arguments = {}
-    if config.tokenizer == "character":
-        arguments["max_vocabulary"] = config.max_vocabulary
+    names = {"bpe": "vocabulary_size", "character": "max_vocabulary"}
+    names = [names[config.tokenizer]] if config.tokenizer in names else []
+    arguments = {name: getattr(config, name) for name in names}
     return TOKENIZERS[config.tokenizer](**arguments).adapt(chunks)
+
+
+def read_hugging_face(path, vocabulary):
+    """Reads a `tokenizer.json`: as byte-level BPE, which stays in the graph, where that is exact.
+
+    Args:
+        path: Path of the file.
+        vocabulary: Number of ids of the model.
+
+    Raises:
+        InputError: If it is missing, too large or no such file.
+    """
+    try:
+        definition = read_text(path, MAX_FILE_BYTES // 2)
+        if refusal(read_definition(definition)) is None:
+            return BytePairTokenizer(definition, vocabulary)
+    except (OSError, ValueError):
+        pass  # the package says it in its own words
+    return HuggingFaceTokenizer.from_file(path, vocabulary_size=vocabulary)
+
+
+def read_gpt2(vocabulary_file, merges_file, vocabulary):
+    """As `read_hugging_face`, of the `vocab.json` and the `merges.txt` of a GPT-2."""
+    try:
+        return BytePairTokenizer(of_gpt2_files(vocabulary_file, merges_file), vocabulary)
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}") from error
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{vocabulary_file} and {merges_file} fit no GPT-2: {error}") from error
 
 
 def save_tokenizer(tokenizer, path):

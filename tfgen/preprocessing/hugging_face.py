@@ -136,7 +136,7 @@ class HuggingFaceTokenizer(Tokenizer):
             if token in special or token >= self._size:
                 continue
             if byte_level:
-                table[token] = _bytes_of(content)
+                table[token] = bytes_of(content)
                 continue
             for pattern, replacement in replacements:
                 content = content.replace(pattern, replacement)
@@ -204,7 +204,7 @@ class HuggingFaceTokenizer(Tokenizer):
         return text if self._inside is self._tokenizer else text.removeprefix(" ")
 
     def decoder(self):
-        return _Decoder(self._table)
+        return TableDecoder(self._table)
 
     def get_config(self):
         return {
@@ -215,7 +215,9 @@ class HuggingFaceTokenizer(Tokenizer):
         }
 
 
-class _Decoder:
+class TableDecoder:
+    """Gives a text piece by piece, of an array of the bytes of each id."""
+
     def __init__(self, table):
         self._table = table
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
@@ -254,7 +256,7 @@ def _decoder_of(decoder):
     Byte-level tokens write each byte as a printable character (GPT-2, Llama 3). In others a sign
     stands for the space, and `<0x0A>` for a byte that no token has (Llama 2).
     """
-    steps = [] if decoder is None else _steps(decoder, "decoders")
+    steps = [] if decoder is None else steps_of(decoder, "decoders")
     kinds = [step["type"] for step in steps]
     if kinds == ["ByteLevel"]:
         return True, []
@@ -275,11 +277,11 @@ def _decoder_of(decoder):
     )
 
 
-def _steps(part, key):
+def steps_of(part, key):
     """A part of a tokenizer as a flat list."""
     if part["type"] != "Sequence":
         return [part]
-    return [step for inner in part[key] for step in _steps(inner, key)]
+    return [step for inner in part[key] for step in steps_of(inner, key)]
 
 
 def _without_space(part):
@@ -297,7 +299,7 @@ def _without_space(part):
 
 
 @functools.cache
-def _byte_of_character():
+def byte_of_character():
     """The byte that each character of a byte-level token stands for, after GPT-2."""
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = [byte for byte in range(256) if byte not in printable]
@@ -305,9 +307,9 @@ def _byte_of_character():
     return {chr(byte): byte for byte in printable} | shifted
 
 
-def _bytes_of(token):
+def bytes_of(token):
     """The bytes of a byte-level token; a token that was added to them stands for itself."""
-    table = _byte_of_character()
+    table = byte_of_character()
     if all(character in table for character in token):
         return bytes(table[character] for character in token)
     return token.encode("utf-8")

@@ -1,10 +1,37 @@
 """`Tokenizer`: what every tokenizer does, in the graph and on whole files."""
 
 import re
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+
+class Spelling(NamedTuple):
+    """The symbols that tokens are made of: bytes, and behind them special tokens.
+
+    Attributes:
+        symbols: int32 `(symbols,)`, those of one token after the other.
+        starts: int32 `(tokens + 1,)`, where those of each token begin, and where they all end.
+        longest: The most symbols of a token.
+    """
+
+    symbols: np.ndarray
+    starts: np.ndarray
+    longest: int
+
+    def of(self, ids, lengths):
+        """The symbols of tokens, padded as `Tokenizer.tokenize` does: `(symbols, lengths)`."""
+        starts = tf.constant(self.starts)
+        first = tf.gather(starts, ids)
+        counts = tf.where(valid_rows(ids, lengths), tf.gather(starts, ids + 1) - first, 0)
+        place = tf.range(self.longest)  # (batch, time, longest)
+        each = tf.gather(
+            tf.constant(self.symbols), tf.minimum(first[..., None] + place, len(self.symbols) - 1)
+        )
+        rows = tf.ragged.boolean_mask(each, place < counts[..., None]).merge_dims(1, 2)
+        return rows.to_tensor(), tf.reduce_sum(counts, axis=1)
 
 
 class Tokenizer(keras.layers.Layer):
@@ -42,6 +69,11 @@ class Tokenizer(keras.layers.Layer):
     def start_id(self):
         """The id that stands before every text: that of a line break, unless it has one for it."""
         return int(self.encode("\n")[0])
+
+    @property
+    def spelling(self):
+        """The `Spelling` of the tokens, by which stop texts are found; None if each is a symbol."""
+        return None
 
     @property
     def symbols(self):
@@ -84,6 +116,14 @@ class Tokenizer(keras.layers.Layer):
         """
         raise NotImplementedError
 
+    def detokenize_without(self, ids, lengths, cut):
+        """As `detokenize`, without the last `cut` symbols of each row, int32 `(batch,)`."""
+        return self.detokenize(ids, lengths - cut)
+
+    def spelled(self, ids):
+        """The symbols of tokens, an array: see `spelling`."""
+        return np.asarray(ids)
+
     def encode(self, text):
         """Tokens of one text as a NumPy array of the smallest unsigned type that holds them."""
         raise NotImplementedError
@@ -98,6 +138,10 @@ class Tokenizer(keras.layers.Layer):
         A character comes with the last of its tokens; `final` flushes what is left incomplete.
         """
         raise NotImplementedError
+
+    def symbol_decoder(self):
+        """As `decoder`, of symbols."""
+        return self.decoder()
 
     def __call__(self, texts, **kwargs):
         # Keras refuses a list of str before `call` sees it.

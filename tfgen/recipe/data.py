@@ -153,15 +153,22 @@ class PreprocessingConfig(Section):
 
     tokenizer: str = field(
         "character",
-        "what one token is: character or byte",
+        "what one token is: character, byte or bpe (subwords of bytes)",
         of="text",
-        choices=("character", "byte"),
+        choices=("character", "byte", "bpe"),
     )
     max_vocabulary: int | None = field(
         None,
         "with the character tokenizer: keep only so many of the most frequent ones; none keeps all",
         of="text",
         low=1,
+    )
+    vocabulary_size: int | None = field(
+        None,
+        "with the tokenizer bpe: tokens at most, the 256 bytes among them; none is 1024",
+        of="text",
+        low=256,
+        high=1 << 20,
     )
     scaler: str = field(
         "auto",
@@ -189,9 +196,10 @@ class PreprocessingConfig(Section):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.max_vocabulary is not None and self.tokenizer != "character":
-            raise InputError(
-                f"preprocessing.max_vocabulary is for the character tokenizer; "
-                f"'{self.tokenizer}' has a fixed vocabulary. "
-                f"Received: preprocessing.max_vocabulary={self.max_vocabulary}"
-            )
+        for key, of in (("max_vocabulary", "character"), ("vocabulary_size", "bpe")):
+            value = getattr(self, key)
+            if value is not None and self.tokenizer != of:
+                raise InputError(
+                    f"preprocessing.{key} is for the tokenizer {of}, not for '{self.tokenizer}'. "
+                    f"Received: preprocessing.{key}={value}"
+                )

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfgen.sampling.decode import sizes, stop_length
+from tfgen.sampling.decode import sizes
 from tfgen.sampling.rows import repeat_rows
+from tfgen.sampling.stops import extend
 
 
 class Hypotheses(NamedTuple):
@@ -43,7 +44,18 @@ class _Running(NamedTuple):
     base: Any  # (batch, 1)
 
 
-def beam_search(step, state, logits, tokens, count, num_beams, length_penalty, stops, forbidden):
+def beam_search(
+    step,
+    state,
+    logits,
+    tokens,
+    count,
+    num_beams,
+    length_penalty,
+    stops,
+    forbidden,
+    spelling=None,
+):
     """Searches for the most likely continuations of every row, in one loop.
 
     A hypothesis is finished when it ends with a stop sequence, or has `count` tokens. Finished
@@ -68,6 +80,7 @@ def beam_search(step, state, logits, tokens, count, num_beams, length_penalty, s
         length_penalty: float scalar; 0 is off, above 0 favours longer texts, below 0 shorter.
         stops: int32 `(sequences, tokens)`, as `tfgen.sampling.decode.Sampling.stops`.
         forbidden: bool `(vocabulary,)`, tokens that are never taken.
+        spelling: See `tfgen.sampling.stops.extend`.
 
     Returns:
         `Hypotheses`.
@@ -87,10 +100,9 @@ def beam_search(step, state, logits, tokens, count, num_beams, length_penalty, s
         return scores / tf.pow(length, length_penalty)
 
     def extended(running, number, beam, token):
-        """Tokens and recent tokens of hypotheses `beam` `(batch, n)` with one token more."""
+        """Tokens of hypotheses `beam` `(batch, n)` with one token more, and `extend` of theirs."""
         texts = tf.where(slots == number, token[..., None], _take(running.tokens, beam))
-        recent = tf.concat([_take(running.recent, beam)[..., 1:], token[..., None]], axis=-1)
-        return texts, recent
+        return texts, *extend(_take(running.recent, beam), token, stops, spelling)
 
     def body(number, running, finished, done):
         allowed = tf.where(forbidden, -math.inf, running.logits)
@@ -98,8 +110,7 @@ def beam_search(step, state, logits, tokens, count, num_beams, length_penalty, s
         scores = tf.reshape(running.scores[..., None] + scores, [batch, num_beams * vocabulary])
         scores, choice = tf.math.top_k(scores, k=candidates)  # (batch, candidates)
         beam, token = choice // vocabulary, choice % vocabulary
-        texts, recent = extended(running, number, beam, token)
-        trim = stop_length(recent, stops)  # (batch, candidates)
+        texts, recent, trim = extended(running, number, beam, token)  # (batch, candidates, ...)
 
         ended = (trim > 0) & (tf.range(candidates) < num_beams) & ~done[:, None]
         more = Hypotheses(

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfgen.sampling.decode import sizes, stop_length
+from tfgen.sampling.decode import sizes
 from tfgen.sampling.rows import repeat_rows
+from tfgen.sampling.stops import extend
 
 
 class Continuations(NamedTuple):
@@ -46,6 +47,7 @@ def contrastive_search(
     alpha,
     stops,
     forbidden,
+    spelling=None,
 ):
     """Continues every row by contrastive search, in one loop; nothing is random.
 
@@ -70,6 +72,7 @@ def contrastive_search(
         alpha: float scalar from 0 (greedy decoding) to 1.
         stops: int32 `(sequences, tokens)`, as `tfgen.sampling.decode.Sampling.stops`.
         forbidden: bool `(vocabulary,)`, tokens that are never taken.
+        spelling: See `tfgen.sampling.stops.extend`.
 
     Returns:
         `Continuations`.
@@ -99,8 +102,8 @@ def contrastive_search(
         best = tf.argmax(score, axis=-1, output_type=tf.int32)  # (batch,)
 
         token = tf.where(carry.finished, 0, tf.gather(candidates, best, batch_dims=1))
-        recent = tf.concat([carry.recent[:, 1:], token[:, None]], axis=1)
-        trim = tf.where(carry.finished, carry.trim, stop_length(recent, stops))
+        recent, trim = extend(carry.recent, token, stops, spelling)
+        trim = tf.where(carry.finished, carry.trim, trim)
         rows = tf.range(batch) * top_k + best
         direction = tf.gather(directions, best, batch_dims=1)
         state = tf.nest.map_structure(

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfgen.sampling.random import fold
+from tfgen.sampling.stops import extend
 from tfgen.sampling.tokens import penalise_repetition, sample_token
 
 # Stop sequences are compared as whole rows of this many tokens, so that neither a longer one nor
@@ -19,7 +20,8 @@ class Sampling(NamedTuple):
 
     Attributes:
         temperature, top_k, top_p, min_p, repetition_penalty: See `tfgen.sampling.tokens`.
-        stops: int32 `(sequences, tokens)`, each right-aligned behind -1; a row of -1 never stops.
+        stops: int32 `(sequences, symbols)`, each right-aligned behind -1; a row of -1 never stops.
+            A token is one symbol, unless a tokenizer has a `spelling`.
     """
 
     temperature: Any
@@ -37,10 +39,10 @@ class Carry(NamedTuple):
         state: The model's own state, a nest of tensors `(batch, ...)`.
         logits: float32 `(batch, vocabulary)` of the token to come.
         seen: bool `(batch, vocabulary)`, tokens of the prompt and of what was drawn.
-        recent: int32 `(batch, tokens)`, the last tokens drawn, for the stop sequences.
+        recent: int32 `(batch, symbols)`, the last symbols drawn, for the stop sequences.
         finished: bool `(batch,)`.
         drawn: int32 `(batch,)`, tokens drawn so far, a stop sequence included.
-        trim: int32 `(batch,)`, length of the stop sequence that ended the row, 0 if none did.
+        trim: int32 `(batch,)`, symbols from the stop sequence that ended the row on, 0 if none did.
         limit: int32 `(batch,)`, tokens after which a row has finished.
     """
 
@@ -69,7 +71,7 @@ def start(state, logits, seen, stops, limit=None):
     )
 
 
-def decode(step, carry, tokens, first, count, key, sampling, forbidden):
+def decode(step, carry, tokens, first, count, key, sampling, forbidden, spelling=None):
     """Draws up to `count` tokens for every row, in one loop.
 
     Token number `first + i` of row `r` is drawn with noise that depends on the key, on
@@ -85,6 +87,7 @@ def decode(step, carry, tokens, first, count, key, sampling, forbidden):
         key: int32 `(2,)`, from `tfgen.sampling.random`.
         sampling: A `Sampling`.
         forbidden: bool `(vocabulary,)`, tokens that are never drawn.
+        spelling: See `tfgen.sampling.stops.extend`.
 
     Returns:
         `(tokens, carry)`; rows that have finished are filled with 0.
@@ -105,8 +108,8 @@ def decode(step, carry, tokens, first, count, key, sampling, forbidden):
         )
         token = tf.where(carry.finished, 0, token)
         tokens = tf.where(slots == count_drawn, token[:, None], tokens)
-        recent = tf.concat([carry.recent[:, 1:], token[:, None]], axis=1)
-        trim = tf.where(carry.finished, carry.trim, stop_length(recent, sampling.stops))
+        recent, trim = extend(carry.recent, token, sampling.stops, spelling)
+        trim = tf.where(carry.finished, carry.trim, trim)
         next_logits, state = step(token, carry.state)
         drawn = carry.drawn + tf.cast(~carry.finished, tf.int32)
         return (
@@ -129,22 +132,6 @@ def decode(step, carry, tokens, first, count, key, sampling, forbidden):
 
     _, tokens, carry = tf.while_loop(running, body, (tf.constant(0), tokens, carry))
     return tokens, carry
-
-
-def stop_length(recent, stops):
-    """Finds the longest stop sequence that the last tokens end with.
-
-    Args:
-        recent: int32 `(..., tokens)`, the last tokens drawn; what was not drawn is -2.
-        stops: int32 `(sequences, tokens)`, as `Sampling.stops`.
-
-    Returns:
-        int32 `(...)`, its length; 0 if there is none.
-    """
-    wanted = stops >= 0  # a stop sequence stands behind tokens that need not match
-    lengths = tf.reduce_sum(tf.cast(wanted, tf.int32), axis=1)
-    match = tf.reduce_all((recent[..., None, :] == stops) | ~wanted, axis=-1)
-    return tf.reduce_max(tf.where(match, lengths, 0), axis=-1)  # match: (..., sequences)
 
 
 def sizes(tensor):

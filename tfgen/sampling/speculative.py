@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfgen.sampling.decode import stop_length
 from tfgen.sampling.random import fold, gumbel, uniform
+from tfgen.sampling.stops import extend
 from tfgen.sampling.tokens import filtered, penalise_repetition, sample_token
 
 # What the random numbers of a round are for.
@@ -69,6 +69,7 @@ def speculative_decode(
     sampling,
     forbidden,
     draft_tokens,
+    spelling=None,
 ):
     """Draws up to `count` tokens for one row, in one loop of rounds.
 
@@ -101,6 +102,7 @@ def speculative_decode(
         sampling: A `tfgen.sampling.decode.Sampling`.
         forbidden: bool `(vocabulary,)`, tokens that are never drawn.
         draft_tokens: Python integer >= 1, tokens guessed in a round.
+        spelling: See `tfgen.sampling.stops.extend`.
 
     Returns:
         `Speculated`.
@@ -141,7 +143,7 @@ def speculative_decode(
         last = tf.argmax(tf.math.log(rest) + noise[-1:], axis=-1, output_type=tf.int32)  # (1,)
         places = tf.range(draft_tokens + 1)
         new = tf.where(places < number, tf.concat([guesses, last], axis=0), last)
-        text = _append(text, new, number + 1, count, sampling.stops)
+        text = _append(text, new, number + 1, count, sampling.stops, spelling)
 
         state = rewind(marks, (number + 1)[None])
         # The draft has not read its last guess.
@@ -162,7 +164,7 @@ def speculative_decode(
         sampling.top_p,
         sampling.min_p,
     )
-    text = _append(text, first, 1, count, sampling.stops)
+    text = _append(text, first, 1, count, sampling.stops, spelling)
     draft_carry = _Draft(draft_state, behind=zero, missed=first)
     rounds, _, text, _, _, accepted = tf.while_loop(
         lambda _rounds, _pending, text, *_: (text.drawn < count) & ~text.finished,
@@ -243,15 +245,15 @@ def _rest(laws, guess_laws, number):
     return tf.where(tf.reduce_any(rest > 0), rest, law)[None]
 
 
-def _append(text, new, number, count, stops):
+def _append(text, new, number, count, stops, spelling):
     """Appends the first `number` of `new` `(n,)` tokens, up to `count` and to a stop sequence."""
     size = new.shape[0]
     places = tf.range(size)
-    stop_width = tf.shape(stops)[1]
-    line = tf.concat([text.recent[0], new], axis=0)
-    # The last tokens as of each new one.
-    recent = tf.gather(line, places[:, None] + 1 + tf.range(stop_width))  # (n, stop_width)
-    trims = stop_length(recent, stops)  # (n,)
+    last, each = text.recent, []
+    for place in range(size):  # as many as the draft guesses, and one
+        last, trim = extend(last, new[place : place + 1], stops, spelling)
+        each.append((last, trim))
+    recent, trims = (tf.concat(x, axis=0) for x in zip(*each))  # (n, symbols), (n,)
     number = tf.minimum(number, count - text.drawn)
     stopped = (trims > 0) & (places < number)
     finished = tf.reduce_any(stopped)

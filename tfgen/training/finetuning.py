@@ -13,10 +13,15 @@ from tfgen.errors import InputError
 from tfgen.files import home_path
 from tfgen.kinds import find_kind
 from tfgen.models.base import SequenceGenerator
-from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer, SequenceProcessor
+from tfgen.preprocessing import (
+    BytePairTokenizer,
+    ByteTokenizer,
+    CharacterTokenizer,
+    SequenceProcessor,
+)
 from tfgen.training.data import open_data
 
-_KINDS = {ByteTokenizer: "byte", CharacterTokenizer: "character"}
+_KINDS = {BytePairTokenizer: "bpe", ByteTokenizer: "byte", CharacterTokenizer: "character"}
 
 
 @dataclasses.dataclass
@@ -61,10 +66,20 @@ class Start:
         vocabulary, asked = recipe.training.vocabulary, recipe.preprocessing
         kind = _KINDS.get(type(ours), asked.tokenizer)  # no recipe names a Hugging Face tokenizer
         most = getattr(ours, "max_vocabulary", None)
-        same = kind == asked.tokenizer and (kind == "byte" or most == asked.max_vocabulary)
+        # Of subwords the size that was asked for is known from the recipe alone.
+        theirs = getattr(self.model.recipe, "preprocessing", None)
+        size = theirs.vocabulary_size if kind == "bpe" and theirs else None
+        same = (
+            kind == asked.tokenizer
+            and {
+                "bpe": asked.vocabulary_size in (None, size),
+                "byte": True,
+                "character": most == asked.max_vocabulary,
+            }[kind]
+        )
         if vocabulary == "new" or (vocabulary == "auto" and not same):
             return recipe, open_data(recipe, data=given)
-        kept = dataclasses.replace(asked, tokenizer=kind, max_vocabulary=most)
+        kept = dataclasses.replace(asked, tokenizer=kind, max_vocabulary=most, vocabulary_size=size)
         recipe = dataclasses.replace(recipe, preprocessing=kept)
         data = open_data(recipe, ours, given)
         unknown = ours.unknown_id
@@ -198,6 +213,8 @@ def _symbols(tokenizer):
     if isinstance(tokenizer, ByteTokenizer):
         # The characters that are one byte are also those of other tokenizers.
         return [chr(byte) if byte < 128 else bytes([byte]) for byte in range(256)]
+    if isinstance(tokenizer, BytePairTokenizer):
+        return tokenizer.texts
     if isinstance(tokenizer, CharacterTokenizer):
         return [None, *tokenizer.vocabulary]
     return tokenizer.symbols

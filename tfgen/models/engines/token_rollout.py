@@ -242,7 +242,10 @@ class TokenRollout:
 
     def _decode(self, carry, tokens, first, count, key, sampling, scale=None):
         step, forbidden = self.logits_step(scale), self.emission.forbidden
-        return decoding.decode(step, carry, tokens, first, count, key, sampling, forbidden)
+        spelling = self.emission.tokenizer.spelling
+        return decoding.decode(
+            step, carry, tokens, first, count, key, sampling, forbidden, spelling
+        )
 
     def nats(self, ids, count, state):
         """The nats of each of `ids[:, 1:]`, int32 `(batch, time + 1)`, given all before it.

@@ -127,7 +127,7 @@ class TextGraphs:
 
         def found(decode, carry, tokens, rows):
             tokens, carry = decode(carry, tokens, tf.constant(0), count, key, sampling, scale)
-            return tokens[:rows], (carry.drawn - carry.trim)[:rows]
+            return tokens[:rows], carry.drawn[:rows], carry.trim[:rows]
 
         def single():
             return found(self.engine.decode_single, *_one_row((carry, buffer)), 1)
@@ -142,8 +142,9 @@ class TextGraphs:
             full = full._replace(finished=index >= rows)
             return found(self.engine.decode, full, tokens, rows)
 
-        tokens, lengths = tf.cond(tf.shape(buffer)[0] == 1, single, several)
-        texts = self.tokenizer.detokenize(tokens, lengths)
+        texts = self.tokenizer.detokenize_without(
+            *tf.cond(tf.shape(buffer)[0] == 1, single, several)
+        )
         texts = tf.reshape(texts, [-1, num_samples])
         prefix = tf.where(arguments["strip_prompt"], tf.zeros_like(prompts), prompts)
         return tf.strings.join([tf.repeat(prefix[:, None], num_samples, axis=1), texts])
@@ -215,7 +216,10 @@ class TextGraphs:
 
     def sampling(self, temperature, top_k, top_p, min_p, repetition_penalty, stop):
         """The `Sampling` of a loop, of tensors."""
-        stops = decoding.align_stops(*self.tokenizer.tokenize_inside(stop))
+        found = self.tokenizer.tokenize_inside(stop)
+        if self.tokenizer.spelling is not None:
+            found = self.tokenizer.spelling.of(*found)
+        stops = decoding.align_stops(*found)
         return decoding.Sampling(temperature, top_k, top_p, min_p, repetition_penalty, stops)
 
     def encode(self, arguments):

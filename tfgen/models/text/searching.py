@@ -65,8 +65,8 @@ class Searching:
 
         capacity = int(bucket(count, TOKENS_BUCKET))
         seed = random.call_seed(seed)
-        tokens, lengths = self.run(search, begun, count, capacity, num_samples, seed)
-        found = self._graphs.tokenizer.detokenize(tokens, lengths).numpy()
+        found = self.run(search, begun, count, capacity, num_samples, seed)
+        found = self._graphs.tokenizer.detokenize_without(*found).numpy()
         found = [text.decode("utf-8") for text in found]
         return [found[i : i + num_samples] for i in range(0, len(found), num_samples)]
 
@@ -83,7 +83,8 @@ class Searching:
             seed: int64 scalar tensor.
 
         Returns:
-            `(tokens, lengths)`: int32 `(prompts * num_samples, capacity)` and `(rows,)`.
+            `(tokens, lengths, trim)`: int32 `(prompts * num_samples, capacity)`, and `(rows,)`:
+            the tokens found, and how many symbols a stop text takes off their end.
         """
         return getattr(self, f"_{search.kind}")(search, begun, count, capacity, num_samples, seed)
 
@@ -107,6 +108,7 @@ class Searching:
                 length_penalty,
                 stops,
                 self._engine.emission.forbidden,
+                spelling=self._graphs.tokenizer.spelling,
             )
 
         found = self._jit(("beam", search.num_beams), find)(
@@ -119,7 +121,7 @@ class Searching:
             scale,
         )
         tokens = tf.reshape(found.tokens[:, :num_samples], [-1, capacity])
-        return tokens, tf.reshape((found.lengths - found.trim)[:, :num_samples], [-1])
+        return tokens, *(tf.reshape(x[:, :num_samples], [-1]) for x in (found.lengths, found.trim))
 
     def _contrastive(self, search, begun, count, capacity, num_samples, seed):
         if num_samples != 1:
@@ -146,6 +148,7 @@ class Searching:
                 alpha,
                 stops,
                 self._engine.emission.forbidden,
+                spelling=self._graphs.tokenizer.spelling,
             )
 
         found = self._jit(("contrastive", search.top_k), find)(
@@ -158,7 +161,7 @@ class Searching:
             tf.constant(search.alpha, tf.float32),
             sampling.stops,
         )
-        return found.tokens, found.drawn - found.trim
+        return found
 
     def _speculative(self, search, begun, count, capacity, num_samples, seed):
         draft = search.draft
@@ -186,6 +189,7 @@ class Searching:
                 sampling,
                 self._engine.emission.forbidden,
                 search.draft_tokens,
+                spelling=self._graphs.tokenizer.spelling,
             )
 
         # The draft itself, not its id, which a later model might have again.
@@ -207,7 +211,8 @@ class Searching:
             tokens=sum(int(text.drawn[0]) for text in texts),
         )
         tokens = tf.concat([text.tokens for text in texts], axis=0)
-        return tokens, tf.concat([text.drawn - text.trim for text in texts], axis=0)
+        drawn, trim = ([getattr(text, name) for text in texts] for name in ("drawn", "trim"))
+        return tokens, tf.concat(drawn, axis=0), tf.concat(trim, axis=0)
 
     def _jit(self, key, function):
         if key not in self._compiled:

@@ -38,8 +38,10 @@ def pieces(graphs, prompt, begun, options, condition, seed, first_call):
     )
     scale = condition.get("guidance_scale")
     key = random.root(seed, random.SAMPLING)
-    decoder = graphs.tokenizer.decoder()
+    tokenizer = graphs.tokenizer
+    decoder = tokenizer.symbol_decoder()
     drawn, shown = np.zeros([0], np.int32), 0
+    symbols = tokenizer.spelled(drawn)
     while len(drawn) < limit and not carry.finished[0]:
         count = min(STREAM_CHUNK, limit - len(drawn))
         buffer = tf.zeros([1, STREAM_CHUNK], tf.int32)
@@ -51,15 +53,16 @@ def pieces(graphs, prompt, begun, options, condition, seed, first_call):
             tokens, carry = engine.decode_single(carry, buffer, first, count, key, sampling, scale)
         new = tokens.numpy()[0, : int(carry.drawn[0]) - len(drawn)]
         drawn = np.concatenate([drawn, new])
+        symbols = np.concatenate([symbols, tokenizer.spelled(new)])
         # What may yet be cut off as part of a stop text is held back.
         finished = bool(carry.finished[0])
-        end = len(drawn) - (int(carry.trim[0]) if finished else max(longest_stop - 1, 0))
+        end = len(symbols) - (int(carry.trim[0]) if finished else max(longest_stop - 1, 0))
         if end > shown:
-            piece = decoder.decode(drawn[shown:end])
+            piece = decoder.decode(symbols[shown:end])
             shown = end
             if piece:
                 yield piece
-    end = len(drawn) - int(carry.trim[0])
-    piece = decoder.decode(drawn[shown:end], final=True)
+    end = len(symbols) - int(carry.trim[0])
+    piece = decoder.decode(symbols[shown:end], final=True)
     if piece:
         yield piece
