@@ -24,6 +24,7 @@ from tfgen.training.forecast_validation import ForecastValidation
 from tfgen.training.guard import Guard
 from tfgen.training.hparams import hyperparameters
 from tfgen.training.interrupt import Interrupt
+from tfgen.training.latents import LatentWatch
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.prefetch import Prefetch
 from tfgen.training.profile import Profile
@@ -75,6 +76,8 @@ class Run:
             devices,
         )
         self._guard = Guard(self._warn)
+        encodes = hasattr(getattr(model, "engine", None), "posterior_of")
+        self._latents = LatentWatch(model, self.windows["validation"]) if encodes else None
         self._validation = Validation(model, self.windows["validation"], devices)
         self._forecasts = self._open_forecasts()
 
@@ -237,6 +240,11 @@ class Run:
         self._check_finite()
         loss = self._validation.loss()
         self.dashboard.validated(self.state.step, loss)
+        if self._latents is not None and self.devices.chief:
+            with self._guard("latents"):
+                found = self._latents.write(self.dashboard.validation, self.state.step)
+                if found is not None:
+                    self._warn(found)
         if self._forecasts is not None:
             loss = self._forecasts.score()
             self.dashboard.forecasts_validated(self.state.step, loss)

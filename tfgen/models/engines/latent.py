@@ -93,7 +93,7 @@ class Latent:
 
     # Training
 
-    def posterior(self, batch, record=None, key=None):
+    def posterior_of(self, batch, record=None, key=None):
         """The `Posterior` of the latents of a batch of `Positions`.
 
         With the key of a training step, what the rollout is not told of a sequence, its class, the
@@ -112,7 +112,7 @@ class Latent:
     def loss(self, batch, key=None, state=None, training=False):
         """The sum of the nats of a batch, those of its latents among them; as of a `Rollout`."""
         key = key if training else None
-        posterior = self.posterior(batch, key=key)
+        posterior = self.posterior_of(batch, key=key)
         noise = self.evidence.noise(key, tf.shape(posterior.mean))
         batch = {**batch, "latents": posterior.sample(noise)}
         hidden = None if key is None else self.evidence.hidden(key, tf.shape(batch["valid"]))
@@ -123,13 +123,13 @@ class Latent:
 
     def outputs(self, batch, seed, training=False):
         """As of the rollout, given the means of the posteriors."""
-        batch = {**batch, "latents": self.posterior(batch).mean}
+        batch = {**batch, "latents": self.posterior_of(batch).mean}
         return self.rollout.outputs(batch, seed, training)
 
     def activations(self, batch):
         """What the layers give for a batch: a dict from names to tensors."""
         record = {}
-        latents = self.posterior(batch, record).mean
+        latents = self.posterior_of(batch, record).mean
         return {**record, **self.rollout.activations({**batch, "latents": latents})}
 
     # What a person calls; the keywords are the options
@@ -252,7 +252,7 @@ class Latent:
         return random.normal(key, [rows, self.latent_size])
 
     def _of_series(self, arguments):
-        return self.posterior(self.positions.series(arguments))
+        return self.posterior_of(self.positions.series(arguments))
 
     def _sampled(self, arguments):
         """Latents of the posterior of each series, another draw for each row."""

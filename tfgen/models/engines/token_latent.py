@@ -95,6 +95,12 @@ class TokenLatent:
             look_up(self.emission.table, ids), tf.gather(read, order, batch_dims=1), record
         )
 
+    def posterior_of(self, batch):
+        """The same of a batch of `loss`."""
+        targets = tf.cast(batch[1], tf.int32)
+        valid = batch[3] > 0 if len(batch) > 3 else tf.ones(tf.shape(targets), tf.bool)
+        return self.posterior(targets, valid)
+
     def hidden_states(self, ids, training=False, key=None, record=None, condition=None):
         """As of the `TokenRollout`, given latents `(batch, latent_size)`: None is the mean of the
         posterior of the tokens themselves."""
@@ -115,8 +121,7 @@ class TokenLatent:
         key = key if training else None
         inputs, targets = (tf.cast(each, tf.int32) for each in batch[:2])
         self.check_condition(batch[2] if len(batch) > 2 else None)
-        valid = batch[3] > 0 if len(batch) > 3 else tf.ones(tf.shape(targets), tf.bool)
-        posterior = self.posterior(targets, valid)
+        posterior = self.posterior_of(batch)
         noise = self.evidence.noise(key, tf.shape(posterior.mean))
         hidden = None if key is None else self.evidence.hidden(key, tf.shape(inputs))
         if hidden is not None:
