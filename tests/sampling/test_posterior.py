@@ -1,6 +1,7 @@
 """Bounds of a likelihood, held to a linear Gaussian model, whose own is known."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfgen.sampling import random
@@ -55,6 +56,7 @@ def test_the_evidence_lower_bound_is_its_own_formula_and_lies_below():
         np.testing.assert_allclose(each.log_likelihood, -(each.rate + each.reconstruction))
 
 
+@pytest.mark.long
 def test_more_samples_come_nearer_to_the_likelihood():
     few, many = (bound(samples, 0.3)[0].log_likelihood.numpy() for samples in (10, 3000))
     np.testing.assert_allclose(many, exact(), atol=0.05)

@@ -224,7 +224,9 @@ class DiffusionGraphs:
 
     def decode(self, arguments):
         """The series of latents."""
-        latents = arguments["latents"]
+        # They are those of every position, and not told of the whole, as those of an encoder.
+        arguments = dict(arguments)
+        latents = arguments.pop("latents")
         time = tf.shape(latents)[1] * self.positions.frame
         empty = tf.zeros([tf.shape(latents)[0], time, self.processor.num_features])
         batch = self.positions.series({**arguments, "values": empty})
