@@ -1,7 +1,6 @@
 """`encode`: the tokens of a text, in little memory."""
 
 import errno
-import gc
 import os
 import subprocess
 import sys
@@ -71,7 +70,6 @@ def test_the_file_has_no_name_and_the_array_cannot_be_written(source, temporary)
     tokens = encode(source, CodePoints(), "all")
     assert isinstance(tokens, np.memmap)
     assert not list(temporary.iterdir())
-    gc.collect()
     assert "".join(map(chr, tokens[:5])) == "first"
     with pytest.raises(ValueError, match="read-only"):
         tokens[0] = 1
