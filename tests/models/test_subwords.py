@@ -90,7 +90,9 @@ def served(folder, prompt):
     return text, np.array(eval(likelihood))
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama", "own"])
+@pytest.mark.parametrize(
+    "kind", ["gpt2", pytest.param("llama", marks=pytest.mark.exhaustive), "own"]
+)
 def test_a_model_of_subwords_becomes_a_saved_model(kind, model, tmp_path):
     if kind == "own":
         model.save(tmp_path / "model")

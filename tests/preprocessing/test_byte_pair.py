@@ -137,7 +137,7 @@ def test_the_tokens_of_ten_thousand_texts_are_those_of_the_package(name):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("name", ["gpt2", pytest.param("llama", marks=pytest.mark.exhaustive)])
 def test_every_character_is_cut_as_by_the_package(name):
     oracle, tokenizer = MADE[name], BytePairTokenizer(MADE[name].to_str())
     given = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]

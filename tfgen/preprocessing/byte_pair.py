@@ -220,7 +220,9 @@ class BytePairTokenizer(Tokenizer):
             beyond = [self._beyond(number) for number in range(self._size, self._least)]
             most = tf.reduce_max(tf.concat([values, [0]], axis=0)) - self._size
             message = tf.gather(tf.constant(beyond), tf.maximum(most, 0))
-            tf.debugging.Assert(most < 0, [message])
+            # Else what reads the tokens may fail first, in words of its own.
+            with tf.control_dependencies([tf.debugging.Assert(most < 0, [message])]):
+                values = tf.identity(values)
         ids = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False).to_tensor()
         return tf.ensure_shape(ids, [None, None]), lengths
 

@@ -124,7 +124,8 @@ def as_input_error():
         )
         if not found:
             raise
-        raise InputError(found.group()) from error
+        # An assertion prints a string with escapes.
+        raise InputError(re.sub(r"\\(['\"\\])", r"\1", found.group())) from error
 
 
 def grouped(samples, num_samples, single):
