@@ -27,7 +27,9 @@ def read_definition(definition):
     added = parts.get("added_tokens") or [] if isinstance(model, dict) else None
     if not (isinstance(vocabulary, dict) and isinstance(merges, list) and isinstance(added, list)):
         raise ValueError("The definition of the tokenizer is not valid: it has no vocab and merges")
-    if not all(isinstance(t, dict) and isinstance(t.get("content"), str) for t in added):
+    if not all(
+        isinstance(t, dict) and isinstance(t.get("content"), str) and "id" in t for t in added
+    ):
         raise ValueError("The definition of the tokenizer is not valid: its added_tokens are none")
     merges = [tuple(m.split(" ")) if isinstance(m, str) else m for m in merges]
     if not all(
