@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from tfgen.cli.arguments import Parser
 from tfgen.cli.latents import Sequences
 from tfgen.cli.models import NAME_HELP, find_model, open_model
@@ -50,6 +48,8 @@ def run(arguments):
             "The latents of a diffusion model are of every position, and no row of a table: --out "
             f"must end in .npz. Received: --out {path}"
         )
+    import numpy as np
+
     from tfgen.files import atomic_file
     from tfgen.report.tables import save_csv, save_npz
 
