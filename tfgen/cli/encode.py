@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tfgen.cli.arguments import Parser
-from tfgen.cli.latents import Sequences
+from tfgen.cli.latents import opened
 from tfgen.cli.models import NAME_HELP, find_model, open_model
 from tfgen.cli.screen import show
 from tfgen.errors import InputError
@@ -33,16 +33,12 @@ def run(arguments):
     path = Path(arguments.out)
     if path.suffix.lower() not in _SUFFIXES:
         raise InputError(f"--out must end in {' or '.join(_SUFFIXES)}. Received: --out {path}")
-    of_text = find_kind(find_model(arguments.name).data_kind).modality == "text"
-    if of_text and arguments.data is not None:
+    modality = find_kind(find_model(arguments.name).data_kind).modality
+    if modality == "text" and arguments.data is not None:
         raise InputError(f"--data is for models of numbers, and {arguments.name} reads texts")
     model = open_model(arguments.name)
-    if of_text:
-        named = [(each, {}) for each in arguments.x]
-    else:
-        sequences = Sequences(model, arguments.data)
-        named = [sequences.find(each) for each in arguments.x]
-    found = [model.encode(each, **told) for each, told in named]
+    find = opened(model, modality, arguments.data)
+    found = [model.encode(each, **told) for each, told in map(find, arguments.x)]
     if path.suffix.lower() == ".csv" and found[0].ndim > 1:
         raise InputError(
             "The latents of a diffusion model are of every position, and no row of a table: --out "

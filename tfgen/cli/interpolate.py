@@ -1,7 +1,7 @@
 """`tfgen interpolate`: a walk through the latent space, from one sequence to another."""
 
 from tfgen.cli.arguments import Parser, check_counts, integer
-from tfgen.cli.latents import Sequences, add_options, check_out, open_latent, write
+from tfgen.cli.latents import add_options, check_out, open_latent, opened, write
 
 
 def parser():
@@ -21,10 +21,7 @@ def run(arguments):
     check_counts(arguments, "steps")
     modality = check_out(arguments)
     model = open_latent(arguments, "interpolate")
-    ends, told = (arguments.a, arguments.b), {}
-    if modality == "numbers":
-        sequences = Sequences(model, arguments.data)
-        (first, told), (last, _) = (sequences.find(each) for each in ends)
-        ends = first, last
+    find = opened(model, modality, arguments.data)
+    (first, told), (last, _) = find(arguments.a), find(arguments.b)
     way = {"steps": arguments.steps, "method": arguments.method, "seed": arguments.seed}
-    write(arguments, model, model.interpolate(*ends, **way, **told))
+    write(arguments, model, model.interpolate(first, last, **way, **told))

@@ -1,7 +1,7 @@
 """`tfgen shift`: a sequence with more of what others have, by their latents."""
 
 from tfgen.cli.arguments import Parser, integer
-from tfgen.cli.latents import Sequences, add_options, check_out, open_latent, write
+from tfgen.cli.latents import add_options, check_out, open_latent, opened, write
 
 
 def parser():
@@ -22,11 +22,8 @@ def run(arguments):
     modality = check_out(arguments)
     model = open_latent(arguments, "shift")
     named = [arguments.x], arguments.positive, arguments.negative
-    if modality == "numbers":
-        sequences = Sequences(model, arguments.data)
-        ((x, told),), *sides = [[sequences.find(each) for each in names] for names in named]
-    else:
-        ((x, told),), *sides = [[(each, {}) for each in names] for names in named]
+    find = opened(model, modality, arguments.data)
+    ((x, told),), *sides = [[find(each) for each in names] for names in named]
     latents = [[model.encode(each, **own) for each, own in side] for side in sides]
     way = sum(latents[0]) / len(latents[0]) - sum(latents[1]) / len(latents[1])
     found = model.shift(x, way, arguments.amount, arguments.seed, **told)

@@ -3,14 +3,13 @@
 from tfgen.data.cuts import held_lengths, held_out_from
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
-from tfgen.models.numbers.calibrating import calibrate_model, halves, independent
+from tfgen.models.numbers.calibrating import INDEPENDENT, calibrate_model, halves, independent
 from tfgen.models.numbers.calibration import FEWEST
 from tfgen.models.numbers.lengths import usual_horizon
 
 # A training of fewer steps would take noticeably longer.
 LEAST_STEPS = 500
 _ORIGINS, _SAMPLES = 64, 50
-_FEWEST = 10  # forecasts that have no position in common, for which a half is enough
 # A diffusion model takes a run of evaluations for each sample: fewer samples, of fewer steps (of 10
 # they are a tenth wider than of 50), and at most this share of what the training itself took, where
 # a step of a sequence took as long as five evaluations.
@@ -40,7 +39,8 @@ def calibrate_at_end(model, recipe, sequences, say):
     sequences = model.processor.check(sequences)
     edges = held_out_from(sequences, data.validation_fraction, data.split)
     horizon = usual_horizon(model.processor, held_lengths(sequences, edges))
-    share = 0.5 if independent(halves(sequences, edges), horizon) >= _FEWEST else 1.0
+    # Where a half would calibrate all steps ahead alike, all of it serves.
+    share = 0.5 if independent(halves(sequences, edges), horizon) >= INDEPENDENT else 1.0
     given = {"origins": origins, "share": share, **effort}
     try:
         found = calibrate_model(model, sequences, edges, horizon, **given)

@@ -12,7 +12,7 @@ from tfgen.models.numbers.over_data import forecast_cuts
 
 _SEED = 4  # a purpose of random numbers
 # Of fewer forecasts without a position in common, all steps ahead are calibrated alike.
-_INDEPENDENT = 10
+INDEPENDENT = 10
 
 
 class Halves(NamedTuple):
@@ -112,7 +112,7 @@ def calibrate_model(
         "share": share, **options,
     }  # fmt: skip
     moved = np.array([not (each.is_category or each.circle) for each in processor.features])
-    pooled = independent(part, horizon) < _INDEPENDENT
+    pooled = independent(part, horizon) < INDEPENDENT
     truth = cuts.values[:, context:]
     calibration = Calibration.fit(samples, truth, moved, scale, facts, pooled)
     model.calibration = calibration
