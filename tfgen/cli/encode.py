@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from tfgen.cli.arguments import Parser
-from tfgen.cli.latents import opened
-from tfgen.cli.models import NAME_HELP, find_model, open_model
+from tfgen.cli.latents import kind_of, opened
+from tfgen.cli.models import NAME_HELP, open_model
 from tfgen.cli.screen import show
 from tfgen.errors import InputError
-from tfgen.kinds import find_kind
 
 _SUFFIXES = (".csv", ".npz")
 
@@ -33,9 +32,7 @@ def run(arguments):
     path = Path(arguments.out)
     if path.suffix.lower() not in _SUFFIXES:
         raise InputError(f"--out must end in {' or '.join(_SUFFIXES)}. Received: --out {path}")
-    modality = find_kind(find_model(arguments.name).data_kind).modality
-    if modality == "text" and arguments.data is not None:
-        raise InputError(f"--data is for models of numbers, and {arguments.name} reads texts")
+    _, modality = kind_of(arguments)
     model = open_model(arguments.name)
     find = opened(model, modality, arguments.data)
     found = [model.encode(each, **told) for each, told in map(find, arguments.x)]

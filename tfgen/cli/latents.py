@@ -20,15 +20,21 @@ def add_options(parser, *names):
     )
 
 
+def kind_of(arguments):
+    """The kind of data of the model, and its modality; `--data` is refused for texts."""
+    kind = find_model(arguments.name).data_kind
+    modality = find_kind(kind).modality
+    if modality == "text" and arguments.data is not None:
+        raise InputError(f"--data is for models of numbers, and {arguments.name} is of texts")
+    return kind, modality
+
+
 def check_out(arguments):
     """Refuses a file that cannot be written, before a model is opened; returns the modality."""
     from tfgen.report.output import check_output
 
-    kind = find_model(arguments.name).data_kind
-    modality = find_kind(kind).modality
+    kind, modality = kind_of(arguments)
     if modality == "text":
-        if arguments.data is not None:
-            raise InputError(f"--data is for models of numbers, and {arguments.name} writes text")
         if arguments.out is not None and Path(arguments.out).suffix.lower() not in (
             ".txt",
             ".jsonl",

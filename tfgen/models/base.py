@@ -87,9 +87,9 @@ class SequenceGenerator(Fitting):
         Args:
             step: Function that gives the number of training steps so far, an integer scalar tensor.
         """
-        evidence = getattr(getattr(self, "engine", None), "evidence", None)
-        if evidence is not None:
-            evidence.follow(step)
+        space = getattr(getattr(self, "engine", None), "space", None)
+        if space is not None:
+            space.evidence.follow(step)
 
     @property
     def preprocessing(self):

@@ -94,7 +94,7 @@ ENGINES = {
 # Constructor arguments that a recipe does not hold in its [model] section.
 _NOT_MODEL_KEYS = (
     "self", "network", "emission", "context", "denoiser", "engine", "tokenizer", "processor",
-    "generation", "make", "rollout", "recognition", "evidence", "latents",
+    "generation", "make", "rollout", "space", "recognition", "evidence", "latents",
 )  # fmt: skip
 # Those of networks that follow from the other parts.
 _FOLLOWING = (

@@ -26,7 +26,9 @@ CALIBRATION = "calibration.npz"
 # Of the list of checksums, which has three lines.
 _MOST_CHECKSUMS = 1 << 16
 # What parts call those that they are made of.
-PARTS = ("denoiser", "rollout", "recognition", "evidence", "network", "emission", "context")
+PARTS = (
+    "denoiser", "rollout", "space", "recognition", "evidence", "network", "emission", "context",
+)  # fmt: skip
 
 
 def row_of(recipe, preprocessing=None, of=None):

@@ -7,6 +7,19 @@ import tensorflow as tf
 
 from tfgen.sampling import random
 
+# Of the key of a call, whose other numbers are those of what is decoded.
+_LATENTS = 21
+
+
+def prior(seed, shape):
+    """Standard normal latents of the seed of a call, float32 of that shape."""
+    return random.normal(random.fold(random.root(seed, random.SAMPLING), _LATENTS), shape)
+
+
+def first_noise(width):
+    """The noise `(1, width)` of the first sample of `importance_bound` with a seed of 0."""
+    return _noise(random.root(0, random.EVALUATION), 0, width)
+
 
 class Posterior(NamedTuple):
     """A diagonal Gaussian for each of a batch, of the latents `z` behind what was seen.
@@ -51,7 +64,7 @@ class Bound(NamedTuple):
     reconstruction: tf.Tensor
 
 
-def importance_bound(posterior, log_prob, samples, key):
+def importance_bound(posterior, log_prob, samples, seed):
     """Returns the `Bound` of log p(x), from samples of a posterior.
 
     Of one sample it is the evidence lower bound, whose divergence is exact. Of more it is the
@@ -62,15 +75,15 @@ def importance_bound(posterior, log_prob, samples, key):
         posterior: A `Posterior`.
         log_prob: Function of latents `(batch, latents)` that gives log p(x | z) float64 `(batch,)`.
         samples: int32 scalar tensor, at least 1.
-        key: int32 `(2,)`, what the noise is drawn from.
+        seed: Of the noise.
     """
+    key = random.root(seed, random.EVALUATION)
     rows, width = tf.unstack(tf.shape(posterior.mean))
     zero = tf.zeros([rows], tf.float64)
     begun = tf.constant(0), tf.fill([rows], tf.constant(-math.inf, tf.float64)), zero
 
     def one_more(number, weighted, nats):
-        noise = random.normal(random.fold(key, number), [1, width])
-        latents = posterior.sample(noise)
+        latents = posterior.sample(_noise(key, number, width))
         likely = tf.cast(log_prob(latents), tf.float64)
         weight = likely + tf.cast(posterior.log_weight(latents), tf.float64)
         return number + 1, _logaddexp(weighted, weight), nats - likely
@@ -83,6 +96,10 @@ def importance_bound(posterior, log_prob, samples, key):
     nats = nats / count
     bound = tf.where(samples == 1, -(rate + nats), weighted - tf.math.log(count))
     return Bound(bound, rate, nats)
+
+
+def _noise(key, number, width):
+    return random.normal(random.fold(key, number), [1, width])
 
 
 def _logaddexp(one, other):

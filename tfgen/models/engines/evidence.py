@@ -6,6 +6,7 @@ import tensorflow as tf
 from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check, check_rate, check_whole, is_number
 from tfgen.sampling import random
+from tfgen.sampling.posterior import first_noise
 
 # Of the key of a training step; networks take numbers from 0 on, and -1 hides conditions.
 _NOISE, _INPUTS = -2, -3
@@ -47,9 +48,7 @@ class Evidence:
     def noise(self, key, shape):
         """Standard normal noise of the latents `(batch, latents)`, the same for all without a key."""
         if key is None:
-            # That of the first sample of `importance_bound`, so that a loss is a score.
-            key = random.fold(random.root(0, random.EVALUATION), 0)
-            return random.normal(key, [1, shape[1]])
+            return first_noise(shape[1])  # so that a loss is a score
         return random.normal(random.fold(key, _NOISE), shape)
 
     def cost(self, posterior, training=False):

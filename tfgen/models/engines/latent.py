@@ -7,16 +7,15 @@ import tensorflow as tf
 from tfgen.arguments import constructor_config
 from tfgen.export import Function
 from tfgen.layers.checks import check_kind
-from tfgen.models.engines.evidence import Evidence
+from tfgen.models.engines.latent_space import LatentSpace
 from tfgen.models.engines.rollout import Rollout
 from tfgen.models.numbers.context import SequenceContext
 from tfgen.models.numbers.emission import NumberEmission
 from tfgen.models.numbers.reading import Lags, Past, Reading
 from tfgen.models.numbers.results import likelihoods_of, observed_of, summary_of
 from tfgen.models.parts import made_of_parts
-from tfgen.networks.sequence_encoder import SequenceEncoder
 from tfgen.sampling import random
-from tfgen.sampling.posterior import importance_bound
+from tfgen.sampling.posterior import prior
 from tfgen.values import whole_number
 
 # What a model of latents has of its rollout.
@@ -24,8 +23,6 @@ _ALIKE = (
     "loss_is_likelihood", "draws_in_order", "rows_at_once", "history", "max_positions",
     "jit_compile_training", "network", "emission", "context", "positions", "processor",
 )  # fmt: skip
-# Of the key of a call; the rollout has the seed itself.
-_LATENTS = 21
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -38,46 +35,38 @@ class Latent:
 
     Args:
         rollout: A `Rollout` whose context has `latents`.
-        recognition: A `SequenceEncoder`.
-        evidence: An `Evidence`.
+        space: A `LatentSpace`.
     """
 
     kind = "autoregressive"  # of `tfgen.uses.ENGINES`
     # Each window has latents of its own, so no state goes from one to the next.
     state_is_constant = False
 
-    def __init__(self, rollout, recognition, evidence):
+    def __init__(self, rollout, space):
         check_kind(Rollout, rollout=rollout)
-        check_kind(SequenceEncoder, recognition=recognition)
-        check_kind(Evidence, evidence=evidence)
+        check_kind(LatentSpace, space=space)
         self.rollout = rollout
-        self.recognition = recognition
-        self.evidence = evidence
+        self.space = space
+        self.latent_size = space.size
         for name in _ALIKE:
             setattr(self, name, getattr(rollout, name))
         # What is read of a position is its own values; its lags are read at their own positions.
         self._reading = Reading(self.context, Lags((), 0, (), 1), rollout.emission.local_scale)
-        if not recognition.built:
-            recognition.build((None, None, self._reading.width - self.latent_size))
+        space.build(self._reading.width - space.size)
         self._graphs = {}
 
     @classmethod
     def compose(cls, take, network):
         """Returns the engine of a class of networks; `take` is of `tfgen.models.families`."""
-        recognition = take(SequenceEncoder, name="recognition")
-        context = take(SequenceContext, latents=recognition.latent_size, name="context")
+        space = LatentSpace.compose(take)
+        context = take(SequenceContext, latents=space.size, name="context")
         emission = take(NumberEmission, context=context, name="emission")
-        return cls(Rollout(take(network, name="network"), emission), recognition, take(Evidence))
-
-    @property
-    def latent_size(self):
-        """Numbers of a latent vector."""
-        return self.recognition.latent_size
+        return cls(Rollout(take(network, name="network"), emission), space)
 
     @property
     def layers(self):
         """What has weights, in the order in which these are kept."""
-        return [self.recognition, *self.rollout.layers]
+        return [self.space.recognition, *self.rollout.layers]
 
     def reset_graphs(self):
         """Forgets what was compiled, after a change of what the functions read besides weights."""
@@ -107,19 +96,18 @@ class Latent:
         own = Past(batch["values"], first, tf.zeros([rows, time, 0, self.positions.width]))
         scale = None if scale is None else scale[:, None]
         x = self._reading.features(own, self.positions.covariates(batch), whole, scale)
-        return self.recognition(x, batch["valid"], record)
+        return self.space.recognition(x, batch["valid"], record)
 
     def loss(self, batch, key=None, state=None, training=False):
         """The sum of the nats of a batch, those of its latents among them; as of a `Rollout`."""
         key = key if training else None
-        posterior = self.posterior_of(batch, key=key)
-        noise = self.evidence.noise(key, tf.shape(posterior.mean))
-        batch = {**batch, "latents": posterior.sample(noise)}
-        hidden = None if key is None else self.evidence.hidden(key, tf.shape(batch["valid"]))
+        latents, cost = self.space.learn(self.posterior_of(batch, key=key), key, training)
+        batch = {**batch, "latents": latents}
+        hidden = self.space.hidden(key, tf.shape(batch["valid"]))
         if hidden is not None:
             batch["shown"] = tf.where(hidden[..., None], np.float32(np.nan), batch["values"])
         nats, positions, _ = self.rollout.loss(batch, key, None, training)
-        return nats + tf.reduce_sum(self.evidence.cost(posterior, training)), positions, None
+        return nats + cost, positions, None
 
     def outputs(self, batch, seed, training=False):
         """As of the rollout, given the means of the posteriors."""
@@ -137,7 +125,7 @@ class Latent:
     def generate(self, arguments, defaults, seed, *, temperature=None, bias=None):
         """Samples from nothing: of latents from the prior, as a `Rollout` does."""
         seed = random.call_seed(seed)
-        arguments = {**arguments, "latents": self._prior(seed, arguments["num_samples"])}
+        arguments = {**arguments, "latents": self.space.prior(seed, arguments["num_samples"])}
         options = {"temperature": temperature, "bias": bias}
         return self.rollout.generate(arguments, defaults, seed, **options)
 
@@ -152,7 +140,7 @@ class Latent:
     def stream(self, told, length, defaults, seed, *, temperature=None, bias=None):
         """An iterator of the pieces of one sequence; `told` as of `Told.of_samples`."""
         seed = random.call_seed(seed)
-        told = {**told, "latents": self._prior(seed, 1)}
+        told = {**told, "latents": self.space.prior(seed, 1)}
         return self.rollout.stream(told, length, defaults, seed, temperature=temperature, bias=bias)
 
     def forecast(self, arguments, defaults, seed, *, temperature=None, bias=None):
@@ -233,7 +221,7 @@ class Latent:
         )
 
     def _generate(self, call, arguments, sampled):
-        latents = self._prior(arguments["seed"], arguments["num_samples"])
+        latents = self.space.prior(arguments["seed"], arguments["num_samples"])
         return call({**arguments, "latents": latents})
 
     def _forecast(self, call, arguments, sampled):
@@ -247,32 +235,26 @@ class Latent:
         samples = tf.reshape(samples, tf.concat([[rows, count], tf.shape(samples)[1:]], axis=0))
         return summary_of(samples, arguments["quantiles"], self.processor)
 
-    def _prior(self, seed, rows):
-        key = random.fold(random.root(seed, random.SAMPLING), _LATENTS)
-        return random.normal(key, [rows, self.latent_size])
-
     def _of_series(self, arguments):
         return self.posterior_of(self.positions.series(arguments))
 
     def _sampled(self, arguments):
         """Latents of the posterior of each series, another draw for each row."""
         posterior = self._of_series(arguments)
-        key = random.fold(random.root(arguments["seed"], random.SAMPLING), _LATENTS)
-        return posterior.sample(random.normal(key, tf.shape(posterior.mean)))
+        return posterior.sample(prior(arguments["seed"], tf.shape(posterior.mean)))
 
     def _score(self, arguments):
         series = {name: arguments[name] for name in self._specs("encode")}
-        key = random.root(arguments["seed"], random.EVALUATION)
         score = next(each for each in self.rollout.functions(None) if each.name == "score").call
 
         def log_prob(latents):
             return score({**series, "latents": latents})["log_likelihood"]
 
+        def likelihoods(found):
+            return likelihoods_of(found, observed_of(series), series["lengths"])
+
         posterior, samples = self._of_series(series), arguments["importance_samples"]
-        bound = importance_bound(posterior, log_prob, samples, key)
-        rest = {"rate": bound.rate, "reconstruction": bound.reconstruction}
-        observed = observed_of(series)
-        return {**likelihoods_of(bound.log_likelihood, observed, series["lengths"]), **rest}
+        return self.space.score(posterior, log_prob, samples, arguments["seed"], likelihoods)
 
     def _encode(self, arguments):
         return {"latents": self._of_series(arguments).mean}

@@ -6,16 +6,11 @@ import tensorflow as tf
 from tfgen.arguments import constructor_config
 from tfgen.layers.checks import check_kind
 from tfgen.layers.products import look_up
-from tfgen.models.engines.evidence import Evidence
+from tfgen.models.engines.latent_space import LatentSpace
 from tfgen.models.engines.token_rollout import TokenRollout
 from tfgen.models.parts import made_of_parts
 from tfgen.models.text.emission import TokenEmission
 from tfgen.networks import ConditionedNetwork
-from tfgen.networks.sequence_encoder import SequenceEncoder
-from tfgen.sampling import random
-
-# Of the key of a call; the rollout has the seed itself.
-_LATENTS = 21
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -27,42 +22,34 @@ class TokenLatent:
 
     Args:
         rollout: A `TokenRollout` of a `ConditionedNetwork`, whose emission has `latents`.
-        recognition: A `SequenceEncoder`.
-        evidence: An `Evidence`.
+        space: A `LatentSpace`.
     """
 
     kind = "autoregressive"  # of `tfgen.uses.ENGINES`
 
-    def __init__(self, rollout, recognition, evidence):
+    def __init__(self, rollout, space):
         check_kind(TokenRollout, rollout=rollout)
-        check_kind(SequenceEncoder, recognition=recognition)
-        check_kind(Evidence, evidence=evidence)
+        check_kind(LatentSpace, space=space)
         self.rollout = rollout
-        self.recognition = recognition
-        self.evidence = evidence
+        self.space = space
+        self.latent_size = space.size
         self.emission = rollout.emission
         self.network = rollout.network.network
-        if not recognition.built:
-            recognition.build((None, None, self.emission.token_embedding.output_dim))
+        space.build(self.emission.token_embedding.output_dim)
 
     @classmethod
     def compose(cls, take, network):
         """Returns the engine of a class of networks; `take` is of `tfgen.models.families`."""
-        recognition = take(SequenceEncoder, name="recognition")
-        emission = take(TokenEmission, latents=recognition.latent_size, name="emission")
+        space = LatentSpace.compose(take)
+        emission = take(TokenEmission, latents=space.size, name="emission")
         conditioned = take(ConditionedNetwork, network=take(network, name="network"))
         rollout = take(TokenRollout, network=conditioned, emission=emission)
-        return cls(rollout, recognition, take(Evidence))
-
-    @property
-    def latent_size(self):
-        """Numbers of a latent vector."""
-        return self.recognition.latent_size
+        return cls(rollout, space)
 
     @property
     def layers(self):
         """What has weights, in the order in which these are kept."""
-        return [self.recognition, *self.rollout.layers]
+        return [self.space.recognition, *self.rollout.layers]
 
     def reset_graphs(self):
         """Forgets what was compiled, after a change of what the functions read besides weights."""
@@ -73,11 +60,6 @@ class TokenLatent:
 
     def initial_state(self, batch_size):
         """None: each line has latents of its own, so no state goes from one to the next."""
-
-    def prior(self, seed, rows):
-        """Latents `(rows, latent_size)` of a seed, from the prior."""
-        key = random.fold(random.root(seed, random.SAMPLING), _LATENTS)
-        return random.normal(key, [rows, self.latent_size])
 
     def posterior(self, ids, valid, record=None):
         """The `Posterior` of the latents of lines.
@@ -91,7 +73,7 @@ class TokenLatent:
         read = valid & (ids != self.emission.tokenizer.start_id)
         order = tf.argsort(tf.cast(~read, tf.int32), axis=1, stable=True)
         ids = tf.gather(ids, order, batch_dims=1)
-        return self.recognition(
+        return self.space.recognition(
             look_up(self.emission.table, ids), tf.gather(read, order, batch_dims=1), record
         )
 
@@ -121,14 +103,12 @@ class TokenLatent:
         key = key if training else None
         inputs, targets = (tf.cast(each, tf.int32) for each in batch[:2])
         self.check_condition(batch[2] if len(batch) > 2 else None)
-        posterior = self.posterior_of(batch)
-        noise = self.evidence.noise(key, tf.shape(posterior.mean))
-        hidden = None if key is None else self.evidence.hidden(key, tf.shape(inputs))
+        latents, cost = self.space.learn(self.posterior_of(batch), key, training)
+        hidden = self.space.hidden(key, tf.shape(inputs))
         if hidden is not None:
             inputs = tf.where(hidden, self.emission.blank_id, inputs)
-        told = (inputs, targets, posterior.sample(noise), *batch[3:])
+        told = (inputs, targets, latents, *batch[3:])
         total, count, _, logits = self.rollout.loss(told, key, None, training)
-        cost = tf.reduce_sum(self.evidence.cost(posterior, training))
         return total + cost, count, None, logits
 
     def check_condition(self, condition):

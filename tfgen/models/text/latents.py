@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from tfgen.models.text.graphs import likelihoods_of
 from tfgen.sampling import random
-from tfgen.sampling.posterior import importance_bound
 from tfgen.values import whole_number
 
 
@@ -40,7 +39,7 @@ class LatentTexts:
         if condition:
             return texts, num_samples, condition
         texts = [text for text in texts for _ in range(num_samples)]
-        return texts, 1, {"condition": self.engine.prior(seed, len(texts))}
+        return texts, 1, {"condition": self.engine.space.prior(seed, len(texts))}
 
     def bound(self, tensors, importance_samples, seed):
         """What `score_graph` gives; without samples of one, without a seed of 0."""
@@ -83,7 +82,7 @@ class LatentTexts:
         """Texts that go on after prompts, of latents from the prior: strings `(batch, samples)`."""
         count = arguments["num_samples"]
         prompts = tf.repeat(arguments["prompts"], count)
-        latents = self.engine.prior(arguments["seed"], tf.shape(prompts)[0])
+        latents = self.engine.space.prior(arguments["seed"], tf.shape(prompts)[0])
         own = {**arguments, "prompts": prompts, "num_samples": tf.constant(1)}
         texts = self.graphs.generate(self._ended({**own, "condition": latents}), fit)
         return tf.reshape(texts, [-1, count])
@@ -106,11 +105,11 @@ class LatentTexts:
         def log_prob(latents):
             return self.graphs.score({**arguments, "condition": latents})["log_likelihood"]
 
-        key = random.root(seed, random.EVALUATION)
-        posterior = self._posterior(arguments["texts"])
-        bound = importance_bound(posterior, log_prob, tf.convert_to_tensor(samples), key)
-        rest = {"rate": bound.rate, "reconstruction": bound.reconstruction}
-        return {**likelihoods_of(bound.log_likelihood, arguments["texts"]), **rest}
+        def likelihoods(found):
+            return likelihoods_of(found, arguments["texts"])
+
+        posterior, samples = self._posterior(arguments["texts"]), tf.convert_to_tensor(samples)
+        return self.engine.space.score(posterior, log_prob, samples, seed, likelihoods)
 
     def _posterior(self, texts):
         ids, lengths = self.graphs.start_and(texts)
