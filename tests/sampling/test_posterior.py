@@ -68,3 +68,18 @@ def test_the_weight_of_a_sample_is_the_ratio_of_two_densities():
     prior = -0.5 * np.sum(np.square(latents) + np.log(2 * np.pi), axis=1)
     own = -0.5 * np.sum(np.square(latents - mean) / variance + np.log(2 * np.pi * variance), axis=1)
     np.testing.assert_allclose(posterior.log_weight(latents), prior - own, rtol=1e-4)
+
+
+def test_what_latents_tell_of_sequences():
+    """Posteriors far apart tell them all; those that are alike, though not the prior, none."""
+    apart = Posterior(30.0 * tf.eye(8), tf.zeros([8, 8])).told()
+    assert apart["mutual_information"] == pytest.approx(np.log(8), abs=1e-4)
+    assert apart["active_units"] == 8
+    alike = Posterior(tf.ones([100, 3]), tf.fill([100, 3], -2.0)).told()
+    assert alike["mutual_information"] == pytest.approx(0.0, abs=0.15)
+    assert alike["rate"] == pytest.approx(1.5 * (1 + np.exp(-2) - 1 + 2), rel=1e-5)
+    assert alike["active_units"] == 0
+    # A Gaussian signal of variance 3 beside noise of variance 1: half the logarithm of 4 nats.
+    means = np.sqrt(3) * np.random.default_rng(1).normal(size=[4000, 1])
+    found = Posterior(tf.constant(means, tf.float32), tf.zeros([4000, 1])).told()
+    assert found["mutual_information"] == pytest.approx(0.5 * np.log(4), abs=0.05)

@@ -14,6 +14,9 @@ SMALL = {
     "lstm": {"model.units": 8, "model.layers": 1},
     "gru": {"model.units": 8, "model.layers": 1},
     "transformer": {"model.layers": 1, "model.heads": 2, "model.width": 8},
+    "vae": {
+        "model.units": 8, "model.layers": 1, "model.latent_size": 3, "model.encoder_units": 6,
+    },
     "unet1d": {
         "model.width": 8, "model.groups": 2, "model.multipliers": [1], "model.blocks": 1,
         "model.heads": 1, "model.head_width": 8, "generation.num_steps": 3,

@@ -173,6 +173,17 @@ def same(one, other, tolerance):
         np.testing.assert_allclose(others[name], arrays[name], rtol=0, atol=tolerance)
 
 
+@pytest.mark.exhaustive
+def test_two_workers_learn_latents_as_one_does(tmp_path):
+    """Of each row the noise is its own, and so is what is hidden of it."""
+    own = {"training.steps": 8, "training.carry_state": False, "model.latent_size": 3}
+    for workers in (2, 1):
+        words = ["vae", *arguments(tmp_path / str(workers), **own, **{"model.encoder_units": 4})]
+        codes, texts = ended(start(words, workers))
+        assert codes == [0] * workers, texts
+    same(tmp_path / "1", tmp_path / "2", 2e-6)
+
+
 @pytest.mark.long
 def test_two_workers_are_one_and_the_run_goes_on_without_one(tmp_path):
     # Two workers, all 12 steps with everything on, and one that takes them alone.

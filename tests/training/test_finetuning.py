@@ -353,6 +353,11 @@ def test_which_matrices_get_adapters(recipe):
     }
     assert adapted("lstm", lstm, lora_also=("head",)) == {"lstm_0/lstm_cell/kernel"}
     assert adapted("gru", lstm, freeze=("head",)) == {"gru_0/gru_cell/kernel"}
+    encoder = ("forwards/gru_0/gru_cell", "backwards/gru_0/gru_cell", "attention", "gaussian")
+    assert adapted("vae", {**lstm, "encoder_units": 4}) == {
+        *(f"recognition/{name}/kernel" for name in encoder),
+        *("gru_0/gru_cell/kernel", "head/kernel", "latents/kernel"),
+    }
     transformer = {"layers": 1, "heads": 1, "width": 4, "conv": 2}
     assert adapted("transformer", transformer) == {
         f"block_0/{name}_kernel"

@@ -128,6 +128,24 @@ CASES = {
         "model.head": "regression", "model.kv_heads": 1, "preprocessing.scaler": "mean",
         "training.optimizer": "adamax",
     }),
+    # Latents
+    "vae text annealed": ("vae", "text", {
+        "model.kl_anneal_steps": 6, "model.beta": 2.0, "model.free_bits": 0.0,
+        "training.precision": "mixed_bfloat16", "training.optimizer": "muon",
+    }),
+    "vae text fine-tuned": ("vae", "text", {
+        "training.start_from": "FOLDER/latent/final", "training.lora_rank": 2,
+        "training.freeze": ["recognition*"], "training.augment": ["dropout=0.2"],
+    }),
+    "vae text float16": ("vae", "text", {
+        "model.decoder": "lstm", "model.encoder": "transformer", "model.tie_embeddings": True,
+        "training.precision": "mixed_float16", "model.dropout": 0.2,
+    }),
+    "vae series": ("vae", "series", {"model.input_dropout": 0.0, "data.bounds": ["rain=0:"]}),
+    "vae sites": ("vae", "sites.csv", {**SITES, "preprocessing.scaler": "mean"}),
+    "vae moods": ("vae", "moods.csv", {"model.encoder": "lstm", "model.encoder_layers": 2}),
+    "vae pen": ("vae", "strokes", {"training.augment": ["rotate=15"]}),
+    "vae sound": ("vae", "audio", {**FRAMES, "model.decoder": "lstm"}),
     # Diffusion
     "unet epsilon": ("unet1d", "series", {
         "model.objective": "epsilon", "model.weighting": "snr", "model.sigmas": "schedule",
@@ -207,8 +225,10 @@ CASES = {
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("matrix")
     write_data(folder)
-    base = Recipe("gru").override(settings("gru", "text", folder, **{"training.steps": 4}))
-    train(base, folder / "base", progress=False)
+    for family, name in (("gru", "base"), ("vae", "latent")):
+        base = Recipe(family).override(settings(family, "text", folder, **{"training.steps": 4}))
+        with eagerly():
+            train(base, folder / name, progress=False)
     return folder
 
 
@@ -222,9 +242,9 @@ def run(*words):
 
 
 # Of each kind of data and of each network one, which the continuous integration trains.
-LONG = "gru fine-tuned", "unet flow", "transformer pen", "lstm sound"
-# The contract of the models exports a U-Net.
-EXPORTED = {*CASES} - {"unet flow"}
+LONG = "gru fine-tuned", "unet flow", "transformer pen", "lstm sound", "vae series"
+# The contract of the models exports these.
+EXPORTED = {*CASES} - {"unet flow", "vae series"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Runs on sequences of numbers: what they read, save, resume and tell TensorBoard."""
 
+import dataclasses
 import io
 import wave
 
@@ -115,7 +116,9 @@ def test_a_small_table_is_one_batch(recipe, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.usefixtures("quick")
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(recipe, tmp_path):
+@pytest.mark.parametrize("family", ["gru", "vae"])
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(family, recipe, tmp_path):
+    recipe = dataclasses.replace(recipe, family=family)
     # A constant rate: a schedule would know how many steps were planned.
     recipe = recipe.override(
         {

@@ -139,6 +139,17 @@ def test_so_does_a_transformer(way, text, tmp_path, monkeypatch):
     assert (4, 1, 2, 7, 8) in {array.shape for array in state}  # the keys of a window of eight
 
 
+@pytest.mark.long
+def test_so_does_a_model_of_latents(text, tmp_path, monkeypatch):
+    """Whose noise, hidden inputs and price of a nat are those of the step, also of its parts."""
+    own = {"model.latent_size": 2, "model.encoder_units": 4, "model.kl_anneal_steps": 10}
+    more = {"training.accumulate": 2, "training.ema": 0.9, "training.batch_size": 8}
+    recipe = Recipe("vae").override({**SETTINGS, "data.name": str(text), **own, **more})
+    with eagerly():
+        arrays = assert_resumes(recipe, tmp_path, monkeypatch)
+    assert "model/recognition/gaussian/kernel" in arrays
+
+
 def assert_resumes(recipe, tmp_path, monkeypatch):
     """Returns the arrays of the last checkpoint."""
     # A line of the log falls between two checkpoints, and is of steps before and after the stop.

@@ -1,5 +1,6 @@
 """A search: what is tried, that stopping it changes nothing, and what is left of it."""
 
+import dataclasses
 import importlib.util
 import json
 import re
@@ -168,6 +169,8 @@ def test_the_space_where_none_is_given():
     assert list(keys) == ["training.learning_rate", "model.units", "model.dropout"]
     assert keys["model.units"].choices == (32, 64, 128)
     assert "model.width" in {each.key for each in default_space(Recipe("unet1d"))}
+    latent = Recipe("vae", data=DataConfig(name="names"))
+    assert {each.key for each in default_space(latent)} == {*keys}
     for name, units in (("names", 512), ("weather", 128)):  # of text, and of numbers
         recipe = Recipe("lstm", data=DataConfig(name=name))
         widths = {each.key: each for each in default_space(recipe)}["model.units"]
@@ -404,9 +407,16 @@ def test_data_that_are_not_there_are_told_before_the_first_trial(recipe, stub, t
 # With models
 
 
-@pytest.mark.long
-def test_trials_are_runs(recipe, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param("gru", marks=pytest.mark.long),
+        pytest.param("vae", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_trials_are_runs(family, recipe, tmp_path, monkeypatch):
     """Two tiny models, the second one stopped at its fifth step and resumed."""
+    recipe = dataclasses.replace(recipe, family=family)
     with eagerly():
         assert_trials_are_runs(recipe, tmp_path, monkeypatch)
 

@@ -3,12 +3,18 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfgen.sampling import random
 
 # Of the key of a call, whose other numbers are those of what is decoded.
 _LATENTS = 21
+# Variance over sequences of the mean of a posterior above which a latent is active
+# (arXiv:1509.00519, section 5.3).
+_ACTIVE = 0.01
+# Sequences that an estimate of their mixture holds beside all others at once.
+_ROWS = 64
 
 
 def prior(seed, shape):
@@ -47,6 +53,39 @@ class Posterior(NamedTuple):
         """`log p(z) - log q(z | x)` of latents, float32 `(batch,)`."""
         off = tf.square(latents - self.mean) * tf.exp(-self.log_variance)
         return 0.5 * tf.reduce_sum(off + self.log_variance - tf.square(latents), axis=-1)
+
+    def told(self):
+        """What the latents tell of many sequences.
+
+        The mutual information of sequences and latents is the mean divergence of the posteriors
+        from the prior less that of their mixture from the prior (Hoffman & Johnson, "ELBO surgery",
+        2016), here of the mixture of these posteriors alone, at one sample of each: it is at most
+        the logarithm of their number.
+
+        Returns:
+            A dict: `rate_by_dimension`, nats, an array `(latents,)`; `rate`, their sum;
+            `active_units`, how many means vary from sequence to sequence; and
+            `mutual_information`, nats.
+        """
+        nats = tf.reduce_mean(self.divergence(), axis=0).numpy()
+        means, log_variances = (tf.cast(each, tf.float64).numpy() for each in self)
+        noise = random.normal(random.root(0, random.EVALUATION), means.shape).numpy()
+        samples = means + np.exp(0.5 * log_variances) * noise
+        # Of each sample, the logarithm of its own density to that of the mixture: the prior's is
+        # in both divergences.
+        known = -0.5 * np.sum(np.square(noise) + log_variances, axis=1)
+        for first in range(0, len(samples), _ROWS):
+            off = np.square(samples[first : first + _ROWS, None] - means) * np.exp(-log_variances)
+            likely = -0.5 * np.sum(off + log_variances, axis=-1)  # (rows, sequences)
+            most = np.max(likely, axis=1)
+            shares = np.mean(np.exp(likely - most[:, None]), axis=1)
+            known[first : first + _ROWS] -= most + np.log(shares)
+        return {
+            "rate": float(np.sum(nats)),
+            "active_units": int(np.sum(np.var(means, axis=0) > _ACTIVE)),
+            "mutual_information": float(np.mean(known)),
+            "rate_by_dimension": nats,
+        }
 
 
 class Bound(NamedTuple):

@@ -19,6 +19,7 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
 from tfgen.layers.clip_by_value import ClipByValue
+from tfgen.training.latents import lines_shown
 from tfgen.training.projector import Cloud, write_clouds
 
 # Prompts and seed of the text samples are fixed, so that what changes is the model.
@@ -307,10 +308,20 @@ def memory():
 
 
 class TextDashboard(Dashboard):
-    """The dashboard of a text model."""
+    """The dashboard of a text model.
+
+    Args:
+        folder: As of `Dashboard`, as the model.
+        model: As there.
+        lines: Held-out lines, whose latents are shown; none of a model without latents.
+    """
 
     unit = "tokens"
     measure = "loss_in_bits_per_token", 1 / np.log(2)
+
+    def __init__(self, folder, model, lines=()):
+        super().__init__(folder, model)
+        self.lines = lines
 
     def inputs(self, batch):
         if isinstance(batch, tuple):  # inputs that are not what the targets follow
@@ -323,7 +334,10 @@ class TextDashboard(Dashboard):
         count = self.model.tokenizer.vocabulary_size
         tokens = [self.model.tokenizer.decode(np.array([number])) for number in range(count)]
         vectors = self.model.token_embedding.embeddings.numpy()[:count]
-        return [Cloud("tokens", vectors, {"token": tokens})]
+        clouds = [Cloud("tokens", vectors, {"token": tokens})]
+        if self.lines:
+            clouds.append(Cloud("latents", self.model.encode(self.lines), {"line": self.lines}))
+        return clouds
 
     def samples(self, step):
         """Writes texts: the model's own and, colder, what it is surest of."""
@@ -334,6 +348,9 @@ class TextDashboard(Dashboard):
                     "", count, temperature=temperature, seed=SAMPLE_SEED, stop=[]
                 )
                 tf.summary.text(f"samples/temperature_{temperature}", text_block(text))
+            shown = lines_shown(self.model, self.lines) if self.lines else {}
+            for name, lines in shown.items():
+                tf.summary.text(f"latents/{name}", text_block("\n".join(lines)))
 
 
 def text_block(text):

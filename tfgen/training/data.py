@@ -23,6 +23,7 @@ from tfgen.kinds import find_kind
 from tfgen.preprocessing import SequenceProcessor, build_tokenizer
 from tfgen.training import fingerprint
 from tfgen.training.dashboard import TextDashboard
+from tfgen.training.latents import held_lines
 from tfgen.training.series_dashboard import SeriesDashboard
 
 _OF_HALF = {"half": " (half of what is held out: the other half is for scores)", "all": ""}
@@ -121,7 +122,12 @@ def _open_text(recipe, tokenizer, data):
         f"{tokenizer.vocabulary_size} symbols"
     )
     found = fingerprint.of_text(source)
-    return Data(tokenizer, windows, summary, "tokens", TextDashboard, found, choose_on)
+    lines = held_lines(windows["validation"], tokenizer) if kind is LineWindows else ()
+
+    def dashboard(folder, model):
+        return TextDashboard(folder, model, lines)
+
+    return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
 
 
 def _open_numbers(recipe, processor, data):

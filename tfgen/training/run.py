@@ -24,7 +24,7 @@ from tfgen.training.forecast_validation import ForecastValidation
 from tfgen.training.guard import Guard
 from tfgen.training.hparams import hyperparameters
 from tfgen.training.interrupt import Interrupt
-from tfgen.training.latents import LatentWatch
+from tfgen.training.latents import LatentWatch, has_posterior
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.prefetch import Prefetch
 from tfgen.training.profile import Profile
@@ -76,7 +76,7 @@ class Run:
             devices,
         )
         self._guard = Guard(self._warn)
-        encodes = hasattr(getattr(model, "engine", None), "posterior_of")
+        encodes = has_posterior(model)
         self._latents = LatentWatch(model, self.windows["validation"]) if encodes else None
         self._validation = Validation(model, self.windows["validation"], devices)
         self._forecasts = self._open_forecasts()

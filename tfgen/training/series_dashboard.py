@@ -10,6 +10,7 @@ from tfgen.report.kinds import Samples, figure_of, lines_of, noun_of
 from tfgen.report.series import forecast_figure
 from tfgen.report.thumbnails import thumbnail
 from tfgen.training.dashboard import SAMPLE_SEED, Dashboard
+from tfgen.training.latents import has_posterior, sequences_shown
 from tfgen.training.projector import Cloud
 
 # How long a series is drawn at most: a picture holds no more.
@@ -67,8 +68,19 @@ class SeriesDashboard(Dashboard):
                 sound("samples/sound", arrays, rate)
             if row.beside:
                 self._forecast(processor.features, length)
+            if has_posterior(self.model):
+                self._latents(row, most, rate)
             if self.model.engine.emission.bounds is not None:
                 tf.summary.scalar("units/samples/clip_fraction", clip_fraction)
+
+    def _latents(self, row, most, rate):
+        features = self.model.processor.features
+        for name, (originals, made) in sequences_shown(self.model, self.held_out, most).items():
+            titles = ["original"] * len(originals) + ["decoded"] * len(made)
+            samples = Samples([*originals, *made], features, titles=titles, sample_rate=rate)
+            if row.beside:
+                samples = Samples(made, features, real=originals)
+            picture(f"latents/{name}", figure_of(row.name, samples, quick=True))
 
     def _drawn(self, count, length=None):
         """Samples, a list of arrays; the classes in turn; and the share that was clipped."""
