@@ -10,6 +10,7 @@ from tfgen.errors import InputError
 from tfgen.models import first_calls, make
 from tfgen.models.engines.diffusion import ROWS
 from tfgen.models.engines.diffusion_runs import METROPOLIS, MOST_STEPS, batch_size
+from tfgen.models.engines.season_before import season_before
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import GenerationConfig, PreprocessingConfig, Recipe
 from tfgen.sampling import denoising, random
@@ -1026,6 +1027,98 @@ def test_what_a_network_is_told_is_its_estimate():
     )
     np.testing.assert_array_equal(estimate[known], x0[known])
     assert np.abs(estimate - x0)[:, 9:].min() > 0
+
+
+def test_the_season_before_by_hand():
+    nan = np.nan
+    values = np.array([1, 2, 3, nan, 5, 6, nan, nan, nan, nan], np.float32)
+    # Before, or else after; the mean 17 / 5 where neither is known.
+    expected = {
+        1: [2, 1, 2, 3, 3, 5, 6, 6, 6, 6],
+        3: [3.4, 5, 6, 1, 2, 3, 1, 5, 6, 1],
+        4: [5, 6, 3.4, 3.4, 1, 2, 3, 3.4, 5, 6],
+        7: [3.4, 3.4, 3.4, 3.4, 3.4, 3.4, 3.4, 1, 2, 3],
+        30: [3.4] * 10,
+    }
+    for season, before in expected.items():
+        given = tf.constant(values)[None, :, None]
+        found = season_before(given, ~tf.math.is_nan(given), season)[0, :, 0]
+        np.testing.assert_allclose(found, before, rtol=1e-6, err_msg=f"season {season}")
+    long = tf.range(3000.0)[None, :, None]
+    found = season_before(long, long < 1, 1)[0, :, 0].numpy()  # from far away
+    assert not found.any()
+    assert not season_before(long, long < 0, 7).numpy().any()
+
+
+def test_what_is_told_in_units_of_its_departures():
+    denoiser = small(infilling=0.5, seasonal_skip=2).engine.denoiser
+    x0 = np.zeros([2, 4, 5], np.float32)
+    x0[0, :, 0], x0[:, :, 1], x0[1, :, 4] = [1, 2, 6, 50], 7, [0, 3, 3, 3]
+    known = np.zeros([2, 4, 5], bool)
+    known[0, :3, 0] = known[:, :, 1] = known[1, :2, 4] = True
+    given = denoiser.told(tf.constant(x0), tf.constant(known))
+    origin, unit = given["units"]
+    # Channels 0 and 1 are the numbers, the others levels of the category.
+    np.testing.assert_allclose(origin[0, :, 0], [6, 3, 1, 2])
+    np.testing.assert_allclose(origin[:, :, 1], np.full([2, 4], 7))
+    assert not np.any(origin[1, :, 0]) and not np.any(origin[..., 2:])
+    spread, least = np.sqrt((25 + 1 + 25 + 1) / 4), np.sqrt(1 / 5)
+    expected = [[spread, least, 1, 1, 1], [1, least, 1, 1, 1]]
+    np.testing.assert_allclose(unit[:, 0], expected, rtol=1e-6)
+    told, there = given["told"]
+    np.testing.assert_allclose(told[0, :, 0], np.array([-5, -1, 5, 48]) / spread, rtol=1e-6)
+    np.testing.assert_array_equal(there, known)
+    same, _ = small(infilling=0.5).engine.denoiser.told(tf.constant(x0), tf.constant(known))["told"]
+    np.testing.assert_array_equal(same, x0)
+
+
+def test_auto_takes_the_season_that_was_found_or_the_last_value():
+    for values, season in ((np.resize([0, 5, 1, 2, 8], 90), 5), (np.arange(90) ** 0.5, 1)):
+        data = np.float32(values)[None, :, None]
+        fitted = SequenceProcessor.fit(data, PreprocessingConfig(), seasons=True)
+        model = make("unet1d", processor=fitted, infilling=0.5, seasonal_skip="auto", **LEAST)
+        assert model.engine.denoiser.season == season
+
+
+@pytest.mark.long
+def test_a_forecast_moves_with_the_level_of_what_is_told():
+    context = walk(2, 12, seed=3)
+    options = {"seed": 1, "num_steps": 4}
+    for season in (0, 1, 5):
+        model = small(numbers(), infilling=0.5, seasonal_skip=season)
+        before = model.forecast(context, 3, 2, **options).samples
+        after = model.forecast(context + 600, 3, 2, **options).samples
+        if season:
+            np.testing.assert_allclose(after - before, 600, atol=0.01)
+            gap = context[0].copy()
+            gap[5:7] = np.nan
+            filled = model.impute(gap + 600, 2, **options) - model.impute(gap, 2, **options)
+            np.testing.assert_allclose(filled, 600, atol=0.01)
+        else:
+            assert np.abs(after - before - 600).max() > 100
+
+
+@pytest.mark.long
+def test_bounds_of_what_departs_from_the_season_before():
+    # The bounds are those of the data, wherever the window is.
+    model = small(numbers(high=MEAN + 2 * STD), infilling=0.5, seasonal_skip=1)
+    context = np.full([1, 6, 1], MEAN + 1.9 * STD, np.float32)
+    context[:, ::2] -= 1
+    drawn = model.forecast(context, 4, 20, seed=1, num_steps=4).samples
+    assert drawn.max() <= MEAN + 2 * STD < drawn.max() + STD
+    assert (drawn < MEAN + 2 * STD).any()
+
+
+@pytest.mark.long
+def test_guidance_of_a_network_that_was_told():
+    model, data = small(infilling=0.5), everything()
+    given = batch_of(data)
+    told = {name: given[name][0] for name in ("times", "known", "static")}
+    options = {**told, "condition": 1, "seed": 1, "num_steps": 3}
+    gap = given["values"][0].copy()
+    gap[5:9, 0] = np.nan
+    filled = [model.impute(gap, 1, guidance_scale=scale, **options) for scale in (1.0, 3.0)]
+    assert np.abs(filled[0] - filled[1])[:, 5:9, 0].max() > 0.01
 
 
 def test_filling_by_a_network_that_was_told_nothing(process):

@@ -18,6 +18,9 @@ def table(**columns):
 # What a model of little data that goes from position to position gets.
 SMALL = {"units": 32, "layers": 2, "dropout": 0.2}  # of less than 2,000 values
 PAST = {**SMALL, "lags": "auto", "seasonal_skip": "auto", "linear_skip": True}
+FILLING = {
+    "infilling": 0.5, "width": 32, "multipliers": [1, 2, 4], "blocks": 1, "dropout": 0.1,
+}  # fmt: skip
 
 
 def chosen(family, columns, said=(), **changes):
@@ -53,14 +56,34 @@ def test_small_counts_are_counts(mean, head):
 
 def test_a_diffusion_model_spreads_what_lies_at_bounds():
     recipe, _ = chosen("unet1d", {"rain": RAIN, "x": RNG.normal(size=300)})
-    assert recipe.model == {"beyond": 0.5, "infilling": 0.5} and recipe.data.resolution == (
-        "rain=0.1",
-    )
+    assert recipe.model == {"beyond": 0.5, **FILLING}
+    assert recipe.data.resolution == ("rain=0.1",)
     recipe, _ = chosen("unet1d", {"load": np.round(RNG.normal(0, 2, 300))})
-    assert recipe.model == {"infilling": 0.5} and recipe.data.resolution == ("load=1",)
-    assert recipe.training.window == 128
-    recipe, _ = chosen("unet1d", {"x": np.resize(RNG.normal(size=60), 600)})
-    assert recipe.training.window == 192  # three seasons of 60, in steps of 32
+    assert recipe.model == FILLING and recipe.data.resolution == ("load=1",)
+
+
+def test_a_window_holds_three_seasons_and_is_a_quarter_of_a_short_series():
+    def window(season, rows):
+        columns = {"x": np.resize(RNG.normal(size=season), rows)}
+        return chosen("unet1d", columns)[0].training.window
+
+    assert window(60, 600) == 184  # 3 * 60 in whole eights
+    assert window(10, 300) == 80  # a quarter in whole eights: more than three seasons
+    assert window(10, 40) == 32 and window(7, 2000) == 128 and window(200, 4000) == 512
+
+
+def test_a_series_that_drifts_is_told_by_its_departures_from_the_season_before():
+    noise, trend = RNG.normal(size=400), np.linspace(0, 30, 400)
+    assert chosen("unet1d", {"x": noise, "y": noise + trend})[0].model["seasonal_skip"] == "auto"
+    assert "seasonal_skip" not in chosen("unet1d", {"x": noise})[0].model
+    many = [5 * number + RNG.normal(size=[60, 1]) for number in range(4)]
+    assert choose(Recipe("unet1d"), data=many)[0].model["seasonal_skip"] == "auto"
+
+
+def test_diffusion_models_of_small_tables_are_small():
+    assert chosen("unet1d", {"x": RNG.normal(size=20_001)})[0].model == {"infilling": 0.5}
+    sizes = chosen("unet1d", {"x": RNG.normal(size=5_000)})[0].model
+    assert sizes == {"width": 32, "multipliers": [1, 2, 4], "infilling": 0.5}
 
 
 def test_what_is_said_stays():
@@ -99,7 +122,7 @@ def test_training_on_a_table_stops_where_it_does_not_improve():
     assert recipe.training.choose_by == "likelihood"
     stopping |= {"training.validate_every": 100, "training.ema": 0.995}
     recipe, _ = chosen("unet1d", columns)
-    assert recipe == Recipe("unet1d", {"infilling": 0.5}).override(stopping)
+    assert recipe == Recipe("unet1d", FILLING).override({**stopping, "training.window": 80})
 
 
 @pytest.mark.long

@@ -119,6 +119,8 @@ def history_of(recipe, processor):
     from tfgen.models.numbers.reading import Lags
 
     names = "lags", "seasonal_skip", "linear_skip", "frame"
+    if "lags" not in family(recipe.family).row("numbers", recipe.model).arguments():
+        return 0  # what looks back looks into its window
     given = {name: recipe.model[name] for name in names if name in recipe.model}
     with _as_input_error(f"[model] of family '{recipe.family}'"):
         return Lags.of(processor, **given).history

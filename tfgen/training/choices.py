@@ -29,6 +29,7 @@ _SIZES = (
     (20_000, {"units": 64, "width": 64, "heads": 2, "layers": 2, "dropout": 0.1}),
 )
 _DIFFERENT = np.log(2)  # standard deviation of the logarithms of series' means
+_DRIFTING = 1.0  # standard deviation of the means of windows, in those within windows
 # A model that departs from a linear autoregression is soon at its best, and then learns noise.
 _STOPPING = {"training.validate_every": 50, "training.patience": 10}
 # A diffusion model learns for longer, and forecasts by what it is trained to be given.
@@ -37,7 +38,13 @@ _DIFFUSION = {
     "model.infilling": 0.5,
 }  # fmt: skip
 _MOST_MAPPED = 256  # columns of which a matrix tells each by all
-_WINDOWS = 128, 512  # positions of a diffusion model's window, which is to hold seasons
+# Likewise of a diffusion model, whose channels are halved in each of its levels.
+_UNETS = (
+    (2_000, {"width": 32, "multipliers": [1, 2, 4], "blocks": 1, "dropout": 0.1}),
+    (20_000, {"width": 32, "multipliers": [1, 2, 4]}),
+)
+_WINDOWS = 32, 512  # positions of a diffusion model's window, which is to hold seasons
+_USUAL_WINDOW = 128
 
 
 def choose(recipe, said=(), data=None):
@@ -110,10 +117,11 @@ def _of_data(recipe, arguments, said, data):
     changes |= _likelihood(sequences, arguments)
     if _differ_in_size(sequences):
         changes.setdefault("preprocessing.scaler", "mean")
+    seen = sum(int(np.count_nonzero(~np.isnan(values))) for values in sequences.values)
+    sizes = _SIZES if "lags" in arguments else _UNETS
+    sizes = next((sizes for most, sizes in sizes if seen < most), {})
+    changes |= {f"model.{key}": sizes[key] for key in sizes if key in arguments}
     if "lags" in arguments:
-        seen = sum(int(np.count_nonzero(~np.isnan(values))) for values in sequences.values)
-        sizes = next((sizes for most, sizes in _SIZES if seen < most), {})
-        changes |= {f"model.{key}": sizes[key] for key in sizes if key in arguments}
         changes["model.lags"] = AUTO
         numbers = any(not (each.is_category or each.circle) for each in sequences.features)
         ends = sequences.held_bounds(recipe.data.validation_fraction, recipe.data.split)
@@ -123,16 +131,43 @@ def _of_data(recipe, arguments, said, data):
             changes["model.seasonal_skip"] = AUTO
             changes["model.linear_skip"] = len(sequences.features) <= _MOST_MAPPED
     else:
-        changes["training.window"] = _window(sequences)
+        changes["training.window"] = window = _window(sequences)
+        if _drifts(sequences, window):
+            changes["model.seasonal_skip"] = AUTO
     return changes
 
 
 def _window(sequences):
-    """Positions of a window that holds two seasons and what a forecast of one more has."""
+    """Positions of a window that holds two seasons and what a forecast of one more has.
+
+    Of a short series it is a quarter at most, if that holds the seasons, so that there are several.
+    """
     numbers = [number for number, each in enumerate(sequences.features) if not each.is_category]
     found = common_seasons([values[:, numbers] for values in sequences.values])
+    usual = min(_USUAL_WINDOW, max(map(len, sequences.values)) // 4)
     least, most = _WINDOWS
-    return min(max(-(-3 * max(found, default=0) // 32) * 32, least), most)
+    return min(max(-(-max(3 * max(found, default=0), usual) // 8) * 8, least), most)
+
+
+def _drifts(sequences, window):
+    """Whether the level of a number moves by more from window to window than within them."""
+    for number, feature in enumerate(sequences.features):
+        if feature.is_category or feature.circle:
+            continue
+        column = [values[:, number] for values in sequences.values]
+        pieces = [
+            values[start : start + window]
+            for values in column
+            for start in range(0, max(len(values) - window, 0) + 1, window)
+        ]
+        pieces = [piece[~np.isnan(piece)] for piece in pieces]
+        pieces = [piece for piece in pieces if len(piece)]
+        if len(pieces) < 2:
+            continue
+        within = np.sqrt(np.mean([np.var(piece) for piece in pieces]))
+        if np.std([np.mean(piece) for piece in pieces]) > _DRIFTING * within:
+            return True
+    return False
 
 
 def _differ_in_size(sequences):

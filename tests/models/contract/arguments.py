@@ -127,6 +127,7 @@ CHANGES = {
         "threshold": to("none", wrong=("some",), seen="sample", processor=bounded(0.5), sigma_data=4.0),
         "energy": to(True, wrong=(1,)),
         "infilling": to(0.9, wrong=(1.0, -0.1)),
+        "seasonal_skip": to(3, wrong=(-1, 1.5, "auto"), infilling=0.9),
         "positions": to(8, wrong=(3, -2), processor=whole_clips("strokes")),
     },
     "ChannelEmission": {

@@ -21,7 +21,9 @@ from tfgen.layers.checks import (
     is_number,
 )
 from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
+from tfgen.models.engines.season_before import season_before
 from tfgen.models.numbers.channels import ChannelEmission
+from tfgen.models.numbers.reading import AUTO, Lags
 from tfgen.models.parts import made_of_parts
 from tfgen.sampling import denoising, random
 from tfgen.sampling.energies import energy_denoiser, quadratic_energy
@@ -31,6 +33,8 @@ SIGMAS = ("lognormal", "schedule")
 THRESHOLDS = ("static", "dynamic", "none")
 # Purposes of the draws of one training step.
 _LEVELS, _NOISE, _ESTIMATE, _DROP, _SHOWN, SPREAD = 0, 1, 2, 3, 4, 5
+# Of what is told, in standard deviations of the data: what hardly moves may still begin to.
+_LEAST_UNIT = 0.01
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -69,6 +73,11 @@ class Denoiser:
             noise: what comes before a place, what lies around a gap, or other columns. It then
             fills gaps and forecasts by itself, in an ordinary run (CSDI, arXiv:2107.03502). 0 leaves
             that to `"repaint"` and `"guidance"`, see `impute`.
+        seasonal_skip: Above 0, what is not told is drawn as the departure from what is told so many
+            positions before, or a multiple of that, in units of the spread of such departures. For
+            series that drift, whose level no training window had; `"auto"` takes the strongest
+            season that was found, or else 1, the last value. Of use with `infilling`; what is drawn
+            from nothing stays as it is.
         positions: Features, an even number, that show the network how far each position is
             from the beginning of a drawing or a clip, and as many for how far from its end; 0 tells
             neither. Convolutions alone do not know where they are. A series has no end of its own.
@@ -95,6 +104,7 @@ class Denoiser:
         threshold="static",
         energy=False,
         infilling=0.0,
+        seasonal_skip=0,
         positions=16,
     ):
         check_kind(ChannelEmission, emission=emission)
@@ -120,6 +130,10 @@ class Denoiser:
         check_of_use(lognormal, "sigmas='lognormal'", -0.5, sigma_mean=sigma_mean)
         check_of_use(lognormal, "sigmas='lognormal'", 1.2, sigma_std=sigma_std)
         processor = emission.positions.processor
+        self.season = Lags.of(processor, seasonal_skip=seasonal_skip).season
+        if seasonal_skip == AUTO:
+            self.season = max(self.season, 1)
+        check_of_use(infilling > 0, "infilling", 0, seasonal_skip=self.season)
         ends = processor.ends or positions == 0
         check_of_use(ends, "drawings and clips, which end by themselves", 16, positions=positions)
         check(
@@ -163,6 +177,7 @@ class Denoiser:
         self.threshold = threshold
         self.energy = energy
         self.infilling = infilling
+        self.seasonal_skip = seasonal_skip
         self.positions = positions
 
     # What the network is told
@@ -216,6 +231,33 @@ class Denoiser:
             x0, known = told
             parts += [tf.where(known, x0, 0.0), tf.cast(known, tf.float32)]
         return parts[0] if len(parts) == 1 else tf.concat(parts, axis=-1)
+
+    def told(self, x0, known):
+        """What is told as it is, in the units of what is drawn: a part of what is `given`.
+
+        With `seasonal_skip`, of each channel of a number that has no circle: the value a season
+        before, and the root mean square of how far what is told departs from that. One departure of
+        1 is added, so that the unit is that of the scaled data where little is told.
+
+        Args:
+            x0: Clean channels float32 `(rows, time, channels)`.
+            known: bool, likewise: which of them are told.
+
+        Returns:
+            Dict of `told`, `(x0, known)` in these units, and, if they are not those of the scaled
+            data, `units`: origins `(rows, time, channels)` and units `(rows, 1, channels)`.
+        """
+        if not self.season:
+            return {"told": (x0, known)}
+        channels = np.arange(self.emission.channels)
+        moved = channels < self.emission.positions.numbers
+        moved[list(self.emission.circular)] = False
+        counted = tf.cast(known & moved, tf.float32)
+        origin = tf.where(moved, season_before(x0, known, self.season), 0.0)
+        squares = tf.reduce_sum(counted * tf.square(x0 - origin), axis=1, keepdims=True)
+        count = tf.reduce_sum(counted, axis=1, keepdims=True)
+        unit = tf.maximum(tf.sqrt((squares + 1.0) / (count + 1.0)), _LEAST_UNIT)
+        return {"told": ((x0 - origin) / unit, known), "units": (origin, unit)}
 
     # The denoiser
 
@@ -285,7 +327,8 @@ class Denoiser:
         counted, told = observed, None
         if self.infilling:
             known = observed & self.shown(random.fold(key, _SHOWN), batch["valid"])
-            counted, told = observed & ~known, (x0, known)
+            told = self.told(x0, known)["told"]
+            counted, x0 = observed & ~known, told[0]
         given = self.given(batch, key if training else None, told)
         rows = tf.shape(x0)[0]
         sigma = self.training_sigmas(random.fold(key, _LEVELS), rows)

@@ -124,7 +124,8 @@ class DiffusionGraphs:
         key = random.root(arguments["seed"], random.SAMPLING)
         x0, known = self.emission.call(batch, random.fold(key, SPREAD))
         fills = choices.solver in FILLERS
-        given = self.denoiser.given(batch, told=None if fills else (x0, known))
+        given = {} if fills else self.denoiser.told(x0, known)
+        given |= self.denoiser.given(batch, told=given.get("told"))
         observed, known, given = repeat_rows((x0, known, given), num_samples)
         sampling = dict(arguments)
         for name in ("condition", "static"):
@@ -134,6 +135,9 @@ class DiffusionGraphs:
             sampling["scale"] = repeat_rows(batch["scale"], num_samples)
         gaps = (observed, known, arguments["resamplings"]) if fills else None
         x = self.runs.draw(choices, sampling, given, tf.shape(observed), key, gaps)
+        if "units" in given:
+            origin, unit = given["units"]
+            x = x * unit + origin
         values, _ = self.emission.values(x, sampling.get("scale"))
         values = self.positions.restored(values)[:, : tf.shape(arguments["values"])[1]]
         values = tf.reshape(values, [-1, num_samples, *tf.unstack(tf.shape(values)[1:])])

@@ -233,7 +233,9 @@ class Runs:
             return self.denoiser.denoiser(self.once(given))
         given = dict(given)
         without = given.pop("whole_without")
-        twice = {name: None if x is None else tf.concat([x, x], 0) for name, x in given.items()}
+        twice = tf.nest.map_structure(
+            lambda x: None if x is None else tf.concat([x, x], axis=0), given
+        )
         twice["whole"] = tf.concat([given["whole"], without], axis=0)
         return classifier_free_joint(self.denoiser.denoiser(self.once(twice)), guidance_scale)
 
@@ -245,11 +247,14 @@ class Runs:
         energies = self.denoiser.energies(given), self.denoiser.energies(without)
         return weighted_energy(energies, (guidance_scale, 1.0 - guidance_scale))
 
-    def _limits(self, valid):
+    def _limits(self, valid, units=None):
         """What every estimate of the denoiser goes through, or None."""
         limits, threshold = self.emission.limits, self.denoiser.threshold
         if threshold == "none" or not np.isfinite(limits).any():
             return None
+        if units is not None:
+            origin, unit = units
+            limits = [(limit - origin) / unit for limit in limits]
         if threshold == "dynamic":
             valid = None if valid is None else valid[..., None]
             return thresholding.dynamic(*limits, valid=valid)
@@ -273,7 +278,7 @@ class Runs:
                 self._solver(solver, gaps),
                 key,
                 count,
-                self._limits(valid),
+                self._limits(valid, given.get("units")),
                 self.denoiser.self_condition,
                 None if valid is None else valid[..., None],
             )
