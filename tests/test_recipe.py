@@ -33,6 +33,7 @@ OTHER = {
     "training.choose_by": "forecasts",
     "data.name": 'böok\n"quoted" \\ #1.txt',
     "data.column": "text",
+    "data.source": "word",
     "data.kind": "series",
     "data.columns": ("temp", "rain, mm"),
     "data.time": "when",

@@ -176,7 +176,8 @@ def test_train_forgets_what_the_recipe_says_of_other_data(run, trained, tmp_path
 
 def test_of_other_data_only_how_it_is_trained_on_is_kept():
     texts = dict.fromkeys(
-        ("column", "time", "time_format", "id", "label", "header", "delimiter", "sheet"), "x"
+        ("column", "source", "time", "time_format", "id", "label", "header", "delimiter", "sheet"),
+        "x",
     )
     lists = ("columns", "categories", "known", "static", "missing", "bounds", "resolution")
     lists = dict.fromkeys((*lists, "circular"), ("x",))

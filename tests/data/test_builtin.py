@@ -63,6 +63,9 @@ def test_the_text_is_what_the_readme_says(name):
     assert table()[name] == (len(text), text.count("\n"), len(set(text)), digest)
     assert f"## {name}\n" in README
     source = open_text(name)
+    if BUILTIN[name].column is not None:  # a table, of which that column is the text
+        place = text.partition("\n")[0].split("\t").index(BUILTIN[name].column)
+        text = "\n".join(line.split("\t")[place] for line in text.splitlines()[1:])
     assert source.characters["all"] == len(text)
     assert "".join(source.chunks("all")) == text
 

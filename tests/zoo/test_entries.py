@@ -12,6 +12,7 @@ import tensorflow as tf
 from eager import some_by_default
 
 from tfgen import models, zoo
+from tfgen.recipe import Recipe
 from tfgen.zoo.folders import entries_in, shipped_folder
 
 ENTRIES = [
@@ -38,6 +39,8 @@ CARD = [
     "## Limits",
     "Licence:",
 ]
+SCORES = ("nats_per_character", "bits_per_character", "crop_nats_per_token", "copied_40_characters")
+SCORES_OF_PAIRS = ("nats_per_token", "sequence_error_rate", "token_error_rate")
 PROMPTS = ["\n", "A", "KING HENRY:\nMy lord, "]
 
 
@@ -62,6 +65,19 @@ def golden(folder):
         return dict(file)
 
 
+def source_of(golden):
+    """The source of the golden text, as an argument, of a model that reads one."""
+    return {"source": str(golden["source"])} if "source" in golden else {}
+
+
+def inputs(ids, golden):
+    """What the model takes of tokens, with the bytes of that source."""
+    if "source" not in golden:
+        return tf.constant(ids)
+    condition = np.frombuffer(str(golden["source"]).encode(), np.uint8).astype(np.int32)[None]
+    return {"tokens": ids, "condition": (condition, np.ones(condition.shape, bool))}
+
+
 def test_there_are_entries():
     assert {"lstm-shakespeare", "gru-names"} <= set(ENTRIES)
 
@@ -78,7 +94,7 @@ def test_entries_are_small():
 
 
 def test_golden_logits(model, golden):
-    logits = model(tf.constant(golden["ids"])).numpy()
+    logits = model(inputs(golden["ids"], golden)).numpy()
     assert np.isfinite(logits).all()
     np.testing.assert_allclose(logits, golden["logits"], atol=1e-4, rtol=1e-4)
 
@@ -99,7 +115,7 @@ def assert_greedy_continuation(model, golden):
     prompt, text = str(golden["prompt"]), str(golden["text"])
     new = len(text) - len(prompt)
     assert new > 0
-    assert model.generate(prompt, 64, temperature=0, stop=[]) == text
+    assert model.generate(prompt, 64, temperature=0, stop=[], **source_of(golden)) == text
 
 
 @ONE
@@ -107,9 +123,9 @@ def test_score_agrees_with_the_golden_logits(model, golden):
     ids = golden["ids"][:1]
     text = model.tokenizer.decode(ids[0])
     whole = np.concatenate([model.tokenizer.encode("\n"), ids[0]])[None].astype(np.int32)
-    logits = model(tf.constant(whole[:, :-1]))
+    logits = model(inputs(whole[:, :-1], golden))
     nats = tf.nn.sparse_softmax_cross_entropy_with_logits(whole[:, 1:], logits)
-    score = model.score(text)
+    score = model.score(text, **source_of(golden))
     np.testing.assert_allclose(score["log_likelihood"], -np.sum(nats), rtol=1e-5)
     assert score["characters"] == len(text)
 
@@ -117,10 +133,12 @@ def test_score_agrees_with_the_golden_logits(model, golden):
 @pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
 @ONE
-def test_the_saved_model_equals_the_live_model_at_two_batch_sizes(model, tmp_path):
+def test_the_saved_model_equals_the_live_model_at_two_batch_sizes(model, golden, tmp_path):
     model.export(tmp_path / "served" / "1")
     served = tf.saved_model.load(str(tmp_path / "served" / "1"))
     for prompts in (PROMPTS[:1], PROMPTS):
+        told = source_of(golden)
+        given = {name: tf.constant([each] * len(prompts)) for name, each in told.items()}
         texts = served.signatures["generate"](
             prompts=tf.constant(prompts),
             max_new_tokens=tf.constant(30),
@@ -133,11 +151,12 @@ def test_the_saved_model_equals_the_live_model_at_two_batch_sizes(model, tmp_pat
             num_samples=tf.constant(1),
             seed=tf.constant(5, tf.int64),
             strip_prompt=tf.constant(False),
+            **given,
         )["texts"][:, 0]
-        live = model.generate(prompts, 30, 0.9, 20, 0.95, 0.01, 1.1, stop=[], seed=5)
+        live = model.generate(prompts, 30, 0.9, 20, 0.95, 0.01, 1.1, stop=[], seed=5, **told)
         assert [text.decode() for text in texts.numpy()] == live
-        scores = served.signatures["score"](texts=tf.constant(prompts))
-        for key, value in model.score(prompts).items():
+        scores = served.signatures["score"](texts=tf.constant(prompts), **given)
+        for key, value in model.score(prompts, **told).items():
             np.testing.assert_allclose(scores[key], value, rtol=1e-6)
 
 
@@ -154,12 +173,8 @@ def test_the_card_is_complete_and_its_scores_are_the_measured_ones(folder, name)
     assert f'get("{name}")' in card
     assert f"tfgen train {name}" in card
     results = json.loads((folder / "results.json").read_text())
-    for key in (
-        "nats_per_character",
-        "bits_per_character",
-        "crop_nats_per_token",
-        "copied_40_characters",
-    ):
+    pairs = Recipe.from_file(folder / "recipe.toml").data.source is not None
+    for key in SCORES_OF_PAIRS if pairs else SCORES:
         assert re.search(rf"\| *{results[key]:.3f}\b", card), (key, results[key])
     assert f"{results['parameters']:,}" in card
 
@@ -184,7 +199,8 @@ def test_the_score_can_be_measured_again(model, folder):
     from tfgen.evaluation import evaluate
 
     results = json.loads((folder / "results.json").read_text())
-    again = evaluate(model, model.recipe.data.name, crops=64)
+    pairs = model.recipe.data.source is not None
+    again = evaluate(model, model.recipe.data.name, **({} if pairs else {"crops": 64}))
     assert again["nats_per_character"] == pytest.approx(results["nats_per_character"], abs=1e-3)
 
 

@@ -13,7 +13,7 @@ from tfgen.kinds import find_kind
 from tfgen.names import normalise
 
 # Options that only a model of text takes.
-OPTIONS = ("column", "window", "crops")
+OPTIONS = ("column", "window", "crops", "source", "beams")
 
 
 def add_options(parser):
@@ -22,11 +22,13 @@ def add_options(parser):
     group.add_argument("--column", help="the column of a CSV file, or the key of a JSONL file")
     group.add_argument("--window", type=integer, help="tokens in a random crop (256)")
     group.add_argument("--crops", type=integer, help="number of random crops (1024)")
+    group.add_argument("--source", help="the column of the sources, of a model with an encoder")
+    group.add_argument("--beams", type=integer, help="of such a model: beam search (1)")
 
 
 def run(arguments):
     """Prints how likely a model finds a text, and writes it as JSON."""
-    check_counts(arguments, "window", "crops")
+    check_counts(arguments, "window", "crops", "beams")
     _check_built_in(arguments)
     model = open_model(arguments.name, arguments.dtype)
     from tfgen.evaluation import evaluate

@@ -16,7 +16,8 @@ _SAMPLING = tuple(field.name for field in dataclasses.fields(TokenSampling))
 _OWN = tuple(name for name in _SAMPLING if name not in ("temperature", "guidance_scale"))
 # Options that only a model of text takes.
 OPTIONS = (
-    *_OWN, "strip_prompt", "beams", "length_penalty", "contrastive", "draft", "draft_tokens",
+    *_OWN, "source", "strip_prompt", "beams", "length_penalty", "contrastive", "draft",
+    "draft_tokens",
 )  # fmt: skip
 
 
@@ -24,6 +25,12 @@ def add_options(parser):
     """Adds the options that `generate` has for models of text."""
     group = parser.add_argument_group("models of text")
     add_fields(group, _OWN, TokenSampling)
+    group.add_argument(
+        "--source",
+        metavar="TEXT",
+        action="append",
+        help="what a model with an encoder makes a text of; may be repeated",
+    )
     group.add_argument("--strip-prompt", action="store_true", help="leave the prompt out")
     group.add_argument("--beams", type=integer, help="look for the most likely text: beam search")
     group.add_argument(
@@ -61,10 +68,15 @@ def run(arguments, kind):
 
     options = given_fields(arguments, _SAMPLING, TokenSampling)
     check_counts(arguments, "num_samples")
+    sources = None if arguments.source is None else [*map(to_unicode, arguments.source)]
     prompts = [to_unicode(prompt) for prompt in arguments.prompts] or [""]
+    if len(prompts) == 1:
+        prompts *= len(sources or prompts)
     if arguments.stream and (len(prompts) > 1 or arguments.num_samples > 1 or arguments.out):
         raise InputError("--stream is for one prompt, one sample, and no --out")
     options |= {"seed": arguments.seed, "strip_prompt": arguments.strip_prompt}
+    if sources is not None:
+        options["source"] = sources * len(prompts) if len(sources) == 1 else sources
     if arguments.condition is not None:
         options["condition"] = _class(arguments.condition)
     search_kind = _search_kind(arguments)
@@ -78,6 +90,8 @@ def run(arguments, kind):
     if search_kind == "contrastive":
         options.pop("top_k", None)  # it is the search's own
     if arguments.stream:
+        if sources is not None:
+            options["source"] = sources[0]
         for piece in model.stream(prompts[0], **options):
             print(piece, end="", flush=True)
         print()

@@ -4,6 +4,7 @@ from tfgen.data.carried_windows import CarriedWindows
 from tfgen.data.catalog import BUILTIN
 from tfgen.data.features import Feature
 from tfgen.data.lines import LineWindows
+from tfgen.data.pairs import Pairs, PairWindows, open_pairs
 from tfgen.data.sequence_windows import SequenceWindows
 from tfgen.data.sequences import Sequences
 from tfgen.data.series import data_kind, open_sequences
@@ -18,12 +19,15 @@ __all__ = [
     "Feature",
     "Kind",
     "LineWindows",
+    "PairWindows",
+    "Pairs",
     "SequenceWindows",
     "Sequences",
     "TextSource",
     "Windows",
     "data_kind",
     "encode",
+    "open_pairs",
     "open_sequences",
     "open_text",
     "register_kind",

@@ -15,12 +15,14 @@ class BuiltIn:
         summary: One line for people.
         licence: Its licence.
         kind: One of `tfgen.kinds.KINDS`.
+        column: Of a table of texts, the column that is read unless another is named.
     """
 
     file: str
     summary: str
     licence: str
     kind: str = "text"
+    column: str | None = None
 
     @property
     def path(self):
@@ -37,6 +39,12 @@ BUILTIN = {
         "names.txt.xz",
         "given names in the United States since 1880, one a line, in random order",
         "public domain (US government)",
+    ),
+    "cmudict": BuiltIn(
+        "cmudict.tsv.xz",
+        "124,926 English words and their 133,667 pronunciations in phonemes, from CMUdict",
+        "BSD 2-Clause (Carnegie Mellon University)",
+        column="phonemes",
     ),
     "weather": BuiltIn(
         "weather.csv.xz",

@@ -102,19 +102,16 @@ class FrameTable:
                 ],
             )
 
-    def texts(self, name, report):
-        """Yields the texts of a column, as `tfgen.data.text_columns.read_column` does of a file."""
+    def rows(self, wanted, report):
+        """Yields the texts of columns, as `tfgen.data.text_columns.read_rows` does of a file."""
         names, columns = named_columns(self.frame, self._where)
-        if name not in names:
-            raise unknown(f"column of {self._where}", name, [each for each in names if each])
-        for row, value in enumerate(columns[names.index(name)].to_list()):
-            if not isinstance(value, str):
-                report.drop(f"'{name}' is missing or no text", f"{self._where}, row {row}")
-            elif not value or value.isspace():
-                report.drop(f"'{name}' is empty", f"{self._where}, row {row}")
-            else:
-                report.kept += 1
-                yield newlines(value)
+        for name in wanted:
+            if name not in names:
+                raise unknown(f"column of {self._where}", name, [each for each in names if each])
+        found = [columns[names.index(name)].to_list() for name in wanted]
+        for row, values in enumerate(zip(*found, strict=True)):
+            if report.accept(wanted, values, f"{self._where}, row {row}"):
+                yield tuple(map(newlines, values))
 
     def _cells(self, name, column, table):
         """Returns a narwhals Series as a `tfgen.data.tables.Table` takes it."""

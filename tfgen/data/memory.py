@@ -92,7 +92,9 @@ class Held:
             return self._texts
         if self.sort == "frames" and column is not None:
             tables = [frames.FrameTable(frame, MEMORY, None) for frame in self.parts]
-            return lambda report: ([t] for each in tables for t in each.texts(column, report))
+            return lambda report: (
+                list(row) for each in tables for row in each.rows([column], report)
+            )
         if self.sort == "frames":
             names, _ = frames.named_columns(self.parts[0])
             raise InputError(
@@ -101,6 +103,16 @@ class Held:
             )
         what = "texts have" if self.sort == "texts" else f"{_NAMES[self.sort]} have"
         raise InputError(f"{what.capitalize()} no columns of text. Received: column={column!r}")
+
+    def pairs(self, columns):
+        """Returns a function of a `Report` that yields the texts of two columns of each row."""
+        if self.sort != "frames":
+            raise InputError(
+                "Pairs of texts in memory are a frame with a column of sources. "
+                f"Received: {_NAMES[self.sort]}"
+            )
+        tables = [frames.FrameTable(frame, MEMORY, None) for frame in self.parts]
+        return lambda report: (row for each in tables for row in each.rows(columns, report))
 
     def texts(self):
         """Returns the list of texts."""

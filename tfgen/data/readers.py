@@ -47,6 +47,18 @@ class Report:
     def drop(self, reason, example, count=1):
         self.dropped.setdefault(reason, [0, example])[0] += count
 
+    def accept(self, columns, values, where):
+        """Counts a row of the texts of some columns; returns whether it has them all."""
+        for column, value in zip(columns, values, strict=True):
+            if not isinstance(value, str):
+                self.drop(f"'{column}' is missing or no text", where)
+                return False
+            if not value or value.isspace():
+                self.drop(f"'{column}' is empty", where)
+                return False
+        self.kept += 1
+        return True
+
 
 def find_encoding(path, measure=None):
     """Returns how a text file is encoded: `"utf-8"`, `"utf-16"` or `"cp1252"`.

@@ -60,9 +60,13 @@ def open_text(name, column=None, validation_fraction=0.1, data=None):
                 f"'{key}' is no text: it holds {BUILTIN[key].kind}, for models of numbers. "
                 f"Built-in texts: {', '.join(texts)}"
             )
+        row = BUILTIN[key]
+        if row.column is not None:
+            documents = _of_column(row.path, row.column if column is None else column)
+            return TextSource(key, documents, validation_fraction)
         if column is not None:
             raise InputError(f"'{key}' is built in and has no columns. Received: column={column!r}")
-        return TextSource(key, _of_files([BUILTIN[key].path]), validation_fraction)
+        return TextSource(key, _of_files([row.path]), validation_fraction)
     if not text.strip():
         raise InputError(f"Give a path or one of: {', '.join(texts)}. Received: name={text!r}")
     try:

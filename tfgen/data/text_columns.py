@@ -1,4 +1,4 @@
-"""`read_column`: the texts of one column of a table."""
+"""`read_rows`: the texts of one column of a table, or of several."""
 
 import contextlib
 import csv
@@ -15,26 +15,27 @@ _LOOKED_AT = 100  # rows
 _PARQUET_ROWS = 1 << 10  # read at once
 
 
-def read_column(path, column, report=None):
-    """Yields the texts of one column of a CSV, TSV, JSON-lines or Parquet file.
+def read_rows(path, columns, report=None):
+    """Yields a tuple of the texts of some columns of each row of a CSV, TSV, JSON-lines or Parquet.
 
     Args:
         path: The file; its suffix tells which it is.
-        column: Name of the column, or key of the JSON objects.
-        report: Optional `Report` in which the rows are counted, those without a text by reason.
+        columns: Names of the columns, or keys of the JSON objects.
+        report: Optional `Report` in which the rows are counted, those that lack a text by reason.
 
     Raises:
         InputError: If the file has no such column, is not UTF-8 or damaged.
     """
     report = Report() if report is None else report
-    for number, value in _rows_of(path)(path, column, report):
-        if not isinstance(value, str):
-            report.drop(f"'{column}' is missing or no text", f"{path}:{number}")
-        elif not value or value.isspace():
-            report.drop(f"'{column}' is empty", f"{path}:{number}")
-        else:
-            report.kept += 1
-            yield newlines(value)
+    for number, values in _rows_of(path)(path, columns, report):
+        if report.accept(columns, values, f"{path}:{number}"):
+            yield tuple(map(newlines, values))
+
+
+def read_column(path, column, report=None):
+    """Yields the texts of one column; see `read_rows`."""
+    for (text,) in read_rows(path, [column], report):
+        yield text
 
 
 def text_columns(path):
@@ -71,17 +72,17 @@ def _records(path):
 
 
 def _rows_of(path):
-    """Returns what yields `(row, value)` of a column of a file."""
+    """Returns what yields `(row, values)` of columns of a file."""
     if suffix_of(path) == ".parquet":
         return _parquet_rows
     return _json_rows if "json" in suffix_of(path) else _csv_rows
 
 
-def _header(path, column=None):
+def _header(path, columns=()):
     """Returns `(delimiter, names)` of a table of text.
 
-    It is the delimiter that its suffix tells, unless another makes the column one of the names; if
-    none does, or none is sought, that which makes the most names.
+    It is the delimiter that its suffix tells, unless another makes the columns some of the names;
+    if none does, or none is sought, that which makes the most names.
     """
     own = "\t" if suffix_of(path) == ".tsv" else ","
     found = {}
@@ -90,12 +91,12 @@ def _header(path, column=None):
         found[delimiter] = [
             name.strip() for name in next(csv.reader(lines, delimiter=delimiter), [])
         ]
-        if column in found[delimiter]:
+        if columns and {*columns} <= {*found[delimiter]}:
             return delimiter, found[delimiter]
     return max(found.items(), key=lambda item: len(item[1]))
 
 
-def _csv_rows(path, column, report):
+def _csv_rows(path, columns, report):
     csv.field_size_limit(max(csv.field_size_limit(), readers.MAX_FIELD))
     ended = False
 
@@ -107,12 +108,13 @@ def _csv_rows(path, column, report):
 
     start = 1
     try:
-        delimiter, header = _header(path, column)
+        delimiter, header = _header(path, columns)
         reader = csv.reader(lines(), delimiter=delimiter)
         next(reader, None)
-        if column not in header:
-            raise unknown(f"column of {path}", column, header)
-        index = header.index(column)
+        for column in columns:
+            if column not in header:
+                raise unknown(f"column of {path}", column, header)
+        places = [header.index(column) for column in columns]
         start = reader.line_num + 1
         for row in reader:
             number, start = start, reader.line_num + 1
@@ -123,12 +125,12 @@ def _csv_rows(path, column, report):
                 # Most likely a delimiter in a text without quotes: the text would be cut there.
                 report.drop("the row has more fields than the header", f"{path}:{number}")
             elif row:
-                yield number, row[index] if index < len(row) else None
+                yield number, [row[place] if place < len(row) else None for place in places]
     except csv.Error as error:
         raise InputError(f"{path}:{start} is no CSV: {error}; is a quote left open?") from error
 
 
-def _json_rows(path, column, report):
+def _json_rows(path, columns, report):
     keys = set()
     for number, line in readers.numbered_lines(path):
         if not line.strip():
@@ -141,15 +143,19 @@ def _json_rows(path, column, report):
         if not isinstance(row, dict):
             report.drop("the line is no JSON object", f"{path}:{number}")
             continue
-        if column not in keys:
+        if not {*columns} <= keys:
             keys.update(row)
-        value = row.get(column)
-        if isinstance(value, str) and not value.isascii():
-            # "\ud83d" alone is valid JSON and no valid Unicode.
-            value = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", value)
-        yield number, value
-    if keys and column not in keys:
-        raise unknown(f"key of {path}", column, keys)
+        yield number, [_valid(row.get(column)) for column in columns]
+    for column in columns:
+        if keys and column not in keys:
+            raise unknown(f"key of {path}", column, keys)
+
+
+def _valid(value):
+    if isinstance(value, str) and not value.isascii():
+        # "\ud83d" alone is valid JSON and no valid Unicode.
+        return re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", value)
+    return value
 
 
 def _object(line):
@@ -160,13 +166,13 @@ def _object(line):
     return row if isinstance(row, dict) else None
 
 
-def _parquet_rows(path, column, report):
-    for number, row in enumerate(_parquet(path, column), 1):
-        yield number, row[column]
+def _parquet_rows(path, columns, report):
+    for number, row in enumerate(_parquet(path, columns), 1):
+        yield number, [row[column] for column in columns]
 
 
-def _parquet(path, column=None):
-    """Yields the rows of a Parquet file as dicts, with one column if one is asked for."""
+def _parquet(path, columns=None):
+    """Yields the rows of a Parquet file as dicts, with some columns if these are asked for."""
     try:
         import pyarrow as arrow
         from pyarrow import parquet
@@ -178,9 +184,9 @@ def _parquet(path, column=None):
     try:
         with parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            if column is not None and column not in names:
-                raise unknown(f"column of {path}", column, names)
-            columns = None if column is None else [column]
+            for column in columns or ():
+                if column not in names:
+                    raise unknown(f"column of {path}", column, names)
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=columns):
                 yield from batch.to_pylist()
     except (arrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:

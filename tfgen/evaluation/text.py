@@ -3,9 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import BUILTIN, encode, open_text
+from tfgen.data import BUILTIN, encode, open_pairs, open_text
 from tfgen.data.memory import MEMORY, is_name
 from tfgen.errors import InputError
+from tfgen.evaluation.pairs import evaluate_pairs
+from tfgen.models.text.arguments import check_unused
 from tfgen.names import normalise
 from tfgen.preprocessing.tokenizer import valid_text
 
@@ -21,8 +23,8 @@ _WINDOW = 256
 
 
 def evaluate(
-    model, data, column=None, split=None, window=None, crops=1024, seed=0,
-    progress=lambda done, total: None,
+    model, data, column=None, split=None, window=None, crops=None, seed=0,
+    progress=lambda done, total: None, source=None, beams=None,
 ):  # fmt: skip
     """Measures how well a text model predicts data.
 
@@ -43,9 +45,12 @@ def evaluate(
             built-in set; and all of anything else.
         window: Tokens in a crop; None takes 256, or as many as the data and the model have room
             for.
-        crops: Number of crops.
+        crops: Number of crops; None is 1024.
         seed: Integer that chooses the crops.
         progress: Function `(done, total)` of tokens, called after each batch.
+        source: The column of the sources, of a model with an encoder, whose figures are those of
+            `tfgen.evaluation.pairs`; None, and the column too, takes that of its recipe.
+        beams: Of such a model, texts that a beam search follows; None is 1.
 
     Returns:
         A dict that JSON can hold.
@@ -55,12 +60,22 @@ def evaluate(
     """
     trained_on = model.recipe.data if model.recipe else None
     named = is_name(data)
-    source = open_text(
-        data if named else MEMORY,
-        column,
-        trained_on.validation_fraction if trained_on else 0.1,
-        data=None if named else data,
-    )
+    where, held = (data, None) if named else (MEMORY, data)
+    fraction = trained_on.validation_fraction if trained_on else 0.1
+    reads = getattr(getattr(model.engine, "emission", None), "reads_source", False)
+    if reads:
+        check_unused("models without an encoder", window=window, crops=crops)
+        if trained_on:
+            source, column = source or trained_on.source, column or trained_on.column
+        if source is None:
+            raise InputError(
+                "A model with an encoder is measured on pairs: name the column of their sources. "
+                "Received: source=None"
+            )
+        text = open_pairs(where, source, column, fraction, data=held)
+    else:
+        check_unused("models with an encoder", source=source, beams=beams)
+        text = open_text(where, column, fraction, data=held)
     if split is None:
         own = trained_on and (trained_on.name, trained_on.column) == (str(data), column)
         if own and model.recipe.training.choose_on == "half":
@@ -68,14 +83,17 @@ def evaluate(
         else:
             built_in = named and normalise(str(data)) in BUILTIN
             split = "validation" if own or built_in else "all"
+    if reads:
+        return evaluate_pairs(model, text, split, 1 if beams is None else beams, progress)
     if getattr(model, "latent_texts", None) is not None:
-        return _lines(model, source, split, progress)
-    tokens = encode(source, model.tokenizer, split)
+        return _lines(model, text, split, progress)
+    tokens = encode(text, model.tokenizer, split)
+    crops = 1024 if crops is None else crops
     if window is None:
         window = max(min(_WINDOW, len(tokens) - 1, model.max_positions or _WINDOW), 1)
     if len(tokens) <= window:
         raise InputError(
-            f"The data is too short: {len(tokens)} tokens in the split '{split}' of {source.name}, "
+            f"The data is too short: {len(tokens)} tokens in the split '{split}' of {text.name}, "
             f"where a crop needs {window + 1}"
         )
     if model.max_positions is not None and window > model.max_positions:
@@ -83,8 +101,8 @@ def evaluate(
             f"window must be at most the model's max_length, {model.max_positions}. "
             f"Received: window={window}"
         )
-    characters = source.characters[split]
-    size = sum(len(valid_text(chunk).encode("utf-8")) for chunk in source.chunks(split))
+    characters = text.characters[split]
+    size = sum(len(valid_text(chunk).encode("utf-8")) for chunk in text.chunks(split))
     ids = np.concatenate([[model.tokenizer.start_id], tokens])
     total = len(ids) - 1 + crops * window
 
@@ -100,7 +118,7 @@ def evaluate(
     )
     unknown_id = model.tokenizer.unknown_id
     return {
-        "data": source.name,
+        "data": text.name,
         "split": split,
         "characters": characters,
         "unknown_characters": 0 if unknown_id is None else int(np.sum(tokens == unknown_id)),

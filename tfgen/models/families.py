@@ -44,7 +44,10 @@ ENGINES = {
         "text": Engine(
             "tfgen.models.text.model:TextModel",
             "tfgen.models.engines.token_rollout:TokenRollout",
-            ("tfgen.models.text.emission:TokenEmission",),
+            (
+                "tfgen.models.text.emission:TokenEmission",
+                "tfgen.networks.source_encoder:SourceEncoder",
+            ),
         ),
         "numbers": Engine(
             "tfgen.models.numbers.model:NumbersModel",
@@ -95,14 +98,16 @@ ENGINES = {
 _NOT_MODEL_KEYS = (
     "self", "network", "emission", "context", "denoiser", "engine", "tokenizer", "processor",
     "generation", "make", "rollout", "space", "recognition", "evidence", "latents",
+    "source_encoder",
 )  # fmt: skip
 # Those of networks that follow from the other parts.
 _FOLLOWING = (
     "cross_attention", "channels_out", "condition_width", "sequence_width", "self_condition",
     "embedding_scale",
 )  # fmt: skip
-# Those that only a network with cross-attention has a use for.
+# Those that only a network with cross-attention has a use for: what a text is conditioned on.
 _CONDITIONS = ("num_classes", "condition_width", "condition_dropout")
+_SOURCES = ("encoder", "encoder_units", "encoder_layers", "encoder_dropout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,6 +211,8 @@ class Family:
             attends = "cross_attention" in parameters_of(network)
             if self.modality == "text" and not (attends and self.decoder is None):
                 fixed |= {*_CONDITIONS}
+            if self.modality == "text" and not attends and self.decoder is None:
+                fixed |= {*_SOURCES}
         if self.decoder is not None:
             kind = inspect.Parameter.KEYWORD_ONLY
             found["decoder"] = inspect.Parameter("decoder", kind, default=self.decoder)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.arguments import constructor_config
+from tfgen.layers.additive_attention import AdditiveAttention
 from tfgen.layers.checks import (
     MOST_LAYERS,
     check_choice,
@@ -39,6 +40,8 @@ class RecurrentNetwork(CausalNetwork):
         residual: Add to each layer's output its input, where their widths agree.
         attention: How many of the last layer's past outputs, the present one included, each
             position attends to before the output; 0 is no attention.
+        cross_attention: Whether the first layer's outputs attend to a context, see `context`, which
+            the layers after it then know as well.
         seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
@@ -63,6 +66,7 @@ class RecurrentNetwork(CausalNetwork):
         layer_norm=False,
         residual=False,
         attention=0,
+        cross_attention=False,
         seed=0,
         **kwargs,
     ):
@@ -70,7 +74,7 @@ class RecurrentNetwork(CausalNetwork):
         check_whole(1, units=units, layers=layers)
         check_most(MOST_LAYERS, layers=layers)
         check_rate(dropout=dropout, recurrent_dropout=recurrent_dropout)
-        check_flag(layer_norm=layer_norm, residual=residual)
+        check_flag(layer_norm=layer_norm, residual=residual, cross_attention=cross_attention)
         check_whole(0, attention=attention)
         super().__init__(seed=seed, **kwargs)
         common = {"dtype": self.dtype_policy}
@@ -99,6 +103,12 @@ class RecurrentNetwork(CausalNetwork):
             self.past_attention = PastAttention(
                 attention, seed=self.weight_seed(3), name="past_attention", **common
             )
+        self.context_attention = None
+        if cross_attention:
+            glorot = keras.initializers.GlorotUniform(self.weight_seed(4))
+            self.context_attention = AdditiveAttention(
+                units, glorot, name="context_attention", **common
+            )
 
         # Config
         self.cell = cell
@@ -109,6 +119,7 @@ class RecurrentNetwork(CausalNetwork):
         self.layer_norm = layer_norm
         self.residual = residual
         self.attention = attention
+        self.has_context = self.cross_attention = cross_attention
 
     @property
     def output_width(self):
@@ -124,13 +135,24 @@ class RecurrentNetwork(CausalNetwork):
             layer.build((None, None, inputs))
             if self.norms:
                 self.norms[index].build((None, None, inputs))
-        for layer in [*self.norms[-1:], self.past_attention]:
+        for layer in [*self.norms[-1:], self.past_attention, self.context_attention]:
             if layer is not None:
                 layer.build((None, None, self.units))
         self.built = True
 
-    def initial_state(self, batch_size):
+    def context(self, vectors, valid):
+        """What the first layer's outputs attend to: `vectors (batch, items, units)`.
+
+        Args:
+            vectors: What a condition is told by.
+            valid: bool `(batch, items)`: which of them there are.
+        """
+        return {"items": self.context_attention.read(vectors), "valid": valid}
+
+    def initial_state(self, batch_size, context=None):
         state = {"recurrent": [[] for _ in self.recurrent]}
+        if context is not None:
+            state["context"] = context
         for index, layer in enumerate(self.recurrent):
             sizes = layer.cell.state_size
             sizes = sizes if isinstance(sizes, (list, tuple)) else [sizes]
@@ -150,6 +172,7 @@ class RecurrentNetwork(CausalNetwork):
         key=None,
         record=None,
         projected=None,
+        context=None,
     ):
         """The layers over whole sequences.
 
@@ -162,13 +185,14 @@ class RecurrentNetwork(CausalNetwork):
             record: Dict into which each layer's outputs are put.
             projected: Function that gives the first layer's input product `(time, batch, gates)`,
                 where that is had without the inputs.
+            context: As of `context`, where there is no state, which has its own.
 
         Returns:
             `(hidden (batch, time, units), state)`.
         """
         batch = tf.shape(x)[0]
-        state = self.initial_state(batch) if state is None else state
-        new_state = {"recurrent": []}
+        state = self.initial_state(batch, context) if state is None else state
+        new_state = {**state, "recurrent": []}
         for index, (layer, layer_state) in enumerate(zip(self.recurrent, state["recurrent"])):
             recurrent_drop = self._drop(self.recurrent_dropout, batch, training, key, 2 * index)
             if recurrent_drop is None and layer.uses_fused_kernels(training):
@@ -189,6 +213,7 @@ class RecurrentNetwork(CausalNetwork):
                 record[layer.name] = y
             drop = self._drop(self.dropout, batch, training, key, 2 * index + 1)
             x = self._add(x, y if drop is None else y * drop[:, None, :])
+            x = self._attended(index, x, state)
             new_state["recurrent"].append(list(layer_state))
         x = self._normalised(-1, x)
         if self.past_attention is not None:
@@ -209,12 +234,13 @@ class RecurrentNetwork(CausalNetwork):
         steps = [layer.stepper() for layer in self.recurrent]
 
         def step(x, state, projected=None):
-            new_state = {"recurrent": []}
+            new_state = {**state, "recurrent": []}
             for index, layer in enumerate(self.recurrent):
                 if index or projected is None:
                     projected = layer.project(self._normalised(index, x))
                 y, layer_state = steps[index](projected, state["recurrent"][index])
                 x = self._add(x, y)
+                x = self._attended(index, x[:, None], state)[:, 0]
                 new_state["recurrent"].append(layer_state)
             x = self._normalised(-1, x)
             if self.past_attention is not None:
@@ -232,6 +258,13 @@ class RecurrentNetwork(CausalNetwork):
 
     def _add(self, x, y):
         return x + y if self.residual and x.shape[-1] == y.shape[-1] else y
+
+    def _attended(self, index, x, state):
+        """`(batch, time, units)` of a layer with what the first one attends to."""
+        if index or self.context_attention is None:
+            return x
+        context = state["context"]
+        return self.context_attention(x, tuple(context["items"]), context["valid"])
 
     def _drop(self, rate, batch, training, key, number):
         """A dropout mask `(batch, units)`, scaled to keep the mean, or None."""

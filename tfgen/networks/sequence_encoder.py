@@ -5,12 +5,10 @@ import tensorflow as tf
 
 from tfgen.arguments import constructor_config
 from tfgen.layers.checks import MOST_LAYERS, check, check_choice, check_most, check_whole
+from tfgen.networks.both_ways import ENCODERS, both_ways, read_both_ways
 from tfgen.networks.causal import weight_seed
-from tfgen.networks.recurrent import CELLS, RecurrentNetwork
-from tfgen.networks.transformer import TransformerNetwork
 from tfgen.sampling.posterior import Posterior
 
-ENCODERS = (*CELLS, "transformer")
 # Variances of a posterior are between e^-10 and e^10, so that no step makes one of them infinite.
 _MOST = 10.0
 
@@ -59,21 +57,13 @@ class SequenceEncoder(keras.layers.Layer):
         check(fits, "encoder_units must be even for a transformer", encoder_units=encoder_units)
         common = {"dtype": self.dtype_policy}
 
-        def network(number):
-            own = {"layers": encoder_layers, "seed": weight_seed(seed, 60, number), **common}
-            own["name"] = ("forwards", "backwards")[number]
-            if encoder != "transformer":
-                return RecurrentNetwork(encoder, encoder_units, **own)
-            heads = next(count for count in (4, 2, 1) if encoder_units % (2 * count) == 0)
-            return TransformerNetwork(heads=heads, width=encoder_units, **own)
-
         def dense(units, number, name, **own):
             kernel = keras.initializers.GlorotUniform(weight_seed(seed, 61, number))
             own |= {"kernel_initializer": kernel, "name": name, **common}
             return keras.layers.Dense(units, **own)
 
         # Layers
-        self.networks = [network(0), network(1)]
+        self.networks = both_ways(encoder, encoder_units, encoder_layers, seed, self.dtype_policy)
         self.projection = None
         if self.networks[0].input_width is not None:
             self.projection = dense(self.networks[0].input_width, 0, "projection")
@@ -112,12 +102,7 @@ class SequenceEncoder(keras.layers.Layer):
         """
         if self.projection is not None:
             x = self.projection(x)
-        forwards, backwards = self.networks
-        lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
-        # What comes after the end is read last by both, and so by none that counts.
-        ahead, _ = forwards.call(x)
-        behind, _ = backwards.call(tf.reverse_sequence(x, lengths, seq_axis=1))
-        hidden = tf.concat([ahead, tf.reverse_sequence(behind, lengths, seq_axis=1)], axis=-1)
+        hidden = read_both_ways(self.networks, x, mask)
         hidden = tf.cast(hidden, tf.float32)
         scores = tf.where(mask, tf.cast(self.attention(hidden), tf.float32)[..., 0], -1e9)
         shares = tf.nn.softmax(scores, axis=1) * tf.cast(mask, tf.float32)

@@ -25,6 +25,11 @@ class DataConfig(Section):
     column: str | None = field(
         None, "the column of a CSV file or the key of a JSONL file to read", of="text"
     )
+    source: str | None = field(
+        None,
+        "the column of the texts from which a model with model.encoder makes those of data.column",
+        of="text",
+    )
     kind: str | None = field(
         None,
         f"what the data is: {listed(KINDS)}; none infers it",

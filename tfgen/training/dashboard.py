@@ -25,6 +25,7 @@ from tfgen.training.projector import Cloud, write_clouds
 # Prompts and seed of the text samples are fixed, so that what changes is the model.
 SAMPLE_SEED = 0
 SAMPLE_TOKENS = 300
+SAMPLE_PAIRS = 12
 # TensorBoard cuts off what is wider than the card of a text: so many columns fit.
 COLUMNS = 100
 # Of what has the name that Keras' callback gives it.
@@ -351,6 +352,36 @@ class TextDashboard(Dashboard):
             shown = lines_shown(self.model, self.lines) if self.lines else {}
             for name, lines in shown.items():
                 tf.summary.text(f"latents/{name}", text_block("\n".join(lines)))
+
+
+class PairDashboard(TextDashboard):
+    """The dashboard of a model that makes texts of sources.
+
+    Args:
+        folder: As of `Dashboard`, as the model.
+        model: The model in training.
+        references: Dict from held-out sources to lists of their texts.
+    """
+
+    def __init__(self, folder, model, references):
+        super().__init__(folder, model)
+        self._shown = dict(list(references.items())[:SAMPLE_PAIRS])
+
+    def samples(self, step):
+        """Writes what is made of held-out sources, and what should be."""
+        made = self.model.generate(source=list(self._shown), temperature=0)
+        rows = [
+            f"| {' | '.join(map(_cell, (source, text, ' or '.join(right))))} |"
+            for (source, right), text in zip(self._shown.items(), made, strict=True)
+        ]
+        table = "\n".join(["| source | made | right |", "| --- | --- | --- |", *rows])
+        with self.train.as_default(step):
+            tf.summary.text("samples/greedy", table)
+
+
+def _cell(text):
+    """A text as a cell of a table in Markdown."""
+    return "".join(f"\\{each}" if each in "\\`*_|<>" else each for each in text[:COLUMNS])
 
 
 def text_block(text):

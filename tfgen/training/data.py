@@ -9,10 +9,12 @@ from tfgen import models
 from tfgen.data import (
     CarriedWindows,
     LineWindows,
+    PairWindows,
     SequenceWindows,
     Windows,
     data_kind,
     encode,
+    open_pairs,
     open_sequences,
     open_text,
 )
@@ -20,9 +22,9 @@ from tfgen.data.augmentation import check_augmentation, open_augmentation
 from tfgen.data.sequences import HALVES
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
-from tfgen.preprocessing import SequenceProcessor, build_tokenizer
+from tfgen.preprocessing import ByteTokenizer, SequenceProcessor, build_tokenizer
 from tfgen.training import fingerprint
-from tfgen.training.dashboard import TextDashboard
+from tfgen.training.dashboard import PairDashboard, TextDashboard
 from tfgen.training.latents import held_lines
 from tfgen.training.series_dashboard import SeriesDashboard
 
@@ -80,6 +82,16 @@ def open_data(recipe, preprocessing=None, data=None):
 
 def _open_text(recipe, tokenizer, data):
     config = recipe.training
+    reads = recipe.data.source is not None
+    row = models.row_of_kind(recipe.family, "text")
+    if row.engine == "rollout" and (recipe.model.get("encoder") is not None) != reads:
+        raise InputError(
+            "model.encoder and data.source go together: the encoder of sources, and their column. "
+            f"Received: model.encoder={recipe.model.get('encoder')!r}, "
+            f"data.source={recipe.data.source!r}"
+        )
+    if reads:
+        return _open_pairs(recipe, tokenizer, data)
     source = open_text(
         recipe.data.name,
         column=recipe.data.column,
@@ -100,7 +112,7 @@ def _open_text(recipe, tokenizer, data):
         config.augment, data_kind(recipe.data, data), (tokens["train"], tokenizer)
     )
     kind, own = Windows, {"carry_state": config.carry_state}
-    if models.row_of_kind(recipe.family, "text").engine == "latent":
+    if row.engine == "latent":
         kind, own = LineWindows, {"line_break": tokenizer.start_id}
     windows = {
         split: kind(
@@ -127,6 +139,62 @@ def _open_text(recipe, tokenizer, data):
     def dashboard(folder, model):
         return TextDashboard(folder, model, lines)
 
+    return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
+
+
+def _open_pairs(recipe, tokenizer, data):
+    config = recipe.training
+    if models.row_of_kind(recipe.family, "text").engine != "rollout":
+        raise InputError(
+            f"data.source is for families of text with model.encoder, and '{recipe.family}' makes "
+            f"a text of its latents. Received: data.source={recipe.data.source!r}"
+        )
+    if config.carry_state or config.augment:
+        name = "carry_state" if config.carry_state else "augment"
+        value = getattr(config, name)
+        raise InputError(
+            f"training.{name} is for texts, not for pairs. Received: training.{name}={value!r}"
+        )
+    pairs = open_pairs(
+        recipe.data.name,
+        recipe.data.source,
+        recipe.data.column,
+        recipe.data.validation_fraction,
+        data=data,
+    )
+    if tokenizer is None:
+        tokenizer = build_tokenizer(recipe.preprocessing, pairs.chunks("train"))
+    choose_on = _choose_on(config)
+    if choose_on == "half" and not pairs.references("choice"):
+        choose_on = "all"
+    reader = ByteTokenizer()
+    held = {"half": "choice", "all": "validation"}[choose_on]
+    windows = {}
+    for split, part in (("train", "train"), ("validation", held)):
+        windows[split] = PairWindows(
+            pairs.encoded(part, reader, tokenizer),
+            config.window,
+            config.batch_size,
+            tokenizer.start_id,
+            seed=config.seed,
+            drop_remainder=split == "train",
+            split=_SPLIT_NAMES[split],
+            most=config.validation_batches,
+        )
+    dropped = [f"{n:,} x {why} (first: {one})" for why, (n, one) in pairs.report.dropped.items()]
+    long = sum(each.dropped for each in windows.values())
+    if long:
+        dropped.append(f"{long:,} x longer than training.window, {config.window}")
+    summary = (
+        f"{pairs.report.kept:,} pairs: {pairs.split_rule}{_OF_HALF[choose_on]}, "
+        f"{tokenizer.vocabulary_size} symbols"
+    )
+    summary = "\n".join([summary, *(f"dropped: {each}" for each in dropped)])
+
+    def dashboard(folder, model):
+        return PairDashboard(folder, model, pairs.references(held))
+
+    found = fingerprint.of_text(pairs, pairs.references("all"))
     return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
 
 

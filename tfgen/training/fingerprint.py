@@ -1,6 +1,7 @@
 """What tells data from other data, for a run that goes on."""
 
 import hashlib
+import itertools
 
 import numpy as np
 
@@ -8,10 +9,15 @@ import numpy as np
 _PARTS = ("columns", "sequences", "positions", "characters")
 
 
-def of_text(source):
-    """The fingerprint of a `tfgen.data.TextSource`, a dict that JSON can hold."""
+def of_text(source, further=()):
+    """The fingerprint of a `tfgen.data.TextSource`, or of `Pairs`, a dict that JSON can hold.
+
+    Args:
+        source: The texts.
+        further: Iterable of further ones, as the sources of pairs.
+    """
     digest = hashlib.blake2b(digest_size=16)
-    for chunk in source.chunks("all"):
+    for chunk in itertools.chain(source.chunks("all"), further):
         digest.update(chunk.encode("utf-8", "surrogatepass"))
     return {
         "kind": "text",

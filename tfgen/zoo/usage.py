@@ -12,6 +12,7 @@ from tfgen.zoo.folders import as_argument, data_kind_of
 
 HORIZON = 24  # rows of a forecast, where there are as many
 _PROMPT = "PROMPT"
+_SOURCE = "SOURCE"
 # Positions of a series in a call of a SavedModel.
 _POSITIONS = 24
 
@@ -34,6 +35,8 @@ def _command(recipe, folder):
     final = Path(folder, "final")
     name = shlex.quote(as_argument(folder))
     kind = find_kind(data_kind_of(final))
+    if recipe.data.source is not None:
+        return f"tfgen generate {name} --source {_SOURCE}"
     if kind.modality == "text":
         # A prompt may have more tokens than there are positions.
         short = recipe.model.get("positions") == "learned" and (
@@ -127,6 +130,7 @@ def _text_examples(model):
             {
                 "prompts": [prompt],
                 "texts": [prompt],
+                "source": [_SOURCE],
                 "max_new_tokens": min(generation.max_new_tokens, most - sizes[prompt]),
                 "stop": list(generation.stop),
                 "num_samples": 1,

@@ -142,6 +142,12 @@ CHANGES = {
         "condition_dropout": to(0.9, wrong=(1,), num_classes=2),
         "tokenizer": to(ByteTokenizer(), wrong=("byte",)),
     },
+    "SourceEncoder": {
+        "encoder": to("gru", wrong=("unet",)),
+        "encoder_units": to(6, wrong=(0, True), encoder="gru"),
+        "encoder_layers": to(1, wrong=(0, 1001), encoder="gru"),
+        "encoder_dropout": to(0.5, wrong=RATES, encoder="transformer"),
+    },
     "TokenRollout": {"label_smoothing": to(0.3, wrong=(1.0,))},
     "NumberEmission": {
         "head": to("student_t", wrong=("softmax",)),

@@ -136,6 +136,8 @@ def loss_of(model):
             batch += (tf.constant([0, 1, 1]),)
         elif emission.condition_width:
             batch += (tf.reshape(tf.range(12.0), [3, 2, 2]),)
+        elif emission.reads_source:
+            batch += ((tf.constant(ids), tf.ones(ids.shape, tf.bool)),)
     else:
         batch = model.unpack(numbers_for(model.processor))
     key = tf.constant([1, 2])

@@ -9,6 +9,7 @@ from tfgen.layers.products import look_up
 from tfgen.models.parts import made_of_parts
 from tfgen.models.text.emission import TokenEmission
 from tfgen.networks import CausalNetwork
+from tfgen.networks.source_encoder import SourceEncoder
 from tfgen.sampling import decode as decoding
 
 
@@ -41,7 +42,9 @@ class TokenRollout:
     @classmethod
     def compose(cls, take, network):
         """Returns the engine of a class of networks; `take` is of `tfgen.models.families`."""
-        emission, own = take(TokenEmission, name="emission"), {}
+        source = take(SourceEncoder, name="source")
+        source = {} if source.encoder is None else {"source_encoder": source}
+        emission, own = take(TokenEmission, name="emission", **source), {}
         if take.has(network, "cross_attention"):
             own["cross_attention"] = emission.conditional
         return take(cls, network=take(network, name="network", **own), emission=emission)
@@ -100,7 +103,7 @@ class TokenRollout:
             values, valid = condition if isinstance(condition, tuple) else (condition, None)
             batch = tf.shape(ids)[0]
             hide = self.emission.hide(batch, key) if training else None
-            given = self._context(batch, values, valid, hide)
+            given = self._context(batch, values, valid, hide, key if training else None)
         if self._projects:
             # The embedded tokens are only needed by `residual`, or by kernels that fuse everything,
             # and are otherwise dropped from the graph.
@@ -139,11 +142,11 @@ class TokenRollout:
         """
         return self.network.project_table is not None
 
-    def _context(self, batch, condition=None, valid=None, hidden=None):
+    def _context(self, batch, condition=None, valid=None, hidden=None, key=None):
         """The network's argument for a condition; none of a model that takes none."""
         if not self.emission.conditional:
             return {}
-        context = self.emission.context(batch, condition, valid, hidden)
+        context = self.emission.context(batch, condition, valid, hidden, key)
         return {"context": self.network.context(*context)}
 
     # Training
@@ -177,11 +180,17 @@ class TokenRollout:
         return tf.reduce_sum(loss), tf.cast(tf.size(loss), tf.float32), state, logits
 
     def check_condition(self, condition):
-        """Refuses a condition of training that the model does not take."""
+        """Refuses a condition of training that the model does not take, or the lack of sources."""
         if condition is not None and not self.emission.conditional:
             raise ValueError(
-                "condition is for models made with num_classes or condition_width. "
-                f"Received: condition={condition!r}"
+                "condition is for models made with num_classes or condition_width, or with an "
+                f"encoder. Received: condition={condition!r}"
+            )
+        if condition is None and self.emission.reads_source:
+            raise ValueError(
+                "A model with an encoder is trained on pairs, each batch a dict of 'tokens' and, as "
+                "'condition', the bytes of sources and which there are (tfgen.data.PairWindows). "
+                "Received: condition=None"
             )
 
     # Cores of the graphs: numbers in, numbers out

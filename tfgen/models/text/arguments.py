@@ -39,18 +39,48 @@ def check_sampled(search, given):
             )
 
 
-def condition_of(emission, value, count):
-    """The tensors of a condition that a person gave for so many texts."""
+def condition_of(emission, value, count, source=None):
+    """The tensors of a condition, or of sources, that a person gave for so many texts."""
+    if emission.reads_source:
+        check_unused("models made with num_classes or condition_width", condition=value)
+        return {"source": tf.constant(_sources(source, count), tf.string)}
+    check_unused("models made with an encoder", source=source)
     given = emission.num_classes, emission.condition_width, emission.latents
     return condition_tensors(value, count, *given)
 
 
-def guided_condition(emission, value, count, guidance_scale, options):
+def for_each_source(prompts, source):
+    """A list of prompts, the one for all where there is a list of sources."""
+    if isinstance(prompts, str) and source is not None and not isinstance(source, (str, bytes)):
+        source = texts_of("source", source)
+        return [prompts] * len(source), source
+    return prompts, source
+
+
+def _sources(source, count):
+    if source is None:
+        raise InputError(
+            "This model makes texts of sources: give source= (--source). Received: source=None"
+        )
+    given = texts_of("source", source)
+    single = isinstance(source, (str, bytes))
+    if not single and len(given) != count:
+        raise InputError(
+            f"source must be one text or {count}, as there are texts. Received: {len(given)} sources"
+        )
+    for text in given:
+        if not text or text.isspace():
+            raise InputError(f"A source must not be empty. Received: source={text!r}")
+    return given * count if single else given
+
+
+def guided_condition(emission, value, count, guidance_scale, options, source=None):
     """The same, and the scale of guidance if the model takes conditions.
 
-    `guidance_scale` is what a person gave, or None; `options` are those of the call.
+    `guidance_scale` is what a person gave, or None; `options` are those of the call; the others
+    are as of `condition_of`.
     """
-    tensors = condition_of(emission, value, count)
+    tensors = condition_of(emission, value, count, source)
     if guidance_scale is not None:
         if guidance_scale != 1 and not emission.guided:
             raise InputError(

@@ -9,6 +9,7 @@ from tfgen.layers.condition_encoder import ConditionEncoder
 from tfgen.layers.products import as_tensor
 from tfgen.models.parts import made_of_parts
 from tfgen.networks.causal import weight_seed
+from tfgen.networks.source_encoder import SourceEncoder
 from tfgen.preprocessing import ByteTokenizer, Tokenizer
 from tfgen.sampling import random
 
@@ -30,6 +31,8 @@ class TokenEmission(keras.layers.Layer):
         condition_dropout: Share of the samples whose condition is hidden in training, so that
             `generate(guidance_scale=...)` has something to compare with (arXiv:2207.12598).
         latents: Numbers of a latent vector that a text is generated from; 0 is none.
+        source_encoder: A `tfgen.networks.source_encoder.SourceEncoder`, if texts are made of other
+            texts.
         seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
@@ -46,6 +49,7 @@ class TokenEmission(keras.layers.Layer):
         condition_width=None,
         condition_dropout=0.1,
         latents=0,
+        source_encoder=None,
         seed=0,
         **kwargs,
     ):
@@ -64,12 +68,22 @@ class TokenEmission(keras.layers.Layer):
             "condition_width must be None where there are num_classes",
             condition_width=condition_width,
         )
+        if source_encoder is not None:
+            check_kind(SourceEncoder, source_encoder=source_encoder)
+            for name, value in {
+                "num_classes": num_classes,
+                "condition_width": condition_width,
+            }.items():
+                check(
+                    value is None, f"{name} must be None where there is an encoder", **{name: value}
+                )
         check_of_use(
             bool(num_classes or condition_width), "models with num_classes or condition_width",
             0.1, condition_dropout=condition_dropout,
         )  # fmt: skip
 
-        # Layers, made by `join`
+        # Layers, but for the first made by `join`
+        self.source_encoder = source_encoder
         self.token_embedding = None
         self.head = None
         self.condition_encoder = None
@@ -88,12 +102,22 @@ class TokenEmission(keras.layers.Layer):
     @property
     def conditional(self):
         """Whether texts may be conditioned on something."""
-        return bool(self.num_classes or self.condition_width or self.latents)
+        return self.guided or bool(self.latents) or self.reads_source
+
+    @property
+    def reads_source(self):
+        """Whether texts are made of sources, each of which it has to be given."""
+        return self.source_encoder is not None
 
     @property
     def guided(self):
         """Whether a text may be told nothing of its condition, with which guidance compares."""
-        return self.conditional and not self.latents
+        return bool(self.num_classes or self.condition_width)
+
+    @property
+    def ends_lines(self):
+        """Whether what it is given is of a line, with which a text then ends."""
+        return bool(self.latents) or self.reads_source
 
     @property
     def blank_id(self):
@@ -116,7 +140,7 @@ class TokenEmission(keras.layers.Layer):
         )
         check(
             not self.conditional or network.has_context,
-            "num_classes and condition_width need a network with cross_attention",
+            "num_classes, condition_width and encoder need a network with cross_attention",
             network=network,
         )
         width = read or self.embedding or (units if self.tie_embeddings else min(units, 128))
@@ -144,9 +168,9 @@ class TokenEmission(keras.layers.Layer):
                 width, use_bias=False, kernel_initializer=glorot, name="latents", **common
             )
             self.latent_projection.build((None, self.latents))
-        elif self.conditional:
+        elif self.guided:
             self.condition_encoder = ConditionEncoder(
-                width,
+                units,
                 self.num_classes,
                 self.condition_width,
                 self._normal(begin.embedding_deviation, 9),
@@ -160,6 +184,8 @@ class TokenEmission(keras.layers.Layer):
             self.head.build((None, None, units))
         if self.condition_encoder is not None:
             self.condition_encoder.build()
+        if self.reads_source:
+            self.source_encoder.make_weights(units)
         self.built = True
 
     def _normal(self, deviation, *numbers):
@@ -183,15 +209,16 @@ class TokenEmission(keras.layers.Layer):
         unknown_id = -1 if self.tokenizer.unknown_id is None else self.tokenizer.unknown_id
         return tf.range(self.tokenizer.vocabulary_size) == unknown_id
 
-    def context(self, batch, condition=None, valid=None, hidden=None):
+    def context(self, batch, condition=None, valid=None, hidden=None, key=None):
         """What a network attends to of a condition.
 
         Args:
             batch: Number of texts.
             condition: int32 `(batch,)` or float32 `(batch, items, width)`; None is none. Latents
-                are float32 `(batch, latents)`.
-            valid: bool `(batch, items)`, of vectors.
+                are float32 `(batch, latents)`, bytes of sources int32 `(batch, items)`.
+            valid: bool `(batch, items)`, of vectors and sources.
             hidden: bool `(batch,)`: which texts are to know nothing of their condition.
+            key: int32 `(2,)`, in training: what the dropout of sources is drawn from.
 
         Returns:
             `(vectors (batch, items, width), valid (batch, items))`.
@@ -199,6 +226,10 @@ class TokenEmission(keras.layers.Layer):
         if self.latents:
             vectors = self.latent_projection(condition)[:, None]
             return vectors, tf.ones([batch, 1], tf.bool)
+        if self.reads_source:
+            if condition is None:  # of a text that nothing is told of
+                condition, valid = tf.zeros([batch, 1], tf.int32), tf.zeros([batch, 1], tf.bool)
+            return self.source_encoder.call(condition, valid, key), valid
         if condition is None:
             items = [batch] if self.num_classes else [batch, 1, self.condition_width]
             condition = tf.zeros(items, tf.int32 if self.num_classes else tf.float32)
@@ -216,7 +247,7 @@ class TokenEmission(keras.layers.Layer):
 
     def hide(self, batch, key):
         """bool `(batch,)`: whose condition is hidden in this step of the training."""
-        if not self.condition_dropout:
+        if not self.guided or not self.condition_dropout:
             return None
         kept = random.bernoulli_mask(
             random.fold(key, _CONDITION), [batch], 1 - self.condition_dropout

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfgen.models.conditions import condition_specs
 from tfgen.models.serving import option_specs
+from tfgen.preprocessing import ByteTokenizer
 from tfgen.recipe import TokenSampling
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
@@ -17,6 +18,8 @@ from tfgen.sampling.rows import repeat_rows
 TOKENS_BUCKET = 64
 # Prompts are padded to a multiple of this where their length is compiled for.
 PROMPT_BUCKET = 64
+# Sources are padded to a multiple of this, because the loop is compiled for their length.
+SOURCE_BUCKET = 16
 # Positions that `score` handles at once.
 SCORE_CHUNK = 256
 
@@ -50,6 +53,7 @@ class TextGraphs:
         self.emission = engine.emission
         self.tokenizer = engine.emission.tokenizer
         self.max_positions = engine.network.max_positions
+        self.line_end = self.tokenizer.decode([self.tokenizer.start_id])
 
     # The graphs
 
@@ -96,8 +100,21 @@ class TextGraphs:
         return {**self._told_specs(), **guidance}
 
     def _told_specs(self):
-        emission = self.emission
-        return condition_specs(emission.num_classes, emission.condition_width, emission.latents)
+        given = self.emission
+        kinds = given.num_classes, given.condition_width, given.latents, given.reads_source
+        return condition_specs(*kinds)
+
+    def _known(self, condition):
+        """The tensors that the engine takes of those of a condition: numbers, no strings."""
+        if "source" not in condition:
+            return condition
+        ids, lengths = ByteTokenizer().tokenize(condition["source"])
+        time = tf.maximum(tf.shape(ids)[1], 1)
+        ids = tf.pad(
+            ids, [[0, 0], [0, -(-time // SOURCE_BUCKET) * SOURCE_BUCKET - tf.shape(ids)[1]]]
+        )
+        valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]
+        return {"condition": ids, "condition_valid": valid}
 
     def generate_specs(self):
         """The tensors of `generate`."""
@@ -156,7 +173,7 @@ class TextGraphs:
         """
         ids, lengths = self.start_and(prompts, 1)
         limits = self.limits(lengths, count, fit)
-        state, logits, seen = self.engine.prefill(ids, lengths, condition)
+        state, logits, seen = self.engine.prefill(ids, lengths, self._known(condition))
         state = self.engine.reserve(state, room, condition.get("guidance_scale"))
         *rows, limits = repeat_rows((state, logits, seen, limits), num_samples)
         return decoding.start(*rows, sampling.stops, limits)
@@ -170,7 +187,7 @@ class TextGraphs:
         time = tf.shape(ids)[1]
         ids = tf.pad(ids, [[0, 0], [0, -time % PROMPT_BUCKET]])
         valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]  # (batch, time)
-        state = self.engine.first_state(tf.shape(ids)[0], condition)
+        state = self.engine.first_state(tf.shape(ids)[0], self._known(condition))
         hidden, state = self.engine.hidden_states(ids, state, mask=valid)
         return self.engine.reserve(state, room), hidden, valid
 
@@ -215,7 +232,9 @@ class TextGraphs:
         return tf.minimum(room, count)
 
     def sampling(self, temperature, top_k, top_p, min_p, repetition_penalty, stop):
-        """The `Sampling` of a loop, of tensors."""
+        """The `Sampling` of a loop, of tensors. What is given a line ends with it."""
+        if self.emission.ends_lines:
+            stop = tf.concat([stop, [self.line_end]], axis=0)
         found = self.tokenizer.tokenize_inside(stop)
         if self.tokenizer.spelling is not None:
             found = self.tokenizer.spelling.of(*found)
@@ -226,7 +245,7 @@ class TextGraphs:
         """The last hidden states of texts, for every pooling."""
         ids, lengths = self.start_and(arguments["texts"], 1)  # the last token is read as well
         condition = {name: arguments[name] for name in arguments if name != "texts"}
-        state = self.engine.first_state(tf.shape(ids)[0], condition)
+        state = self.engine.first_state(tf.shape(ids)[0], self._known(condition))
         valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]  # (batch, time)
         hidden, _ = self.engine.hidden_states(ids, state, mask=valid)
         hidden = tf.cast(hidden, tf.float32)
@@ -252,7 +271,7 @@ class TextGraphs:
 
         total = tf.zeros(tf.shape(lengths), tf.float64)
         condition = {name: arguments[name] for name in arguments if name != "texts"}
-        state = self.engine.first_state(tf.shape(ids)[0], condition)
+        state = self.engine.first_state(tf.shape(ids)[0], self._known(condition))
         invariants = self.engine.network.state_invariants(state)
         _, nats, _ = tf.while_loop(
             lambda chunk, *_: chunk < steps,

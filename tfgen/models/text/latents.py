@@ -1,6 +1,5 @@
 """`LatentTexts`: the functions of strings of a model of texts that has latents, live and served."""
 
-import dataclasses
 import functools
 
 import tensorflow as tf
@@ -13,8 +12,6 @@ from tfgen.values import whole_number
 class LatentTexts:
     """What a model of latents does around the graphs of its rollout, for which latents are given.
 
-    A text that it generates ends with its line, because latents are those of a line.
-
     Args:
         engine: A `TokenLatent`.
         graphs: The `TextGraphs` of its rollout.
@@ -22,14 +19,8 @@ class LatentTexts:
 
     def __init__(self, engine, graphs):
         self.engine, self.graphs = engine, graphs
-        self.line_end = graphs.tokenizer.decode([graphs.tokenizer.start_id])
 
     # Live
-
-    def ending(self, options):
-        """A `TokenSampling` with which texts end with their line."""
-        stop = tuple(dict.fromkeys((*options.stop, self.line_end)))
-        return dataclasses.replace(options, stop=stop)
 
     def rows(self, texts, num_samples, condition, seed):
         """Prompts, samples of each, and latents of each: without any those of the prior.
@@ -84,7 +75,7 @@ class LatentTexts:
         prompts = tf.repeat(arguments["prompts"], count)
         latents = self.engine.space.prior(arguments["seed"], tf.shape(prompts)[0])
         own = {**arguments, "prompts": prompts, "num_samples": tf.constant(1)}
-        texts = self.graphs.generate(self._ended({**own, "condition": latents}), fit)
+        texts = self.graphs.generate({**own, "condition": latents}, fit)
         return tf.reshape(texts, [-1, count])
 
     def decode(self, arguments):
@@ -93,7 +84,7 @@ class LatentTexts:
         rows = tf.shape(arguments["latents"])[0]
         own |= {"prompts": tf.fill([rows], ""), "condition": arguments["latents"]}
         own |= {"num_samples": tf.constant(1), "strip_prompt": tf.constant(True)}
-        return {"texts": self.graphs.generate(self._ended(own))[:, 0]}
+        return {"texts": self.graphs.generate(own)[:, 0]}
 
     def encode(self, arguments):
         """The means of the posteriors of texts."""
@@ -117,6 +108,3 @@ class LatentTexts:
         ids = tf.pad(ids[:, 1:], [[0, 0], [0, 1]])
         valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None] - 1
         return self.engine.posterior(ids, valid)
-
-    def _ended(self, arguments):
-        return {**arguments, "stop": tf.concat([arguments["stop"], [self.line_end]], axis=0)}

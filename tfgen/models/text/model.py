@@ -13,22 +13,23 @@ from tfgen.models.engines.token_latent import TokenLatent
 from tfgen.models.engines.token_rollout import TokenRollout
 from tfgen.models.first_calls import FirstCalls
 from tfgen.models.latents import check_latents
-from tfgen.models.serving import without_random_operations
 from tfgen.models.text.arguments import (
     as_input_error,
     check_sampled,
     check_unused,
     condition_of,
     fitting,
+    for_each_source,
     grouped,
     guided_condition,
     options_of,
     tensors_of,
     texts_of,
 )
-from tfgen.models.text.graphs import ARGUMENTS, OPTIONS, TOKENS_BUCKET, TextGraphs
+from tfgen.models.text.graphs import OPTIONS, TOKENS_BUCKET, TextGraphs
 from tfgen.models.text.latents import LatentTexts
 from tfgen.models.text.searching import Searching
+from tfgen.models.text.served import served_functions
 from tfgen.models.text.streaming import pieces
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket, row_bucket
@@ -110,7 +111,10 @@ class TextModel(TextGenerator):
 
     def activations(self, inputs):
         record = {}
-        self.engine.hidden_states(inputs, record=record)
+        condition = None
+        if isinstance(inputs, dict):
+            inputs, condition = inputs["tokens"], inputs["condition"]
+        self.engine.hidden_states(inputs, record=record, condition=condition)
         return record
 
     def quantize_weights(self, dtype):
@@ -183,6 +187,7 @@ class TextModel(TextGenerator):
         condition=None,
         guidance_scale=None,
         search=None,
+        source=None,
     ):
         """Continues texts.
 
@@ -218,6 +223,8 @@ class TextModel(TextGenerator):
             search: Something of `tfgen.sampling.search` in place of sampling token by token:
                 `BeamSearch`, `ContrastiveSearch` or `Speculative`. The first two sample nothing and
                 take no temperature, no filters and no penalty.
+            source: Of a model made with an encoder, what its texts are made of: a text for all, or
+                a list with one for each, which then is as long as that of the prompts.
 
         Returns:
             A text for a text, a list for a list; with `num_samples` above 1 a list of so many
@@ -226,6 +233,7 @@ class TextModel(TextGenerator):
         Raises:
             InputError: For an argument out of its range.
         """
+        prompts, source = for_each_source(prompts, source)
         single = isinstance(prompts, str)
         texts = texts_of("prompts", prompts)
         given = {
@@ -237,13 +245,13 @@ class TextModel(TextGenerator):
         num_samples = whole_number("num_samples", num_samples, 1)
         check_sampled(search, given)
         condition = guided_condition(
-            self.engine.emission, condition, len(texts), guidance_scale, options
+            self.engine.emission, condition, len(texts), guidance_scale, options, source
         )
         if not texts:
             return []
         given, each = texts, num_samples
         if self.latent_texts is not None:
-            seed, options = random.call_seed(seed), self.latent_texts.ending(options)
+            seed = random.call_seed(seed)
             given, each, condition = self.latent_texts.rows(given, each, condition, seed)
         rows = int(row_bucket(tf.constant(len(texts) * num_samples)))
         sizes = rows, int(bucket(options.max_new_tokens, TOKENS_BUCKET))
@@ -271,7 +279,7 @@ class TextModel(TextGenerator):
         return grouped(samples, num_samples, single)
 
     @has_arguments_of(generate, without=("num_samples", "search"))
-    def stream(self, prompt="", *, seed, strip_prompt, condition, **given):
+    def stream(self, prompt="", *, seed, strip_prompt, condition, source, **given):
         """Continues one text piece by piece; joined, the pieces are what `generate` returns.
 
         Takes the arguments of `generate`. Whole characters come only, and nothing that could
@@ -283,18 +291,19 @@ class TextModel(TextGenerator):
         options = options_of(self.generation, given)
         (prompt,) = texts_of("prompt", [prompt])
         condition = guided_condition(
-            self.engine.emission, condition, 1, given["guidance_scale"], options
+            self.engine.emission, condition, 1, given["guidance_scale"], options, source
         )
         begun, seed = "" if strip_prompt else prompt, random.call_seed(seed)
         if self.latent_texts is not None:
-            options = self.latent_texts.ending(options)
             _, _, condition = self.latent_texts.rows([prompt], 1, condition, seed)
         with as_input_error():  # now, not when the first piece is asked for
             options = fitting(self.graphs, options, [prompt], given["max_new_tokens"] is None)
         return pieces(self.graphs, prompt, begun, options, condition, seed, self._first_call)
 
-    def score(self, texts, condition=None, importance_samples=None, seed=None):
+    def score(self, texts, condition=None, importance_samples=None, seed=None, source=None):
         """How likely the model finds texts, each taken to follow a line break.
+
+        That it ends counts for a text only if it ends with a line break.
 
         Args:
             texts: A text or a list of texts.
@@ -303,6 +312,7 @@ class TextModel(TextGenerator):
                 gives the evidence lower bound, and more the importance-weighted bound
                 (arXiv:1509.00519), which comes nearer.
             seed: Of these samples; None is 0.
+            source: See `generate`.
 
         Returns:
             A dict of float64 arrays `(texts,)`, or of numbers for a single text: `log_likelihood`
@@ -313,7 +323,7 @@ class TextModel(TextGenerator):
         """
         single = isinstance(texts, str)
         texts = texts_of("texts", texts)
-        condition = condition_of(self.engine.emission, condition, len(texts))
+        condition = condition_of(self.engine.emission, condition, len(texts), source)
         tensors = {"texts": tf.constant(texts, tf.string), **condition}
         bounded = self.latent_texts is not None and not condition
         sampled = {"importance_samples": importance_samples, "seed": seed}
@@ -326,7 +336,7 @@ class TextModel(TextGenerator):
         result = {name: value.numpy() for name, value in result.items()}
         return {name: value[0] for name, value in result.items()} if single else result
 
-    def encode(self, texts, pooling=None, condition=None):
+    def encode(self, texts, pooling=None, condition=None, source=None):
         """Embeds texts: the last hidden states, pooled over the positions of each text; or latents.
 
         Args:
@@ -334,6 +344,7 @@ class TextModel(TextGenerator):
             pooling: `"mean"` of all positions, the default, or the `"last"` one, which has read the
                 whole text.
             condition: See `generate`.
+            source: See `generate`.
 
         Returns:
             float32 array `(texts, width)`, or `(width,)` for a single text. Of a model with latents
@@ -345,7 +356,8 @@ class TextModel(TextGenerator):
         single = isinstance(texts, str)
         texts = texts_of("texts", texts)
         if self.latent_texts is not None:
-            check_unused("models without latents", pooling=pooling, condition=condition)
+            unused = {"pooling": pooling, "condition": condition, "source": source}
+            check_unused("models without latents", **unused)
             with as_input_error():
                 found = self.latent_texts.encode_graph({"texts": tf.constant(texts, tf.string)})
             latents = found["latents"].numpy()
@@ -353,7 +365,7 @@ class TextModel(TextGenerator):
         pooling = "mean" if pooling is None else pooling
         if pooling not in POOLINGS:
             raise unknown("pooling", pooling, POOLINGS)
-        condition = condition_of(self.engine.emission, condition, len(texts))
+        condition = condition_of(self.engine.emission, condition, len(texts), source)
         with as_input_error():
             result = self.graphs.encode_graph({"texts": tf.constant(texts, tf.string), **condition})
         result = result[pooling].numpy()
@@ -392,7 +404,8 @@ class TextModel(TextGenerator):
           `latents`, which its `decode` turns into `texts`.
 
         A model that takes a condition has it as a further argument of each: `condition` `(batch,)`,
-        -1 for none, or `condition` `(batch, items, width)` with `condition_valid` `(batch, items)`.
+        -1 for none, or `condition` `(batch, items, width)` with `condition_valid` `(batch, items)`;
+        one with an encoder has `source` `(batch,)`.
 
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
@@ -410,41 +423,6 @@ class TextModel(TextGenerator):
         """What is served, as `tfgen.export.Function`s; see `export`.
 
         Args:
-            random: Whether there are operations for random numbers. Without, `serving_default`
-                takes a `seed`, and the same numbers are made of it by operations on integers.
+            random: See `tfgen.models.text.served`.
         """
-        if not self.tokenizer.in_graph:
-            raise InputError(
-                f"A SavedModel cannot hold a {type(self.tokenizer).__name__}, which runs outside of "
-                "TensorFlow: save the model with save() and serve it from Python"
-            )
-        graphs = self.latent_texts or self.graphs
-        texts = graphs.text_specs()
-        prompts = {"prompts": texts["texts"], **texts}
-        del prompts["texts"]
-        functions = {
-            "serving_default": (
-                self._serve,
-                prompts if random else {**prompts, "seed": ARGUMENTS["seed"]},
-            ),
-            "generate": (
-                lambda arguments: {"texts": graphs.generate(arguments)},
-                graphs.generate_specs(),
-            ),
-            "score": (graphs.score, texts),
-            "encode": (graphs.encode, texts),
-        }
-        if self.latent_texts is not None:
-            functions["decode"] = graphs.decode, graphs.decode_specs()
-        found = [export.Function(name, *each) for name, each in functions.items()]
-        return found if random else without_random_operations(found)
-
-    def _serve(self, arguments):
-        graphs = self.latent_texts or self.graphs
-        specs, usual = graphs.generate_specs(), vars(options_of(self.generation, {}))
-        defaults = {name: usual[name] for name in usual if name in specs}
-        rest = {"num_samples": 1, "strip_prompt": False}
-        if "seed" not in arguments:
-            rest["seed"] = random.serving_seed()
-        texts = graphs.generate(tensors_of(**defaults, **rest, **arguments), True)
-        return {"texts": texts[:, 0]}
+        return served_functions(self, random)

@@ -1,0 +1,194 @@
+"""`SourceEncoder`: what a source is to a decoder, a vector for each of its positions."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from tfgen.arguments import constructor_config
+from tfgen.layers.causal_self_attention import Places
+from tfgen.layers.checks import (
+    MOST_LAYERS,
+    check,
+    check_choice,
+    check_most,
+    check_of_use,
+    check_rate,
+    check_whole,
+)
+from tfgen.layers.decoder_block import DecoderBlock, normalization, normalized
+from tfgen.layers.products import as_tensor, look_up
+from tfgen.networks.both_ways import ENCODERS, both_ways, heads_of, read_both_ways
+from tfgen.networks.causal import weight_seed
+from tfgen.sampling import random
+
+# Sources are read as the bytes of their UTF-8: any text, with no vocabulary to find.
+BYTES = 256
+# Of the key of a step; no site of a network's dropout has it.
+_SITE = -2
+
+
+@keras.saving.register_keras_serializable(package="tfgen")
+class SourceEncoder(keras.layers.Layer):
+    """Reads the bytes of a source in both directions; a decoder attends to what it gives.
+
+    Either blocks of attention in which every position sees all (arXiv:1706.03762), or two recurrent
+    networks, one of them backwards (arXiv:1409.0473), whose hidden states stand side by side.
+
+    Args:
+        encoder: `"transformer"`, `"gru"` or `"lstm"`; None is of models that are given no source.
+        encoder_units: Features of a position of the transformer, or of each recurrent direction.
+        encoder_layers: Its layers.
+        encoder_dropout: Share of the features that is dropped in training, of the embedded bytes
+            and of what each block adds, or of the hidden states.
+        seed: Integer that the initial weights are sampled from.
+        **kwargs: `name`, `dtype` and the like.
+
+    Raises:
+        ValueError: For an argument out of its range.
+
+    Example:
+
+    >>> encoder = SourceEncoder("gru", encoder_units=4)
+    >>> encoder.make_weights(width=6)
+    >>> encoder(tf.constant([[104, 105, 0]]), tf.constant([[True, True, False]])).shape
+    TensorShape([1, 3, 6])
+    """
+
+    def __init__(
+        self,
+        encoder=None,
+        encoder_units=128,
+        encoder_layers=2,
+        encoder_dropout=0.0,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if encoder is not None:
+            check_choice(ENCODERS, encoder=encoder)
+        check_whole(1, encoder_units=encoder_units, encoder_layers=encoder_layers)
+        check_most(MOST_LAYERS, encoder_layers=encoder_layers)
+        check_rate(encoder_dropout=encoder_dropout)
+        for default, given in (
+            (128, {"encoder_units": encoder_units}),
+            (2, {"encoder_layers": encoder_layers}),
+            (0.0, {"encoder_dropout": encoder_dropout}),
+        ):
+            check_of_use(encoder is not None, "models with an encoder", default, **given)
+        fits = encoder != "transformer" or encoder_units % 2 == 0
+        check(fits, "encoder_units must be even for a transformer", encoder_units=encoder_units)
+        common = {"dtype": self.dtype_policy}
+
+        def normal(deviation, *numbers):
+            return keras.initializers.RandomNormal(
+                0.0, deviation, seed=weight_seed(seed, 70, *numbers)
+            )
+
+        # Layers
+        self.embedding = self.projection = self.final_norm = None
+        self.blocks, self.networks = [], []
+        if encoder is not None:
+            self.embedding = keras.layers.Embedding(
+                BYTES, encoder_units, normal(0.1, 0), name="embedding", **common
+            )
+        if encoder == "transformer":
+            added = 0.02 / math.sqrt(2 * encoder_layers)
+            self.blocks = [
+                DecoderBlock(
+                    heads_of(encoder_units),
+                    encoder_units,
+                    kernel_initializer={
+                        part: normal(0.02, 1, number, index) for index, part in enumerate(_PARTS)
+                    },
+                    output_initializer={
+                        part: normal(added, 2, number, index) for index, part in enumerate(_PARTS)
+                    },
+                    name=f"block_{number}",
+                    **common,
+                )
+                for number in range(encoder_layers)
+            ]
+            block = self.blocks[0]
+            self.final_norm = normalization(
+                block.norm, block.norm_epsilon, block.bias, name="final_norm", **common
+            )
+        elif encoder is not None:
+            self.networks = both_ways(
+                encoder, encoder_units, encoder_layers, seed, self.dtype_policy
+            )
+
+        # Config
+        self.encoder = encoder
+        self.encoder_units = encoder_units
+        self.encoder_layers = encoder_layers
+        self.encoder_dropout = encoder_dropout
+        self.seed = seed
+
+    def make_weights(self, width):
+        """Makes every weight, for a decoder that attends to vectors of a width."""
+        glorot = keras.initializers.GlorotUniform(weight_seed(self.seed, 71))
+        self.projection = keras.layers.Dense(
+            width, kernel_initializer=glorot, name="projection", dtype=self.dtype_policy
+        )
+        self.embedding.build((None, None))
+        shape = (None, None, self.encoder_units)
+        for layer in [*self.blocks, self.final_norm]:
+            if layer is not None:
+                layer.build(shape)
+        for network in self.networks:
+            with keras.name_scope(network.name):
+                network.make_weights(self.encoder_units)
+        directions = len(self.networks) or 1
+        self.projection.build((None, None, directions * self.encoder_units))
+        self.built = True
+
+    def call(self, source, valid, key=None):
+        """What a decoder attends to.
+
+        Args:
+            source: int32 `(batch, items)`, bytes.
+            valid: bool `(batch, items)`: which of them there are, from the first on.
+            key: int32 `(2,)`, what the dropout is drawn from; None is none.
+
+        Returns:
+            Float `(batch, items, width)`.
+        """
+        drop = self._drop(key)
+        x = drop(look_up(as_tensor(self.embedding.embeddings, self.compute_dtype), source), 0)
+        if self.networks:
+            x = drop(read_both_ways(self.networks, x, valid), 1)
+            return self.projection(x)
+        # As in `TransformerNetwork`, what lies between products is compiled by itself.
+        fuse = key is not None and self.compute_dtype != "float32"
+        steps = tf.range(tf.shape(source)[1])[None]
+        # All keys stand at the beginning, so that every position sees them.
+        places = Places(steps, tf.where(valid, 0, -1))
+        for number, block in enumerate(self.blocks, 1):
+            x = block(
+                x,
+                places=places,
+                drop=lambda x, name, number=number: drop(x, len(_DROPPED) * number, name),
+                fuse=fuse,
+            )
+        return self.projection(normalized(self.final_norm, x, fuse))
+
+    def _drop(self, key):
+        """A function that drops features, with noise that is the site's own."""
+
+        def drop(tensor, site, name="attention"):
+            if key is None or not self.encoder_dropout or name not in _DROPPED:
+                return tensor
+            own = random.fold(random.fold(key, _SITE), site + _DROPPED.index(name))
+            mask = random.bernoulli_mask(own, tf.shape(tensor), 1 - self.encoder_dropout)
+            return tensor * tf.cast(mask, tensor.dtype)
+
+        return drop
+
+    def get_config(self):
+        return {**super().get_config(), **constructor_config(self)}
+
+
+# The parts of a block, and what of them is dropped in training.
+_PARTS = ("attention", "mlp", "cross_attention")
+_DROPPED = ("attention", "mlp")
