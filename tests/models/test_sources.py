@@ -133,6 +133,14 @@ def test_additive_attention_is_the_sum_of_the_paper():
         np.testing.assert_allclose(found[row, place], expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("family", SMALL)
+def test_no_two_weights_have_one_path(family):
+    # By which checkpoints keep them, and the best of a training.
+    for encoder in ("transformer", "gru"):
+        paths = [weight.path for weight in make(family, encoder, encoder_layers=2).weights]
+        assert len(set(paths)) == len(paths)
+
+
 def refused(call, *arguments, **given):
     with pytest.raises((InputError, ValueError)) as caught:
         call(*arguments, **given)

@@ -131,16 +131,18 @@ class SourceEncoder(keras.layers.Layer):
         self.projection = keras.layers.Dense(
             width, kernel_initializer=glorot, name="projection", dtype=self.dtype_policy
         )
-        self.embedding.build((None, None))
         shape = (None, None, self.encoder_units)
-        for layer in [*self.blocks, self.final_norm]:
-            if layer is not None:
-                layer.build(shape)
-        for network in self.networks:
-            with keras.name_scope(network.name):
-                network.make_weights(self.encoder_units)
-        directions = len(self.networks) or 1
-        self.projection.build((None, None, directions * self.encoder_units))
+        # A weight is kept by its path, and the decoder has blocks of the same names.
+        with keras.name_scope(self.name):
+            self.embedding.build((None, None))
+            for layer in [*self.blocks, self.final_norm]:
+                if layer is not None:
+                    layer.build(shape)
+            for network in self.networks:
+                with keras.name_scope(network.name):
+                    network.make_weights(self.encoder_units)
+            directions = len(self.networks) or 1
+            self.projection.build((None, None, directions * self.encoder_units))
         self.built = True
 
     def call(self, source, valid, key=None):
