@@ -23,6 +23,7 @@ from tfgen.data import SequenceWindows, open_pairs, open_sequences, open_text
 from tfgen.evaluation import evaluate, evaluate_sequences
 from tfgen.evaluation.memorisation import copied_share
 from tfgen.files import atomic_file
+from tfgen.models.latents import has_posterior
 from tfgen.preprocessing import ByteTokenizer
 from tfgen.recipe import Recipe
 from tfgen.report.drawings import stroke_sheet
@@ -33,7 +34,7 @@ from tfgen.report.sounds import sound_figure
 MOST_LOST = 0.001  # nats per character or value, to float16
 GOLDEN_TOKENS = GOLDEN_POSITIONS = 64
 GOLDEN_STEPS = 8  # of a diffusion model
-SAMPLES, SAMPLE_TOKENS = 20, 500
+SAMPLES, SAMPLE_TOKENS, LINES = 20, 500, 1000
 CROPS = 4096
 BEAMS = 5
 
@@ -87,14 +88,19 @@ def make_text(arguments):
     data = model.recipe.data
     source = open_text(data.name, data.column, data.validation_fraction)
     training, held_out = ("".join(source.chunks(split)) for split in ("train", "validation"))
-    samples = model.generate("", SAMPLE_TOKENS, num_samples=SAMPLES, seed=0, stop=[])
-    # The held-out text is cut as the samples are: a share per text of the same length.
-    results["copied_40_characters"] = copied_share(samples, training)
-    pieces = [held_out[i : i + SAMPLE_TOKENS] for i in range(0, len(held_out), SAMPLE_TOKENS)]
-    results["copied_40_characters_held_out"] = copied_share(pieces, training)
+    if has_posterior(model):  # its texts are lines
+        samples, known = model.generate([""] * LINES, seed=0), {*training.split("\n")}
+        for name, lines in (("", samples), ("_held_out", held_out.split("\n"))):
+            results[f"copied_lines{name}"] = float(
+                np.mean([each in known for each in lines if each])
+            )
+    else:
+        samples = model.generate("", SAMPLE_TOKENS, num_samples=SAMPLES, seed=0, stop=[])
+        # The held-out text is cut as the samples are: a share per text of the same length.
+        results["copied_40_characters"] = copied_share(samples, training)
+        pieces = [held_out[i : i + SAMPLE_TOKENS] for i in range(0, len(held_out), SAMPLE_TOKENS)]
+        results["copied_40_characters_held_out"] = copied_share(pieces, training)
     write_golden(model, held_out, arguments.entry / "golden.npz")
-    for seed in range(3):
-        print(f"--- seed {seed}\n{model.generate('', 300, seed=seed)}")
     return results
 
 
@@ -141,6 +147,8 @@ def make_numbers(arguments):
         "nats_per_value": found["nats_per_value"]["mean"],
         "nats_per_value_of_independent_values": found["nats_per_value"]["baseline"],
     }
+    told = found.get("latents", {})
+    results |= {name: told[name] for name in told if name != "rate_by_dimension"}
     kept = ("mean", "spread", "real", "baseline")
     for section in ("forecast", "generation"):
         for name, score in report.get(section, {}).get("scores", {}).items():
@@ -165,8 +173,8 @@ def write_golden(model, held_out, path):
     """A fixed input with its logits, and a greedy continuation."""
     ids = model.tokenizer.encode(held_out[: 4 * GOLDEN_TOKENS]).astype(np.int32)
     rows = np.stack([ids[:GOLDEN_TOKENS], ids[GOLDEN_TOKENS : 2 * GOLDEN_TOKENS]])
-    prompt = held_out[:32]
-    text = model.generate(prompt, GOLDEN_TOKENS, temperature=0, stop=[])
+    prompt = "" if has_posterior(model) else held_out[:32]
+    text = model.generate(prompt, GOLDEN_TOKENS, temperature=0, stop=[], seed=0)
     logits = model(tf.constant(rows)).numpy()
     with atomic_file(path) as temporary:
         np.savez_compressed(temporary, ids=rows, logits=logits, prompt=prompt, text=text)
@@ -205,6 +213,15 @@ def picture(model, held_out):
         drawn = model.generate(count, seed=0, **given)
         if processor.kind == "audio":
             return sound_figure(drawn, processor.sample_rate, classes[:8])
+        if has_posterior(
+            model
+        ):  # one of each class, what is decoded of it, and the way to the next
+            ends = [held_out.values[list(held_out.labels).index(n)] for n in range(len(classes))]
+            plain = {"seed": 0, "temperature": 0.0}
+            found = [*ends, *model.reconstruct(ends, **plain)]
+            for a, b in zip(ends[::2], ends[1::2]):
+                found += model.interpolate(a, b, len(classes), **plain)
+            drawn = [*found, *drawn[: 3 * len(classes)]]
         return stroke_sheet(drawn, columns=len(classes) or 12)
     horizon, context = 48, 120
     values, times = held_out.values[0], held_out.times and held_out.times[0][: context + horizon]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.contract.rows import LATENT, TEXTS, TOKENIZER, as_if_trained
+from tests.models.contract.rows import LATENT, ROWS, TEXTS, TOKENIZER, as_if_trained, model_of
 from tfgen import models
 from tfgen.data import LineWindows
 from tfgen.errors import InputError
@@ -145,3 +145,32 @@ def test_a_short_training_uses_its_latents():
     model.fit(np.stack([TOKENIZER.encode(line) for line in lines]), epochs=40, verbose=0)
     scores = model.score([each * 7 for each in "abcdefgh"])
     assert scores["rate"].mean() > 0.5 and model.encode(["aaaaaaa", "hhhhhhh"]).std(0).max() > 0.1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["vae-text", "vae-numbers"])
+def test_a_served_walk_is_that_of_the_model(name):
+    row = next(each for each in ROWS if str(each) == name)
+    model = model_of(row)
+    served = {each.name: each for each in model.functions()}["interpolate"]
+    data, told = row.raw(0, 1)
+    ends = model.encode(data, **told)
+    given = {key: row.inputs_of(model, key, spec) for key, spec in served.specs.items()}
+    if "condition" in given:
+        given["condition"] = given["condition"][:1]
+    found = served.call({**given, "latents": tf.constant(ends), "steps": tf.constant(4)})
+    assert all(len(each) == 4 for each in found.values())
+    # Along the great circle, a third of the way.
+    away = [np.linalg.norm(each) for each in ends]
+    angle = np.arccos(np.dot(*ends) / np.prod(away))
+    third = (np.sin(2 / 3 * angle) * ends[0] + np.sin(1 / 3 * angle) * ends[1]) / np.sin(angle)
+    for step, latents in ((0, ends[0]), (1, third), (3, ends[1])):
+        decode = {each.name: each for each in model.functions()}["decode"]
+        own = {key: given[key] for key in decode.specs}
+        alone = decode.call({**own, "latents": tf.constant(latents[None], tf.float32)})
+        for key, value in alone.items():
+            value = value[0] if value.shape.rank else value
+            if value.dtype == tf.string:
+                assert value == found[key][step]
+            else:
+                np.testing.assert_allclose(found[key][step], value, rtol=1e-3, atol=1e-4)

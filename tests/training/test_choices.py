@@ -48,6 +48,24 @@ def test_one_column_keeps_its_head():
     assert chosen("gru", many)[0].model == {"bounding": "censored", **PAST, **middle}
 
 
+def test_a_model_of_latents_is_not_shown_what_it_could_do_without_them_by():
+    recipe, _ = chosen("vae", {"rain": RAIN})
+    assert recipe.model == {"bounding": "censored", **SMALL}
+    assert recipe.training.choose_by == "likelihood" and recipe.training.patience == 10
+
+
+def test_windows_of_drawings_are_as_long_as_these(tmp_path):
+    points = np.zeros([30, 3], np.float32)
+    np.savez(tmp_path / "pen.npz", points=points, offsets=[0, 4, 17, 30])  # at most 13 points
+    recipe = Recipe("vae").override({"data.name": str(tmp_path / "pen.npz")})
+    assert choose(recipe)[0].training.window == 16
+    short = recipe.override({"training.window": 8})
+    assert choose(short)[0] == short
+    assert choose(recipe, {"training.window"})[0].training.window == recipe.training.window
+    recipe = Recipe("unet1d").override({"data.name": str(tmp_path / "pen.npz")})
+    assert choose(recipe)[0] == recipe  # whose window is what it generates
+
+
 @pytest.mark.parametrize(("mean", "head"), [(2, ""), (0.3, "zero_inflated_")])
 def test_small_counts_are_counts(mean, head):
     recipe, _ = chosen("gru", {"sold": RNG.poisson(mean, 300)})

@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from tfgen.data import SequenceWindows
+from tfgen.evaluation.latents import score_latents
 from tfgen.preprocessing.told import told
 from tfgen.report.score import Score
 
 # Positions of one call of `score`, and of a piece for a model without a state of constant size.
 _SCORED = 50_000
 _PIECE = 1024
+_ROWS = 32  # of windows whose latents are found at once
 
 
 def score_likelihood(model, parts):
@@ -44,10 +47,12 @@ def score_likelihood(model, parts):
         total += float(np.sum(result["log_likelihood"], dtype=np.float64))
         count += float(np.sum(result["values"]))
     naive = _naive_nats(parts.known, held)
+    window = model.processor.length if held.ends else piece
     return {
         "values": int(count),
         "log_likelihood": total,
         "nats_per_value": Score.of([-total / max(count, 1)], baseline=[naive]).to_dict(),
+        **score_latents(model, lambda: SequenceWindows(held, window, _ROWS, drop_remainder=False)),
     }
 
 

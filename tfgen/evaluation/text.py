@@ -3,9 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import BUILTIN, encode, open_pairs, open_text
+from tfgen.data import BUILTIN, LineWindows, encode, open_pairs, open_text
 from tfgen.data.memory import MEMORY, is_name
 from tfgen.errors import InputError
+from tfgen.evaluation.latents import score_latents
 from tfgen.evaluation.pairs import evaluate_pairs
 from tfgen.models.text.arguments import check_unused
 from tfgen.names import normalise
@@ -150,6 +151,12 @@ def _lines(model, source, split, progress):
         rates += float(np.sum(found["rate"]))
         progress(min(first + _LINES, len(lines)), len(lines))
     characters = sum(map(len, lines))
+    window = most or max(map(len, lines))
+
+    def windows():
+        tokens, start = encode(source, model.tokenizer, split), model.tokenizer.start_id
+        return LineWindows(tokens, window, _LINES, start, drop_remainder=False)
+
     return {
         "data": source.name,
         "split": split,
@@ -161,6 +168,7 @@ def _lines(model, source, split, progress):
         "nats_per_line": -total / len(lines),
         "rate": rates / len(lines),
         "reconstruction": (-total - rates) / len(lines),
+        **score_latents(model, windows),
     }
 
 

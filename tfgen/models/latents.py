@@ -1,14 +1,44 @@
 """What can be done in the latent space of any model that has one, by its `encode` and `decode`."""
 
 import numpy as np
+import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.sampling import inversion, random
+from tfgen.sampling.posterior import Posterior
 from tfgen.values import whole_number
 
 METHODS = ("slerp", "linear")
+# Sequences by which the latents of a model are judged.
+LOOKED_AT = 512
 # What a model of numbers is told of a sequence by itself, and not of its latents.
 _TOLD = ("times", "known", "condition", "static")
+
+
+def has_posterior(model):
+    """Whether a model has an encoder, whose posteriors can be looked at."""
+    return hasattr(getattr(model, "engine", None), "posterior_of")
+
+
+def posterior_graph(model):
+    """The posterior of a batch of `tfgen.data`, compiled."""
+    return tf.function(
+        lambda batch: model.engine.posterior_of(model.unpack(batch)), autograph=False
+    )
+
+
+def posterior_of_windows(graph, windows):
+    """The `Posterior` of the first `LOOKED_AT` sequences, or so, of windows of `tfgen.data`.
+
+    Args:
+        graph: A `posterior_graph`.
+        windows: Such as are in order.
+    """
+    count = min(-(-LOOKED_AT // windows.batch_size), windows.steps_per_epoch)
+    found = [
+        graph(tf.nest.map_structure(tf.constant, windows.batch(number))) for number in range(count)
+    ]
+    return Posterior(*(tf.concat(parts, axis=0) for parts in zip(*found)))
 
 
 def check_latents(model, method):

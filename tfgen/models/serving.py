@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfgen.export import Function
 from tfgen.models.conditions import NO_CLASS
-from tfgen.sampling import random
+from tfgen.sampling import inversion, random
 
 
 def with_defaults(functions, defaults):
@@ -54,6 +54,36 @@ def without_random_operations(functions):
         return run
 
     return [each._replace(call=plain(each.call)) for each in functions]
+
+
+def walking(decode):
+    """The function `interpolate`: what is decoded on the way from one latent vector to another.
+
+    Args:
+        decode: The `tfgen.export.Function` that decodes latents `(batch, latent_size)`. This one
+            takes two of them, `steps`, and what is told of a single sequence; its outputs have a
+            row for each step. All have the same noise, as of `SequenceGenerator.interpolate`.
+    """
+    size = decode.specs["latents"].shape[-1]
+    ends = tf.TensorSpec([2, size], tf.float32)
+    specs = {**decode.specs, "latents": ends, "steps": tf.TensorSpec([], tf.int32)}
+
+    def call(arguments):
+        once = tf.function(decode.call, input_signature=[decode.specs], autograph=False)
+        dtypes = tf.nest.map_structure(
+            lambda each: each.dtype, once.get_concrete_function().structured_outputs
+        )
+        own = {name: arguments[name] for name in decode.specs}
+        begin, end = tf.split(arguments["latents"], 2)
+        way = inversion.interpolate(begin, end, tf.linspace(0.0, 1.0, arguments["steps"]))[0]
+
+        def one(latents):
+            found = once({**own, "latents": latents[None]})
+            return tf.nest.map_structure(lambda each: each[0] if each.shape.rank else each, found)
+
+        return tf.map_fn(one, way, fn_output_signature=dtypes)
+
+    return Function("interpolate", call, specs)
 
 
 def option_specs(options, *names):

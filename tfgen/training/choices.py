@@ -45,6 +45,9 @@ _UNETS = (
 )
 _WINDOWS = 32, 512  # positions of a diffusion model's window, which is to hold seasons
 _USUAL_WINDOW = 128
+# Which is also chosen by: a forecast is good without latents.
+_OF_THE_PAST = ("model.lags", "model.seasonal_skip", "model.linear_skip", "training.choose_by")
+_MULTIPLE = 8  # of which windows of drawings are
 
 
 def choose(recipe, said=(), data=None):
@@ -55,9 +58,10 @@ def choose(recipe, said=(), data=None):
     negative binomial distribution. A model that goes from position to position reads the values of
     the seasons that are found, and departs from a linear autoregression; it is the smaller the
     less data there is. A diffusion model learns to fill in, in windows that hold the seasons.
-    Training stops where validation does not improve any more, which, where an end of the time is
-    held out, is by forecasts. Sound is told by frames, see
-    `tfgen.training.sound_choices`.
+    A model of latents reads neither seasons nor departs from a linear autoregression, with which it
+    would have no need of latents. Training stops where validation does not improve any more, which,
+    where an end of the time is held out, is by forecasts. Sound is told by frames, see
+    `tfgen.training.sound_choices`. Drawings are trained on in windows as long as the longest.
 
     Args:
         recipe: A `tfgen.recipe.Recipe` of a family.
@@ -99,11 +103,24 @@ def _of_series(recipe, row, said, data):
     training = _STOPPING if "lags" in row.arguments() else _DIFFUSION
     if recipe.preprocessing.scaler == _MIXING or said.intersection(_LIKELIHOOD):
         return training
-    return training | _of_data(recipe, row.arguments(), said, data)
+    changes = training | _of_data(recipe, row.arguments(), said, data)
+    if row.engine == "latent":
+        # A decoder that is shown so much of the past does without its latents.
+        return {key: value for key, value in changes.items() if key not in _OF_THE_PAST}
+    return changes
+
+
+def _of_drawings(recipe, row, said, data):
+    """A window no longer than the longest drawing, of a model that goes from point to point."""
+    if "lags" not in row.arguments():
+        return {}
+    longest = max(map(len, open_sequences(recipe.data, data).values), default=0)
+    longest = -(-longest // _MULTIPLE) * _MULTIPLE
+    return {"training.window": longest} if 0 < longest < recipe.training.window else {}
 
 
 # By the kind of data.
-_CHOOSE = {"series": _of_series, "audio": _of_sound}
+_CHOOSE = {"series": _of_series, "audio": _of_sound, "strokes": _of_drawings}
 
 
 def _of_data(recipe, arguments, said, data):

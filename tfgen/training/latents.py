@@ -3,11 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from tfgen.models.latents import LOOKED_AT, posterior_graph, posterior_of_windows
 from tfgen.preprocessing.told import told_of_one
-from tfgen.sampling.posterior import Posterior
 
-# Held-out sequences that are looked at.
-_MOST = 512
 _NATS = "Of the posterior from the prior, the mean of a sequence"
 _ACTIVE = "Latents whose mean varies from sequence to sequence, arXiv:1509.00519"
 _KNOWN = "Nats that the latents tell of which sequence it is: E KL(q(z|x), p) - KL(q(z), p)"
@@ -28,14 +26,12 @@ class LatentWatch:
 
     def __init__(self, model, windows):
         self._windows = windows
-        self._posterior = tf.function(
-            lambda batch: model.engine.posterior_of(model.unpack(batch)), autograph=False
-        )
+        self._graph = posterior_graph(model)
         self._told = False
 
     def write(self, writer, step):
         """Writes them; returns what a person is warned of, once, or None."""
-        posterior = self._found()
+        posterior = posterior_of_windows(self._graph, self._windows)
         found = posterior.told()
         with writer.as_default(step):
             tf.summary.scalar("latents/rate", found["rate"], description=_NATS)
@@ -53,30 +49,18 @@ class LatentWatch:
             "model.input_dropout or model.free_bits, or a lower model.beta"
         )
 
-    def _found(self):
-        """The `Posterior` of the first batches, as many as make so many sequences."""
-        count = -(-_MOST // self._windows.batch_size)
-        batches = map(self._windows.batch, range(min(count, self._windows.steps_per_epoch)))
-        found = [self._posterior(tf.nest.map_structure(tf.constant, each)) for each in batches]
-        return Posterior(*(tf.concat(parts, axis=0) for parts in zip(*found)))
-
-
-def has_posterior(model):
-    """Whether a model has an encoder, whose posteriors can be looked at."""
-    return hasattr(getattr(model, "engine", None), "posterior_of")
-
 
 def held_lines(windows, tokenizer):
     """Lines of text that a model is not trained on: of `LineWindows` of the validation."""
     lines, number = [], 0
-    while len(lines) < _MOST and number < windows.steps_per_epoch:
+    while len(lines) < LOOKED_AT and number < windows.steps_per_epoch:
         _, targets, weights = windows.batch(number)
         read = (weights > 0) & (targets != windows.line_break)
         # A transformer encodes a token less than it has positions.
         rows = (row[own][: windows.window - 1] for row, own in zip(targets, read))
         lines += [tokenizer.decode(row) for row in rows]
         number += 1
-    return list(filter(None, lines))[:_MOST]
+    return list(filter(None, lines))[:LOOKED_AT]
 
 
 def lines_shown(model, lines):

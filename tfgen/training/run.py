@@ -13,6 +13,7 @@ from tqdm import tqdm
 from tfgen import models
 from tfgen.errors import InputError, printable
 from tfgen.files import atomic_file
+from tfgen.models.latents import has_posterior
 from tfgen.training.adapters import ADAPTER, Adapters
 from tfgen.training.calibration import calibrate_at_end
 from tfgen.training.checkpoints import Checkpoints
@@ -24,7 +25,7 @@ from tfgen.training.forecast_validation import ForecastValidation
 from tfgen.training.guard import Guard
 from tfgen.training.hparams import hyperparameters
 from tfgen.training.interrupt import Interrupt
-from tfgen.training.latents import LatentWatch, has_posterior
+from tfgen.training.latents import LatentWatch
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.prefetch import Prefetch
 from tfgen.training.profile import Profile

@@ -4,13 +4,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.kinds import find_kind
+from tfgen.models.latents import has_posterior
 from tfgen.preprocessing.told import told, told_of_one
 from tfgen.report.figures import to_rgb
 from tfgen.report.kinds import Samples, figure_of, lines_of, noun_of
 from tfgen.report.series import forecast_figure
 from tfgen.report.thumbnails import thumbnail
 from tfgen.training.dashboard import SAMPLE_SEED, Dashboard
-from tfgen.training.latents import has_posterior, sequences_shown
+from tfgen.training.latents import sequences_shown
 from tfgen.training.projector import Cloud
 
 # How long a series is drawn at most: a picture holds no more.

@@ -15,6 +15,7 @@ _PROMPT = "PROMPT"
 _SOURCE = "SOURCE"
 # Positions of a series in a call of a SavedModel.
 _POSITIONS = 24
+_STEPS = 8  # of a walk through latents
 
 
 def command_for(recipe, folder, further=()):
@@ -137,6 +138,7 @@ def _text_examples(model):
                 "seed": 7,
                 "strip_prompt": False,
                 "guidance_scale": 1.0,
+                "steps": _STEPS,
             }
         ),
         "condition": "tf.constant([0])" if model.engine.emission.num_classes else vectors,
@@ -177,11 +179,14 @@ def _number_examples(model):
                 "condition": [0],
                 "start_time": [processor.start_time or 0],
                 "sigma": [1.0],
+                "steps": _STEPS,
+                "importance_samples": 1,
             }
         ),
         **series(time, time),
         "static": f"tf.zeros([1, {processor.static_width}])",
-        "latents": f"tf.zeros([1, {-(-time // frame)}, {channels}])",
+        # Those of a whole sequence are of the shape that their signature says.
+        **({"latents": f"tf.zeros([1, {-(-time // frame)}, {channels}])"} if channels else {}),
         **{f"{name}.num_steps": levels for name in ("score", "encode", "decode")},
         **{f"{name}.{key}": value for name in ("forecast", "forecast_default")
            for key, value in forecast.items()},

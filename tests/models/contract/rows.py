@@ -21,7 +21,7 @@ INPUTS = {
     "num_steps": 3, "guidance_scale": 2.0, "resamplings": 2, "quantiles": [0.25, 0.75],
     "max_new_tokens": 4, "top_k": 5, "top_p": 0.9, "min_p": 0.01, "repetition_penalty": 1.1,
     "stop": ["h"], "strip_prompt": False, "prompts": ["ab", ""], "texts": TEXTS, "sigma": [0.5] * 2,
-    "importance_samples": 3,
+    "importance_samples": 3, "steps": 3,
 }  # fmt: skip
 
 

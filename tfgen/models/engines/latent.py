@@ -14,6 +14,7 @@ from tfgen.models.numbers.emission import NumberEmission
 from tfgen.models.numbers.reading import Lags, Past, Reading
 from tfgen.models.numbers.results import likelihoods_of, observed_of, summary_of
 from tfgen.models.parts import made_of_parts
+from tfgen.models.serving import walking
 from tfgen.sampling import random
 from tfgen.sampling.posterior import prior
 from tfgen.values import whole_number
@@ -199,6 +200,7 @@ class Latent:
 
         call = tf.function(decoded, input_signature=[specs], autograph=False)
         found.append(Function("decode", call, specs))
+        found.append(walking(found[-1]))
         names = "score", "encode"
         return [*found, *(Function(name, self._graph(name), self._specs(name)) for name in names)]
 

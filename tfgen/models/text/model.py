@@ -401,7 +401,8 @@ class TextModel(TextGenerator):
           `(batch, num_samples)`; the same text for the same seed as this model;
         - `score`: `texts` -> what `score` returns;
         - `encode`: `texts` -> `mean` and `last`, each `(batch, width)`; of a model with latents
-          `latents`, which its `decode` turns into `texts`.
+          `latents`, which its `decode` turns into `texts`, and `interpolate`, given two of them and
+          `steps`, into as many on the way between.
 
         A model that takes a condition has it as a further argument of each: `condition` `(batch,)`,
         -1 for none, or `condition` `(batch, items, width)` with `condition_valid` `(batch, items)`;

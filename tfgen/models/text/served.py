@@ -2,7 +2,7 @@
 
 from tfgen import export
 from tfgen.errors import InputError
-from tfgen.models.serving import without_random_operations
+from tfgen.models.serving import walking, without_random_operations
 from tfgen.models.text.arguments import options_of, tensors_of
 from tfgen.models.text.graphs import ARGUMENTS
 from tfgen.sampling.random import serving_seed
@@ -50,4 +50,6 @@ def served_functions(model, random=True):
     if model.latent_texts is not None:
         functions["decode"] = graphs.decode, graphs.decode_specs()
     found = [export.Function(name, *each) for name, each in functions.items()]
+    if model.latent_texts is not None:
+        found.append(walking(found[-1]))
     return found if random else without_random_operations(found)
