@@ -8,6 +8,9 @@ from tfgen.export import Function
 from tfgen.models.conditions import NO_CLASS
 from tfgen.sampling import inversion, random
 
+# What is told of sequences, a row for each.
+_OF_ROWS = ("condition", "static", "known", "start_time")
+
 
 def with_defaults(functions, defaults):
     """Returns functions, and of each that has inputs with a default one without these.
@@ -61,8 +64,9 @@ def walking(decode):
 
     Args:
         decode: The `tfgen.export.Function` that decodes latents `(batch, latent_size)`. This one
-            takes two of them, `steps`, and what is told of a single sequence; its outputs have a
-            row for each step. All have the same noise, as of `SequenceGenerator.interpolate`.
+            takes two of them and `steps`, and of what is told of sequences the first row; its
+            outputs have a row for each step. All have the same noise, as of
+            `SequenceGenerator.interpolate`.
     """
     size = decode.specs["latents"].shape[-1]
     ends = tf.TensorSpec([2, size], tf.float32)
@@ -74,6 +78,7 @@ def walking(decode):
             lambda each: each.dtype, once.get_concrete_function().structured_outputs
         )
         own = {name: arguments[name] for name in decode.specs}
+        own |= {name: own[name][:1] for name in _OF_ROWS if name in own}
         begin, end = tf.split(arguments["latents"], 2)
         way = inversion.interpolate(begin, end, tf.linspace(0.0, 1.0, arguments["steps"]))[0]
 
