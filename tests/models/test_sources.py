@@ -16,6 +16,7 @@ from tfgen.layers.additive_attention import AdditiveAttention
 from tfgen.models import families
 from tfgen.networks.source_encoder import SourceEncoder
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
+from tfgen.report.results import results_text
 from tfgen.sampling.search import BeamSearch
 
 pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
@@ -182,6 +183,7 @@ def test_error_rates_go_by_the_nearest_of_several_texts(tmp_path):
     nats = -sum(log_likelihood(model, f"{text}\n", source) for source, text in rows)
     tokens = sum(len(text) + 1 for _, text in rows)
     assert found["nats_per_token"] == pytest.approx(nats / tokens, rel=1e-4)
+    assert "token error rate" in results_text(found)
 
 
 @pytest.mark.long

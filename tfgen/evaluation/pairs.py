@@ -82,7 +82,7 @@ def _nats(model, pairs, split):
     for k in range(windows.steps_per_epoch):
         batch = tf.nest.map_structure(tf.constant, windows.batch(k))
         totals += [float(each) for each in total(batch)]
-    return totals
+    return totals.tolist()
 
 
 def edit_distance(a, b):
