@@ -73,6 +73,7 @@ def few_positions(monkeypatch):
     small = {
         "tfgen.models.text.graphs": {"PROMPT_BUCKET": 8, "TOKENS_BUCKET": 8, "SCORE_CHUNK": 16},
         "tfgen.models.text.model": {"TOKENS_BUCKET": 8},
+        "tfgen.models.engines.adversarial": {"SEARCH_STEPS": 3, "CANDIDATES": 2},
         "tfgen.models.text.streaming": {"TOKENS_BUCKET": 8},
         "tfgen.models.engines.rollout": {"BUCKET": 8},
         "tfgen.networks.slots": {"SLOTS": 8},

@@ -46,7 +46,7 @@ USED = {
     ),
 }  # fmt: skip
 BY_ENGINE = {
-    "generation.temperature": {"autoregressive": KINDS},
+    "generation.temperature": {"autoregressive": KINDS, "adversarial": NUMBERS},
     "generation.bias": {"autoregressive": NUMBERS},
     "generation.num_steps": {"diffusion": NUMBERS},
     "generation.solver": {"diffusion": NUMBERS},
@@ -59,7 +59,7 @@ FOR_ALL = {
     *(f"training.{field.name}" for field in dataclasses.fields(TrainingConfig)),
 } - USED.keys()  # fmt: skip
 MODELS = [("autoregressive", kind) for kind in KINDS]
-MODELS += [("diffusion", kind) for kind in NUMBERS]
+MODELS += [(engine, kind) for engine in ("diffusion", "adversarial") for kind in NUMBERS]
 OTHER = {
     "data.kind": "series", "data.split": "time", "data.layout": "rows", "data.decimal": ",",
     "data.allow_dropped": 0.9, "preprocessing.tokenizer": "byte",

@@ -7,13 +7,14 @@ and checks are made of them.
 
 from tfgen.kinds import KINDS, find_kind
 
-ENGINES = ("autoregressive", "diffusion")
+ENGINES = ("autoregressive", "diffusion", "adversarial")
 # What a field may be for besides a kind of data, in words.
 TRAITS = {
     "numbers": "sequences of numbers",
     "autoregressive": "models that go from position to position",
     "autoregressive numbers": "models of numbers that go from position to position",
     "diffusion": "diffusion models",
+    "adversarial": "adversarial models",
     "conditional text": "models of text that are conditioned on classes or vectors",
     "conditional diffusion": "diffusion models of data with classes",
 }
@@ -59,4 +60,5 @@ def model_words(kind, engine=None, conditional=None):
     if engine is None:
         return f"the data are {what}"
     less = "" if conditional is not False else " that takes no condition"
-    return f"this is a {'diffusion ' if engine == 'diffusion' else ''}model of {what}{less}"
+    model = {"diffusion": "a diffusion model", "adversarial": "an adversarial model"}
+    return f"this is {model.get(engine, 'a model')} of {what}{less}"

@@ -22,6 +22,10 @@ SMALL = {
         "model.heads": 1, "model.head_width": 8, "generation.num_steps": 3,
         "generation.resamplings": 1,
     },
+    "gan": {
+        "model.width": 8, "model.multipliers": [1], "model.critic_width": 8,
+        "model.critic_multipliers": [1], "model.latent_size": 4,
+    },
 }  # fmt: skip
 # What is to be watched changes no step.
 UNWATCHED = {
@@ -36,7 +40,7 @@ OF_KIND = {
 
 def kinds_of(family):
     """The kinds of data that a family is for."""
-    return KINDS[1:] if family == "unet1d" else KINDS
+    return KINDS[1:] if family in ("unet1d", "gan") else KINDS
 
 
 def settings(family, kind, folder, **changes):
@@ -53,11 +57,12 @@ def settings(family, kind, folder, **changes):
     return {**EVERYTHING, **SMALL[family], **OF_KIND.get(kind, {}), **of_data, **changes}
 
 
-def expected_tags(kind):
-    """What begins the tags of the events of a run with everything on, by kind of data."""
+def expected_tags(kind, forecasts=True):
+    """What begins the tags of the events of a run with everything on, by kind of data, of a family
+    that forecasts series or does not."""
     samples = {
         "text": ["samples/temperature_1.0"],
-        "series": ["samples/series", "samples/forecast"],
+        "series": ["samples/series", *(["samples/forecast"] if forecasts else [])],
         "strokes": ["samples/drawings"],
         "audio": ["samples/sounds", "samples/sound"],
     }[kind]

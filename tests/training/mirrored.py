@@ -68,7 +68,7 @@ def compare(recipe, kind, folder, compiled):
     logs = folder / "mirrored" / "logs"
     tags = event_files.open_events(logs / "train").Tags()
     tags = [*tags["tensors"], *(["graph"] if tags["graph"] else [])]
-    wanted = [*expected_tags(kind), "graph"]
+    wanted = [*expected_tags(kind, recipe.family != "gan"), "graph"]
     # The rows held out of the small table are fewer than the Projector's pieces are long.
     folders = ("profile",) if kind == "series" else ("projector", "profile")
     return {

@@ -104,6 +104,17 @@ def test_diffusion_models_of_small_tables_are_small():
     assert sizes == {"width": 32, "multipliers": [1, 2, 4], "infilling": 0.5}
 
 
+def test_a_game_gets_its_own_optimizers_and_windows():
+    recipe, _ = chosen("gan", {"x": np.resize(RNG.normal(size=24), 600)})
+    assert recipe.training.optimizer_options == ("beta_1=0.0",) and "beyond" not in recipe.model
+    assert recipe.training.window == 128 and recipe.training.choose_by == "likelihood"
+    recipe, _ = chosen("gan", {"x": np.resize(RNG.normal(size=60), 600)})
+    assert recipe.training.window == 128  # for three seasons of 60 the game would be a long one
+    recipe, _ = chosen("gan", {"rain": RAIN}, ["training.optimizer"])
+    assert recipe.training.optimizer_options == () and recipe.model["beyond"] == 0.5
+    assert choose(Recipe("gan").override({"data.name": "pendigits"}))[0].training.window == 8
+
+
 def test_what_is_said_stays():
     columns = {"rain": RAIN, "x": RNG.normal(size=300)}
     recipe, sentence = chosen("gru", columns, said=["model.head", "training.patience"])

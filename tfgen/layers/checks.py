@@ -29,6 +29,15 @@ def check_whole(low, **received):
         )
 
 
+def whole_numbers(low, **received):
+    """A tuple of integers from `low` up."""
+    ((name, value),) = received.items()
+    rule = f"{name} must be a list of integers >= {low}"
+    check(isinstance(value, (list, tuple)), rule, **received)
+    check(all(is_int(number) and number >= low for number in value), rule, **received)
+    return tuple(value)
+
+
 def check_most(high, **received):
     """Refuses what is larger than models have it."""
     for name, value in received.items():

@@ -28,6 +28,17 @@ def coarse_mask(mask):
     return None if mask is None else tf.reduce_any(pairs(mask), axis=2)
 
 
+def halved(tensor, mask):
+    """Features of positions `(batch, time, width)` after one halving: means over valid pairs."""
+    if tensor.shape.rank == 2:
+        return tensor
+    if mask is None:
+        return tf.reduce_mean(pairs(tensor), axis=2)
+    weights = tf.cast(pairs(mask), tensor.dtype)[..., None]  # (batch, half, 2, 1)
+    sums = tf.reduce_sum(pairs(tensor) * weights, axis=2)
+    return sums / tf.maximum(tf.reduce_sum(weights, axis=2), 1)
+
+
 @keras.saving.register_keras_serializable(package="tfgen")
 class Downsample1D(keras.layers.Layer):
     """A convolution over 4 positions at every second one, padded with a zero at either end.

@@ -14,10 +14,10 @@ from tfgen.layers.checks import (
     check_positive,
     check_seed,
     check_whole,
-    is_int,
+    whole_numbers,
 )
 from tfgen.layers.conv_1d import Conv1D
-from tfgen.layers.downsample_1d import Downsample1D, coarse_mask, pairs
+from tfgen.layers.downsample_1d import Downsample1D, coarse_mask, halved
 from tfgen.layers.group_norm import GroupNorm, masked
 from tfgen.layers.initializers import weight_seeds
 from tfgen.layers.linear_attention_1d import LinearAttention1D
@@ -110,12 +110,12 @@ class UNet1D(keras.layers.Layer):
     ):
         check_whole(1, channels_out=channels_out, width=width, blocks=blocks, groups=groups)
         check_most(MOST_LAYERS, blocks=blocks)
-        multipliers = _whole_numbers(1, multipliers=multipliers)
+        multipliers = whole_numbers(1, multipliers=multipliers)
         check(len(multipliers) <= 16, "multipliers must be at most 16", multipliers=multipliers)
         check(len(multipliers) > 0, "multipliers must not be empty", multipliers=multipliers)
         levels = len(multipliers)
         attention_at = (levels,) if attention_at is None else attention_at
-        attention_at = _whole_numbers(0, attention_at=attention_at)
+        attention_at = whole_numbers(0, attention_at=attention_at)
         check(
             all(level <= levels for level in attention_at),
             f"attention_at must be levels from 0 to {levels}, which is the middle",
@@ -261,7 +261,7 @@ class UNet1D(keras.layers.Layer):
                 embedding = tf.pad(embedding, [*ends, [0, 0]])
         masks, embeddings = [mask], [embedding]
         for _ in range(levels - 1):
-            embeddings.append(_halved(embeddings[-1], masks[-1]))
+            embeddings.append(halved(embeddings[-1], masks[-1]))
             masks.append(coarse_mask(masks[-1]))
 
         def run(name, x, level, **options):
@@ -340,26 +340,6 @@ class UNet1D(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), **constructor_config(self)}
-
-
-def _halved(embedding, mask):
-    """Embeddings of positions `(batch, time, width)` one level down: means over valid pairs."""
-    if embedding.shape.rank == 2:
-        return embedding
-    if mask is None:
-        return tf.reduce_mean(pairs(embedding), axis=2)
-    weights = tf.cast(pairs(mask), embedding.dtype)[..., None]  # (batch, half, 2, 1)
-    sums = tf.reduce_sum(pairs(embedding) * weights, axis=2)
-    return sums / tf.maximum(tf.reduce_sum(weights, axis=2), 1)
-
-
-def _whole_numbers(low, **received):
-    """A tuple of integers from `low` up."""
-    ((name, value),) = received.items()
-    rule = f"{name} must be a list of integers >= {low}"
-    check(isinstance(value, (list, tuple)), rule, **received)
-    check(all(is_int(number) and number >= low for number in value), rule, **received)
-    return tuple(value)
 
 
 def _check_width(name, given, width):

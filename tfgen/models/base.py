@@ -133,6 +133,11 @@ class SequenceGenerator(Fitting):
         raise NotImplementedError
 
     @property
+    def critic_steps(self):
+        """Of an adversarial model, steps of its critic for one of its generator; else None."""
+        return getattr(getattr(self, "engine", None), "critic_steps", None)
+
+    @property
     def has_latents(self):
         """Whether it has latents: an `encode` that its `decode` undoes."""
         engine = getattr(self, "engine", None)

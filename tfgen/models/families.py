@@ -93,12 +93,25 @@ ENGINES = {
             mixture="tfgen.models.engines.mixture:Mixture",
         ),
     },
+    "adversarial": {
+        "numbers": Engine(
+            "tfgen.models.numbers.model:NumbersModel",
+            "tfgen.models.engines.adversarial:Adversarial",
+            (
+                "tfgen.networks.window_critic:WindowCritic",
+                "tfgen.models.engines.game:Game",
+                "tfgen.models.numbers.places:Places",
+                "tfgen.models.numbers.channels:ChannelEmission",
+                "tfgen.models.numbers.context:SequenceContext",
+            ),
+        ),
+    },
 }
 # Constructor arguments that a recipe does not hold in its [model] section.
 _NOT_MODEL_KEYS = (
     "self", "network", "emission", "context", "denoiser", "engine", "tokenizer", "processor",
     "generation", "make", "rollout", "space", "recognition", "evidence", "latents",
-    "source_encoder",
+    "source_encoder", "critic", "places", "game",
 )  # fmt: skip
 # Those of networks that follow from the other parts.
 _FOLLOWING = (
@@ -202,8 +215,8 @@ class Family:
         network = self.load_network()
         for part in self.load_parts():
             own = parameters_of(part)
-            if part is network:
-                own = {name: own[name] for name in own if name not in _FOLLOWING}
+            follows = _FOLLOWING if part is network else getattr(part, "follows", ())
+            own = {name: own[name] for name in own if name not in follows}
             found |= own
         if network is not None:
             if getattr(network, "input_width", None) is not None:
@@ -315,6 +328,11 @@ FAMILIES = {
         network="tfgen.layers.unet1d:UNet1D",
         engine="diffusion",
         defaults={"numbers": {"multipliers": (1, 2, 4)}},
+    ),
+    "gan": Family(
+        "a generative adversarial network: a generator from latents, and its critic; for numbers",
+        network="tfgen.networks.window_generator:WindowGenerator",
+        engine="adversarial",
     ),
 }
 

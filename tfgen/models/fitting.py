@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.errors import InputError
+from tfgen.models.players import Players
 from tfgen.sampling import random
 
 
@@ -17,6 +18,8 @@ class Fitting(keras.Model):
 
     # Whether the training step is compiled by XLA; a family sets what measured faster.
     jit_compile_training = True
+    # Of an adversarial model, steps of its critic for one of its generator.
+    critic_steps = None
     # What `fit` takes, for people.
     fit_takes = "arrays"
 
@@ -65,6 +68,8 @@ class Fitting(keras.Model):
             optimizer = keras.optimizers.AdamW(
                 2e-3, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0
             )
+        if self.critic_steps is not None:
+            optimizer = self._for_two(keras.optimizers.get(optimizer))
         if jit_compile in (None, "auto"):
             jit_compile = self.jit_compile_training and not run_eagerly
         super().compile(
@@ -76,6 +81,13 @@ class Fitting(keras.Model):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+
+    def _for_two(self, optimizer):
+        """An optimizer for an adversarial model's critic and one for its generator, as one."""
+        if isinstance(optimizer, Players):
+            return optimizer
+        config = optimizer.get_config()
+        return Players.of(lambda: type(optimizer).from_config(dict(config)), self.critic_steps)
 
     def check_metrics(self, name, metrics):
         """Refuses metrics that the model has nothing to compare for."""

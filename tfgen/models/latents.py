@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
+from tfgen.models.numbers.options import options_of
 from tfgen.sampling import inversion, random
 from tfgen.sampling.posterior import Posterior
 from tfgen.values import whole_number
@@ -45,8 +46,8 @@ def check_latents(model, method):
     """Refuses a model without latents."""
     if not model.has_latents:
         raise InputError(
-            f"{method} is for models with latents, as of the family 'vae' or of diffusion; this one "
-            "has none"
+            f"{method} is for models with latents, as of the families 'vae' and 'gan' or of "
+            "diffusion; this one has none"
         )
 
 
@@ -130,6 +131,8 @@ def _decoded(model, latents, x, seed, told, options):
     told = dict(told)
     if not hasattr(model.engine, "latent_size"):  # a diffusion model draws nothing anew
         return model.decode(latents, **told, **options)
+    if "seed" in options_of(model.engine, "decode"):
+        options = {**options, "seed": seed}
     times = told.pop("times", None)
     if times is not None:
         times = np.asarray(times)
@@ -138,4 +141,4 @@ def _decoded(model, latents, x, seed, told, options):
         several = isinstance(x, (list, tuple))
         longest = max(map(len, x)) if several else np.shape(x)[-2]
         options = {**options, "lengths": longest}
-    return model.decode(latents, seed=seed, **told, **options)
+    return model.decode(latents, **told, **options)

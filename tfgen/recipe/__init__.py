@@ -20,6 +20,7 @@ know: `tfgen.models.build` checks them.
 
 from tfgen.recipe.data import CONTEXT, DataConfig, PreprocessingConfig
 from tfgen.recipe.generation import (
+    AdversarialSampling,
     DiffusionSampling,
     GenerationConfig,
     RolloutSampling,
@@ -30,6 +31,7 @@ from tfgen.recipe.training import TrainingConfig
 
 __all__ = [
     "CONTEXT",
+    "AdversarialSampling",
     "MAX_FILE_BYTES",
     "SECTIONS",
     "DataConfig",

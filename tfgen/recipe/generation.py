@@ -11,8 +11,9 @@ from tfgen.values import MAX_INT32
 def _temperature():
     return field(
         1.0,
-        "divides the logits: below 1 is more careful, 0 takes the most likely",
-        of="autoregressive",
+        "divides the logits, or is the variance of latents: below 1 is more careful, 0 takes the "
+        "most likely",
+        of=("autoregressive", "adversarial"),
         low=0,
     )
 
@@ -139,6 +140,14 @@ class DiffusionSampling(Sampling):
     resamplings: int = field(
         10, "how often each step is taken when gaps are filled by repaint", of="diffusion", low=1
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdversarialSampling(Sampling):
+    """How sequences of numbers are sampled from latents."""
+
+    length: int | None = _length()
+    temperature: float = _temperature()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

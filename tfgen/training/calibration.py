@@ -33,6 +33,8 @@ def calibrate_at_end(model, recipe, sequences, say):
     short = recipe.training.steps < LEAST_STEPS or data.split == "blocks"
     if short or sequences is None or not find_kind(sequences.kind).goes_on:
         return
+    if not model.can("forecast"):
+        return
     origins, effort = _effort(model, recipe.training)
     if origins < FEWEST:
         return

@@ -37,6 +37,12 @@ _DIFFUSION = {
     "training.validate_every": 100, "training.patience": 10, "training.ema": 0.995,
     "model.infilling": 0.5,
 }  # fmt: skip
+_TRAINING = {"autoregressive": _STOPPING, "diffusion": _DIFFUSION}
+# An optimizer of either player of a game averages no gradients: these turn round and round.
+_ADVERSARIAL = {
+    "training.optimizer_options": ["beta_1=0.0"], "training.learning_rate": 1e-3,
+    "training.weight_decay": 0.0, "training.ema": 0.99, "training.validate_every": 100,
+}  # fmt: skip
 _MOST_MAPPED = 256  # columns of which a matrix tells each by all
 # Likewise of a diffusion model, whose channels are halved in each of its levels.
 _UNETS = (
@@ -48,6 +54,7 @@ _USUAL_WINDOW = 128
 # Which is also chosen by: a forecast is good without latents.
 _OF_THE_PAST = ("model.lags", "model.seasonal_skip", "model.linear_skip", "training.choose_by")
 _MULTIPLE = 8  # of which windows of drawings are
+_MOST_PLAYED = 128  # positions of a window that a generator makes
 
 
 def choose(recipe, said=(), data=None):
@@ -83,6 +90,9 @@ def choose(recipe, said=(), data=None):
     if not known or not {"head", "beyond"}.intersection(arguments):
         return recipe, None  # a class of somebody's own
     changes = _CHOOSE[kind](recipe, row, said, data)
+    if row.engine_kind == "adversarial":
+        of_optimizer = {} if "training.optimizer" in said else _ADVERSARIAL
+        changes = {**of_optimizer, **changes}
     changes = {key: value for key, value in changes.items() if key not in said}
     if not changes:
         return recipe, None
@@ -100,10 +110,10 @@ def _of_sound(recipe, row, said, data):
 
 def _of_series(recipe, row, said, data):
     """How long is trained; and what fits a table, unless a likelihood is chosen."""
-    training = _STOPPING if "lags" in row.arguments() else _DIFFUSION
+    training = _TRAINING.get(row.engine_kind, {})
     if recipe.preprocessing.scaler == _MIXING or said.intersection(_LIKELIHOOD):
         return training
-    changes = training | _of_data(recipe, row.arguments(), said, data)
+    changes = training | _of_data(recipe, row, said, data)
     if row.engine == "latent":
         # A decoder that is shown so much of the past does without its latents.
         return {key: value for key, value in changes.items() if key not in _OF_THE_PAST}
@@ -111,8 +121,8 @@ def _of_series(recipe, row, said, data):
 
 
 def _of_drawings(recipe, row, said, data):
-    """A window no longer than the longest drawing, of a model that goes from point to point."""
-    if "lags" not in row.arguments():
+    """A window no longer than the longest drawing; a diffusion model tells what is shorter."""
+    if row.engine_kind == "diffusion":
         return {}
     longest = max(map(len, open_sequences(recipe.data, data).values), default=0)
     longest = -(-longest // _MULTIPLE) * _MULTIPLE
@@ -123,8 +133,9 @@ def _of_drawings(recipe, row, said, data):
 _CHOOSE = {"series": _of_series, "audio": _of_sound, "strokes": _of_drawings}
 
 
-def _of_data(recipe, arguments, said, data):
+def _of_data(recipe, row, said, data):
     """How the columns were recorded, the likelihood that fits, and what of the past is read."""
+    arguments = row.arguments()
     sequences = open_sequences(recipe.data, data)
     found = find_recording(sequences, recipe.data)
     changes = {f"data.{key}": values for key, values in found.items() if values}
@@ -149,7 +160,9 @@ def _of_data(recipe, arguments, said, data):
             changes["model.linear_skip"] = len(sequences.features) <= _MOST_MAPPED
     else:
         changes["training.window"] = window = _window(sequences)
-        if _drifts(sequences, window):
+        if row.engine_kind == "adversarial":
+            changes["training.window"] = min(window, _MOST_PLAYED)
+        elif _drifts(sequences, window):
             changes["model.seasonal_skip"] = AUTO
     return changes
 

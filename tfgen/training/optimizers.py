@@ -1,9 +1,12 @@
 """The optimizers and learning rates that a recipe names."""
 
+import functools
+
 import keras
 
 from tfgen.arguments import argument_names
 from tfgen.errors import InputError, unknown
+from tfgen.models.players import Players
 from tfgen.recipe import TrainingConfig
 from tfgen.values import parse_value
 
@@ -32,12 +35,16 @@ def optimizers():
     return found
 
 
-def make_optimizer(config):
+def make_optimizer(config, critic_steps=None):
     """Returns the Keras optimizer of a `TrainingConfig`.
 
     Biases and the gains of normalisations have no weight decay. In `mixed_float16` the optimizer
     scales the loss, so that float16 can hold the gradients, and leaves out a step of which it
     cannot.
+
+    Args:
+        config: `TrainingConfig`.
+        critic_steps: Of an adversarial model, which has an optimizer for either player; else None.
 
     Raises:
         InputError: For an optimizer or an option that Keras does not have, and if gradients would
@@ -85,17 +92,23 @@ def make_optimizer(config):
         )
     options |= _options(config.optimizer_options, accepted)
     try:
-        optimizer = classes[name](**options)
+        make = functools.partial(_made, classes[name], options)
+        optimizer = make() if critic_steps is None else Players.of(make, critic_steps)
     except (TypeError, ValueError) as error:
         given = list(config.optimizer_options)
         raise InputError(
             f"keras.optimizers.{classes[name].__name__} refuses its options: {error}. "
             f"Received: training.optimizer_options={given}"
         ) from error
-    if config.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale"])
     if config.precision == "mixed_float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def _made(cls, options):
+    optimizer = cls(**options)
+    if options["weight_decay"]:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale"])
     return optimizer
 
 

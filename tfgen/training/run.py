@@ -13,7 +13,6 @@ from tqdm import tqdm
 from tfgen import models
 from tfgen.errors import InputError, printable
 from tfgen.files import atomic_file
-from tfgen.models.latents import has_posterior
 from tfgen.training.adapters import ADAPTER, Adapters
 from tfgen.training.calibration import calibrate_at_end
 from tfgen.training.checkpoints import Checkpoints
@@ -25,7 +24,6 @@ from tfgen.training.forecast_validation import ForecastValidation
 from tfgen.training.guard import Guard
 from tfgen.training.hparams import hyperparameters
 from tfgen.training.interrupt import Interrupt
-from tfgen.training.latents import LatentWatch
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.prefetch import Prefetch
 from tfgen.training.profile import Profile
@@ -34,6 +32,7 @@ from tfgen.training.silent_dashboard import SilentDashboard
 from tfgen.training.state import RunState, numbers
 from tfgen.training.step import Step
 from tfgen.training.validation import Validation
+from tfgen.training.watch import open_watch
 
 # Besides the data, what a validation depends on.
 MEASURED = {
@@ -58,7 +57,7 @@ class Run:
         self.adapted = adapted  # whether the first weights are worth something
         self.devices = devices = devices or Devices()
         with devices.scope():
-            self.optimizer = make_optimizer(self.config)
+            self.optimizer = make_optimizer(self.config, self.model.critic_steps)
             self.adapters = Adapters(model, self.config)
             self.optimizer.build(self.adapters.variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
@@ -77,8 +76,7 @@ class Run:
             devices,
         )
         self._guard = Guard(self._warn)
-        encodes = has_posterior(model)
-        self._latents = LatentWatch(model, self.windows["validation"]) if encodes else None
+        self._watch = open_watch(model, self.windows)
         self._validation = Validation(model, self.windows["validation"], devices)
         self._forecasts = self._open_forecasts()
 
@@ -241,9 +239,9 @@ class Run:
         self._check_finite()
         loss = self._validation.loss()
         self.dashboard.validated(self.state.step, loss)
-        if self._latents is not None and self.devices.chief:
-            with self._guard("latents"):
-                found = self._latents.write(self.dashboard.validation, self.state.step)
+        if self._watch is not None and self.devices.chief:
+            with self._guard("what a model of latents tells"):
+                found = self._watch.write(self.dashboard.validation, self.state.step)
                 if found is not None:
                     self._warn(found)
         if self._forecasts is not None:
@@ -407,7 +405,7 @@ class Run:
         if found is None:
             with self.devices.scope():
                 fresh = models.build(self.recipe, self.data.preprocessing, self.config.precision)
-                optimizer = make_optimizer(self.config)
+                optimizer = make_optimizer(self.config, self.model.critic_steps)
                 optimizer.build(self.adapters.variables)
             first = {weight.path: weight.numpy() for weight in fresh.weights}
             self.state.assign(self.state.weights() | first)

@@ -67,7 +67,7 @@ class SeriesDashboard(Dashboard):
             picture(f"samples/{noun_of(row.name)}", figure)
             if row.audible:
                 sound("samples/sound", arrays, rate)
-            if row.beside:
+            if row.beside and self.model.can("forecast"):
                 self._forecast(processor.features, length)
             if has_posterior(self.model):
                 self._latents(row, most, rate)

@@ -10,9 +10,9 @@ OTHERWISE = ("model.head", "model.bins", "preprocessing.scaler")
 _TOGETHER = ("model.width", "model.heads"), ("training.optimizer", "training.learning_rate")
 # As of zoo/transformer-drums and zoo/unet1d-drums, whose sound has 16,000 samples a second.
 _RATE = 16_000
-_FRAME = {"autoregressive": 128, "diffusion": 32}
+_FRAME = {"autoregressive": 128, "diffusion": 32, "adversarial": 64}
 # Frames of a window at most: what a step takes grows with them.
-_MOST_FRAMES = {"autoregressive": 256, "diffusion": 1024}
+_MOST_FRAMES = {"autoregressive": 256, "diffusion": 1024, "adversarial": 256}
 # Of the root mean square of all samples: what is quieter does not count, or counts less.
 _QUIET, _COMPANDED = 0.1, 0.15
 _LEAST = 1e-4  # of full scale
@@ -23,6 +23,7 @@ _TRAINING = {
     },
     "recurrent": {"batch_size": 16, "ema": 0.98},
     "unet": {"learning_rate": 0.0015, "batch_size": 8, "ema": 0.998},
+    "game": {"batch_size": 16},
 }  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def sound_choices(sequences, recipe, said, arguments, engine):
         recipe: The `Recipe`.
         said: The keys that a person has set.
         arguments: Names of what the family takes.
-        engine: `"autoregressive"` or `"diffusion"`.
+        engine: `"autoregressive"`, `"diffusion"` or `"adversarial"`.
 
     Returns:
         A dict of changes by the recipe's keys; empty for a family that has no frames.
@@ -51,12 +52,14 @@ def sound_choices(sequences, recipe, said, arguments, engine):
     longest = max(map(len, sequences.values))
     window = frame * min(-(-longest // frame), _MOST_FRAMES[engine])
     changes = {"preprocessing.scaler": "none", "model.frame": frame}
-    if engine == "diffusion":
-        changes |= {
-            "model.companding": _rounded(_COMPANDED * loud), "model.width": 64,
-            "model.multipliers": [1, 1, 2, 4], "model.dropout": 0.05,
-        }  # fmt: skip
-        training, augment = "unet", ["gain=6", "flip=0.5", "pitch=1"]
+    if engine != "autoregressive":
+        changes["model.companding"] = _rounded(_COMPANDED * loud)
+        training, augment = "game", ["gain=6", "flip=0.5", "pitch=1"]
+        if engine == "diffusion":
+            training = "unet"
+            changes |= {
+                "model.width": 64, "model.multipliers": [1, 1, 2, 4], "model.dropout": 0.05,
+            }  # fmt: skip
         if longest > window:  # a whole one has no room
             changes["generation.length"] = window
     else:

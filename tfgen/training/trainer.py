@@ -112,6 +112,11 @@ def check_fits(recipe, model):
             f"training.window must be at most model.max_length, {model.max_positions}. "
             f"Received: training.window={config.window}"
         )
+    if config.choose_by == "forecasts" and not model.can("forecast"):
+        raise InputError(
+            f"training.choose_by=forecasts is for models that forecast, and a {recipe.family} does "
+            "not. Received: training.choose_by='forecasts'"
+        )
     if config.carry_state and not hasattr(model, "initial_state"):
         raise InputError(
             "training.carry_state is for models that go from position to position, and "

@@ -8,6 +8,7 @@ from pathlib import Path
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
 from tfgen.models import PROCESSOR
+from tfgen.models.files import row_of_kind
 from tfgen.zoo.folders import as_argument, data_kind_of
 
 HORIZON = 24  # rows of a forecast, where there are as many
@@ -47,6 +48,8 @@ def _command(recipe, folder):
     config = json.loads((final / PROCESSOR).read_text("utf-8"))["config"]
     if not config.get("known_names") and not config.get("static_names"):
         return f"tfgen generate {name} --out sample{kind.usual_suffix}"
+    if row_of_kind(recipe.family, kind.name).engine_kind == "adversarial":
+        return f"tfgen evaluate {name}"
     horizon, to_come = _horizon(recipe, bool(config.get("known_names")))
     return f"tfgen forecast {name} --data {shlex.quote(recipe.data.name)} --horizon {horizon}" + (
         "" if to_come else " --backtest"
@@ -153,7 +156,8 @@ def _number_examples(model):
     horizon = max(1, min(time, most // 2))
     past = max(1, min(time, most - horizon))
     known = len(processor.known_names)
-    channels = getattr(model.engine.emission, "channels", 0)
+    whole = hasattr(model.engine, "latent_size")
+    channels = 0 if whole else getattr(model.engine.emission, "channels", 0)
     names = "temperature", "bias", "num_steps", "guidance_scale", "resamplings"
 
     def series(time, known_time):

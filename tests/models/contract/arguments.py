@@ -23,7 +23,7 @@ class Change:
         base: Arguments that both models have, without which it would do nothing.
         seen: What it changes: the `"loss"` of a training batch with the same weights, which are
             those of the model without the change where they have the same shapes; a `"sample"` of
-            such weights; or the initial `"weights"`.
+            such weights; the initial `"weights"`; or those that `"fit"` makes of them in a step.
     """
 
     values: tuple
@@ -130,6 +130,24 @@ CHANGES = {
         "seasonal_skip": to(3, wrong=(-1, 1.5, "auto"), infilling=0.9),
         "positions": to(8, wrong=(3, -2), processor=whole_clips("strokes")),
     },
+    "WindowGenerator": {
+        "latent_size": to(4, wrong=(0, 2.5)),
+        "width": to(12, wrong=(0, 3, True)),
+        "multipliers": to((1, 3), wrong=((), (0,), 2)),
+        "blocks": to(2, wrong=(0, 1001)),
+    },
+    "WindowCritic": {
+        "critic_width": to(12, wrong=(0, 2.5)),
+        "critic_multipliers": to((1, 3), wrong=((), (0,), 2)),
+        "critic_blocks": to(2, wrong=(0, 1001)),
+        "spectral_norm": to(True, wrong=(1, "yes"), seen="fit"),
+    },
+    "Game": {
+        "loss": to("wgan_gp", wrong=("hinge", None)),
+        "penalty": to(3.0, wrong=(-1, NAN, True)),
+        "critic_steps": to(2, wrong=(0, 1.5, True), seen="fit"),
+    },
+    "Places": {"positions": to(8, wrong=(3, 0))},
     "ChannelEmission": {
         "companding": to(0.5, wrong=(-1, float("inf"))),
         "beyond": to(0.5, wrong=(-1, float("inf")), processor=bounded(0.5)),

@@ -9,7 +9,13 @@ import tensorflow as tf
 from tfgen import models
 from tfgen.data import Feature, Sequences
 from tfgen.preprocessing import CharacterTokenizer, SequenceProcessor
-from tfgen.recipe import DiffusionSampling, PreprocessingConfig, RolloutSampling, TokenSampling
+from tfgen.recipe import (
+    AdversarialSampling,
+    DiffusionSampling,
+    PreprocessingConfig,
+    RolloutSampling,
+    TokenSampling,
+)
 
 TOKENIZER = CharacterTokenizer("\n abcdefgh")
 TEXTS = ["abcdabcd", "hgfe dcb", "a b c d ", "ab\ncd ef"]
@@ -75,6 +81,7 @@ class Row:
     foreign: tuple
     typo: tuple
     in_order: bool = True
+    scored: bool = True  # whether it has a likelihood, and forecasts by it
 
     def __str__(self):
         return f"{self.family}-{self.of}"
@@ -84,12 +91,12 @@ class Row:
 
     @property
     def latent(self):
-        """Whether it has latents, and a bound for its likelihood."""
-        return self.family == "vae"
+        """Whether it has latents of whole sequences."""
+        return self.family in ("vae", "gan")
 
     @property
     def scores(self):
-        return self.usual + (("rate", "reconstruction") if self.latent else ())
+        return self.usual + (("rate", "reconstruction") if self.family == "vae" else ())
 
     @property
     def entry(self):
@@ -152,7 +159,7 @@ class NumbersRow(Row):
         }
 
     def width(self, model):
-        if not self.in_order:
+        if not (self.in_order or self.latent):
             return (TIME, model.engine.emission.channels)
         return (LATENTS if self.latent else model.network.output_width,)
 
@@ -176,6 +183,10 @@ UNET = {
     "width": 4, "multipliers": (1,), "blocks": 1, "groups": 2, "attention_at": (0,),
     "linear_attention": False, "heads": 1, "head_width": 4, "seed": 1,
 }  # fmt: skip
+GAN = {
+    "latent_size": LATENTS, "width": 8, "multipliers": (1, 2), "critic_width": 8,
+    "critic_multipliers": (1, 2), "seed": 1,
+}  # fmt: skip
 OF_TEXT = (TokenSampling, ("num_steps", 5), ("temprature", "temperature"))
 OF_NUMBERS = (RolloutSampling, ("top_k", 5), ("temprature", "temperature"))
 
@@ -198,6 +209,10 @@ ROWS = (
         "unet1d", UNET, DiffusionSampling, ("temperature", 0.5), ("num_step", "num_steps"),
         in_order=False,
     ),
+    NumbersRow(
+        "gan", GAN, AdversarialSampling, ("num_steps", 5), ("temprature", "temperature"),
+        in_order=False, scored=False,
+    ),
 )  # fmt: skip
 
 
@@ -207,17 +222,17 @@ def model_of(row):
     return as_if_trained(row.make())
 
 
-def of_rows(of=None, long=()):
-    """Runs a test for each row, or for those of text or of numbers.
+def of_rows(of=None, long=(), scored=None):
+    """Runs a test for each row, or for those of text or of numbers, or with a likelihood or without.
 
     Rows whose network is that of another one, with another cell, are for the exhaustive tests.
     Those of `long` take more than ten seconds; one whose parts are those of others is long, too.
     """
     import pytest
 
-    rows = [each for each in ROWS if of in (None, each.of)]
+    rows = [each for each in ROWS if of in (None, each.of) and scored in (None, each.scored)]
     marked = dict.fromkeys(
-        ("transformer-numbers", "vae-text", "vae-numbers", *long), pytest.mark.long
+        ("transformer-numbers", "vae-text", "vae-numbers", "gan-numbers", *long), pytest.mark.long
     )
     marked |= dict.fromkeys(("gru-text", "lstm-numbers"), pytest.mark.exhaustive)
     marks = [marked.get(str(row), ()) for row in rows]

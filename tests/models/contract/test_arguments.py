@@ -1,5 +1,6 @@
 """Every argument of every model changes something, and is refused out of its range."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -31,7 +32,7 @@ def cases(diffusion=()):
                 continue
             everybodys = {"seed": "seed", "generation": f"generation of {row.of}"}
             part = everybodys.get(name, "TokenEmission" if name == "tokenizer" else owners[-1])
-            own = diffusion if row.family in ("unet1d", "vae") else ()
+            own = diffusion if row.family in ("unet1d", "vae", "gan") else ()
             marks = pytest.mark.exhaustive if (part, name) in seen else own
             seen.add((part, name))
             yield pytest.param(row, part, name, id=f"{row}-{name}", marks=marks)
@@ -77,7 +78,7 @@ def test_it_changes_something(row, part, name):
     if change.seen == "weights":
         assert not same(row.make(**base).get_weights(), after.get_weights())
         return
-    look = {"loss": loss_of, "sample": sample_of}[change.seen]
+    look = {"loss": loss_of, "sample": sample_of, "fit": fitted_weights}[change.seen]
     before, first = usual(row, change, look)
     as_if_trained(after)
     if [w.shape for w in before.weights] == [w.shape for w in after.weights]:
@@ -156,6 +157,15 @@ def numbers_for(processor, time=8):
     if processor.num_classes:
         batch["label"] = np.array([0, 1, 1], np.int32)
     return batch
+
+
+def fitted_weights(model):
+    """The weights of a copy after one step."""
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    copy.compile(keras.optimizers.SGD(0.1))
+    copy.fit(numbers_for(model.processor), epochs=1, batch_size=3, verbose=0)
+    return copy.get_weights()
 
 
 def sample_of(model):

@@ -8,21 +8,19 @@ import tensorflow as tf
 
 from tfgen.arguments import constructor_config
 from tfgen.layers.checks import (
-    MOST_PARTS,
     check,
     check_choice,
     check_flag,
     check_kind,
-    check_most,
     check_of_use,
     check_positive,
     check_rate,
     check_whole,
     is_number,
 )
-from tfgen.layers.sinusoidal_embedding import SinusoidalEmbedding
 from tfgen.models.engines.season_before import season_before
 from tfgen.models.numbers.channels import ChannelEmission
+from tfgen.models.numbers.places import Places
 from tfgen.models.numbers.reading import AUTO, Lags
 from tfgen.models.parts import made_of_parts
 from tfgen.sampling import denoising, random
@@ -116,8 +114,6 @@ class Denoiser:
         check_choice(THRESHOLDS, threshold=threshold)
         check_flag(energy=energy, self_condition=self_condition)
         check_whole(0, positions=positions)
-        check_most(MOST_PARTS, positions=positions)
-        check(positions % 2 == 0, "positions must be even", positions=positions)
         check_positive(
             sigma_std=sigma_std, sigma_data=sigma_data, sigma_min=sigma_min, sigma_max=sigma_max
         )
@@ -147,13 +143,13 @@ class Denoiser:
         self.context = emission.context
         self.places = None
         if positions and processor.ends:
-            self.places = SinusoidalEmbedding(positions, base=1000.0, dtype="float32")
+            self.places = Places(positions, processor)
         if not isinstance(network, keras.layers.Layer):
             network = network(
                 channels_out=emission.channels,
                 condition_width=self.context.width,
                 sequence_width=processor.covariate_width
-                + (2 * positions if self.places else 0)
+                + (self.places.width if self.places else 0)
                 + (2 * emission.channels if infilling else 0),
                 self_condition=self_condition,
             )
@@ -207,23 +203,12 @@ class Denoiser:
         Args:
             covariates: float `(rows, time, width)`.
             valid: bool `(rows, time)`; None if nothing ends.
-            batch: Dict that may hold `first` bool `(rows,)`, whether the windows begin with their
-                things, and `last` bool `(rows, time)`, where these end; a window that does not hold
-                an end is not told how far it is.
+            batch: As of `Places`.
             told: As of `given`.
         """
         parts = [covariates]
         if self.places is not None:
-            time = tf.shape(valid)[1]
-            after = tf.broadcast_to(tf.range(time), tf.shape(valid))
-            before = tf.reduce_sum(tf.cast(valid, tf.int32), axis=1, keepdims=True) - 1 - after
-            first, last = self.places(after), self.places(tf.maximum(before, 0))
-            if "first" in batch:
-                first *= tf.cast(batch["first"], tf.float32)[:, None, None]
-            if "last" in batch:
-                ends = tf.reduce_any(batch["last"], axis=1)
-                last *= tf.cast(ends, tf.float32)[:, None, None]
-            parts += [first, last]
+            parts.append(self.places(valid, batch))
         if self.infilling and told is None:
             shape = tf.concat([tf.shape(covariates)[:2], [2 * self.emission.channels]], axis=0)
             parts.append(tf.zeros(shape))

@@ -28,6 +28,7 @@ from tfgen.models.serving import constant
 from tfgen.networks.causal import refuse_small_weights, weight_seed
 from tfgen.recipe import DiffusionSampling
 from tfgen.sampling import random
+from tfgen.sampling.rows import in_turn
 from tfgen.values import whole_number
 
 # Sequences that are drawn at once: what more there are is drawn in turn.
@@ -148,18 +149,13 @@ class Diffusion:
         choices = Choices(self._solver(defaults, solver), progress is not None, guided)
         graph = self.graphs.get("generate", choices)
         num_samples, length = (int(arguments[name]) for name in ("num_samples", "length"))
-        parts, begins = [], range(0, num_samples, ROWS)
-        for part, begin in enumerate(begins):
+        parts, turns = [], list(in_turn(arguments, num_samples, ROWS))
+        for part, own in enumerate(turns):
+            begin = part * ROWS
             count = min(ROWS, num_samples - begin)
-            own = {
-                name: value[begin : begin + count]
-                if value.shape.rank and value.shape[0] == num_samples
-                else value
-                for name, value in arguments.items()
-            }
             own |= {**sampling, "num_samples": tf.constant(count)}
             own["seed"] += begin * 2**40  # another part, other noise
-            place = part, len(begins)
+            place = part, len(turns)
             with self._calling(progress, place, "generate", choices, count, length):
                 parts.append((count, graph(own)))
         values, lengths = (

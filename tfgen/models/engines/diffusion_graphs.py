@@ -85,31 +85,14 @@ class DiffusionGraphs:
         given = {"valid": valid, "whole": whole, "covariates": covariates}
         shape = [rows, frames, self.emission.channels]
         x = self.runs.draw(choices, arguments, given, shape, key)
-        values, clipped = self.emission.values(x, scale)
-        values = positions.restored(values)[:, :length]
-        if ends:
-            clipped = tf.where(valid, clipped, 0.0)
-        total = tf.cast(tf.reduce_sum(positions.count(lengths)), tf.float32)
-        valid = tf.sequence_mask(lengths, length)
-        return {
-            "values": tf.where(valid[..., None], values, positions.missing),
-            "lengths": lengths,
-            "clip_fraction": tf.math.divide_no_nan(tf.reduce_sum(clipped), total),
-        }
+        return self.emission.sequences(x, scale, lengths, length)
 
     def _lengths(self, rows, length, arguments, key):
         """Samples of each sequence: one of the training data's, of what ends by itself."""
         if not self.processor.lengths:
             return tf.fill([rows], length)
-        # By class, and in the last row of all.
-        table = tf.constant(self.processor.lengths, tf.int32)
-        row = tf.fill([rows], len(self.processor.lengths) - 1)
-        if "condition" in arguments:
-            label = tf.broadcast_to(arguments["condition"], [rows])
-            row = tf.where(label >= 0, label, row)
-        place = random.uniform(random.fold(key, _LENGTHS), [rows]) * table.shape[1]
-        chosen = tf.gather_nd(table, tf.stack([row, tf.cast(place, tf.int32)], axis=-1))
-        return tf.minimum(chosen, length)
+        share = random.uniform(random.fold(key, _LENGTHS), [rows])
+        return self.positions.drawn_lengths(share, length, arguments)
 
     def impute(self, choices, arguments):
         """Sequences `(batch, num_samples, time, features)` with their gaps filled.

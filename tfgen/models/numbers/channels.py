@@ -141,6 +141,37 @@ class ChannelEmission(keras.layers.Layer):
         categories = tf.stack(chosen, axis=-1) if chosen else None
         return processor.join(numbers, categories), clipped
 
+    def sequences(self, channels, scale, lengths, length):
+        """What a function that samples returns, of channels: `values`, `lengths`, `clip_fraction`.
+
+        Args:
+            channels: float32 `(rows, positions, channels)`.
+            scale: As of `SequenceContext`.
+            lengths: int32 `(rows,)`, samples of each sequence; the others are missing.
+            length: int32 scalar, the most.
+        """
+        positions = self.positions
+        values, clipped = self.values(channels, scale)
+        values = positions.restored(values)[:, :length]
+        if positions.processor.ends:
+            valid = tf.sequence_mask(positions.count(lengths), tf.shape(channels)[1])
+            clipped = tf.where(valid, clipped, 0.0)
+        total = tf.cast(tf.reduce_sum(positions.count(lengths)), tf.float32)
+        valid = tf.sequence_mask(lengths, length)
+        return {
+            "values": tf.where(valid[..., None], values, positions.missing),
+            "lengths": lengths,
+            "clip_fraction": tf.math.divide_no_nan(tf.reduce_sum(clipped), total),
+        }
+
+    def nearer(self, channels):
+        """Channels whose levels are as far as data may have them: `2 p - 1`, of their softmax p."""
+        if not self.positions.processor.num_categories:
+            return channels
+        sizes = [int(self._offsets[1]), *self.positions.processor.levels]
+        rest, *levels = tf.split(channels, sizes, axis=-1)
+        return tf.concat([rest, *(2 * tf.nn.softmax(each) - 1 for each in levels)], axis=-1)
+
     def log_slope(self, numbers, scale, key):
         """What makes a log density of channels one of recorded numbers, `(..., numbers)`.
 

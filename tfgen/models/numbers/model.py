@@ -34,10 +34,11 @@ class NumbersModel(SequenceGenerator):
     - `pooling` of `encode`: `"mean"` of all positions, or the `"last"` one, which has read all;
 
     and a `tfgen.models.engines.diffusion.Diffusion` takes `num_steps`, `solver`, `guidance_scale`,
-    `method`, `resamplings` and `progress`, which its methods explain.
+    `method`, `resamplings` and `progress`, which its methods explain; and a
+    `tfgen.models.engines.adversarial.Adversarial` `temperature`, and `num_steps` of `encode`.
 
     Args:
-        engine: A `Rollout` or a `Diffusion`.
+        engine: A `Rollout`, a `Diffusion`, a `Latent` or an `Adversarial`.
         **kwargs: Arguments of `SequenceGenerator`.
 
     """

@@ -259,6 +259,38 @@ class Positions:
         after = [[0, 0], [0, positions * self.patch], [0, 0]]
         return tf.pad(known, after, constant_values=np.nan)
 
+    # Lengths of what ends by itself
+
+    def drawn_lengths(self, share, length, given):
+        """Samples of sequences, at most `length`: quantiles of the training data's.
+
+        Args:
+            share: float32 `(rows,)` in (0, 1), uniform for a draw.
+            length: int32 scalar.
+            given: Dict that may hold `condition` int32, of one or of each: the class, -1 for none.
+        """
+        table = self._lengths_of(given, tf.shape(share)[0])
+        count = len(self.processor.lengths[0])
+        place = tf.minimum(tf.cast(share * count, tf.int32), count - 1)
+        return tf.minimum(tf.gather(table, place, batch_dims=1), length)
+
+    def share_of_lengths(self, lengths, given):
+        """The opposite of `drawn_lengths`: of lengths `(rows,)` of the data, their share."""
+        table, lengths = self._lengths_of(given, tf.shape(lengths)[0]), lengths[:, None]
+        below, same = (tf.cast(each, tf.float32) for each in (table < lengths, table == lengths))
+        edge = 0.5 / float(len(self.processor.lengths[0]))
+        share = tf.reduce_mean(below + same / 2, axis=1)
+        return tf.clip_by_value(share, edge, 1 - edge)
+
+    def _lengths_of(self, given, rows):
+        """For each row the quantiles of its class, or of all, which come last."""
+        table = tf.constant(self.processor.lengths, tf.int32)
+        row = tf.fill([rows], len(self.processor.lengths) - 1)
+        if "condition" in given:
+            label = tf.broadcast_to(given["condition"], [rows])
+            row = tf.where(label >= 0, label, row)
+        return tf.gather(table, row)
+
     # Covariates
 
     def covariates(self, batch, rows=None, count=None):
