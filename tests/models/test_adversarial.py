@@ -164,25 +164,3 @@ def test_latents_of_drawings_hold_their_lengths():
     assert list(map(len, again)) == list(map(len, drawn))
     with pytest.raises(InputError, match="This model has no forecast: a GAN"):
         model.forecast(drawn[0], 2)
-
-
-@pytest.mark.long
-def test_a_short_training_finds_both_shapes_and_what_lies_around_them():
-    """Windows are one of two waves with noise on it: so are those that are generated."""
-    time, rng = np.arange(16), np.random.default_rng(3)
-    shapes = np.stack([np.sin(time / 2), -1.5 * np.cos(time / 3)])
-    choice = rng.integers(2, size=512)
-    windows = (shapes[choice] + rng.normal(0, 0.2, [512, 16]))[..., None].astype(np.float32)
-    small = {"width": 16, "multipliers": (1, 2), "critic_width": 16, "critic_multipliers": (1, 2)}
-    model = models.make("gan", "numbers", latent_size=8, seed=1, **small)
-    model.compile(keras.optimizers.Adam(2e-3, beta_1=0.0), jit_compile=False)
-    before = model.evaluate(windows[:128], batch_size=128, verbose=0)
-    model.fit(windows, batch_size=64, epochs=50, verbose=0)
-    assert model.evaluate(windows[:128], batch_size=128, verbose=0) < before / 10
-    drawn = model.generate(200, length=16, seed=1)[..., 0]
-    apart = np.sqrt(np.square(drawn[:, None] - shapes).mean(axis=-1))
-    nearest = apart.argmin(axis=1)
-    assert 0.25 < nearest.mean() < 0.75  # neither shape is forgotten
-    assert np.median(apart.min(axis=1)) < 0.35
-    np.testing.assert_allclose(drawn.mean(axis=0), windows[..., 0].mean(axis=0), atol=0.25)
-    np.testing.assert_allclose(drawn.std(axis=0), windows[..., 0].std(axis=0), atol=0.25)
