@@ -49,7 +49,7 @@ def _command(recipe, folder):
     if not config.get("known_names") and not config.get("static_names"):
         return f"tfgen generate {name} --out sample{kind.usual_suffix}"
     if row_of_kind(recipe.family, kind.name).engine_kind == "adversarial":
-        return f"tfgen evaluate {name}"
+        return f"tfgen evaluate {name} --data {shlex.quote(recipe.data.name)}"
     horizon, to_come = _horizon(recipe, bool(config.get("known_names")))
     return f"tfgen forecast {name} --data {shlex.quote(recipe.data.name)} --horizon {horizon}" + (
         "" if to_come else " --backtest"
