@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from tfgen.errors import InputError, unknown
 
 # What a field of a recipe may be for besides a kind (`tfgen.uses`), and what stands for no kind.
-_RESERVED = ("numbers", "autoregressive", "diffusion", "none", "auto")
+_RESERVED = ("numbers", "autoregressive", "diffusion", "adversarial", "none", "auto")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

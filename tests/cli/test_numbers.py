@@ -20,7 +20,7 @@ def test_a_family_tells_the_arguments_of_both_its_classes():
     common, _, rest = page.partition("\nArguments for text:\n")
     of_text, _, of_numbers = rest.partition("\nArguments for sequences of numbers:\n")
     assert "\n  units = " in common and "\n  head" not in common
-    assert "tie_embeddings = False" in of_text and "units = " not in of_text
+    assert "tie_embeddings = False" in of_text and "\n  units = " not in of_text
     for name in ("head = None", "components = 10", "bounding = None"):
         assert f"\n  {name}\n" in "\n" + of_numbers
     assert all(argument.help for argument in zoo.describe("lstm").number_arguments)

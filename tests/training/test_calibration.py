@@ -14,6 +14,7 @@ from tfgen.training.calibration import LEAST_STEPS, calibrate_at_end
 
 class Model:
     draws_in_order, calibration = True, None
+    can = {"forecast"}.__contains__
 
     class processor:
         step, check = 3600, staticmethod(lambda sequences: sequences)

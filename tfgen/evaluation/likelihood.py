@@ -47,12 +47,16 @@ def score_likelihood(model, parts):
         total += float(np.sum(result["log_likelihood"], dtype=np.float64))
         count += float(np.sum(result["values"]))
     naive = _naive_nats(parts.known, held)
-    window = model.processor.length if held.ends else piece
+
+    def windows():
+        window = model.processor.length if held.ends else piece
+        return SequenceWindows(held, window, _ROWS, drop_remainder=False)
+
     return {
         "values": int(count),
         "log_likelihood": total,
         "nats_per_value": Score.of([-total / max(count, 1)], baseline=[naive]).to_dict(),
-        **score_latents(model, lambda: SequenceWindows(held, window, _ROWS, drop_remainder=False)),
+        **score_latents(model, windows),
     }
 
 
