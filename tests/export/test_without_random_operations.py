@@ -38,7 +38,8 @@ def functions_of(model):
     return {each.name: each for each in model.functions(random=False)}
 
 
-@pytest.mark.parametrize("family", ["gru", pytest.param("transformer", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("family", ["gru", "transformer"])
 def test_texts(family):
     model = models.make(family, tokenizer=CharacterTokenizer("\nabcd"), seed=0, **SMALL[family])
     model.generation = type(model.generation)(max_new_tokens=9, temperature=0.9, top_k=3)

@@ -57,6 +57,7 @@ def test_the_same_members_are_the_member(row):
     np.testing.assert_allclose(one, two, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_samples_are_of_the_members_in_turns():
     """Members that say where they are from: the first column is held at 0 or at 5."""
     members = members_of(LSTM, 2)

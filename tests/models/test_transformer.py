@@ -457,6 +457,7 @@ def test_a_served_default_is_no_more_than_there_is_room_for(learned, tmp_path):
     assert [len(text.decode()) for text in texts.numpy()] == [20, 20]
 
 
+@pytest.mark.long
 def test_searches_refuse_it_as_well(learned):
     from tfgen.sampling.search import BeamSearch, ContrastiveSearch
 

@@ -39,6 +39,7 @@ def bound(samples, off=0.0, seed=0):
     return importance_bound(posterior, log_prob, tf.constant(samples), seed), posterior
 
 
+@pytest.mark.long
 def test_the_evidence_lower_bound_is_its_own_formula_and_lies_below():
     mean, covariance = true_posterior()
     mean, spread = mean + 0.3, np.broadcast_to(np.diag(covariance), mean.shape)

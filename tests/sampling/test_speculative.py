@@ -217,6 +217,7 @@ def test_temperature_0_is_greedy_decoding():
     assert len(texts) > 4
 
 
+@pytest.mark.long
 def test_a_draft_like_the_target_is_always_right():
     for seed in range(5):
         result = speculate(draft=TARGET, key=random.root(seed, random.SAMPLING), count=11)

@@ -66,6 +66,7 @@ def test_samples_are_no_longer_than_a_model_has_positions(kind, tmp_path, text, 
     assert (tmp_path / "run" / "logs" / "train" / "projector_config.pbtxt").is_file()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_what_fails_to_be_shown_costs_a_line_for_each_kind(text, tmp_path, monkeypatch, capsys):
     def fails(*args, **kwargs):

@@ -159,7 +159,7 @@ def test_evaluate_gives_the_loss_and_that_is_the_score(row):
     assert given == pytest.approx(float(loss), rel=1e-5)
 
 
-@of_rows(long=["unet1d-numbers", "transformer-text"])
+@of_rows(long=["gru-numbers", "unet1d-numbers", "transformer-text"])
 def test_fit_makes_what_it_learns_from_more_likely(row):
     model, batch = row.make(), row.batch()
     model.compile(keras.optimizers.Adam(0.03))
