@@ -1,6 +1,5 @@
 """`WindowCritic`: the network that tells real sequences from generated ones."""
 
-import itertools
 import math
 
 import keras
@@ -13,7 +12,7 @@ from tfgen.layers.downsample_1d import coarse_mask, halved
 from tfgen.layers.group_norm import masked
 from tfgen.layers.residual_block_1d import ResidualBlock1D
 from tfgen.layers.spectral_norm import SpectralNorm
-from tfgen.networks.causal import weight_seed
+from tfgen.networks.named_parts import NamedParts
 from tfgen.networks.window_generator import groups_of, levels_of
 
 
@@ -72,19 +71,10 @@ class WindowCritic(keras.layers.Layer):
         super().__init__(**kwargs)
 
         # Layers, by name, and what goes into them
-        self.parts, self._channels, seeds = {}, {}, itertools.count()
+        made = NamedParts(self.dtype_policy, seed)
+        add, own_seed, glorot = made.add, made.own_seed, made.glorot
         groups = groups_of(critic_width)
         widths = [critic_width * multiplier for multiplier in critic_multipliers]
-
-        def add(kind, name, channels, *arguments, **options):
-            self.parts[name] = kind(*arguments, name=name, dtype=self.dtype_policy, **options)
-            self._channels[name] = channels
-
-        def own_seed():
-            return weight_seed(seed, next(seeds))
-
-        def glorot():
-            return {"kernel_initializer": keras.initializers.GlorotUniform(own_seed())}
 
         add(Conv1D, "input_conv", channels + sequence_width, widths[0], 3, **glorot())
         for level, width in enumerate(widths):
@@ -101,6 +91,7 @@ class WindowCritic(keras.layers.Layer):
         if condition_width:
             own = {"use_bias": False, **glorot()}
             add(keras.layers.Dense, "condition_dense", condition_width, widths[-1], **own)
+        self.parts, self._channels = made.layers, made.channels
 
         # Config
         self.channels = channels

@@ -1,6 +1,5 @@
 """`WindowGenerator`: the network that makes a whole sequence of a latent vector."""
 
-import itertools
 import math
 
 import keras
@@ -13,7 +12,7 @@ from tfgen.layers.downsample_1d import coarse_mask, halved
 from tfgen.layers.group_norm import GroupNorm, masked
 from tfgen.layers.residual_block_1d import ResidualBlock1D
 from tfgen.layers.upsample_1d import Upsample1D
-from tfgen.networks.causal import weight_seed
+from tfgen.networks.named_parts import NamedParts
 
 MOST_LEVELS = 16
 _GROUPS = 8  # of the normalisations
@@ -79,20 +78,11 @@ class WindowGenerator(keras.layers.Layer):
         super().__init__(**kwargs)
 
         # Layers, by name, and what goes into them
-        self.parts, self._channels, seeds = {}, {}, itertools.count()
+        made = NamedParts(self.dtype_policy, seed)
+        add, own_seed, glorot = made.add, made.own_seed, made.glorot
         embedded = 4 * width
         groups = groups_of(width)
         widths = [width * multiplier for multiplier in multipliers]
-
-        def add(kind, name, channels, *arguments, **options):
-            self.parts[name] = kind(*arguments, name=name, dtype=self.dtype_policy, **options)
-            self._channels[name] = channels
-
-        def own_seed():
-            return weight_seed(seed, next(seeds))
-
-        def glorot():
-            return {"kernel_initializer": keras.initializers.GlorotUniform(own_seed())}
 
         whole = latent_size + condition_width
         add(keras.layers.Dense, "latent_dense", whole, embedded, **glorot())
@@ -110,6 +100,7 @@ class WindowGenerator(keras.layers.Layer):
                 add(Upsample1D, name, widths[level], widths[level - 1], own_seed())
         add(GroupNorm, "output_norm", widths[0], groups)
         add(Conv1D, "output_conv", widths[0], channels_out, 3, **glorot())
+        self.parts, self._channels = made.layers, made.channels
 
         # Config
         self.channels_out = channels_out
