@@ -47,6 +47,13 @@ class Report:
     def drop(self, reason, example, count=1):
         self.dropped.setdefault(reason, [0, example])[0] += count
 
+    def reasons(self):
+        """For a person: how many were dropped for each reason, and the first of them."""
+        return [
+            f"{number:,} x {reason} (first: {example})"
+            for reason, (number, example) in self.dropped.items()
+        ]
+
     def accept(self, columns, values, where):
         """Counts a row of the texts of some columns; returns whether it has them all."""
         for column, value in zip(columns, values, strict=True):

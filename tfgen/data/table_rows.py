@@ -85,10 +85,7 @@ def check_dropped(table, kept, config):
     total = table.rows + table.lost
     if not total or (total - kept) / total <= config.allow_dropped:
         return
-    reasons = "; ".join(
-        f"{number:,} x {reason} (first: {example})"
-        for reason, (number, example) in table.report.dropped.items()
-    )
+    reasons = "; ".join(table.report.reasons())
     raise InputError(
         f"{total - kept:,} of {total:,} rows would be dropped: {reasons}. Say what the columns are "
         "(data.time, data.id, data.header, data.delimiter), or allow it. "

@@ -40,8 +40,7 @@ def inspect_sequences(config):
     ]
     if not report.dropped:
         lines.append("dropped: nothing")
-    for reason, (number, example) in report.dropped.items():
-        lines.append(f"dropped: {number:,} x {reason} (first: {example})")
+    lines += [f"dropped: {reason}" for reason in report.reasons()]
     lines += [f"note: {note}" for note in report.notes]
     split = sequences.split(config.validation_fraction, config.split)
     lines.append(f"split: {split[2]}")

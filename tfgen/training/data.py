@@ -181,7 +181,7 @@ def _open_pairs(recipe, tokenizer, data):
             split=_SPLIT_NAMES[split],
             most=config.validation_batches,
         )
-    dropped = [f"{n:,} x {why} (first: {one})" for why, (n, one) in pairs.report.dropped.items()]
+    dropped = pairs.report.reasons()
     long = sum(each.dropped for each in windows.values())
     if long:
         dropped.append(f"{long:,} x longer than training.window, {config.window}")
@@ -247,10 +247,7 @@ def _open_numbers(recipe, processor, data):
         f"{_OF_HALF[choose_on]}: {how}"
     )
     report = sequences.report
-    dropped = (
-        f"dropped: {number:,} x {reason} (first: {example})"
-        for reason, (number, example) in report.dropped.items()
-    )
+    dropped = (f"dropped: {reason}" for reason in report.reasons())
     if models.reads_seasons(recipe):
         found = ", ".join(map(str, processor.seasons or ())) or "none"
         summary += f"\nseasons found, in positions: {found}"
