@@ -59,6 +59,9 @@ CHANGES = {
     "data.name": read("dates.csv"),
     "data.column": read("b", "lines.jsonl", data__column="a"),
     "data.source": read("b", "lines.jsonl", data__column="a"),
+    "data.source_data": read(
+        "pen.npz", "captions.csv", data__column="text", data__source="pen", data__source_data="other.npz"
+    ),
     "data.kind": read("strokes", "pen.npz"),
     "data.columns": read(["load"]),
     "data.time": read("other"),
@@ -190,7 +193,10 @@ def folder(tmp_path_factory):
     book.save(folder / "book.xlsx")
     rng = np.random.default_rng(0)
     drawings = {f"d{n}": np.c_[rng.normal(0, 3, [12, 2]), np.arange(12) % 4 == 3] for n in range(9)}
-    np.savez(folder / "pen.npz", **{name: each.astype("f4") for name, each in drawings.items()})
+    for name, size in (("pen", 1), ("other", 2)):
+        scaled = {key: (each * [size, 1, 1]).astype("f4") for key, each in drawings.items()}
+        np.savez(folder / f"{name}.npz", **scaled)
+    (folder / "captions.csv").write_text("pen,text\n" + "".join(f"d{n},t{n}\n" for n in range(9)))
     (folder / "sounds").mkdir()
     for number in range(3):
         with wave.open(str(folder / "sounds" / f"{number}.wav"), "wb") as file:
@@ -205,7 +211,7 @@ def folder(tmp_path_factory):
 
 def recipe_of(folder, changes):
     changes = {**LEAST, **changes}
-    for key in ("data.name", "training.start_from"):
+    for key in ("data.name", "data.source_data", "training.start_from"):
         if changes.get(key) is not None:
             changes[key] = str(folder / changes[key])
     return Recipe("gru").override(changes)
@@ -240,10 +246,10 @@ def look_at_read(changes, folder, **_):
     config = recipe.data
     try:
         if config.source is not None:
-            pairs = open_pairs(
-                config.name, config.source, config.column, config.validation_fraction
-            )
-            return [pairs.references(split) for split in ("train", "validation")]
+            given = config.name, config.source, config.column, config.validation_fraction
+            pairs = open_pairs(*given, source_data=config.source_data)
+            held = told(pairs.sequences("all")) if pairs.numbers else None
+            return [held, *(pairs.references(split) for split in ("train", "validation"))]
         if data_kind(config) == "text":
             source = open_text(config.name, config.column, config.validation_fraction)
             return [list(source.chunks(split)) for split in ("train", "validation")]

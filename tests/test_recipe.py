@@ -34,6 +34,7 @@ OTHER = {
     "data.name": 'böok\n"quoted" \\ #1.txt',
     "data.column": "text",
     "data.source": "word",
+    "data.source_data": "pendigits",
     "data.kind": "series",
     "data.columns": ("temp", "rain, mm"),
     "data.time": "when",

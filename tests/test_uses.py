@@ -20,6 +20,7 @@ NUMBERS = (SERIES, STROKES, AUDIO)
 USED = {
     "data.column": [TEXT],
     "data.source": [TEXT],
+    "data.source_data": [TEXT],
     **dict.fromkeys(
         ("data.columns", "data.time", "data.time_format", "data.id", "data.categories", "data.known", "data.static",
          "data.bounds", "data.resolution", "data.circular", "data.layout", "data.header", "data.delimiter", "data.decimal",

@@ -176,7 +176,18 @@ def test_train_forgets_what_the_recipe_says_of_other_data(run, trained, tmp_path
 
 def test_of_other_data_only_how_it_is_trained_on_is_kept():
     texts = dict.fromkeys(
-        ("column", "source", "time", "time_format", "id", "label", "header", "delimiter", "sheet"),
+        (
+            "column",
+            "source",
+            "source_data",
+            "time",
+            "time_format",
+            "id",
+            "label",
+            "header",
+            "delimiter",
+            "sheet",
+        ),
         "x",
     )
     lists = ("columns", "categories", "known", "static", "missing", "bounds", "resolution")

@@ -154,7 +154,7 @@ def test_what_a_source_may_be_is_told_in_a_line():
     assert "give source=" in refused(model.generate)
     assert "give source=" in refused(model.score, "ab")
     assert "must not be empty" in refused(model.generate, source=["a", " "])
-    assert "one text or 3" in refused(model.generate, ["a"] * 3, source=["x", "y"])
+    assert "one for all texts or 3" in refused(model.generate, ["a"] * 3, source=["x", "y"])
     assert "source is for models made with an encoder" in refused(other.generate, source="a")
     assert "condition is for" in refused(model.generate, source="a", condition=1)
     assert "must be None where there is an encoder" in refused(make, "transformer", num_classes=2)
@@ -217,7 +217,7 @@ def test_a_trained_model_reverses_words_and_is_the_same_when_stored_and_served(
     told = {key.strip(): value.strip() for key, value in told.items()}
     assert float(told["sequence error rate"].rstrip("%")) < 0.1
     assert main(["generate", run, "--source", "abcd", "--source", "dab"]) == 0
-    shown = ["--- prompt 1 ---", "d c b a", "--- prompt 2 ---", "b a d"]
+    shown = ["--- abcd ---", "d c b a", "--- dab ---", "b a d"]
     assert [line for line in capsys.readouterr().out.splitlines() if line] == shown
     model = zoo.get(run)
     texts = model.generate(source=["abc", "cd"], seed=3, temperature=1)

@@ -13,7 +13,7 @@ from tfgen.kinds import find_kind
 from tfgen.names import normalise
 
 # Options that only a model of text takes.
-OPTIONS = ("column", "window", "crops", "source", "beams")
+OPTIONS = ("column", "window", "crops", "source", "source_data", "beams")
 
 
 def add_options(parser):
@@ -23,6 +23,7 @@ def add_options(parser):
     group.add_argument("--window", type=integer, help="tokens in a random crop (256)")
     group.add_argument("--crops", type=integer, help="number of random crops (1024)")
     group.add_argument("--source", help="the column of the sources, of a model with an encoder")
+    group.add_argument("--source-data", help="of sources that are numbers: a folder, or a set")
     group.add_argument("--beams", type=integer, help="of such a model: beam search (1)")
 
 

@@ -29,7 +29,7 @@ def add_options(parser):
         "--source",
         metavar="TEXT",
         action="append",
-        help="what a model with an encoder makes a text of; may be repeated",
+        help="what a model with an encoder makes a text of, or the file of it; may be repeated",
     )
     group.add_argument("--strip-prompt", action="store_true", help="leave the prompt out")
     group.add_argument("--beams", type=integer, help="look for the most likely text: beam search")
@@ -68,15 +68,12 @@ def run(arguments, kind):
 
     options = given_fields(arguments, _SAMPLING, TokenSampling)
     check_counts(arguments, "num_samples")
-    sources = None if arguments.source is None else [*map(to_unicode, arguments.source)]
+    names = None if arguments.source is None else [*map(to_unicode, arguments.source)]
     prompts = [to_unicode(prompt) for prompt in arguments.prompts] or [""]
-    if len(prompts) == 1:
-        prompts *= len(sources or prompts)
-    if arguments.stream and (len(prompts) > 1 or arguments.num_samples > 1 or arguments.out):
+    several = max(len(prompts), len(names or ())) > 1
+    if arguments.stream and (several or arguments.num_samples > 1 or arguments.out):
         raise InputError("--stream is for one prompt, one sample, and no --out")
     options |= {"seed": arguments.seed, "strip_prompt": arguments.strip_prompt}
-    if sources is not None:
-        options["source"] = sources * len(prompts) if len(sources) == 1 else sources
     if arguments.condition is not None:
         options["condition"] = _class(arguments.condition)
     search_kind = _search_kind(arguments)
@@ -84,13 +81,18 @@ def run(arguments, kind):
         raise InputError(f"--draft must be a model of text. Received: --draft {arguments.draft}")
 
     model = open_model(arguments.name, arguments.dtype)
+    if names is not None:
+        names, sources = _sources(model, names)
+        if len(prompts) == 1:
+            prompts *= len(sources)
+        options["source"] = sources * len(prompts) if len(sources) == 1 else sources
     search = _search(search_kind, arguments) if search_kind else None
     if search_kind:
         options["search"] = search
     if search_kind == "contrastive":
         options.pop("top_k", None)  # it is the search's own
     if arguments.stream:
-        if sources is not None:
+        if names is not None:
             options["source"] = sources[0]
         for piece in model.stream(prompts[0], **options):
             print(piece, end="", flush=True)
@@ -107,10 +109,27 @@ def run(arguments, kind):
             file=sys.stderr,
         )
     if arguments.out is None:
-        print(as_text(samples))
+        print(as_text(samples, names))
         return
-    write_texts(arguments.out, prompts, samples)
+    write_texts(arguments.out, prompts, samples, names)
     show(f"Wrote {arguments.out}")
+
+
+def _sources(model, words):
+    """Names of sources and what the model takes: the words themselves, or what their files hold."""
+    processor = getattr(model.preprocessing, "source", None)
+    if processor is None:
+        return words, words
+    from tfgen.data import open_sequences
+    from tfgen.recipe import DataConfig
+
+    names, sources = [], []
+    for word in words:
+        found = processor.check(open_sequences(DataConfig(name=word)))
+        single = len(found) == 1
+        names += [word if single else f"{word}: {each}" for each in found.ids]
+        sources += found.values
+    return names, sources
 
 
 def _class(text):

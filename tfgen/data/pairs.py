@@ -8,6 +8,7 @@ import numpy as np
 from tfgen.data import readers, text_columns
 from tfgen.data.catalog import BUILTIN
 from tfgen.data.memory import MEMORY, hold, not_given
+from tfgen.data.source_sequences import SourceSequences
 from tfgen.data.windows import spread
 from tfgen.errors import InputError, unknown
 from tfgen.files import home_path
@@ -17,8 +18,10 @@ from tfgen.names import normalise
 _BUCKET = 8
 
 
-def open_pairs(name, source, column=None, validation_fraction=0.1, data=None):
-    """Opens pairs of texts to train or to score on.
+def open_pairs(
+    name, source, column=None, validation_fraction=0.1, data=None, source_data=None
+):  # fmt: skip
+    """Opens pairs of a source and a text to train or to score on.
 
     Args:
         name: A path of a `.csv`, `.tsv`, `.jsonl` or `.parquet` file (also `.gz` and `.xz`), or the
@@ -28,6 +31,8 @@ def open_pairs(name, source, column=None, validation_fraction=0.1, data=None):
         validation_fraction: Share of the sources that is for validation; at least 0 and less
             than 1.
         data: A frame in memory, in place of what `name` names.
+        source_data: Where the sources are sequences of numbers: of what the column has the names,
+            see `tfgen.data.source_sequences.SourceSequences`; None where the column has texts.
 
     Returns:
         `Pairs`.
@@ -52,7 +57,8 @@ def open_pairs(name, source, column=None, validation_fraction=0.1, data=None):
         raise InputError(f"A source is another column than the text. Received: column={column!r}")
     columns = [source, column]
     if data is not None:
-        return Pairs(MEMORY, hold(data).pairs(columns), column, validation_fraction)
+        rows = hold(data).pairs(columns)
+        return Pairs(MEMORY, rows, column, validation_fraction, source_data)
     if name == MEMORY:
         raise not_given()
     path = home_path(str(name)) if built_in is None else built_in.path
@@ -66,11 +72,12 @@ def open_pairs(name, source, column=None, validation_fraction=0.1, data=None):
         lambda report: text_columns.read_rows(path, columns, report),
         column,
         validation_fraction,
+        source_data,
     )
 
 
 class Pairs:
-    """Pairs of texts, split so that no source is on both sides. See `open_pairs`.
+    """Pairs of a source and a text, split so that no source is on both sides. See `open_pairs`.
 
     Which sources are held out goes by a hash of them, so that the order of the file, in which words
     with one beginning stand together, has no part in it.
@@ -80,24 +87,29 @@ class Pairs:
         rows: Function of a `tfgen.data.readers.Report` that yields pairs of texts.
         column: What messages call the texts.
         validation_fraction: As of `open_pairs`.
+        source_data: As there.
 
     Attributes:
         name: As it was asked for.
+        numbers: Whether the sources are sequences of numbers, which their ids stand for here.
         report: `tfgen.data.readers.Report` of the rows kept and dropped.
         characters: Dict with the number of characters of the texts in each split.
         split_rule: The rule of the split, as a sentence.
     """
 
-    def __init__(self, name, rows, column, validation_fraction):
+    def __init__(self, name, rows, column, validation_fraction, source_data=None):
         self.name = name
         self.report = readers.Report()
+        self.numbers = source_data is not None
+        self._sequences = SourceSequences(source_data, self.report) if self.numbers else None
         found = {}
         for source, target in rows(self.report):
             if "\n" in target:
                 self.report.kept -= 1
                 self.report.drop(f"'{column}' has a line break, which ends a text", repr(source))
-            else:
-                found.setdefault(source, {})[target] = None
+                continue
+            for key in self._sequences.keys(source) if self.numbers else [source]:
+                found.setdefault(key, {})[target] = None
         if not found:
             dropped = "; ".join(
                 f"{number} x {reason} (first: {example})"
@@ -128,8 +140,36 @@ class Pairs:
             raise unknown("split", split, self._sources)
         return {source: self._targets[source] for source in self._sources[split]}
 
-    def encoded(self, split, reader, tokenizer):
-        """Yields each pair of a split as arrays of tokens: those of `reader`, of `tokenizer`."""
+    def sequences(self, split):
+        """The `Sequences` of the sources of a split, where they are numbers."""
+        return self._sequences.sequences(self._sources[split])
+
+    def sources(self, split, reader):
+        """Dict from each source of a split to what a model takes: a text, or an array.
+
+        Args:
+            split: The split.
+            reader: Of numbers the model's `SequenceProcessor`; None of texts.
+
+        Raises:
+            InputError: If the model takes other sources.
+        """
+        if (reader is not None) != self.numbers:
+            what = "texts" if reader is None else "sequences of numbers (source_data)"
+            raise InputError(f"The model makes texts of {what}, and {self.name} has other sources")
+        if reader is None:
+            return {source: source for source in self._sources[split]}
+        checked = reader.check(self.sequences(split))
+        return dict(zip(checked.ids, checked.values, strict=True))
+
+    def encoded(self, split, read, tokenizer):
+        """Yields each pair of a split as arrays: the source as read, the tokens of the text.
+
+        Args:
+            split: The split.
+            read: Function of a source.
+            tokenizer: The tokenizer of the texts.
+        """
         # All texts at once: what a call costs is more than what one text does.
         tokens = tokenizer.encode("".join(self.chunks(split)))
         ends = np.flatnonzero(tokens == tokenizer.start_id)
@@ -138,7 +178,7 @@ class Pairs:
         if len(lines) != len(pairs):  # the tokenizer joins line breaks to what is beside them
             lines = (tokenizer.encode(text) for _, text in pairs)
         for (source, _), line in zip(pairs, lines, strict=True):
-            yield reader.encode(source), line
+            yield read(source), line
 
     def chunks(self, split="train"):
         """Yields the texts of a split, one a line."""
@@ -154,10 +194,12 @@ class PairWindows:
     """Deals out pairs in batches, each pair in a row of its own.
 
     Batch k is a pure function of the seed and of k, as of `Windows`. Pairs of about the same length
-    are in a batch together, padded to the same multiple of 8 on both sides.
+    are in a batch together, padded to the same multiple of 8 on both sides. Of sources that are
+    numbers, many positions may make a short text: either side is padded to a power of 2 of its own.
 
     Args:
-        pairs: Iterable of `(source, target)`, integer arrays of tokens.
+        pairs: Iterable of `(source, target)`: tokens, integer arrays, or for a source numbers
+            `(time, features)`.
         window: Tokens at most: longer sources, and targets that do not end by then, are left out.
         batch_size: Pairs in a batch.
         line_break: The token that begins and ends a target.
@@ -227,9 +269,9 @@ class PairWindows:
 
         Returns:
             `({"tokens": inputs, "condition": (sources, valid)}, targets, weights)`, each
-            `(batch_size, time)`: int32 tokens after a line break; int32 tokens of the sources, and
-            bool which there are; int32 the next token of each input, a line break at the end; and
-            float32 1 where there is a target.
+            `(batch_size, time)`: int32 tokens after a line break; int32 tokens of the sources, or
+            their numbers, and bool which there are; int32 the next token of each input, a line
+            break at the end; and float32 1 where there is a target.
         """
         epoch, step = divmod(int(k), self.steps_per_epoch)
         # Read and replaced as one object: see `Windows`.
@@ -238,14 +280,20 @@ class PairWindows:
             batches = self._batches(epoch)
             self._order = epoch, batches
         rows = batches[step]
-        time = min(int(np.max(self._buckets[rows])) * _BUCKET, self.window)
-        sources, sizes = _padded([self._pairs[row][0] for row in rows], time, 0)
-        targets, lengths = _padded([self._pairs[row][1] for row in rows], time, self.line_break)
-        places = np.arange(time)[None]
+        found = [self._pairs[row][0] for row in rows], [self._pairs[row][1] for row in rows]
+        longest = [int(np.max(self._buckets[rows])) * _BUCKET] * 2
+        if found[0][0].ndim > 1:
+            # A target has an end as well.
+            most = max(map(len, found[0])), max(map(len, found[1])) + 1
+            longest = [_BUCKET << (-(-each // _BUCKET) - 1).bit_length() for each in most]
+        time = [min(each, self.window) for each in longest]
+        sources, sizes = _padded(found[0], time[0], 0)
+        targets, lengths = _padded(found[1], time[1], self.line_break)
+        places = [np.arange(each)[None] for each in time]
         starts = np.full([len(rows), 1], self.line_break, np.int32)
         inputs = np.concatenate([starts, targets[:, :-1]], axis=1)
-        given = {"tokens": inputs, "condition": (sources, places < sizes[:, None])}
-        return given, targets, (places <= lengths[:, None]).astype(np.float32)
+        given = {"tokens": inputs, "condition": (sources, places[0] < sizes[:, None])}
+        return given, targets, (places[1] <= lengths[:, None]).astype(np.float32)
 
     def starts_epoch(self, k):
         """Whether batch k is the first of an epoch."""
@@ -253,8 +301,9 @@ class PairWindows:
 
 
 def _padded(rows, time, value):
-    """Arrays of tokens as one, int32 `(rows, time)`, and their lengths."""
-    padded = np.full([len(rows), time], value, np.int32)
+    """Arrays as one, of tokens int32 `(rows, time)`, of numbers with features; their lengths."""
+    dtype = rows[0].dtype if rows[0].ndim > 1 else np.int32
+    padded = np.full([len(rows), time, *rows[0].shape[1:]], value, dtype)
     for number, row in enumerate(rows):
         padded[number, : len(row)] = row
     return padded, np.array([len(row) for row in rows])

@@ -37,19 +37,22 @@ def evaluate_pairs(model, pairs, split, beams=1, progress=lambda done, total: No
         raise InputError(f"There is no pair in the split '{split}' of {pairs.name}")
     search = None if beams == 1 else BeamSearch(beams)
     options = {"search": search} if search else {"temperature": 0}
+    reader = model.engine.emission.source_encoder.source_processor
+    given = pairs.sources(split, reader)
+    read = given.get if pairs.numbers else ByteTokenizer().encode
     # Sources of about one length together: a loop is compiled for their length.
-    sources = sorted(references, key=lambda source: len(source.encode("utf-8", "replace")))
+    sources = sorted(references, key=lambda source: len(read(source)))
     wrong = edits = words = 0
     for first in range(0, len(sources), _ROWS):
         batch = sources[first : first + _ROWS]
-        made = model.generate(source=batch, strip_prompt=True, **options)
+        made = model.generate(source=[given[each] for each in batch], strip_prompt=True, **options)
         for source, text in zip(batch, made, strict=True):
             right = [each.split() for each in references[source]]
             found = min((edit_distance(text.split(), each), -len(each)) for each in right)
             wrong += text not in references[source]
             edits, words = edits + found[0], words - found[1]
         progress(first + len(batch), len(sources))
-    nats, tokens = _nats(model, pairs, split)
+    nats, tokens = _nats(model, list(pairs.encoded(split, read, model.tokenizer)))
     return {
         "data": pairs.name,
         "split": split,
@@ -65,9 +68,8 @@ def evaluate_pairs(model, pairs, split, beams=1, progress=lambda done, total: No
     }
 
 
-def _nats(model, pairs, split):
-    """The nats of the texts of a split, and how many tokens they have."""
-    encoded = list(pairs.encoded(split, ByteTokenizer(), model.tokenizer))
+def _nats(model, encoded):
+    """The nats of the texts of encoded pairs, and how many tokens they have."""
     longest = max(max(len(source), len(target) + 1) for source, target in encoded)
     if model.max_positions is not None:
         longest = min(longest, model.max_positions)

@@ -25,7 +25,7 @@ _WINDOW = 256
 
 def evaluate(
     model, data, column=None, split=None, window=None, crops=None, seed=0,
-    progress=lambda done, total: None, source=None, beams=None,
+    progress=lambda done, total: None, source=None, beams=None, source_data=None,
 ):  # fmt: skip
     """Measures how well a text model predicts data.
 
@@ -52,6 +52,8 @@ def evaluate(
         source: The column of the sources, of a model with an encoder, whose figures are those of
             `tfgen.evaluation.pairs`; None, and the column too, takes that of its recipe.
         beams: Of such a model, texts that a beam search follows; None is 1.
+        source_data: Of sources that are numbers, what the column names, as of
+            `tfgen.data.open_pairs`; None takes that of the recipe.
 
     Returns:
         A dict that JSON can hold.
@@ -68,14 +70,15 @@ def evaluate(
         check_unused("models without an encoder", window=window, crops=crops)
         if trained_on:
             source, column = source or trained_on.source, column or trained_on.column
+            source_data = source_data or trained_on.source_data
         if source is None:
             raise InputError(
                 "A model with an encoder is measured on pairs: name the column of their sources. "
                 "Received: source=None"
             )
-        text = open_pairs(where, source, column, fraction, data=held)
+        text = open_pairs(where, source, column, fraction, held, source_data)
     else:
-        check_unused("models with an encoder", source=source, beams=beams)
+        check_unused("models with an encoder", source=source, beams=beams, source_data=source_data)
         text = open_text(where, column, fraction, data=held)
     if split is None:
         own = trained_on and (trained_on.name, trained_on.column) == (str(data), column)

@@ -259,7 +259,9 @@ class SequenceGenerator(Fitting):
         if not overwrite and Path(filepath).exists():
             raise InputError(f"{filepath} is there already. Received: overwrite=False")
         file = models.preprocessing_file(self.preprocessing)
-        ours = {models.RECIPE, file, models.WEIGHTS, models.CALIBRATION, models.CHECKSUMS}
+        ours = {
+            models.RECIPE, file, models.SOURCE, models.WEIGHTS, models.CALIBRATION, models.CHECKSUMS
+        }  # fmt: skip
         folder = Path(filepath)
         others = [p.name for p in folder.iterdir() if p.name not in ours] if folder.is_dir() else []
         if others:

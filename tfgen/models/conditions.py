@@ -9,10 +9,8 @@ from tfgen.errors import InputError
 NO_CLASS = -1
 
 
-def condition_specs(num_classes=None, condition_width=None, latents=0, reads_source=False):
+def condition_specs(num_classes=None, condition_width=None, latents=0):
     """The tensors that stand for a condition: a dict from names to `tf.TensorSpec`, or empty."""
-    if reads_source:
-        return {"source": tf.TensorSpec([None], tf.string)}
     if num_classes:
         return {"condition": tf.TensorSpec([None], tf.int32)}
     if condition_width:

@@ -111,7 +111,7 @@ ENGINES = {
 _NOT_MODEL_KEYS = (
     "self", "network", "emission", "context", "denoiser", "engine", "tokenizer", "processor",
     "generation", "make", "rollout", "space", "recognition", "evidence", "latents",
-    "source_encoder", "critic", "places", "game",
+    "source_encoder", "source_processor", "critic", "places", "game",
 )  # fmt: skip
 # Those of networks that follow from the other parts.
 _FOLLOWING = (

@@ -21,6 +21,8 @@ CHECKSUMS = "SHA256SUMS"
 RECIPE = "recipe.toml"
 TOKENIZER = "tokenizer.json"
 PROCESSOR = "sequence.json"
+# The processor of sources, beside the tokenizer of the texts that are made of them.
+SOURCE = "source.json"
 WEIGHTS = "model.weights.h5"
 CALIBRATION = "calibration.npz"
 # Of the list of checksums, which has three lines.
@@ -68,8 +70,9 @@ def build(recipe, preprocessing=None, dtype="float32", of=None):
 
     Args:
         recipe: A `Recipe`. Its `training.seed` seeds the weights unless `[model]` has a `seed`.
-        preprocessing: The fitted tokenizer, or the fitted processor of numbers; None takes bytes,
-            or a single unscaled number.
+        preprocessing: The fitted tokenizer, or the fitted processor of numbers, or
+            `tfgen.preprocessing.TokenizerWithSource`; None takes bytes, or a single unscaled
+            number.
         dtype: Keras' dtype policy, e.g. `"mixed_bfloat16"` to train in.
         of: Without a preprocessing, `"text"` or `"numbers"`; None is the first that the family is
             for.
@@ -93,7 +96,12 @@ def build(recipe, preprocessing=None, dtype="float32", of=None):
                 f"The family '{recipe.family}' is for sequences of numbers, and these data are "
                 f"text. Received: data.name={recipe.data.name}"
             )
-        arguments["processor" if numbers else "tokenizer"] = preprocessing
+        if numbers:
+            arguments["processor"] = preprocessing
+        else:
+            arguments["tokenizer"] = getattr(preprocessing, "tokenizer", preprocessing)
+            if arguments["tokenizer"] is not preprocessing:
+                arguments["source_processor"] = preprocessing.source
     # A person's own family need not take a dtype.
     precision = {} if dtype == "float32" else {"dtype": dtype}
     with _as_input_error(f"[model] of family '{recipe.family}'"):
@@ -151,20 +159,26 @@ def preprocessing_file(preprocessing):
 
 
 def save_preprocessing(preprocessing, folder):
-    """Writes a tokenizer or a processor of numbers into a folder."""
-    from tfgen.preprocessing import save_processor, save_tokenizer
+    """Writes a tokenizer, with what reads its sources, or a processor of numbers into a folder."""
+    from tfgen.preprocessing import TokenizerWithSource, save_processor, save_tokenizer
 
+    if isinstance(preprocessing, TokenizerWithSource):
+        save_processor(preprocessing.source, Path(folder) / SOURCE)
+        preprocessing = preprocessing.tokenizer
     file = preprocessing_file(preprocessing)
     save = save_processor if file == PROCESSOR else save_tokenizer
     save(preprocessing, Path(folder) / file)
 
 
 def load_preprocessing(folder):
-    """Reads the tokenizer or the processor of numbers of a folder."""
-    from tfgen.preprocessing import load_processor, load_tokenizer
+    """Reads what `save_preprocessing` wrote into a folder."""
+    from tfgen.preprocessing import TokenizerWithSource, load_processor, load_tokenizer
 
-    path = Path(folder) / PROCESSOR
-    return load_processor(path) if path.is_file() else load_tokenizer(Path(folder) / TOKENIZER)
+    path, source = Path(folder) / PROCESSOR, Path(folder) / SOURCE
+    if path.is_file():
+        return load_processor(path)
+    tokenizer = load_tokenizer(Path(folder) / TOKENIZER)
+    return TokenizerWithSource(tokenizer, load_processor(source)) if source.is_file() else tokenizer
 
 
 def load(folder, weights=True, overrides=None, dtype="float32"):
@@ -296,7 +310,7 @@ def _override(recipe, preprocessing, overrides):
 def write_checksums(folder):
     """Writes SHA256SUMS for the recipe, the preprocessing, the weights, the calibration."""
     folder = Path(folder)
-    names = RECIPE, TOKENIZER, PROCESSOR, WEIGHTS, CALIBRATION
+    names = RECIPE, TOKENIZER, PROCESSOR, SOURCE, WEIGHTS, CALIBRATION
     names = [name for name in names if (folder / name).is_file()]
     lines = [f"{sha256(folder / name)}  {name}\n" for name in names]
     with atomic_file(folder / CHECKSUMS) as temporary:
@@ -365,7 +379,12 @@ def _verify(folder, file, weights):
                 f"it, as sha256sum writes them. Received: {line!r}"
             )
         sums[name] = digest.lower()
-    for name in (file, WEIGHTS) if weights else (file,):
+    needed = [
+        file,
+        *([WEIGHTS] if weights else []),
+        *([SOURCE] if (folder / SOURCE).is_file() else []),
+    ]
+    for name in needed:
         if name not in sums:
             raise InputError(f"{folder / CHECKSUMS} does not list {name}")
     for name, digest in sums.items():

@@ -11,26 +11,26 @@ from tfgen.layers.checks import (
     MOST_LAYERS,
     check,
     check_choice,
+    check_kind,
     check_most,
     check_of_use,
     check_rate,
     check_whole,
 )
 from tfgen.layers.decoder_block import DecoderBlock, normalization, normalized
-from tfgen.layers.products import as_tensor, look_up
 from tfgen.networks.both_ways import ENCODERS, both_ways, heads_of, read_both_ways
 from tfgen.networks.causal import weight_seed
+from tfgen.networks.source_readers import ByteReader, NumberReader
+from tfgen.preprocessing import SequenceProcessor
 from tfgen.sampling import random
 
-# Sources are read as the bytes of their UTF-8: any text, with no vocabulary to find.
-BYTES = 256
 # Of the key of a step; no site of a network's dropout has it.
 _SITE = -2
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
 class SourceEncoder(keras.layers.Layer):
-    """Reads the bytes of a source in both directions; a decoder attends to what it gives.
+    """Reads a source in both directions, text or numbers; a decoder attends to what it gives.
 
     Either blocks of attention in which every position sees all (arXiv:1706.03762), or two recurrent
     networks, one of them backwards (arXiv:1409.0473), whose hidden states stand side by side.
@@ -39,8 +39,10 @@ class SourceEncoder(keras.layers.Layer):
         encoder: `"transformer"`, `"gru"` or `"lstm"`; None is of models that are given no source.
         encoder_units: Features of a position of the transformer, or of each recurrent direction.
         encoder_layers: Its layers.
-        encoder_dropout: Share of the features that is dropped in training, of the embedded bytes
+        encoder_dropout: Share of the features that is dropped in training, of the embedded items
             and of what each block adds, or of the hidden states.
+        source_processor: A fitted `tfgen.preprocessing.SequenceProcessor` of sources that are
+            numbers; None is of texts, which are read as their bytes.
         seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
@@ -61,6 +63,7 @@ class SourceEncoder(keras.layers.Layer):
         encoder_units=128,
         encoder_layers=2,
         encoder_dropout=0.0,
+        source_processor=None,
         seed=0,
         **kwargs,
     ):
@@ -74,11 +77,17 @@ class SourceEncoder(keras.layers.Layer):
             (128, {"encoder_units": encoder_units}),
             (2, {"encoder_layers": encoder_layers}),
             (0.0, {"encoder_dropout": encoder_dropout}),
+            (None, {"source_processor": source_processor}),
         ):
             check_of_use(encoder is not None, "models with an encoder", default, **given)
         fits = encoder != "transformer" or encoder_units % 2 == 0
         check(fits, "encoder_units must be even for a transformer", encoder_units=encoder_units)
         common = {"dtype": self.dtype_policy}
+        if source_processor is None:
+            self.reader = ByteReader()
+        else:
+            check_kind(SequenceProcessor, source_processor=source_processor)
+            self.reader = NumberReader(source_processor)
 
         def normal(deviation, *numbers):
             return keras.initializers.RandomNormal(
@@ -89,9 +98,7 @@ class SourceEncoder(keras.layers.Layer):
         self.embedding = self.projection = self.final_norm = None
         self.blocks, self.networks = [], []
         if encoder is not None:
-            self.embedding = keras.layers.Embedding(
-                BYTES, encoder_units, normal(0.1, 0), name="embedding", **common
-            )
+            self.embedding = self.reader.make_layer(encoder_units, normal(0.1, 0), **common)
         if encoder == "transformer":
             added = 0.02 / math.sqrt(2 * encoder_layers)
             self.blocks = [
@@ -123,6 +130,7 @@ class SourceEncoder(keras.layers.Layer):
         self.encoder_units = encoder_units
         self.encoder_layers = encoder_layers
         self.encoder_dropout = encoder_dropout
+        self.source_processor = source_processor
         self.seed = seed
 
     def make_weights(self, width):
@@ -134,7 +142,7 @@ class SourceEncoder(keras.layers.Layer):
         shape = (None, None, self.encoder_units)
         # A weight is kept by its path, and the decoder has blocks of the same names.
         with keras.name_scope(self.name):
-            self.embedding.build((None, None))
+            self.reader.build(self.embedding)
             for layer in [*self.blocks, self.final_norm]:
                 if layer is not None:
                     layer.build(shape)
@@ -149,7 +157,8 @@ class SourceEncoder(keras.layers.Layer):
         """What a decoder attends to.
 
         Args:
-            source: int32 `(batch, items)`, bytes.
+            source: int32 `(batch, items)`, bytes; or `(batch, items, features)`, numbers in the
+                data's units.
             valid: bool `(batch, items)`: which of them there are, from the first on.
             key: int32 `(2,)`, what the dropout is drawn from; None is none.
 
@@ -157,7 +166,7 @@ class SourceEncoder(keras.layers.Layer):
             Float `(batch, items, width)`.
         """
         drop = self._drop(key)
-        x = drop(look_up(as_tensor(self.embedding.embeddings, self.compute_dtype), source), 0)
+        x = drop(self.reader.vectors(self.embedding, source), 0)
         if self.networks:
             x = drop(read_both_ways(self.networks, x, valid), 1)
             return self.projection(x)
@@ -189,6 +198,12 @@ class SourceEncoder(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), **constructor_config(self)}
+
+    @classmethod
+    def from_config(cls, config):
+        processor = config.get("source_processor")
+        processor = keras.saving.deserialize_keras_object(processor) if processor else None
+        return cls(**{**config, "source_processor": processor})
 
 
 # The parts of a block, and what of them is dropped in training.

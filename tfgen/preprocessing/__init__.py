@@ -29,6 +29,7 @@ from tfgen.preprocessing.scalers import (
 from tfgen.preprocessing.sequence_processor import SequenceProcessor
 from tfgen.preprocessing.tokenizer import Tokenizer
 from tfgen.preprocessing.whitening_scaler import WhiteningScaler
+from tfgen.preprocessing.with_source import TokenizerWithSource
 
 __all__ = [
     "PROCESSOR_FILE",
@@ -50,6 +51,7 @@ __all__ = [
     "SequenceProcessor",
     "StandardScaler",
     "Tokenizer",
+    "TokenizerWithSource",
     "WhiteningScaler",
     "build_scaler",
     "build_tokenizer",

@@ -30,6 +30,13 @@ class DataConfig(Section):
         "the column of the texts from which a model with model.encoder makes those of data.column",
         of="text",
     )
+    source_data: str | None = field(
+        None,
+        "where the sources are drawings or other sequences of numbers: a folder, whose files the "
+        "column names, or a set, of which it names sequences by their id or class",
+        of="text",
+        needs="source",
+    )
     kind: str | None = field(
         None,
         f"what the data is: {listed(KINDS)}; none infers it",

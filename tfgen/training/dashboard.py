@@ -361,15 +361,17 @@ class PairDashboard(TextDashboard):
         folder: As of `Dashboard`, as the model.
         model: The model in training.
         references: Dict from held-out sources to lists of their texts.
+        sources: Dict from sources to what the model takes.
     """
 
-    def __init__(self, folder, model, references):
+    def __init__(self, folder, model, references, sources):
         super().__init__(folder, model)
         self._shown = dict(list(references.items())[:SAMPLE_PAIRS])
+        self._sources = [sources[each] for each in self._shown]
 
     def samples(self, step):
         """Writes what is made of held-out sources, and what should be."""
-        made = self.model.generate(source=list(self._shown), temperature=0)
+        made = self.model.generate(source=self._sources, temperature=0)
         rows = [
             f"| {' | '.join(map(_cell, (source, text, ' or '.join(right))))} |"
             for (source, right), text in zip(self._shown.items(), made, strict=True)

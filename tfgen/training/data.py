@@ -22,7 +22,12 @@ from tfgen.data.augmentation import check_augmentation, open_augmentation
 from tfgen.data.sequences import HALVES
 from tfgen.errors import InputError
 from tfgen.kinds import find_kind
-from tfgen.preprocessing import ByteTokenizer, SequenceProcessor, build_tokenizer
+from tfgen.preprocessing import (
+    ByteTokenizer,
+    SequenceProcessor,
+    TokenizerWithSource,
+    build_tokenizer,
+)
 from tfgen.training import fingerprint
 from tfgen.training.dashboard import PairDashboard, TextDashboard
 from tfgen.training.latents import held_lines
@@ -38,7 +43,7 @@ class Data:
     """The data of a run.
 
     Attributes:
-        preprocessing: The fitted tokenizer or processor of numbers.
+        preprocessing: The fitted tokenizer or processor of numbers, see `models.build`.
         windows: Dict with the windows of `"train"` and `"validation"`.
         summary: What there is, for people.
         unit: What one position is called.
@@ -142,7 +147,7 @@ def _open_text(recipe, tokenizer, data):
     return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
 
 
-def _open_pairs(recipe, tokenizer, data):
+def _open_pairs(recipe, preprocessing, data):
     config = recipe.training
     if models.row_of_kind(recipe.family, "text").engine != "rollout":
         raise InputError(
@@ -160,19 +165,25 @@ def _open_pairs(recipe, tokenizer, data):
         recipe.data.source,
         recipe.data.column,
         recipe.data.validation_fraction,
-        data=data,
+        data,
+        recipe.data.source_data,
     )
+    tokenizer = getattr(preprocessing, "tokenizer", preprocessing)
+    processor = None if tokenizer is preprocessing else preprocessing.source
     if tokenizer is None:
         tokenizer = build_tokenizer(recipe.preprocessing, pairs.chunks("train"))
+    if pairs.numbers and processor is None:
+        processor = SequenceProcessor.fit(pairs.sequences("train"))
     choose_on = _choose_on(config)
     if choose_on == "half" and not pairs.references("choice"):
         choose_on = "all"
-    reader = ByteTokenizer()
+    sources = pairs.sources("all", processor)
+    read = sources.get if pairs.numbers else ByteTokenizer().encode
     held = {"half": "choice", "all": "validation"}[choose_on]
     windows = {}
     for split, part in (("train", "train"), ("validation", held)):
         windows[split] = PairWindows(
-            pairs.encoded(part, reader, tokenizer),
+            pairs.encoded(part, read, tokenizer),
             config.window,
             config.batch_size,
             tokenizer.start_id,
@@ -192,9 +203,12 @@ def _open_pairs(recipe, tokenizer, data):
     summary = "\n".join([summary, *(f"dropped: {each}" for each in dropped)])
 
     def dashboard(folder, model):
-        return PairDashboard(folder, model, pairs.references(held))
+        return PairDashboard(folder, model, pairs.references(held), sources)
 
     found = fingerprint.of_text(pairs, pairs.references("all"))
+    if pairs.numbers:
+        found["sources"] = fingerprint.of_sequences(pairs.sequences("all"))["contents"]
+        tokenizer = TokenizerWithSource(tokenizer, processor)
     return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
 
 

@@ -18,6 +18,7 @@ from tfgen.preprocessing import (
     ByteTokenizer,
     CharacterTokenizer,
     SequenceProcessor,
+    TokenizerWithSource,
 )
 from tfgen.training.data import open_data
 
@@ -64,8 +65,10 @@ class Start:
             recipe = self._with_our_processor(recipe)
             return recipe, open_data(recipe, ours, given)
         vocabulary, asked = recipe.training.vocabulary, recipe.preprocessing
-        kind = _KINDS.get(type(ours), asked.tokenizer)  # no recipe names a Hugging Face tokenizer
-        most = getattr(ours, "max_vocabulary", None)
+        tokenizer = getattr(ours, "tokenizer", ours)
+        # No recipe names a Hugging Face tokenizer.
+        kind = _KINDS.get(type(tokenizer), asked.tokenizer)
+        most = getattr(tokenizer, "max_vocabulary", None)
         # Of subwords the size that was asked for is known from the recipe alone.
         theirs = getattr(self.model.recipe, "preprocessing", None)
         size = theirs.vocabulary_size if kind == "bpe" and theirs else None
@@ -77,15 +80,17 @@ class Start:
                 "character": most == asked.max_vocabulary,
             }[kind]
         )
+        # Sources are scaled as the weights are used to, whatever the vocabulary.
+        fresh = ours._replace(tokenizer=None) if tokenizer is not ours else None
         if vocabulary == "new" or (vocabulary == "auto" and not same):
-            return recipe, open_data(recipe, data=given)
+            return recipe, open_data(recipe, fresh, given)
         kept = dataclasses.replace(asked, tokenizer=kind, max_vocabulary=most, vocabulary_size=size)
         recipe = dataclasses.replace(recipe, preprocessing=kept)
         data = open_data(recipe, ours, given)
-        unknown = ours.unknown_id
+        unknown = tokenizer.unknown_id
         if vocabulary == "auto" and unknown is not None:
             if np.any(np.asarray(data.windows["train"].tokens) == unknown):
-                return recipe, open_data(recipe, data=given)
+                return recipe, open_data(recipe, fresh, given)
         return recipe, data
 
     def _with_our_processor(self, recipe):
@@ -124,7 +129,7 @@ class Start:
         """
         symbols, axes = None, ()
         if not isinstance(model.preprocessing, SequenceProcessor):
-            old, new = (_symbols(each.preprocessing) for each in (self.model, model))
+            old, new = (_symbols(each.tokenizer) for each in (self.model, model))
             if old != new:
                 places = {symbol: number for number, symbol in reversed([*enumerate(old)])}
                 symbols = np.array([places.get(symbol, -1) for symbol in new])
@@ -223,8 +228,10 @@ def _symbols(tokenizer):
 def _vocabulary_axes(model):
     """For each weight, the axes that are as long as the vocabulary, whatever that is."""
     # A model of one symbol more tells. Shapes alone would not: a layer may be as wide by chance.
-    size = model.preprocessing.vocabulary_size
+    size = model.tokenizer.vocabulary_size
     other = CharacterTokenizer([chr(0x10000 + number) for number in range(size)])
+    if isinstance(model.preprocessing, TokenizerWithSource):
+        other = model.preprocessing._replace(tokenizer=other)
     probe = models.build(model.recipe, other)
     return [
         tuple(axis for axis, pair in enumerate(zip(ours.shape, theirs.shape)) if len({*pair}) > 1)

@@ -38,7 +38,8 @@ def _command(recipe, folder):
     name = shlex.quote(as_argument(folder))
     kind = find_kind(data_kind_of(final))
     if recipe.data.source is not None:
-        return f"tfgen generate {name} --source {_SOURCE}"
+        what = _SOURCE if recipe.data.source_data is None else "FILE"
+        return f"tfgen generate {name} --source {what}"
     if kind.modality == "text":
         # A prompt may have more tokens than there are positions.
         short = recipe.model.get("positions") == "learned" and (
@@ -128,13 +129,15 @@ def _text_examples(model):
     prompt = next(text for text, size in sizes.items() if size < most or not text)
     names = "temperature", "top_k", "top_p", "min_p", "repetition_penalty"
     vectors = f"tf.zeros([1, 1, {model.engine.emission.condition_width or 1}])"
+    sequences = hasattr(model.preprocessing, "source")
     return {
         **_constants({name: getattr(generation, name) for name in names}),
         **_constants(
             {
                 "prompts": [prompt],
                 "texts": [prompt],
-                "source": [_SOURCE],
+                **({} if sequences else {"source": [_SOURCE]}),
+                "source_lengths": [1],
                 "max_new_tokens": min(generation.max_new_tokens, most - sizes[prompt]),
                 "stop": list(generation.stop),
                 "num_samples": 1,

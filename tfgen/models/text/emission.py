@@ -31,8 +31,8 @@ class TokenEmission(keras.layers.Layer):
         condition_dropout: Share of the samples whose condition is hidden in training, so that
             `generate(guidance_scale=...)` has something to compare with (arXiv:2207.12598).
         latents: Numbers of a latent vector that a text is generated from; 0 is none.
-        source_encoder: A `tfgen.networks.source_encoder.SourceEncoder`, if texts are made of other
-            texts.
+        source_encoder: A `tfgen.networks.source_encoder.SourceEncoder`, if texts are made of
+            sources.
         seed: Integer that the initial weights are sampled from.
         **kwargs: `name`, `dtype` and the like.
 
@@ -215,7 +215,7 @@ class TokenEmission(keras.layers.Layer):
         Args:
             batch: Number of texts.
             condition: int32 `(batch,)` or float32 `(batch, items, width)`; None is none. Latents
-                are float32 `(batch, latents)`, bytes of sources int32 `(batch, items)`.
+                are float32 `(batch, latents)`, sources as of `SourceEncoder`.
             valid: bool `(batch, items)`, of vectors and sources.
             hidden: bool `(batch,)`: which texts are to know nothing of their condition.
             key: int32 `(2,)`, in training: what the dropout of sources is drawn from.
@@ -228,7 +228,8 @@ class TokenEmission(keras.layers.Layer):
             return vectors, tf.ones([batch, 1], tf.bool)
         if self.reads_source:
             if condition is None:  # of a text that nothing is told of
-                condition, valid = tf.zeros([batch, 1], tf.int32), tf.zeros([batch, 1], tf.bool)
+                condition = self.source_encoder.reader.empty(batch)
+                valid = tf.zeros([batch, 1], tf.bool)
             return self.source_encoder.call(condition, valid, key), valid
         if condition is None:
             items = [batch] if self.num_classes else [batch, 1, self.condition_width]

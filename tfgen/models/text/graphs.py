@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from tfgen.models.conditions import condition_specs
 from tfgen.models.serving import option_specs
-from tfgen.preprocessing import ByteTokenizer
 from tfgen.recipe import TokenSampling
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
@@ -101,20 +100,20 @@ class TextGraphs:
 
     def _told_specs(self):
         given = self.emission
-        kinds = given.num_classes, given.condition_width, given.latents, given.reads_source
-        return condition_specs(*kinds)
+        if given.reads_source:
+            return given.source_encoder.reader.specs
+        return condition_specs(given.num_classes, given.condition_width, given.latents)
 
     def _known(self, condition):
         """The tensors that the engine takes of those of a condition: numbers, no strings."""
         if "source" not in condition:
             return condition
-        ids, lengths = ByteTokenizer().tokenize(condition["source"])
-        time = tf.maximum(tf.shape(ids)[1], 1)
-        ids = tf.pad(
-            ids, [[0, 0], [0, -(-time // SOURCE_BUCKET) * SOURCE_BUCKET - tf.shape(ids)[1]]]
-        )
-        valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]
-        return {"condition": ids, "condition_valid": valid}
+        source, lengths = self.emission.source_encoder.reader.read(condition)
+        time = tf.maximum(tf.shape(source)[1], 1)
+        room = -(-time // SOURCE_BUCKET) * SOURCE_BUCKET - tf.shape(source)[1]
+        source = tf.pad(source, [[0, 0], [0, room], [0, 0]][: len(source.shape)])
+        valid = tf.range(tf.shape(source)[1])[None] < lengths[:, None]
+        return {"condition": source, "condition_valid": valid}
 
     def generate_specs(self):
         """The tensors of `generate`."""

@@ -31,6 +31,7 @@ from tfgen.models.text.latents import LatentTexts
 from tfgen.models.text.searching import Searching
 from tfgen.models.text.served import served_functions
 from tfgen.models.text.streaming import pieces
+from tfgen.preprocessing import TokenizerWithSource
 from tfgen.sampling import random
 from tfgen.sampling.buckets import bucket, row_bucket
 from tfgen.sampling.search import check_search
@@ -99,6 +100,11 @@ class TextModel(TextGenerator):
     def network(self):
         """The engine's network."""
         return self.engine.network
+
+    @property
+    def preprocessing(self):
+        source = getattr(self.engine.emission.source_encoder, "source_processor", None)
+        return self.tokenizer if source is None else TokenizerWithSource(self.tokenizer, source)
 
     @property
     def token_embedding(self):
@@ -224,7 +230,8 @@ class TextModel(TextGenerator):
                 `BeamSearch`, `ContrastiveSearch` or `Speculative`. The first two sample nothing and
                 take no temperature, no filters and no penalty.
             source: Of a model made with an encoder, what its texts are made of: a text for all, or
-                a list with one for each, which then is as long as that of the prompts.
+                a list with one for each, which then is as long as that of the prompts. Of sources
+                that are numbers an array `(time, features)`, or a list of such.
 
         Returns:
             A text for a text, a list for a list; with `num_samples` above 1 a list of so many
@@ -233,7 +240,7 @@ class TextModel(TextGenerator):
         Raises:
             InputError: For an argument out of its range.
         """
-        prompts, source = for_each_source(prompts, source)
+        prompts, source = for_each_source(self.engine.emission, prompts, source)
         single = isinstance(prompts, str)
         texts = texts_of("prompts", prompts)
         given = {
@@ -406,7 +413,8 @@ class TextModel(TextGenerator):
 
         A model that takes a condition has it as a further argument of each: `condition` `(batch,)`,
         -1 for none, or `condition` `(batch, items, width)` with `condition_valid` `(batch, items)`;
-        one with an encoder has `source` `(batch,)`.
+        one with an encoder has `source` `(batch,)`, or of numbers `source` `(batch, time,
+        features)` with `source_lengths` `(batch,)`.
 
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
