@@ -149,6 +149,7 @@ CHANGES = {
     "generation.num_steps": sampled(3, "unet1d-numbers"),
     "generation.solver": sampled("euler", "unet1d-numbers", generation__num_steps=4),
     "generation.resamplings": sampled(1, "unet1d-numbers", "filled"),
+    "generation.windows": sampled("independent:commit=2", "unet1d-numbers"),
 }  # fmt: skip
 
 

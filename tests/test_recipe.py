@@ -64,6 +64,7 @@ OTHER = {
     "training.beta_2": 0.1 + 0.2,  # 0.30000000000000004: all digits have to survive
     "training.ema": 1e-17,
     "generation.solver": "heun",
+    "generation.windows": "rolling:commit=8",
     "training.carry_state": True,
     "training.augment": ("gain=12", "flip=0.5"),
     "training.optimizer": "muon",

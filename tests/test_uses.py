@@ -52,6 +52,7 @@ BY_ENGINE = {
     "generation.num_steps": {"diffusion": NUMBERS},
     "generation.solver": {"diffusion": NUMBERS},
     "generation.resamplings": {"diffusion": NUMBERS},
+    "generation.windows": {"diffusion": ["series"]},
     "generation.guidance_scale": {"autoregressive": [TEXT], "diffusion": NUMBERS},
 }
 FOR_ALL = {
@@ -67,7 +68,7 @@ OTHER = {
     "preprocessing.vocabulary_size": 512,
     "preprocessing.scaler": "robust", "preprocessing.calendar": False, "training.vocabulary": "new",
     "training.choose_by": "forecasts",
-    "generation.solver": "heun", "generation.top_p": 0.5,
+    "generation.solver": "heun", "generation.top_p": 0.5, "generation.windows": "overlap",
 }  # fmt: skip
 
 

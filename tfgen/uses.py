@@ -14,6 +14,7 @@ TRAITS = {
     "autoregressive": "models that go from position to position",
     "autoregressive numbers": "models of numbers that go from position to position",
     "diffusion": "diffusion models",
+    "diffusion series": "diffusion models of series",
     "adversarial": "adversarial models",
     "conditional text": "models of text that are conditioned on classes or vectors",
     "conditional diffusion": "diffusion models of data with classes",
@@ -34,7 +35,7 @@ def traits(kind, engine=None, conditional=None):
     for each in ENGINES if engine is None else [engine]:
         found.add(each)
         if numbers:
-            found.add(f"{each} numbers")
+            found |= {f"{each} numbers", f"{each} {kind}"}
         if each == "diffusion" and conditional is not False:
             found.add("conditional diffusion")
     if not numbers and conditional is not False:

@@ -267,7 +267,9 @@ def test_levels_of_the_schedule_are_those_of_its_formula():
     key = random.root(3, random.EVALUATION)
     n = random.uniform(key, [8]).numpy()
     expected = (n * 5 ** (1 / 7) + (1 - n) * 0.1 ** (1 / 7)) ** 7  # arXiv:2206.00364, equation 5
-    np.testing.assert_allclose(model.engine.denoiser.training_sigmas(key, 8), expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        model.engine.denoiser.training_sigmas(key, 8, 4), expected, rtol=1e-4
+    )
     levels = model.engine.runs.levels(tf.constant(5)).numpy()
     assert levels.shape == (MOST_STEPS + 1,) and not levels[5:].any()
     n = np.linspace(1, 0, 5)

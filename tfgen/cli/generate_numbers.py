@@ -13,10 +13,10 @@ from tfgen.kinds import find_kind
 from tfgen.recipe import DiffusionSampling, RolloutSampling
 
 # Options that only a model of numbers takes.
-_OWN = "length", "bias", "num_steps", "solver"
+_OWN = "length", "bias", "num_steps", "solver", "windows"
 OPTIONS = (*_OWN, "start_time", "static")
 # What says how is sampled, besides the length.
-_SAMPLING = "temperature", "bias", "num_steps", "solver", "guidance_scale"
+_SAMPLING = "temperature", "bias", "num_steps", "solver", "guidance_scale", "windows"
 # Sequences by diffusion that are drawn before XLA would have compiled the loop.
 _FEW = 32
 

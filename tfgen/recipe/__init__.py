@@ -28,6 +28,7 @@ from tfgen.recipe.generation import (
 )
 from tfgen.recipe.recipe import MAX_FILE_BYTES, SECTIONS, Recipe, fields_help, recipe_keys
 from tfgen.recipe.training import TrainingConfig
+from tfgen.recipe.windows import Windows
 
 __all__ = [
     "CONTEXT",
@@ -42,6 +43,7 @@ __all__ = [
     "RolloutSampling",
     "TokenSampling",
     "TrainingConfig",
+    "Windows",
     "fields_help",
     "recipe_keys",
 ]

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from tfgen.errors import InputError
 from tfgen.recipe.fields import Section, field
+from tfgen.recipe.windows import WHOLE, Windows
 from tfgen.values import MAX_INT32
 
 
@@ -140,6 +141,18 @@ class DiffusionSampling(Sampling):
     resamplings: int = field(
         10, "how often each step is taken when gaps are filled by repaint", of="diffusion", low=1
     )
+    windows: str = field(
+        "auto",
+        "how what is longer than the training window is drawn: whole, or window by window: "
+        "independent, overlap, backward_noise, rolling or diffusion_forcing, with sizes if wanted, "
+        "e.g. overlap:context=64,commit=32; auto takes what the model was trained for",
+        of="diffusion series",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.windows not in WHOLE:
+            Windows.parse(self.windows, MAX_INT32, self.key_of("windows"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -98,7 +98,9 @@ def sample(
         x: float `(batch, time, channels)`, at level `sigmas[0]`: `sigmas[0] * noise`.
         sigmas: float `(levels,)`, falling; step k leads from entry k to entry k + 1. It may end
             above 0. Zeros after the first one do not count: padded to one length, runs of any
-            number of steps share one compiled loop.
+            number of steps share one compiled loop. Or `(levels, time, 1)`: each position
+            has levels of its own, of which the denoiser is told as `(batch, time)`; here, entries
+            of numbers below 0 are the padding.
         solver: Name of a solver, or a `Solver`.
         key: int32 `(2,)`. Evaluation i draws from `fold(key, i)`, each row apart from the others.
             Needed where the solver is random.
@@ -167,7 +169,7 @@ def advance(
         place = begun._replace(index=index, key=None if key is None else random.fold(key, index))
         x, sigma = solver.arrive(place, x)
         more = (previous,) if self_condition else ()
-        x0_hat = denoiser(x, tf.fill([batch], sigma), *more)
+        x0_hat = denoiser(x, _of_rows(sigma, batch), *more)
         if threshold is not None:
             x0_hat = threshold(x0_hat)
         x0_hat = tf.ensure_shape(x0_hat, shape)
@@ -185,6 +187,17 @@ def evaluations(sigmas, solver):
 
 def _place(sigmas, dtype, key, valid):
     sigmas = cast(sigmas, dtype)
-    positive = tf.reduce_sum(tf.cast(sigmas > 0, tf.int32))
-    steps = tf.minimum(positive, tf.shape(sigmas)[0] - 1)
-    return Place(tf.constant(0), steps, sigmas, tf.gather(sigmas, steps) == 0, key, valid)
+    if len(sigmas.shape) == 1:
+        positive = tf.reduce_sum(tf.cast(sigmas > 0, tf.int32))
+        steps = tf.minimum(positive, tf.shape(sigmas)[0] - 1)
+    else:
+        steps = tf.reduce_sum(tf.cast(tf.reduce_all(sigmas >= 0, axis=[1, 2]), tf.int32)) - 1
+    to_zero = tf.reduce_all(tf.gather(sigmas, steps) == 0)
+    return Place(tf.constant(0), steps, sigmas, to_zero, key, valid)
+
+
+def _of_rows(sigma, batch):
+    """A level for each row, `(batch,)` or `(batch, time)`."""
+    if not len(sigma.shape):
+        return tf.fill([batch], sigma)
+    return tf.broadcast_to(sigma[None, :, 0], [batch, tf.shape(sigma)[0]])

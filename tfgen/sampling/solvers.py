@@ -41,8 +41,9 @@ class Place(NamedTuple):
     Attributes:
         index: int32 scalar: number of the evaluation, from 0.
         steps: int32 scalar: steps of the whole run.
-        sigmas: float `(levels,)`, in the dtype of x; step k leads from entry k to entry k + 1.
-        to_zero: bool scalar: whether the last step leads to level 0.
+        sigmas: float `(levels,)`, in the dtype of x; step k leads from entry k to entry k + 1. Or
+            `(levels, time, 1)`, where positions have levels of their own.
+        to_zero: bool scalar: whether the last step leads to level 0 everywhere.
         key: int32 `(2,)`, the key of this evaluation; None if nobody gave one.
         valid: bool, broadcast against x: which numbers are no padding; None if all are valid.
     """
@@ -70,7 +71,8 @@ class Solver(NamedTuple):
 
     Attributes:
         evaluations: Function `(place)` -> int32 scalar, of the whole run; `place.index` is 0.
-        arrive: Function `(place, x)` -> `(x, sigma scalar)`, what the denoiser is asked.
+        arrive: Function `(place, x)` -> `(x, sigma)`, what the denoiser is asked; sigma is of the
+            shape of an entry of `place.sigmas`.
         update: Function `(place, x, sigma, x0_hat, previous, memory)` -> `(x, memory)`, given what
             `arrive` gave, what the denoiser answered and what it had answered the time before.
         memory: Python integer: how many tensors like x it remembers.
@@ -149,7 +151,7 @@ def heun(churn=0.0, churn_min=0.0, churn_max=math.inf, churn_noise=1.0):
     def update(place, x, sigma, x0_hat, _previous, memory):
         step, second = place.index // 2, place.index % 2 == 1
         start, first_slope = memory
-        slope = (x - x0_hat) / sigma
+        slope = _over(x - x0_hat, sigma)
         following = place.sigma(step + 1)
         _, begun = raised(place, x, place.sigma(step))
         corrected = start + (following - begun) * (first_slope + slope) / 2.0
@@ -177,12 +179,12 @@ def dpmpp_2m_sde(eta=1.0):
         before = place.sigma(tf.maximum(step - 1, 0))
         # There is nothing to extrapolate from at first, and nowhere to go from 0.
         ahead = tf.where(following > 0, following, sigma)
-        length, length_before = tf.math.log(sigma / ahead), tf.math.log(before / sigma)
+        length, length_before = _log_ratio(sigma, ahead), _log_ratio(before, sigma)
         second = (step > 0) & (following > 0)
-        share = tf.where(second, length / tf.where(second, 2.0 * length_before, 1.0), 0.0)
+        share = tf.where(second, _over(length, tf.where(second, 2.0 * length_before, 1.0)), 0.0)
         x0_hat = x0_hat + share * (x0_hat - previous)
 
-        ratio = following / sigma
+        ratio = _over(following, sigma)
         if _is_zero(eta):
             return x0_hat + ratio * (x - x0_hat), memory
         exponent = cast(eta, x.dtype)
@@ -194,13 +196,23 @@ def dpmpp_2m_sde(eta=1.0):
 
 def towards(x, sigma, x0_hat, following):
     """Moves x on the straight line through `x0_hat` from level `sigma` to level `following`."""
-    return x0_hat + (following / sigma) * (x - x0_hat)
+    return x0_hat + _over(following, sigma) * (x - x0_hat)
 
 
 def new_noise(sigma, following, eta):
     """Standard deviation of the new noise of a DDIM step, arXiv:2010.02502, equation 16."""
-    share = tf.maximum(1.0 - tf.square(following / sigma), 0.0)
+    share = tf.maximum(1.0 - tf.square(_over(following, sigma)), 0.0)
     return tf.minimum(cast(eta, sigma.dtype) * following * tf.sqrt(share), following)
+
+
+def _over(value, level):
+    """A quotient; where positions have levels of their own, 0 at those that are clean or stay."""
+    return tf.math.divide_no_nan(value, level) if len(level.shape) else value / level
+
+
+def _log_ratio(sigma, other):
+    ratio = _over(sigma, other)
+    return tf.math.log(tf.where(ratio > 0, ratio, 1.0) if len(sigma.shape) else ratio)
 
 
 def _one_each(place):

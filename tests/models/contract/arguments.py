@@ -120,6 +120,7 @@ CHANGES = {
         "sigmas": to("schedule", wrong=("uniform",)),
         "sigma_mean": to(0.0, wrong=(NAN, "low")),
         "sigma_std": to(1.0, wrong=(0.0, float("inf"))),
+        "noise_levels": to("independent", wrong=("mixed",)),
         "sigma_data": to(0.5, wrong=(-1, float("inf"))),
         "schedule": to("cosine", wrong=("round",), seen="sample"),
         "sigma_min": to(0.01, wrong=(0.0,), seen="sample"),

@@ -26,6 +26,7 @@ from tfgen.models.parts import made_of_parts
 from tfgen.sampling import denoising, random
 from tfgen.sampling.energies import energy_denoiser, quadratic_energy
 from tfgen.sampling.noise_schedules import SCHEDULES, noise_schedule
+from tfgen.sampling.position_levels import NOISE_LEVELS, independent_levels, rolling_levels
 
 SIGMAS = ("lognormal", "schedule")
 THRESHOLDS = ("static", "dynamic", "none")
@@ -54,6 +55,10 @@ class Denoiser:
         sigmas: Levels to train on: `"lognormal"` (arXiv:2206.00364), or those of the `"schedule"`.
         sigma_mean: Mean of the logarithm of a lognormal level; of no other.
         sigma_std: Its standard deviation.
+        noise_levels: `"shared"`, one level for all positions of a window; `"independent"`, levels
+            that change at random positions behind a clean beginning (arXiv:2407.01392); or
+            `"rolling"`, levels of the schedule that rise with the position (arXiv:2402.09470). The
+            latter two learn to go on, window after window; see `tfgen.sampling.windows`.
         sigma_data: Standard deviation of the scaled data.
         schedule: Noise schedule of a run: `"karras"`, `"linear"`, `"cosine"`, `"sigmoid"` or
             `"flow"`; see `tfgen.sampling.noise_schedules`.
@@ -95,6 +100,7 @@ class Denoiser:
         sigmas="lognormal",
         sigma_mean=-0.5,
         sigma_std=1.2,
+        noise_levels="shared",
         sigma_data=1.0,
         schedule="karras",
         sigma_min=0.002,
@@ -110,6 +116,7 @@ class Denoiser:
         check_choice(denoising.OBJECTIVES, objective=objective)
         check_choice(denoising.WEIGHTINGS, weighting=weighting)
         check_choice(SIGMAS, sigmas=sigmas)
+        check_choice(NOISE_LEVELS, noise_levels=noise_levels)
         check_choice(SCHEDULES, schedule=schedule)
         check_choice(THRESHOLDS, threshold=threshold)
         check_flag(energy=energy, self_condition=self_condition)
@@ -122,9 +129,11 @@ class Denoiser:
         ):  # fmt: skip
             finite = is_number(value) and math.isfinite(value)
             check(finite, f"{name} must be a finite number", **{name: value})
-        lognormal = sigmas == "lognormal"
-        check_of_use(lognormal, "sigmas='lognormal'", -0.5, sigma_mean=sigma_mean)
-        check_of_use(lognormal, "sigmas='lognormal'", 1.2, sigma_std=sigma_std)
+        rolling = noise_levels == "rolling"
+        check_of_use(not rolling, "other noise_levels than 'rolling'", "lognormal", sigmas=sigmas)
+        drawn = sigmas == "lognormal" and not rolling
+        check_of_use(drawn, "levels from sigmas='lognormal'", -0.5, sigma_mean=sigma_mean)
+        check_of_use(drawn, "levels from sigmas='lognormal'", 1.2, sigma_std=sigma_std)
         processor = emission.positions.processor
         self.season = Lags.of(processor, seasonal_skip=seasonal_skip).season
         if seasonal_skip == AUTO:
@@ -166,6 +175,7 @@ class Denoiser:
         self.sigmas = sigmas
         self.sigma_mean = sigma_mean
         self.sigma_std = sigma_std
+        self.noise_levels = noise_levels
         self.sigma_data = sigma_data
         self.schedule = schedule
         self.sigma_min = sigma_min
@@ -315,8 +325,10 @@ class Denoiser:
             told = self.told(x0, known)["told"]
             counted, x0 = observed & ~known, told[0]
         given = self.given(batch, key if training else None, told)
-        rows = tf.shape(x0)[0]
-        sigma = self.training_sigmas(random.fold(key, _LEVELS), rows)
+        sigma = self.training_sigmas(random.fold(key, _LEVELS), *tf.unstack(tf.shape(x0)[:2]))
+        if self.noise_levels != "shared":  # nothing is learned of what is clean
+            counted &= (sigma > 0)[..., None]
+            sigma = tf.maximum(sigma, self.sigma_min)
         noise = random.normal(random.fold(key, _NOISE), tf.shape(x0))
         x = denoising.add_noise(x0, noise, sigma)
 
@@ -355,17 +367,25 @@ class Denoiser:
         missing = tf.gather(some | ~partly[:, None], self.emission.feature_of_channel, axis=1)
         return told[:, None, None] & ~(piece[..., None] & missing[:, None])
 
-    def training_sigmas(self, key, rows):
-        """The noise levels `(rows,)` of one step."""
-        if self.sigmas == "schedule":
-            return denoising.scheduled_sigma(key, [rows], self.noise_schedule)
-        return denoising.lognormal_sigma(key, [rows], self.sigma_mean, self.sigma_std)
+    def training_sigmas(self, key, rows, time):
+        """The noise levels of one step: `(rows,)`, or `(rows, time)` and 0 where x0 is given."""
+        if self.noise_levels == "rolling":
+            return rolling_levels(key, self.noise_schedule, rows, time)
+
+        def draw(key, shape):
+            if self.sigmas == "schedule":
+                return denoising.scheduled_sigma(key, shape, self.noise_schedule)
+            return denoising.lognormal_sigma(key, shape, self.sigma_mean, self.sigma_std)
+
+        if self.noise_levels == "independent":
+            return independent_levels(key, draw, rows, time)
+        return draw(key, [rows])
 
     def estimate(self, given, x, sigma, key):
         """What half of the rows are told of their x0: arXiv:2208.04202, section 3.2."""
         if not self.self_condition:
             return None
-        told = random.uniform(key, tf.shape(sigma)) < 0.5
+        told = random.uniform(key, tf.shape(sigma)[:1]) < 0.5
         estimate = tf.stop_gradient(self.denoiser(given)(x, sigma))
         return tf.where(told[:, None, None], estimate, 0.0)
 

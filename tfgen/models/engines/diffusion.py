@@ -20,6 +20,7 @@ from tfgen.models.engines.diffusion_runs import (
     Runs,
     batch_size,
 )
+from tfgen.models.engines.diffusion_windows import SOLVERS, plan_of
 from tfgen.models.first_calls import FirstCalls
 from tfgen.models.numbers.channels import ChannelEmission
 from tfgen.models.numbers.context import SequenceContext
@@ -29,6 +30,7 @@ from tfgen.networks.causal import refuse_small_weights, weight_seed
 from tfgen.recipe import DiffusionSampling
 from tfgen.sampling import random
 from tfgen.sampling.rows import in_turn
+from tfgen.sampling.windows import begin
 from tfgen.values import whole_number
 
 # Sequences that are drawn at once: what more there are is drawn in turn.
@@ -121,7 +123,7 @@ class Diffusion:
 
     def generate(
         self, arguments, defaults, seed, *,
-        num_steps=None, solver=None, guidance_scale=None, progress=None,
+        num_steps=None, solver=None, guidance_scale=None, windows=None, progress=None,
     ):  # fmt: skip
         """Samples from noise.
 
@@ -137,6 +139,12 @@ class Diffusion:
                 proposals at each level; see `tfgen.sampling.langevin`.
             guidance_scale: Above 1 exaggerates the class (arXiv:2207.12598), at the cost of a second
                 evaluation; 1 takes it as it is, 0 ignores it.
+            windows: How a series that is longer than the training window is drawn: `"whole"`, at
+                once; or window by window, each of `num_steps`: `"independent"`, `"overlap"`,
+                `"backward_noise"`, `"rolling"` or `"diffusion_forcing"`, if the model was trained
+                with the `noise_levels` that it needs, with sizes if wanted, e.g.
+                `"overlap:context=64,commit=32"`; or a `tfgen.recipe.Windows`. `"auto"` takes what
+                the model was trained for; see `tfgen.sampling.windows`.
             progress: Function `(done, total)` of evaluations, called about 20 times in the course
                 of the run, and with `done` equal to `total` at its end.
 
@@ -145,10 +153,9 @@ class Diffusion:
         """
         sampling = self._sampling(defaults, seed, num_steps, guidance_scale)
         self._check_guided(guidance_scale, arguments)
-        guided = _is_guided(sampling)
-        choices = Choices(self._solver(defaults, solver), progress is not None, guided)
-        graph = self.graphs.get("generate", choices)
         num_samples, length = (int(arguments[name]) for name in ("num_samples", "length"))
+        choices = self._choices(defaults, solver, windows, length, sampling, progress is not None)
+        graph = self.graphs.get("generate", choices)
         parts, turns = [], list(in_turn(arguments, num_samples, ROWS))
         for part, own in enumerate(turns):
             begin = part * ROWS
@@ -164,6 +171,44 @@ class Diffusion:
         )
         clipped = sum(count * float(part["clip_fraction"]) for count, part in parts) / num_samples
         return {"values": values, "lengths": lengths, "clip_fraction": clipped}
+
+    def stream(
+        self, told, length, defaults, seed, *,
+        num_steps=None, solver=None, guidance_scale=None, windows=None,
+    ):  # fmt: skip
+        """An iterator of the pieces of one series, of the positions that a window adds.
+
+        Time and memory of a piece do not depend on how many came before. Joined, they are what
+        `generate` draws with the same windows.
+
+        Args:
+            told: As of `tfgen.models.numbers.told.Told.of_samples`.
+            length: Positions in all.
+            defaults: `Defaults`.
+            seed: As for `generate`.
+            num_steps, solver, guidance_scale: As for `generate`.
+            windows: As for `generate`, but `"auto"` never draws the whole.
+        """
+        sampling = self._sampling(defaults, seed, num_steps, guidance_scale)
+        self._check_guided(guidance_scale, told)
+        choices = self._choices(defaults, solver, windows, None, sampling)
+        if choices.windows is None:
+            raise InputError("stream draws window by window. Received: windows='whole'")
+        return self._pieces(choices, length, {**told, **sampling})
+
+    def _pieces(self, choices, length, arguments):
+        plan, graph = choices.windows, self.graphs.get("stream", choices)
+        state = begin(plan, 1, self.emission.channels)
+        run = {"state": state.x, "index": state.index}
+        known = arguments.get("known")
+        if known is not None:
+            known = np.pad(known, [[0, 0], [plan.context, plan.size], [0, 0]])
+        for done in range(0, length, plan.commit):
+            if known is not None:
+                arguments["known"] = tf.constant(known[:, done : done + plan.size])
+            with self._first_call("stream", choices):
+                run = graph({**arguments, "state": run["state"], "index": run["index"]})
+            yield run["values"][0, : length - done].numpy()
 
     def forecast(
         self, arguments, defaults, seed, *,
@@ -257,8 +302,13 @@ class Diffusion:
     def functions(self, defaults):
         """What is served: `Function`s of tensors in the data's units."""
         solver, filler = self._solver(defaults, None), self._filler(defaults, None)
+
+        def plan(windows, length):
+            return plan_of(self.denoiser, windows, defaults.window, length, solver)
+
+        usual = defaults.generation.windows
         choices = {
-            "generate": (Choices(solver),),
+            "generate": (Choices(solver, windows=plan(usual, 0)),),
             "forecast": (Choices(filler), defaults.window),
             "impute": (Choices(filler),),
             "score": (SCORES[0],),
@@ -266,10 +316,17 @@ class Diffusion:
             "decode": (),
             "denoise": (),
         }
-        return [
+        if not self.processor.ends and defaults.window is not None and solver in SOLVERS:
+            go_on = plan("auto" if usual == "whole" else usual, None)
+            choices["stream"] = (Choices(solver, windows=go_on),)
+        found = [
             Function(name, self.graphs.get(name, *own), self.graphs.specs(name))
             for name, own in choices.items()
         ]
+        if "stream" in choices:  # whoever calls it sees the size of a state
+            shape = [None, go_on.size, self.emission.channels]
+            found[-1].specs["state"] = tf.TensorSpec(shape, tf.float32)
+        return found
 
     def serving_defaults(self, defaults):
         """The defaults of the inputs of `functions` that say how is sampled."""
@@ -296,6 +353,13 @@ class Diffusion:
             "num_steps": tf.constant(whole_number("num_steps", options.num_steps, least)),
             "guidance_scale": tf.constant(options.guidance_scale),
         }
+
+    def _choices(self, defaults, solver, windows, length, sampling, reports=False):
+        """The `Choices` of a function that draws from nothing."""
+        solver = self._solver(defaults, solver)
+        chosen = defaults.generation.windows if windows is None else windows
+        plan = plan_of(self.denoiser, chosen, defaults.window, length, solver)
+        return Choices(solver, reports, _is_guided(sampling), plan)
 
     def _check_guided(self, guidance_scale, arguments):
         """Refuses a scale that a person gave where there is nothing to exaggerate."""

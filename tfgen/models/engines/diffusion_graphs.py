@@ -5,11 +5,13 @@ import functools
 import tensorflow as tf
 
 from tfgen.models.engines.denoiser import SPREAD
+from tfgen.models.engines.diffusion_windows import draw_window, draw_windows
 from tfgen.models.numbers.results import likelihoods_of, summary_of
 from tfgen.models.serving import option_specs
 from tfgen.recipe import DiffusionSampling
 from tfgen.sampling import random
 from tfgen.sampling.rows import repeat_rows
+from tfgen.sampling.windows import WindowState
 
 # Ways to fill gaps; a network that was trained to is run by a solver, as always.
 FILLERS = ("repaint", "guidance")
@@ -56,6 +58,11 @@ class DiffusionGraphs:
         series, own = self.positions.series_specs(), {}
         if name == "generate":
             return self.positions.generate_specs(SAMPLING)
+        if name == "stream":
+            of_whole = self.positions.generate_specs(SAMPLING)
+            own = {key: of_whole[key] for key in of_whole if key not in ("num_samples", "length")}
+            state = tf.TensorSpec([None, None, self.emission.channels], tf.float32)
+            return {"state": state, "index": tf.TensorSpec([], tf.int32), **own}
         if name == "forecast":
             return self.positions.forecast_specs(FILLING)
         if name == "impute":
@@ -80,12 +87,30 @@ class DiffusionGraphs:
         whole, scale = self.context.of_rows(rows, arguments)
         lengths = self._lengths(rows, length, arguments, key)
         valid = tf.sequence_mask(positions.count(lengths), frames) if ends else None
+        if choices.windows is not None:
+            x = draw_windows(self.runs, choices, arguments, rows, frames, key)
+            return self.emission.sequences(x, scale, lengths, length)
         covariates = positions.covariates_ahead(arguments, tf.constant(0), frames, rows)
         covariates = self.denoiser.covariates(covariates, valid, {})
         given = {"valid": valid, "whole": whole, "covariates": covariates}
         shape = [rows, frames, self.emission.channels]
         x = self.runs.draw(choices, arguments, given, shape, key)
         return self.emission.sequences(x, scale, lengths, length)
+
+    def stream(self, choices, arguments):
+        """The next positions of sequences `values`, and the `state` and `index` after them.
+
+        Args:
+            choices: `Choices` with windows.
+            arguments: `state` `(rows, size, channels)` and `index` int32, both 0 at the beginning,
+                what `generate` takes besides sizes, and `known` of the positions of the window.
+        """
+        state = WindowState(arguments["index"], arguments["state"], tf.constant(0))
+        key = random.root(arguments["seed"], random.SAMPLING)
+        new, state = draw_window(self.runs, choices, arguments, state, key)
+        _, scale = self.context.of_rows(tf.shape(new)[0], arguments)
+        values = self.positions.restored(self.emission.values(new, scale)[0])
+        return {"values": values, "state": state.x, "index": state.index}
 
     def _lengths(self, rows, length, arguments, key):
         """Samples of each sequence: one of the training data's, of what ends by itself."""

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.models.conditions import NO_CLASS
-from tfgen.sampling import inversion, likelihood, random, thresholding
+from tfgen.sampling import inversion, likelihood, random, thresholding, windows
 from tfgen.sampling.buckets import bucket
 from tfgen.sampling.diffusion import advance, evaluations, make_solver, start
 from tfgen.sampling.energies import weighted_energy
@@ -22,6 +22,7 @@ METROPOLIS = "mala"  # the solver of an energy
 PIECES = 20  # of a run that tells its progress
 _WIDE = ("x", "condition", "sequence", "self_condition")  # tensors whose last axis is of features
 _NOISE, _RUN = 0, 2  # purposes of the draws of one call
+_HELD = 2**30  # and of one run, besides its evaluations
 # Rows go through a compiled loop in batches, because each size is compiled for: one alone, few in
 # small batches, one after the other, and many in one that is filled up, or in several of the most.
 SMALL_BATCH, LARGE_BATCH, MOST_ROWS = 4, 64, 256
@@ -41,11 +42,13 @@ class Choices(NamedTuple):
         reports: Whether the run stops after pieces to report its progress.
         guided: Whether there is classifier-free guidance. None leaves it to the tensor of its scale,
             in a graph of both ways: twice as much to prepare as is run.
+        windows: A `tfgen.recipe.Windows`; None draws the whole at once.
     """
 
     solver: str
     reports: bool = False
     guided: Any = None
+    windows: Any = None
 
 
 class Runs:
@@ -101,10 +104,15 @@ class Runs:
             gaps: `(observed, known, resamplings)`, as of `tfgen.sampling.repaint.repaint`.
         """
         sigmas = self.levels(arguments["num_steps"])
+        x = random.normal(random.fold(key, _NOISE), shape) * sigmas[0]
+        return self.run(choices, arguments, given, x, sigmas, random.fold(key, _RUN), gaps)
+
+    def run(self, choices, arguments, given, x, sigmas, key, gaps=None):
+        """A run from `x` at `sigmas[0]` to the last of the levels, as of `tfgen.sampling.diffusion`;
+        the others as of `draw`."""
         guided = choices.guided if self.context.processor.num_classes else False
         choices = choices._replace(guided=guided)
-        x = random.normal(random.fold(key, _NOISE), shape) * sigmas[0]
-        key, rows = random.fold(key, _RUN), shape[0]
+        rows = tf.shape(x)[0]
         if guided is not False:
             hidden = {**arguments, "condition": tf.fill([rows], NO_CLASS)}
             given = {**given, "whole_without": self.context.of_rows(rows, hidden)[0]}
@@ -154,7 +162,7 @@ class Runs:
 
         if choices.solver == METROPOLIS:
             x = guided(self._chain, [], [x, sigmas, key, begin])
-            return self._after_report(x, (batch + 1) // batches, 1) if choices.reports else x
+            return self.after_report(x, (batch + 1) // batches, 1) if choices.reports else x
         steps = self._solver(choices.solver, gaps)
         run, total = start(x, steps), evaluations(sigmas, steps)
 
@@ -169,11 +177,12 @@ class Runs:
         def body(run):
             run = piece(run, count)
             done = (batch * total + run.index) // batches
-            return (self._after_report(run, done, total),)
+            return (self.after_report(run, done, total),)
 
         return tf.while_loop(lambda run: run.index < total, body, (run,))[0].x
 
-    def _after_report(self, tensors, done, total):
+    def after_report(self, tensors, done, total):
+        """The tensors, once a person was told how far a run has come."""
         reported = tf.py_function(
             lambda done, total: self.progress(int(done), int(total)), [done, total], []
         )
@@ -271,6 +280,8 @@ class Runs:
             denoiser = reconstruction(denoiser, *gaps[:2], sigma_data=self.denoiser.sigma_data)
         valid = given["valid"]
         with random.rows_from(begin):
+            if len(sigmas.shape) > 1:  # levels by position
+                denoiser = self._by_position(denoiser, tf.shape(run.x), key)
             return advance(
                 denoiser,
                 run,
@@ -282,6 +293,12 @@ class Runs:
                 self.denoiser.self_condition,
                 None if valid is None else valid[..., None],
             )
+
+    def _by_position(self, denoiser, shape, key):
+        """A denoiser that takes levels by position, and leaves what is clean."""
+        if self.denoiser.noise_levels != "shared":
+            return windows.held(denoiser, self.denoiser.sigma_min)
+        return windows.raised(denoiser, random.normal(random.fold(key, _HELD), shape))
 
     def _chain(self, guided, given, x, sigmas, key, begin, guidance_scale):
         energy, valid = self._energy(guided, given, guidance_scale), given["valid"]

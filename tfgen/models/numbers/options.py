@@ -39,8 +39,9 @@ def check_options(model, method, options, called=None):
             raise InputError(f"This model has no {method}: {model.engine.refusals[method]}")
         if hasattr(model.engine, "engines"):
             raise InputError(f"{method} is for a single model, and this is a mixture of several")
-        able = "models that go from position to position"
-        able = able if method == "stream" else "diffusion models"
+        able = "diffusion models"
+        if method == "stream":
+            able = f"models that go from position to position and {able}"
         raise InputError(f"{method} is for {able}, and this one is none")
     allowed = options_of(model.engine, method)
     for name in options:

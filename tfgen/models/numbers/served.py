@@ -36,6 +36,7 @@ def served(model, random):
         "lengths": whole(engine.positions.frame),
         "condition": no_class,
         "generate.condition": constant([NO_CLASS]),
+        "stream.condition": constant([NO_CLASS]),
         "start_time": constant([processor.start_time or 0], tf.int64),
         **({"seed": lambda arguments: serving_seed()} if random else {}),
         "score.seed": constant(0, tf.int64),

@@ -1,0 +1,193 @@
+"""Sequences longer than what a denoiser sees at once: window after window.
+
+A window is `context | commit | look-ahead`: positions that are there, those that the window adds to
+the sequence, and those that it draws on the way and leaves to the next window. What tells one
+strategy from another is the noise level of every position at every step:
+
+| strategy | context | commit | look-ahead |
+|---|---|---|---|
+| `independent` | none | from noise | none |
+| `overlap` | clean | from noise | from noise, and forgotten |
+| `backward_noise` | clean | first the look-ahead of before, re-noised, then noise | from noise |
+| `rolling` | clean | falls to 0 | rises with the position: arXiv:2402.09470 |
+| `diffusion_forcing` | clean | each position some steps after the one before it | from noise |
+
+`backward_noise` re-noises a model's own clean sample of positions, x0_hat + sigma_init * eps, which
+is equation 1 of Self-Forcing++ (arXiv:2510.02283) in the variance-exploding form. There it is a way
+to train; to begin a window with it is ours. It needs fewer steps as far as the look-ahead was a
+*sample*: one evaluation's expectation has too little variance.
+
+The position n counts along the sequence, the step k the evaluations of a window.
+
+    plan = Windows("backward_noise", context=32, commit=16, look_ahead=16)
+    state = begin(plan, rows=8, channels=1)
+    for _ in range(10):
+        new, state = advance_window(draw, plan, state, noise_schedule, num_steps=12, key=key)
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfgen.sampling import random
+
+_START, _SOLVER = 0, 1  # purposes of the draws of a window
+
+
+def window_levels(plan, noise_schedule, num_steps, first, rows=None):
+    """The noise level of each position before each step: `(rows, size, 1)`.
+
+    Args:
+        plan: A `Windows`.
+        noise_schedule: A `tfgen.sampling.noise_schedules.NoiseSchedule`.
+        num_steps: Evaluations of the denoiser for a window, integer or int32 scalar.
+        first: bool scalar: whether no window came before.
+        rows: At least `num_steps + 1`, which is the default; those after it hold -1.
+    """
+    num_steps = tf.convert_to_tensor(num_steps)
+    rows = num_steps + 1 if rows is None else rows
+    step = tf.range(rows)[:, None]
+    behind = tf.range(plan.size)[None] - plan.context  # of the context
+    done = tf.minimum(tf.cast(step, tf.float32) / tf.cast(num_steps, tf.float32), 1.0)
+    if plan.strategy in ("rolling", "diffusion_forcing"):
+        place = _places(plan, tf.cast(behind, tf.float32), done, first)
+        levels = tf.where(place > 0, noise_schedule.sigma(tf.maximum(place, 0.0)), 0.0)
+    else:
+        last = tf.cast(tf.maximum(num_steps - 1, 1), tf.float32)
+        place = tf.maximum(1.0 - tf.cast(step, tf.float32) / last, 0.0)
+        if plan.strategy == "backward_noise":  # each from where it begins, in as many steps
+            begun = tf.cast(noise_schedule.n(plan.sigma_init), tf.float32)
+            drawn = (behind < plan.look_ahead) & ~first
+            place = place * tf.where(drawn, begun, 1.0)
+        levels = tf.where(step < num_steps, noise_schedule.sigma(place), 0.0)
+    levels = tf.where(behind < 0, plan.context_sigma, levels)
+    return tf.where(step > num_steps, -1.0, levels)[..., None]
+
+
+def _places(plan, behind, done, first):
+    """Places in the schedule, from 1 (the highest level) to 0, of what is not context."""
+    if plan.strategy == "diffusion_forcing":
+        later = 1.0 / plan.commit
+        return tf.clip_by_value(
+            1.0 + behind * later - done * (2.0 - later), 0.0, 1.0
+        ) * tf.ones_like(done)
+    ramp = (behind + 1.0) / plan.look_ahead
+    end = tf.clip_by_value(ramp - plan.commit / plan.look_ahead, 0.0, 1.0)
+    start = tf.where(first, 1.0, tf.minimum(ramp, 1.0))
+    return start + (end - start) * done
+
+
+class WindowState(NamedTuple):
+    """Where a sequence of windows is.
+
+    Attributes:
+        index: int32 scalar: windows drawn.
+        x: float `(rows, size, channels)`, the last of them at the levels at which it ended; before
+            the first, the context that is given and zeros.
+        given: int32 scalar: positions of the context that are there before the first window.
+    """
+
+    index: Any
+    x: Any
+    given: Any
+
+
+def begin(plan, rows, channels, context=None):
+    """Returns the `WindowState` before the first window.
+
+    Args:
+        plan: A `Windows`.
+        rows: Sequences.
+        channels: Of a position.
+        context: float `(rows, positions, channels)` of what comes before, of which the last
+            `plan.context` positions count; None is nothing.
+    """
+    x = tf.zeros([rows, plan.size, channels])
+    given = tf.constant(0)
+    if context is not None:
+        context = context[:, max(context.shape[1] - plan.context, 0) :]
+        given = tf.shape(context)[1]
+        x = tf.concat([x[:, : plan.context - given], context, x[:, plan.context :]], axis=1)
+    return WindowState(tf.constant(0), x, given)
+
+
+def there(plan, state):
+    """Which positions of the next window there are, bool `(size,)`: none before the beginning."""
+    place = tf.range(plan.size) - plan.context + state.index * plan.commit
+    return place >= -state.given
+
+
+def advance_window(draw, plan, state, noise_schedule, num_steps, key, rows=None):
+    """Draws the next window.
+
+    Args:
+        draw: Function `(x, levels, key)` -> x, a run from `levels[0]` to the last of the levels,
+            e.g. of `tfgen.sampling.diffusion.sample`.
+        plan: A `Windows`.
+        state: A `WindowState`.
+        noise_schedule: As of `window_levels`.
+        num_steps: As of `window_levels`.
+        key: int32 `(2,)`, of the whole sequence.
+        rows: As of `window_levels`.
+
+    Returns:
+        `(new, state)`: the positions that the window adds, float `(rows, commit, channels)`, and
+        the `WindowState` after it.
+    """
+    first = state.index == 0
+    key = random.fold(key, state.index)
+    levels = window_levels(plan, noise_schedule, num_steps, first, rows)
+    # Each position is further on than in the window before, and at the level at which that ended.
+    # What is new is 0, without noise.
+    ended = tf.gather(
+        window_levels(plan, noise_schedule, num_steps, state.index == 1, rows), num_steps
+    )
+    ended = tf.pad(ended[plan.commit :], [[0, plan.commit], [0, 0]])
+    moved = tf.pad(state.x[:, plan.commit :], [[0, 0], [0, plan.commit], [0, 0]])
+    x, ended = tf.where(first, state.x, moved), tf.where(first, 0.0, ended)
+    x += _missing(levels[0], ended) * random.normal(random.fold(key, _START), tf.shape(x))
+    x = tf.ensure_shape(draw(x, levels, random.fold(key, _SOLVER)), state.x.shape)
+    new = x[:, plan.context : plan.context + plan.commit]
+    return new, WindowState(state.index + 1, x, state.given)
+
+
+def _missing(wanted, level):
+    """Standard deviation of the noise that lifts one level to another; 0 where that is lower."""
+    # As a product, which is exactly 0 for equal levels.
+    return tf.sqrt(tf.maximum((wanted - level) * (wanted + level), 0.0))
+
+
+def held(denoiser, floor):
+    """A denoiser `(x, sigma (batch, time))` that leaves what is clean as it is.
+
+    Args:
+        denoiser: One that was trained on levels by position, the lowest `floor`.
+        floor: Level that a clean position is told to have.
+    """
+
+    def denoise(x, sigma, *previous):
+        estimate = denoiser(x, tf.maximum(sigma, floor), *previous)
+        return tf.where(sigma[..., None] > 0, estimate, x)
+
+    return denoise
+
+
+def raised(denoiser, noise):
+    """A denoiser `(x, sigma (batch, time))` of one that knows a single level for all positions.
+
+    The positions of lower levels are told with more noise on them, up to the highest: the context
+    is replaced at every step (arXiv:2011.13456, appendix I.2).
+
+    Args:
+        denoiser: Function `(x, sigma (batch,))`.
+        noise: Standard normal noise, shaped as x.
+    """
+
+    def denoise(x, sigma, *previous):
+        highest = tf.reduce_max(sigma, axis=1)
+        estimate = denoiser(
+            x + _missing(highest[:, None], sigma)[..., None] * noise, highest, *previous
+        )
+        return tf.where(sigma[..., None] > 0, estimate, x)
+
+    return denoise
