@@ -29,7 +29,7 @@ USED = {
         [SERIES],
     ),
     **dict.fromkeys(
-        ("data.label", "data.split", "preprocessing.scaler", "preprocessing.log1p",
+        ("data.split", "preprocessing.scaler", "preprocessing.log1p",
          "generation.length"),
         NUMBERS,
     ),
@@ -56,7 +56,7 @@ BY_ENGINE = {
     "generation.guidance_scale": {"autoregressive": [TEXT], "diffusion": NUMBERS},
 }
 FOR_ALL = {
-    "data.name", "data.kind", "data.validation_fraction", "data.max_numbers",
+    "data.name", "data.kind", "data.label", "data.validation_fraction", "data.max_numbers",
     # What of the training says nothing to a kind is refused by the training itself.
     *(f"training.{field.name}" for field in dataclasses.fields(TrainingConfig)),
 } - USED.keys()  # fmt: skip

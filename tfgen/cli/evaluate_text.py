@@ -13,7 +13,7 @@ from tfgen.kinds import find_kind
 from tfgen.names import normalise
 
 # Options that only a model of text takes.
-OPTIONS = ("column", "window", "crops", "source", "source_data", "beams")
+OPTIONS = ("column", "window", "crops", "source", "source_data", "beams", "label")
 
 
 def add_options(parser):
@@ -24,6 +24,7 @@ def add_options(parser):
     group.add_argument("--crops", type=integer, help="number of random crops (1024)")
     group.add_argument("--source", help="the column of the sources, of a model with an encoder")
     group.add_argument("--source-data", help="of sources that are numbers: a folder, or a set")
+    group.add_argument("--label", help="the column of the classes, of a model that is told them")
     group.add_argument("--beams", type=integer, help="of such a model: beam search (1)")
 
 

@@ -75,12 +75,16 @@ def run(arguments, kind):
         raise InputError("--stream is for one prompt, one sample, and no --out")
     options |= {"seed": arguments.seed, "strip_prompt": arguments.strip_prompt}
     if arguments.condition is not None:
-        options["condition"] = _class(arguments.condition)
+        number = re.fullmatch(r"[+-]?\d{1,9}", arguments.condition)
+        options["condition"] = to_unicode(arguments.condition)
     search_kind = _search_kind(arguments)
     if search_kind == "draft" and find_model(arguments.draft).data_kind != kind:
         raise InputError(f"--draft must be a model of text. Received: --draft {arguments.draft}")
 
     model = open_model(arguments.name, arguments.dtype)
+    classes = getattr(getattr(model.engine, "emission", None), "classes", None) or ()
+    if arguments.condition is not None and number and options["condition"] not in classes:
+        options["condition"] = int(options["condition"])
     if names is not None:
         names, sources = _sources(model, names)
         if len(prompts) == 1:
@@ -130,12 +134,6 @@ def _sources(model, words):
         names += [word if single else f"{word}: {each}" for each in found.ids]
         sources += found.values
     return names, sources
-
-
-def _class(text):
-    if not re.fullmatch(r"[+-]?\d{1,9}", text):
-        raise InputError(f"--condition takes the number of a class. Received: --condition {text}")
-    return int(text)
 
 
 def _search_kind(arguments):

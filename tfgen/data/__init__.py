@@ -3,6 +3,7 @@
 from tfgen.data.carried_windows import CarriedWindows
 from tfgen.data.catalog import BUILTIN
 from tfgen.data.features import Feature
+from tfgen.data.labeled import ClassWindows, LabeledTexts, open_labeled
 from tfgen.data.lines import LineWindows
 from tfgen.data.pairs import Pairs, PairWindows, open_pairs
 from tfgen.data.sequence_windows import SequenceWindows
@@ -16,8 +17,10 @@ from tfgen.kinds import Kind, register_kind
 __all__ = [
     "BUILTIN",
     "CarriedWindows",
+    "ClassWindows",
     "Feature",
     "Kind",
+    "LabeledTexts",
     "LineWindows",
     "PairWindows",
     "Pairs",
@@ -27,6 +30,7 @@ __all__ = [
     "Windows",
     "data_kind",
     "encode",
+    "open_labeled",
     "open_pairs",
     "open_sequences",
     "open_text",

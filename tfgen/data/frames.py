@@ -10,6 +10,7 @@ import numbers
 
 import numpy as np
 
+from tfgen.data import readers
 from tfgen.data.columns import Coded
 from tfgen.data.layout import clean_names
 from tfgen.data.readers import newlines
@@ -102,7 +103,7 @@ class FrameTable:
                 ],
             )
 
-    def rows(self, wanted, report):
+    def rows(self, wanted, report, numbered=None):
         """Yields the texts of columns, as `tfgen.data.text_columns.read_rows` does of a file."""
         names, columns = named_columns(self.frame, self._where)
         for name in wanted:
@@ -110,6 +111,7 @@ class FrameTable:
                 raise unknown(f"column of {self._where}", name, [each for each in names if each])
         found = [columns[names.index(name)].to_list() for name in wanted]
         for row, values in enumerate(zip(*found, strict=True)):
+            values = readers.named_classes(wanted, values, numbered)
             if report.accept(wanted, values, f"{self._where}, row {row}"):
                 yield tuple(map(newlines, values))
 

@@ -104,15 +104,20 @@ class Held:
         what = "texts have" if self.sort == "texts" else f"{_NAMES[self.sort]} have"
         raise InputError(f"{what.capitalize()} no columns of text. Received: column={column!r}")
 
-    def pairs(self, columns):
-        """Returns a function of a `Report` that yields the texts of two columns of each row."""
+    def pairs(self, columns, numbered=None):
+        """Returns a function of a `Report` that yields the texts of two columns of each row.
+
+        `numbered` is as of `tfgen.data.text_columns.read_rows`.
+        """
         if self.sort != "frames":
             raise InputError(
-                "Pairs of texts in memory are a frame with a column of sources. "
+                "Texts with a source or a class each are, in memory, the columns of a frame. "
                 f"Received: {_NAMES[self.sort]}"
             )
         tables = [frames.FrameTable(frame, MEMORY, None) for frame in self.parts]
-        return lambda report: (row for each in tables for row in each.rows(columns, report))
+        return lambda report: (
+            row for each in tables for row in each.rows(columns, report, numbered)
+        )
 
     def texts(self):
         """Returns the list of texts."""

@@ -67,6 +67,14 @@ class Report:
         return True
 
 
+def named_classes(columns, values, numbered):
+    """The values of a row, a whole number in the column `numbered` as a text."""
+    return [
+        str(value) if column == numbered and isinstance(value, int) else value
+        for column, value in zip(columns, values, strict=True)
+    ]
+
+
 def find_encoding(path, measure=None):
     """Returns how a text file is encoded: `"utf-8"`, `"utf-16"` or `"cp1252"`.
 

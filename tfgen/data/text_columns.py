@@ -15,19 +15,21 @@ _LOOKED_AT = 100  # rows
 _PARQUET_ROWS = 1 << 10  # read at once
 
 
-def read_rows(path, columns, report=None):
+def read_rows(path, columns, report=None, numbered=None):
     """Yields a tuple of the texts of some columns of each row of a CSV, TSV, JSON-lines or Parquet.
 
     Args:
         path: The file; its suffix tells which it is.
         columns: Names of the columns, or keys of the JSON objects.
         report: Optional `Report` in which the rows are counted, those that lack a text by reason.
+        numbered: One of the columns, of classes, which whole numbers may stand for.
 
     Raises:
         InputError: If the file has no such column, is not UTF-8 or damaged.
     """
     report = Report() if report is None else report
     for number, values in _rows_of(path)(path, columns, report):
+        values = readers.named_classes(columns, values, numbered)
         if report.accept(columns, values, f"{path}:{number}"):
             yield tuple(map(newlines, values))
 

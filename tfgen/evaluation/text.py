@@ -3,11 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import BUILTIN, LineWindows, encode, open_pairs, open_text
+from tfgen.data import BUILTIN, LineWindows, encode, open_labeled, open_pairs, open_text
 from tfgen.data.memory import MEMORY, is_name
 from tfgen.errors import InputError
 from tfgen.evaluation.latents import score_latents
 from tfgen.evaluation.pairs import evaluate_pairs
+from tfgen.models.conditions import NO_CLASS
 from tfgen.models.text.arguments import check_unused
 from tfgen.names import normalise
 from tfgen.preprocessing.tokenizer import valid_text
@@ -25,7 +26,7 @@ _WINDOW = 256
 
 def evaluate(
     model, data, column=None, split=None, window=None, crops=None, seed=0,
-    progress=lambda done, total: None, source=None, beams=None, source_data=None,
+    progress=lambda done, total: None, source=None, beams=None, source_data=None, label=None,
 ):  # fmt: skip
     """Measures how well a text model predicts data.
 
@@ -54,6 +55,9 @@ def evaluate(
         beams: Of such a model, texts that a beam search follows; None is 1.
         source_data: Of sources that are numbers, what the column names, as of
             `tfgen.data.open_pairs`; None takes that of the recipe.
+        label: The column of the classes, of a model that is told the class of a text by its name:
+            then `nats_per_character` is of texts given their class, and beside it is that of texts
+            of which nothing is told. None, and the column too, takes that of its recipe.
 
     Returns:
         A dict that JSON can hold.
@@ -65,7 +69,14 @@ def evaluate(
     named = is_name(data)
     where, held = (data, None) if named else (MEMORY, data)
     fraction = trained_on.validation_fraction if trained_on else 0.1
-    reads = getattr(getattr(model.engine, "emission", None), "reads_source", False)
+    emission = getattr(model.engine, "emission", None)
+    reads, classes = (getattr(emission, name, None) for name in ("reads_source", "classes"))
+    if classes and trained_on:
+        label, column = label or trained_on.label, column or trained_on.column
+    if label is not None and not classes:
+        raise InputError(
+            f"label is for models that know classes by their names. Received: label={label!r}"
+        )
     if reads:
         check_unused("models without an encoder", window=window, crops=crops)
         if trained_on:
@@ -79,7 +90,11 @@ def evaluate(
         text = open_pairs(where, source, column, fraction, held, source_data)
     else:
         check_unused("models with an encoder", source=source, beams=beams, source_data=source_data)
-        text = open_text(where, column, fraction, data=held)
+        if label is None:
+            text = open_text(where, column, fraction, data=held)
+        else:
+            check_unused("models without classes", window=window, crops=crops)
+            text = open_labeled(where, label, column, fraction, data=held)
     if split is None:
         own = trained_on and (trained_on.name, trained_on.column) == (str(data), column)
         if own and model.recipe.training.choose_on == "half":
@@ -89,6 +104,8 @@ def evaluate(
             split = "validation" if own or built_in else "all"
     if reads:
         return evaluate_pairs(model, text, split, 1 if beams is None else beams, progress)
+    if label is not None:
+        return _classes(model, text, split, progress)
     if getattr(model, "latent_texts", None) is not None:
         return _lines(model, text, split, progress)
     tokens = encode(text, model.tokenizer, split)
@@ -138,6 +155,48 @@ def evaluate(
     }
 
 
+def _classes(model, source, split, progress):
+    """The figures of texts of classes, each class read as one text after the other."""
+    tokens = source.encoded(split, model.tokenizer, model.engine.emission.classes)
+    total = max(sum(len(each) - 1 for each in tokens), 1)
+    window = max(min(_WINDOW, model.max_positions or _WINDOW), 1)
+    nats, done = {True: 0.0, False: 0.0}, 0
+    for label, ids in enumerate(tokens):
+        for told in nats:
+            if len(ids) > 1:
+                given = label if told else NO_CLASS
+                if model.state_is_constant:
+                    nats[told] += _whole(model, ids, lambda done: None, given)
+                else:
+                    nats[told] += _sliding(model, ids, window, lambda done: None, given)
+        done += len(ids) - 1
+        progress(done, total)
+    characters = source.characters[split]
+    if not characters:
+        raise InputError(f"There are no texts in the split '{split}' of {source.name}")
+    size = sum(len(valid_text(chunk).encode("utf-8")) for chunk in source.chunks(split))
+    return {
+        "data": source.name,
+        "split": split,
+        "texts": sum(map(len, source.texts(split).values())),
+        "classes": len(tokens),
+        "characters": characters,
+        "bytes": size,
+        "parameters": model.count_params(),
+        "nats_per_character": nats[True] / characters,
+        "bits_per_character": nats[True] / characters / float(np.log(2)),
+        "bits_per_byte": nats[True] / size / float(np.log(2)),
+        "nats_per_character_without_class": nats[False] / characters,
+    }
+
+
+def _state(model, rows, label):
+    """The state before a text of which nothing is told, or its class."""
+    if label is None:
+        return model.initial_state(rows)
+    return model.engine.initial_state(rows, tf.fill([rows], label))
+
+
 def _lines(model, source, split, progress):
     """The figures of a model of lines, by their lower bounds, line breaks included."""
     text = "".join(source.chunks(split))
@@ -175,8 +234,8 @@ def _lines(model, source, split, progress):
     }
 
 
-def _whole(model, ids, scored):
-    """Total nats of `ids[1:]`, each given all before it."""
+def _whole(model, ids, scored, label=None):
+    """Total nats of `ids[1:]`, each given all before it, and the class if there is one."""
     targets = len(ids) - 1
     lanes = _LANES if targets >= _LANES_FROM else 1
     stride = -(-(targets - _CONTEXT) // lanes) if lanes > 1 else targets
@@ -187,7 +246,7 @@ def _whole(model, ids, scored):
     chunks = -(-length // _CHUNK)
     padded = np.zeros(starts[-1] + chunks * _CHUNK + 1, np.int32)
     padded[: len(ids)] = ids
-    total, state = 0.0, model.initial_state(lanes)
+    total, state = 0.0, _state(model, lanes, label)
     for chunk in range(chunks):
         first = chunk * _CHUNK
         rows = padded[starts[:, None] + first + np.arange(_CHUNK + 1)]
@@ -200,7 +259,7 @@ def _whole(model, ids, scored):
     return total
 
 
-def _sliding(model, ids, window, scored):
+def _sliding(model, ids, window, scored, label=None):
     """The same for a model that is not to read further back than a window of tokens.
 
     The window moves on by half of its tokens at a time, and the latter half is scored.
@@ -214,7 +273,7 @@ def _sliding(model, ids, window, scored):
     total = 0.0
     for first in range(0, len(starts), _CROP_BATCH):
         batch = starts[first : first + _CROP_BATCH]
-        nats = _nats(model, padded, batch, window).astype(np.float64)
+        nats = _nats(model, padded, batch, window, label).astype(np.float64)
         position = np.arange(window)
         counted = batch[:, None] + position < targets
         counted &= (position >= context) | (batch == 0)[:, None]
@@ -223,12 +282,12 @@ def _sliding(model, ids, window, scored):
     return total
 
 
-def _nats(model, ids, starts, window):
+def _nats(model, ids, starts, window, label=None):
     """The nats of the tokens in windows that begin with no context, `(len(starts), window)`."""
     # A last batch that is not full is filled up, so that nothing is compiled twice.
     rows = np.resize(starts, _CROP_BATCH)
     rows = ids[rows[:, None] + np.arange(window + 1)].astype(np.int32)
-    state = model.initial_state(_CROP_BATCH)
+    state = _state(model, _CROP_BATCH, label)
     nats, _ = model.engine.token_nats(tf.constant(rows), tf.fill([_CROP_BATCH], window), state)
     return nats.numpy()[: len(starts)]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.errors import InputError
+from tfgen.errors import InputError, unknown
 
 # "No condition" is a class below 0, or a sequence without a valid item.
 NO_CLASS = -1
@@ -21,23 +21,27 @@ def condition_specs(num_classes=None, condition_width=None, latents=0):
     return {"condition": tf.TensorSpec([None, latents], tf.float32)} if latents else {}
 
 
-def condition_tensors(value, count, num_classes=None, condition_width=None, latents=0):
+def condition_tensors(
+    value, count, num_classes=None, condition_width=None, latents=0, classes=None
+):  # fmt: skip
     """The tensors of `condition_specs` for `count` texts.
 
     Args:
-        value: None for no condition. For classes, an integer for all texts or one for each; for
+        value: None for no condition. For classes, a name or an integer for all texts or one for
+            each; for
             vectors, an array `(items, condition_width)` for all texts, or a list with one for each,
             whose numbers of items may differ. A latent vector is one for all texts or one for each.
         count: Number of texts.
         num_classes: Number of classes, or None.
         condition_width: Features of a vector, or None.
         latents: Numbers of a latent vector, or 0. There are no tensors without one, then.
+        classes: The names of the classes, or None.
 
     Raises:
         InputError: For a condition that the model does not take.
     """
     if num_classes:
-        return {"condition": tf.constant(_classes(value, count, num_classes))}
+        return {"condition": tf.constant(_classes(_numbers(value, classes), count, num_classes))}
     if condition_width:
         vectors, valid = _vectors(value, count, condition_width)
         return {"condition": tf.constant(vectors), "condition_valid": tf.constant(valid)}
@@ -48,6 +52,17 @@ def condition_tensors(value, count, num_classes=None, condition_width=None, late
             "condition is for models made with num_classes or condition_width; this one has neither"
         )
     return {}
+
+
+def _numbers(value, classes):
+    """The numbers of classes, where they are called by their names."""
+    if isinstance(value, str):
+        if value not in (classes or ()):
+            raise unknown("condition", value, classes or ())
+        return classes.index(value)
+    if isinstance(value, (list, tuple)) and any(isinstance(each, str) for each in value):
+        return [_numbers(each, classes) for each in value]
+    return value
 
 
 def _classes(value, count, num_classes):

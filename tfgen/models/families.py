@@ -119,7 +119,7 @@ _FOLLOWING = (
     "embedding_scale",
 )  # fmt: skip
 # Those that only a network with cross-attention has a use for: what a text is conditioned on.
-_CONDITIONS = ("num_classes", "condition_width", "condition_dropout")
+_CONDITIONS = ("num_classes", "classes", "condition_width", "condition_dropout")
 _SOURCES = ("encoder", "encoder_units", "encoder_layers", "encoder_dropout")
 
 

@@ -333,7 +333,8 @@ def _without_unused(recipe, preprocessing, overrides):
     A value that is given today is left, for the model to refuse.
     """
     row, kind = row_of(recipe, preprocessing), "text"
-    conditional = any(recipe.model.get(name) for name in ("num_classes", "condition_width"))
+    names = "num_classes", "classes", "condition_width"
+    conditional = any(recipe.model.get(name) for name in names)
     if preprocessing_file(preprocessing) == PROCESSOR:
         kind, conditional = preprocessing.kind, bool(preprocessing.num_classes)
     config = recipe.generation

@@ -72,10 +72,9 @@ class DataConfig(Section):
     )
     label: str | None = field(
         None,
-        "the column with the class of a sequence; strokes and audio: 'folder' takes the folder's "
-        "name, 'name:^([a-z]+)_' what the group finds in the file's; drawings in lines of JSON: a "
-        "key",
-        of="numbers",
+        "the column with the class of a sequence, or of each text of data.column; strokes and "
+        "audio: 'folder' takes the folder's name, 'name:^([a-z]+)_' what the group finds in the "
+        "file's; drawings in lines of JSON: a key",
     )
     layout: str = field(
         "auto",

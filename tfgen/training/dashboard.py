@@ -26,6 +26,7 @@ from tfgen.training.projector import Cloud, write_clouds
 SAMPLE_SEED = 0
 SAMPLE_TOKENS = 300
 SAMPLE_PAIRS = 12
+SAMPLE_CLASSES = 8
 # TensorBoard cuts off what is wider than the card of a text: so many columns fit.
 COLUMNS = 100
 # Of what has the name that Keras' callback gives it.
@@ -343,12 +344,17 @@ class TextDashboard(Dashboard):
     def samples(self, step):
         """Writes texts: the model's own and, colder, what it is surest of."""
         count = min(SAMPLE_TOKENS, self.model.max_positions or SAMPLE_TOKENS)
+        emission = getattr(getattr(self.model, "engine", None), "emission", None)
+        classes = getattr(emission, "classes", None) or ()
         with self.train.as_default(step):
             for temperature in (1.0, 0.5):
-                text = self.model.generate(
-                    "", count, temperature=temperature, seed=SAMPLE_SEED, stop=[]
-                )
-                tf.summary.text(f"samples/temperature_{temperature}", text_block(text))
+                for name in classes[:SAMPLE_CLASSES] or [None]:
+                    told = {} if name is None else {"condition": name}
+                    text = self.model.generate(
+                        "", count, temperature=temperature, seed=SAMPLE_SEED, stop=[], **told
+                    )
+                    tag = f"samples/temperature_{temperature}"
+                    tf.summary.text(tag if name is None else f"{tag}/{name}", text_block(text))
             shown = lines_shown(self.model, self.lines) if self.lines else {}
             for name, lines in shown.items():
                 tf.summary.text(f"latents/{name}", text_block("\n".join(lines)))

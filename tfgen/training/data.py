@@ -8,12 +8,14 @@ import numpy as np
 from tfgen import models
 from tfgen.data import (
     CarriedWindows,
+    ClassWindows,
     LineWindows,
     PairWindows,
     SequenceWindows,
     Windows,
     data_kind,
     encode,
+    open_labeled,
     open_pairs,
     open_sequences,
     open_text,
@@ -51,6 +53,7 @@ class Data:
         fingerprint: Of what was read, see `tfgen.training.fingerprint`.
         choose_on: `"half"` or `"all"`: what of the held-out data the validation is of.
         sequences: Of numbers, all `Sequences`.
+        model: Arguments of the model that follow from the data.
         held: Of series held out in time, `(sequences, bounds)`: all of them as the processor has
             them, and of each `(start, stop)` of what is held out.
         train: Of numbers, those to train on, as the processor has them.
@@ -66,6 +69,7 @@ class Data:
     sequences: Any = None
     train: Any = None
     held: Any = None
+    model: dict = dataclasses.field(default_factory=dict)
 
 
 def open_data(recipe, preprocessing=None, data=None):
@@ -97,6 +101,8 @@ def _open_text(recipe, tokenizer, data):
         )
     if reads:
         return _open_pairs(recipe, tokenizer, data)
+    if recipe.data.label is not None:
+        return _open_labeled(recipe, row, tokenizer, data)
     source = open_text(
         recipe.data.name,
         column=recipe.data.column,
@@ -145,6 +151,59 @@ def _open_text(recipe, tokenizer, data):
         return TextDashboard(folder, model, lines)
 
     return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
+
+
+def _open_labeled(recipe, row, tokenizer, data):
+    """The data of texts with a class each."""
+    config = recipe.training
+    if "classes" not in row.arguments():
+        raise InputError(
+            f"data.label is for families of text that take a class, and '{recipe.family}' takes "
+            f"none. Received: data.label={recipe.data.label!r}"
+        )
+    if config.carry_state:
+        raise InputError(
+            "training.carry_state is for one text, not for texts of several classes. "
+            "Received: training.carry_state=true"
+        )
+    settings = recipe.data
+    given = settings.name, settings.label, settings.column, settings.validation_fraction
+    source = open_labeled(*given, data=data)
+    if tokenizer is None:
+        tokenizer = build_tokenizer(recipe.preprocessing, source.chunks("train"))
+    classes = tuple(recipe.model.get("classes", source.classes))
+    choose_on = _choose_on(config)
+    if choose_on == "half" and config.choose_on is None:
+        choose_on = "half" if source.characters["choice"] > 2 * config.window else "all"
+    held = {"half": "choice", "all": "validation"}[choose_on]
+    tokens = {
+        split: source.encoded(part, tokenizer, classes)
+        for split, part in (("train", "train"), ("validation", held))
+    }
+    shown = np.concatenate(tokens["train"]), tokenizer
+    augment = open_augmentation(config.augment, "text", shown)
+    windows = {
+        split: ClassWindows(
+            tokens[split],
+            config.window,
+            config.batch_size,
+            config.seed,
+            drop_remainder=split == "train",
+            augment=augment if split == "train" else None,
+            split=_SPLIT_NAMES[split],
+            most=config.validation_batches,
+        )
+        for split in tokens
+    }
+    summary = (
+        f"{len(windows['train'].tokens):,} tokens of {len(classes)} classes to train on, "
+        f"{len(windows['validation'].tokens):,} to validate: {source.split_rule}"
+        f"{_OF_HALF[choose_on]}, {tokenizer.vocabulary_size} symbols"
+    )
+    summary = "\n".join([summary, *(f"dropped: {each}" for each in source.report.reasons())])
+    found = fingerprint.of_text(source, classes)
+    own = {"model": {"classes": list(classes)}}
+    return Data(tokenizer, windows, summary, "tokens", TextDashboard, found, choose_on, **own)
 
 
 def _open_pairs(recipe, preprocessing, data):

@@ -64,6 +64,9 @@ class Start:
         if numbers:
             recipe = self._with_our_processor(recipe)
             return recipe, open_data(recipe, ours, given)
+        classes = getattr(getattr(self.model.engine, "emission", None), "classes", None)
+        if classes and recipe.data.label is not None:
+            recipe = dataclasses.replace(recipe, model={"classes": list(classes), **recipe.model})
         vocabulary, asked = recipe.training.vocabulary, recipe.preprocessing
         tokenizer = getattr(ours, "tokenizer", ours)
         # No recipe names a Hugging Face tokenizer.

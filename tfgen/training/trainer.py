@@ -77,7 +77,8 @@ def _train(recipe, logdir, resume, progress, start, devices, shown, changes, giv
         recipe, data = begin.open_data(recipe, given)
     # The recipe that is saved tells an evaluation what was chosen on.
     settled = dataclasses.replace(recipe.training, choose_on=data.choose_on)
-    recipe = dataclasses.replace(recipe, training=settled)
+    model = {**recipe.model, **data.model}
+    recipe = dataclasses.replace(recipe, training=settled, model=model)
     with devices.scope():
         model = models.build(recipe, data.preprocessing, recipe.training.precision)
     check_fits(recipe, model)

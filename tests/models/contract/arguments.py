@@ -157,6 +157,7 @@ CHANGES = {
         "embedding": to(5, wrong=(0, 1.5)),
         "tie_embeddings": to(True, False, wrong=(None, 1)),
         "num_classes": to(3, wrong=(0,)),
+        "classes": to(("a", "b"), wrong=((), ("a", "a"), "ab", ("a", 1))),
         "condition_width": to(2, wrong=(2.5,)),
         "condition_dropout": to(0.9, wrong=(1,), num_classes=2),
         "tokenizer": to(ByteTokenizer(), wrong=("byte",)),

@@ -48,7 +48,7 @@ def condition_of(emission, value, count, source=None):
         check_unused("models made with num_classes or condition_width", condition=value)
         return _sources_of(emission, source).tensors(count)
     check_unused("models made with an encoder", source=source)
-    given = emission.num_classes, emission.condition_width, emission.latents
+    given = emission.num_classes, emission.condition_width, emission.latents, emission.classes
     return condition_tensors(value, count, *given)
 
 

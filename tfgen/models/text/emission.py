@@ -27,6 +27,8 @@ class TokenEmission(keras.layers.Layer):
         tie_embeddings: Use the embedding table as the softmax weights too (arXiv:1608.05859);
             needs an embedding as wide as what the network outputs.
         num_classes: Generate conditioned on one of so many classes, by cross-attention.
+        classes: What the classes are called; None are numbers. A training with `data.label` takes
+            those of its data.
         condition_width: Generate conditioned on a sequence of vectors of this width.
         condition_dropout: Share of the samples whose condition is hidden in training, so that
             `generate(guidance_scale=...)` has something to compare with (arXiv:2207.12598).
@@ -46,6 +48,7 @@ class TokenEmission(keras.layers.Layer):
         embedding=None,
         tie_embeddings=False,
         num_classes=None,
+        classes=None,
         condition_width=None,
         condition_dropout=0.1,
         latents=0,
@@ -63,6 +66,17 @@ class TokenEmission(keras.layers.Layer):
         for name, value in {"num_classes": num_classes, "condition_width": condition_width}.items():
             if value is not None:
                 check_whole(1, **{name: value})
+        if classes is not None:
+            named = isinstance(classes, (list, tuple)) and all(
+                isinstance(name, str) and name for name in classes
+            )
+            check(
+                named and len(classes) > 0 and len({*classes}) == len(classes)
+                and num_classes in (None, len(classes)),
+                "classes must be different names, as many as num_classes if that is given",
+                classes=classes,
+            )  # fmt: skip
+            num_classes, classes = len(classes), tuple(classes)
         check(
             num_classes is None or condition_width is None,
             "condition_width must be None where there are num_classes",
@@ -94,6 +108,7 @@ class TokenEmission(keras.layers.Layer):
         self.embedding = embedding
         self.tie_embeddings = tie_embeddings
         self.num_classes = num_classes
+        self.classes = classes
         self.condition_width = condition_width
         self.condition_dropout = condition_dropout
         self.latents = latents

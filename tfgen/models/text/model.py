@@ -219,8 +219,8 @@ class TextModel(TextGenerator):
             seed: An integer. The same seed gives the same text, on every call and in the
                 SavedModel; None takes a new one each time.
             strip_prompt: Return what follows the prompt only.
-            condition: What the texts are conditioned on, if the model takes a condition: a class or
-                one for each text; an array `(items, condition_width)` or a list of them; a latent
+            condition: What the texts are conditioned on, if the model takes a condition: a class,
+                its name or its number, or one for each text; an array `(items, condition_width)` or a list of them; a latent
                 vector or one for each text. None is no condition, or latents from the prior.
             guidance_scale: Above 1 draws texts that are more like their condition than those of the
                 training data (classifier-free guidance, arXiv:2207.12598, on logits as in
