@@ -18,6 +18,7 @@ HOUR, START = 3600, 1_600_000_000
 PLANS = {
     "overlap": Windows("overlap", 4, 3), "independent": Windows("independent", 0, 5),
     "backward_noise": Windows("backward_noise", 4, 3, 2), "rolling": Windows("rolling", 4, 3, 2),
+    "temporal_noise": Windows("temporal_noise", 4, 3),
     "diffusion_forcing": Windows("diffusion_forcing", 4, 3, context_sigma=0.1),
 }  # fmt: skip
 
@@ -154,7 +155,7 @@ def test_what_a_recipe_says_is_what_is_drawn():
 @pytest.mark.parametrize(
     "arguments, options, message",
     [
-        ({}, {"windows": "rolling"}, "it can do overlap and independent"),
+        ({}, {"windows": "rolling"}, "it can do overlap, temporal_noise or independent"),
         ({"noise_levels": "rolling"}, {"windows": "overlap"}, "it can do rolling"),
         ({"noise_levels": "rolling"}, {"windows": "whole"}, "not the whole at once"),
         ({}, {"windows": "overlap:commit=9"}, "13 positions, and the model was trained on 8"),

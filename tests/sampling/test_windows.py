@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
+from compare_windows import covariance, error, exact, jump, rolled
 
 from tfgen.errors import InputError
 from tfgen.recipe import Windows
@@ -19,8 +20,6 @@ from tfgen.sampling.windows import (
     there,
     window_levels,
 )
-
-LENGTH = 6.0  # of the process, in positions
 
 
 class Straight:
@@ -51,6 +50,9 @@ def test_levels_by_hand():
         [0, 4, 10, 10], [0, 2, 5, 5], [0, 0, 0, 0], [0, 0, 0, 0],
     ]  # fmt: skip
     assert levels("backward_noise", 3, first=True, **sizes)[0] == [0, 10, 10, 10]
+    assert levels("temporal_noise", 2, context=1, commit=2, sigma_init=4.0) == [
+        [0, 4, 4], [0, 0, 0], [0, 0, 0],
+    ]  # fmt: skip
     sizes = {"context": 1, "commit": 1, "look_ahead": 2}
     assert levels("rolling", 2, **sizes) == [[0, 5, 10, 10], [0, 2.5, 7.5, 10], [0, 0, 5, 10]]
     assert levels("rolling", 2, first=True, **sizes) == [
@@ -98,64 +100,7 @@ def test_a_clean_position_is_held_and_the_others_are_told_one_level():
     assert estimate[0, :, 0].numpy().tolist() == [1, 0, 0]
 
 
-# A Gaussian process, whose denoiser is known
-
-
-def covariance(count):
-    """Matérn's of smoothness 3/2: smooth, and more than the last value counts."""
-    distance = np.abs(np.subtract.outer(np.arange(count), np.arange(count))) / LENGTH
-    return (1 + distance) * np.exp(-distance)
-
-
-def exact(x, sigma, valid):
-    """E[x0 | x], for the levels of the first row, which are those of all."""
-    size = x.shape[1]
-    prior = tf.constant(covariance(size), tf.float32)
-    sigma = tf.broadcast_to(sigma[0], [size])
-    # What is not there says nothing.
-    noise = tf.where(valid, tf.square(sigma), 1e8)
-    x = tf.transpose(tf.where(valid[None, :, None], x, 0.0)[..., 0])
-    estimate = prior @ tf.linalg.solve(prior + tf.linalg.diag(noise), x)
-    return tf.transpose(estimate)[..., None]
-
-
-def rolled(plan, num_steps, windows, rows, seed=0, solver="dpmpp_2m", trained="independent"):
-    """Sequences `(rows, windows * commit)` of the process."""
-    key, schedule = random.root(seed, random.SAMPLING), noise_schedule("karras", 0.002, 80.0)
-
-    @functools.partial(tf.function, autograph=False)
-    def step(state):
-        valid = there(plan, state)
-
-        def draw(x, levels, key):
-            denoiser = functools.partial(exact, valid=valid)
-            if trained == "shared":
-                denoiser = raised(denoiser, random.normal(random.fold(key, 99), tf.shape(x)))
-            else:
-                denoiser = held(denoiser, 1e-3)
-            return sample(denoiser, x, levels, solver, key=key)
-
-        return advance_window(draw, plan, state, schedule, num_steps, key)
-
-    state, found = begin(plan, rows, 1), []
-    for _ in range(windows):
-        new, state = step(state)
-        found.append(new.numpy()[..., 0])
-    return np.concatenate(found, axis=1)
-
-
-def error(x):
-    """Of the covariance of sequences, as a share of that of the process."""
-    wanted = covariance(x.shape[1])
-    return np.linalg.norm(x.T @ x / len(x) - wanted) / np.linalg.norm(wanted)
-
-
-def jump(x, commit):
-    """Squared steps across the borders of windows, over those within."""
-    squares = np.square(np.diff(x, axis=1)).mean(axis=0)
-    border = np.arange(len(squares)) % commit == commit - 1
-    return squares[border].mean() / squares[~border].mean()
-
+# A Gaussian process, whose denoiser is known: see scripts/compare_windows.py
 
 PLANS = {
     "overlap": Windows("overlap", 12, 8),
@@ -201,6 +146,22 @@ def test_with_few_steps_backward_noise_is_nearer_to_the_process(num_steps, share
     assert np.mean([jump(x, 16) for x in found[1]]) < 1.05
 
 
+def test_temporal_noise_begins_with_the_position_before():
+    plan = Windows("temporal_noise", 2, 2, sigma_init=0.25, correlation=0.5)
+    state = begin(plan, 500, 1)._replace(index=tf.constant(1), x=tf.fill([500, 4, 1], 8.0))
+    seen = []
+
+    def draw(x, levels, key):
+        seen.append(x.numpy())
+        return x
+
+    schedule = noise_schedule("karras", 0.002, 80.0)
+    advance_window(draw, plan, state, schedule, 5, random.root(1, random.SAMPLING))
+    assert (seen[0][:, :2] == 8).all()
+    np.testing.assert_allclose(seen[0][:, 2:].mean(axis=0), 4.0, atol=0.05)
+    np.testing.assert_allclose(seen[0][:, 2:].std(axis=0), 0.25, atol=0.03)
+
+
 def test_how_many_windows_are_drawn_changes_nothing_before():
     few, many = (rolled(PLANS["rolling"], 6, count, 3) for count in (2, 3))
     np.testing.assert_array_equal(few, many[:, :16])
@@ -235,6 +196,9 @@ def test_a_context_that_is_given_is_gone_on_from():
         ("overlap:context=-1", "context must be at least 0"),
         ("independent:context=3", "context=0"),
         ("rolling:look_ahead=0", "needs a look_ahead"),
+        ("temporal_noise:context=0", "needs a context"),
+        ("temporal_noise:correlation=2", "correlation must be a number from -1 to 1"),
+        ("backward_noise:correlation=1", "Unknown number of windows='backward_noise'"),
         ("backward_noise:sigma_init=0", "sigma_init must be a number above 0"),
         ("overlap:context_sigma=nan", "context_sigma must be a number from 0 up"),
     ],

@@ -144,8 +144,8 @@ class DiffusionSampling(Sampling):
     windows: str = field(
         "auto",
         "how what is longer than the training window is drawn: whole, or window by window: "
-        "independent, overlap, backward_noise, rolling or diffusion_forcing, with sizes if wanted, "
-        "e.g. overlap:context=64,commit=32; auto takes what the model was trained for",
+        "independent, overlap, temporal_noise, backward_noise, rolling or diffusion_forcing, with "
+        "sizes if wanted, e.g. overlap:context=64,commit=32; auto takes what it was trained for",
         of="diffusion series",
     )
 

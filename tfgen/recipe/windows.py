@@ -6,7 +6,9 @@ import math
 from tfgen.errors import InputError, unknown
 
 WHOLE = ("auto", "whole")  # what is said besides a strategy
-STRATEGIES = ("independent", "overlap", "backward_noise", "rolling", "diffusion_forcing")
+STRATEGIES = (
+    "independent", "overlap", "temporal_noise", "backward_noise", "rolling", "diffusion_forcing",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +20,9 @@ class Windows:
         context: Positions before those that are drawn.
         commit: Positions that a window adds to the sequence.
         look_ahead: Positions after these.
-        sigma_init: Level to which `backward_noise` re-noises what the last window looked ahead to;
-            of no other strategy.
+        sigma_init: Level to which `backward_noise` re-noises what the last window looked ahead to,
+            and `temporal_noise` the position before; of no other strategy.
+        correlation: Of a position with the one before, as which `temporal_noise` begins it.
         context_sigma: Level of noise that is left on the context, against errors that add up.
 
     Raises:
@@ -32,6 +35,7 @@ class Windows:
     look_ahead: int = 0
     sigma_init: float = 3.0
     context_sigma: float = 0.0
+    correlation: float = 1.0
 
     def __post_init__(self):
         if self.strategy not in STRATEGIES:
@@ -51,6 +55,15 @@ class Windows:
             raise InputError(
                 f"strategy='{self.strategy}' needs a look_ahead of at least 1. "
                 "Received: look_ahead=0"
+            )
+        if self.strategy == "temporal_noise" and not self.context:
+            raise InputError(
+                "strategy='temporal_noise' needs a context of at least 1. Received: context=0"
+            )
+        if not -1 <= self.correlation <= 1:
+            raise InputError(
+                "correlation must be a number from -1 to 1. "
+                f"Received: correlation={self.correlation}"
             )
         if not 0 < self.sigma_init < math.inf:
             raise InputError(
@@ -78,7 +91,7 @@ class Windows:
         strategy, _, rest = text.partition(":")
         if strategy not in STRATEGIES:
             raise unknown(key, strategy, (*WHOLE, *STRATEGIES))
-        own = [name for name in _NUMBERS if name != "sigma_init" or strategy == "backward_noise"]
+        own = [name for name in _NUMBERS if strategy in _OF.get(name, STRATEGIES)]
         given = {}
         for part in filter(None, rest.split(",")):
             name, _, number = (each.strip() for each in part.partition("="))
@@ -106,7 +119,9 @@ class Windows:
 
 _NUMBERS = {
     "context": int, "commit": int, "look_ahead": int, "sigma_init": float, "context_sigma": float,
+    "correlation": float,
 }  # fmt: skip
+_OF = {"sigma_init": ("backward_noise", "temporal_noise"), "correlation": ("temporal_noise",)}
 _LOOKING = "backward_noise", "rolling"  # strategies
 
 

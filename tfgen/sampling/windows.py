@@ -8,6 +8,7 @@ strategy from another is the noise level of every position at every step:
 |---|---|---|---|
 | `independent` | none | from noise | none |
 | `overlap` | clean | from noise | from noise, and forgotten |
+| `temporal_noise` | clean | from the position before, re-noised | the same, and forgotten |
 | `backward_noise` | clean | first the look-ahead of before, re-noised, then noise | from noise |
 | `rolling` | clean | falls to 0 | rises with the position: arXiv:2402.09470 |
 | `diffusion_forcing` | clean | each position some steps after the one before it | from noise |
@@ -15,7 +16,8 @@ strategy from another is the noise level of every position at every step:
 `backward_noise` re-noises a model's own clean sample of positions, x0_hat + sigma_init * eps, which
 is equation 1 of Self-Forcing++ (arXiv:2510.02283) in the variance-exploding form. There it is a way
 to train; to begin a window with it is ours. It needs fewer steps as far as the look-ahead was a
-*sample*: one evaluation's expectation has too little variance.
+*sample*: one evaluation's expectation has too little variance. `temporal_noise` is what the same
+equation says if its t is read as the index along the sequence; docs/windows.md compares the two.
 
 The position n counts along the sequence, the step k the evaluations of a window.
 
@@ -55,10 +57,11 @@ def window_levels(plan, noise_schedule, num_steps, first, rows=None):
     else:
         last = tf.cast(tf.maximum(num_steps - 1, 1), tf.float32)
         place = tf.maximum(1.0 - tf.cast(step, tf.float32) / last, 0.0)
-        if plan.strategy == "backward_noise":  # each from where it begins, in as many steps
+        if plan.strategy in ("backward_noise", "temporal_noise"):
             begun = tf.cast(noise_schedule.n(plan.sigma_init), tf.float32)
-            drawn = (behind < plan.look_ahead) & ~first
-            place = place * tf.where(drawn, begun, 1.0)
+            known = behind < (plan.look_ahead if plan.strategy == "backward_noise" else plan.size)
+            # Each from where it begins, in as many steps.
+            place = place * tf.where(known & ~first, begun, 1.0)
         levels = tf.where(step < num_steps, noise_schedule.sigma(place), 0.0)
     levels = tf.where(behind < 0, plan.context_sigma, levels)
     return tf.where(step > num_steps, -1.0, levels)[..., None]
@@ -144,6 +147,10 @@ def advance_window(draw, plan, state, noise_schedule, num_steps, key, rows=None)
     )
     ended = tf.pad(ended[plan.commit :], [[0, plan.commit], [0, 0]])
     moved = tf.pad(state.x[:, plan.commit :], [[0, 0], [0, plan.commit], [0, 0]])
+    if plan.strategy == "temporal_noise":
+        before, rest = tf.split(moved, [plan.context, plan.size - plan.context], axis=1)
+        last = plan.correlation * before[:, -1:]
+        moved = tf.concat([before, tf.broadcast_to(last, tf.shape(rest))], axis=1)
     x, ended = tf.where(first, state.x, moved), tf.where(first, 0.0, ended)
     x += _missing(levels[0], ended) * random.normal(random.fold(key, _START), tf.shape(x))
     x = tf.ensure_shape(draw(x, levels, random.fold(key, _SOLVER)), state.x.shape)

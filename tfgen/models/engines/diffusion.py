@@ -141,7 +141,7 @@ class Diffusion:
                 evaluation; 1 takes it as it is, 0 ignores it.
             windows: How a series that is longer than the training window is drawn: `"whole"`, at
                 once; or window by window, each of `num_steps`: `"independent"`, `"overlap"`,
-                `"backward_noise"`, `"rolling"` or `"diffusion_forcing"`, if the model was trained
+                `"temporal_noise"`, `"backward_noise"`, `"rolling"` or `"diffusion_forcing"`, if the model was trained
                 with the `noise_levels` that it needs, with sizes if wanted, e.g.
                 `"overlap:context=64,commit=32"`; or a `tfgen.recipe.Windows`. `"auto"` takes what
                 the model was trained for; see `tfgen.sampling.windows`.

@@ -6,11 +6,19 @@ from tfgen.errors import InputError, unknown
 from tfgen.models.engines.diffusion_runs import MOST_STEPS
 from tfgen.recipe import Windows
 from tfgen.sampling.windows import advance_window, begin, there
+from tfgen.uses import listed
 
 # Strategies by the noise levels that a model was trained on; the first is the best that it can do.
 STRATEGIES_OF = {
-    "shared": ("overlap", "independent"),
-    "independent": ("backward_noise", "overlap", "diffusion_forcing", "rolling", "independent"),
+    "shared": ("overlap", "temporal_noise", "independent"),
+    "independent": (
+        "backward_noise",
+        "overlap",
+        "diffusion_forcing",
+        "rolling",
+        "temporal_noise",
+        "independent",
+    ),
     "rolling": ("rolling",),
 }
 # Whose steps are of one level to the next, at every position by itself.
@@ -59,7 +67,7 @@ def plan_of(denoiser, chosen, window, length, solver):
         raise InputError(
             f"windows='{chosen.strategy}' is for models that were trained with noise_levels="
             f"{' or '.join(for_it)}, and this one was with '{levels}': it can do "
-            f"{' and '.join(able)}. Received: windows={given!r}"
+            f"{listed(able)}. Received: windows={given!r}"
         )
     if window is not None and chosen.size > window:
         raise InputError(
