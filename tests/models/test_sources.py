@@ -13,9 +13,12 @@ from tfgen.errors import InputError
 from tfgen.evaluation import evaluate
 from tfgen.evaluation.pairs import edit_distance
 from tfgen.layers.additive_attention import AdditiveAttention
+from tfgen.layers.cross_attention import CrossAttention
 from tfgen.models import families
+from tfgen.models.text.attention import source_attention
 from tfgen.networks.source_encoder import SourceEncoder
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
+from tfgen.report.attention import attention_figure
 from tfgen.report.results import results_text
 from tfgen.sampling.search import BeamSearch
 
@@ -122,7 +125,9 @@ def test_additive_attention_is_the_sum_of_the_paper():
     layer.build((None, None, 4))
     for weight in layer.weights:
         weight.assign(rng.normal(size=weight.shape))
-    found = layer(tf.constant(inputs, tf.float32), tf.constant(context, tf.float32), valid).numpy()
+    given = tf.constant(inputs, tf.float32), tf.constant(context, tf.float32), valid
+    attended = []
+    found = layer(*given, attended=attended.append).numpy()
     query, key, value, bias, score = (weight.numpy() for weight in (
         layer.query_kernel, layer.key_kernel, layer.value_kernel, layer.key_bias, layer.score
     ))  # fmt: skip
@@ -132,6 +137,52 @@ def test_additive_attention_is_the_sum_of_the_paper():
         shares = np.exp(energies) / np.exp(energies).sum()
         expected = inputs[row, place] + shares @ items @ value
         np.testing.assert_allclose(found[row, place], expected, rtol=1e-4)
+        told = attended[0].numpy()[row, place]
+        np.testing.assert_allclose(told[: len(shares)], shares, rtol=1e-4)
+        assert not told[len(shares) :].any()
+
+
+def test_cross_attention_tells_the_mean_of_its_heads_shares():
+    rng = np.random.default_rng(0)
+    layer, attended = CrossAttention(2, 4), []
+    inputs, context = rng.normal(size=(3, 4)), rng.normal(size=(5, 4))
+    given = [tf.constant(each[None], tf.float32) for each in (inputs, context)]
+    valid = tf.constant([[True, True, True, False, False]])
+    alone = layer(*given, valid).numpy()
+    # Telling changes nothing.
+    np.testing.assert_array_equal(layer(*given, valid, attended=attended.append), alone)
+    queries, keys = inputs @ layer.query_kernel.numpy(), context[:3] @ layer.key_kernel.numpy()
+    heads = [queries[:, at] @ keys[:, at].T / np.sqrt(2) for at in (slice(0, 2), slice(2, 4))]
+    expected = np.mean([np.exp(each) / np.exp(each).sum(1, keepdims=True) for each in heads], 0)
+    np.testing.assert_allclose(attended[0][0, :, :3], expected, rtol=1e-4)
+    assert not attended[0][0, :, 3:].numpy().any()
+
+
+def test_a_text_attends_to_its_own_source_and_not_to_what_that_is_padded_with():
+    model = make("transformer", "gru")
+    texts = ["ab", "abba"]
+    found = source_attention(model, texts, SOURCES)
+    # A row for each token and for the end, a column for each byte.
+    assert [each.shape for each in found] == [(3, 2), (5, len(SOURCES[1]))]
+    for text, source, shares in zip(texts, SOURCES, found):
+        np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+        (alone,) = source_attention(model, [text], [source])
+        np.testing.assert_allclose(shares, alone, rtol=1e-4)
+    for block in model.network.blocks:  # to keys that are all alike
+        block.cross_attention.key_kernel.assign(np.zeros([8, 8]))
+    (flat,) = source_attention(model, ["ab"], ["xyzw"])
+    np.testing.assert_allclose(flat, np.full([3, 4], 0.25), rtol=1e-5)
+
+
+def test_a_picture_of_attention_names_tokens_and_items():
+    figure = attention_figure(
+        [("é", ["a", "end"], ["é", ""], np.eye(2)), ("b", ["b"], None, [[1]])]
+    )
+    first, second = figure.axes
+    assert [each.get_text() for each in first.get_yticklabels()] == ["a", "end"]
+    assert [each.get_text() for each in first.get_xticklabels()] == ["é", ""]
+    np.testing.assert_array_equal(first.images[0].get_array(), np.eye(2))
+    assert second.get_xlabel() == "position of the source"
 
 
 @pytest.mark.parametrize("family", SMALL)
@@ -219,6 +270,13 @@ def test_a_trained_model_reverses_words_and_is_the_same_when_stored_and_served(
     assert main(["generate", run, "--source", "abcd", "--source", "dab"]) == 0
     shown = ["--- abcd ---", "d c b a", "--- dab ---", "b a d"]
     assert [line for line in capsys.readouterr().out.splitlines() if line] == shown
+    tags = {
+        value.tag
+        for file in (tmp_path / "run" / "logs" / "train").glob("events*")
+        for event in tf.compat.v1.train.summary_iterator(str(file))
+        for value in event.summary.value
+    }
+    assert {"samples/greedy", "samples/attention"} <= tags
     model = zoo.get(run)
     texts = model.generate(source=["abc", "cd"], seed=3, temperature=1)
     model.export(tmp_path / "served")

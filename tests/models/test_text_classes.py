@@ -16,6 +16,7 @@ from tfgen.models import families
 from tfgen.preprocessing import ByteTokenizer, CharacterTokenizer
 from tfgen.recipe import Recipe
 from tfgen.training import train
+from tfgen.training.data import open_data
 
 pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
 
@@ -84,6 +85,15 @@ def test_a_class_is_called_by_its_name_or_its_number():
         model.generate(condition="yy")
     with pytest.raises(ValueError, match="different names"):
         make(("x", "x"))
+    for changes, rule in (
+        ({"model.classes": ["a"]}, "need the column of the classes"),
+        ({"data.label": "a", "data.source": "b", "model.encoder": "gru"}, "or goes with its class"),
+        ({"data.label": "a", "training.carry_state": True}, "carry_state is for one text"),
+    ):
+        with pytest.raises(InputError, match=rule):
+            open_data(Recipe("gru").override({"data.column": "text", **changes}))
+    with pytest.raises(InputError, match="families of text that take a class, and 'vae'"):
+        open_data(Recipe("vae").override({"data.column": "text", "data.label": "a"}))
 
 
 @pytest.mark.long

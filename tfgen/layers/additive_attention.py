@@ -26,6 +26,7 @@ class AdditiveAttention(keras.layers.Layer):
         inputs: Float `(batch, time, width)`.
         context: Float `(batch, items, width)`, or what `read` made of it.
         valid: bool `(batch, items)`: which items there are; None is all.
+        attended: As of `CrossAttention`, of one head.
 
     Returns:
         Float `(batch, time, width)`.
@@ -55,7 +56,7 @@ class AdditiveAttention(keras.layers.Layer):
         """Keys and values `(batch, items, width)` of a context `(batch, items, width)`."""
         return dense(context, self.key_kernel, self.key_bias), dense(context, self.value_kernel)
 
-    def call(self, inputs, context, valid=None):
+    def call(self, inputs, context, valid=None, attended=None):
         keys, values = context if isinstance(context, (tuple, list)) else self.read(context)
         queries = dense(inputs, self.query_kernel)
         hidden = tf.tanh(queries[:, :, None] + keys[:, None])  # (batch, time, items, width)
@@ -64,7 +65,10 @@ class AdditiveAttention(keras.layers.Layer):
         if valid is not None:
             # Where there is no item, a large finite number keeps the softmax defined.
             scores = tf.where(valid[:, None], scores, -1e30)
-        return inputs + tf.matmul(tf.cast(tf.nn.softmax(scores), values.dtype), values)
+        shares = tf.nn.softmax(scores)
+        if attended is not None:
+            attended(shares)
+        return inputs + tf.matmul(tf.cast(shares, values.dtype), values)
 
     def get_config(self):
         return {**super().get_config(), **constructor_config(self)}

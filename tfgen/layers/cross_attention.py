@@ -1,6 +1,7 @@
 """`CrossAttention`: attention to an encoded context."""
 
 import keras
+import tensorflow as tf
 
 from tfgen.arguments import constructor_config
 from tfgen.layers.causal_self_attention import attend, join_heads, split_heads
@@ -30,6 +31,8 @@ class CrossAttention(keras.layers.Layer):
         context: Float `(batch, items, width)`, or the `(keys, values)` that `read` made of it.
         valid: bool `(batch, items)`: which items of the context there are.
         product: See `FeedForward`.
+        attended: Function that is called with what every position attends to: shares of the items,
+            float `(batch, time, items)`, the mean of the heads; None is not called.
 
     Raises:
         ValueError: For an argument out of its range.
@@ -85,13 +88,19 @@ class CrossAttention(keras.layers.Layer):
         values = dense(context, self.value_kernel, self.value_bias)
         return split_heads(keys, head_width), split_heads(values, head_width)
 
-    def call(self, inputs, context, valid=None, product=dense):
+    def call(self, inputs, context, valid=None, product=dense, attended=None):
         if not isinstance(context, (tuple, list)):
             context = self.read(context)
         queries = product(inputs, self.query_kernel, self.query_bias)
         queries = split_heads(queries, self.width // self.heads)
         visible = None if valid is None else valid[:, None, None, :]
-        outputs = join_heads(attend(queries, *context, visible))
+
+        def told(shares):
+            attended(tf.reduce_mean(tf.cast(shares, tf.float32), axis=1))
+            return shares
+
+        drop = None if attended is None else told
+        outputs = join_heads(attend(queries, *context, visible, drop=drop))
         return product(outputs, self.output_kernel, self.output_bias)
 
     def get_config(self):

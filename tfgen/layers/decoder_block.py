@@ -40,7 +40,7 @@ class DecoderBlock(keras.layers.Layer):
     Call arguments:
         inputs: Float `(batch, time, width)`.
         places, cache, return_cache: See `CausalSelfAttention`.
-        context, valid: See `CrossAttention`.
+        context, valid, attended: See `CrossAttention`.
         drop: Function `(tensor, name) -> tensor` that drops in training, or None; the names are
             `"probabilities"`, `"attention"`, `"context"` and `"mlp"`.
         product: See `FeedForward`.
@@ -149,6 +149,7 @@ class DecoderBlock(keras.layers.Layer):
         product=dense,
         fuse=False,
         return_cache=None,
+        attended=None,
     ):
         return_cache = cache is not None if return_cache is None else return_cache
         drop = drop or (lambda tensor, name: tensor)
@@ -164,7 +165,11 @@ class DecoderBlock(keras.layers.Layer):
         x = inputs + drop(outputs, "attention")
         if self.cross_attention is not None:
             outputs = self.cross_attention(
-                normalized(self.cross_norm, x, fuse), context=context, valid=valid, product=product
+                normalized(self.cross_norm, x, fuse),
+                context=context,
+                valid=valid,
+                product=product,
+                attended=attended,
             )
             x += drop(outputs, "context")
         outputs = self.mlp(normalized(self.mlp_norm, x, fuse), product=product, fuse=fuse)

@@ -173,6 +173,7 @@ class RecurrentNetwork(CausalNetwork):
         record=None,
         projected=None,
         context=None,
+        attended=None,
     ):
         """The layers over whole sequences.
 
@@ -186,6 +187,8 @@ class RecurrentNetwork(CausalNetwork):
             projected: Function that gives the first layer's input product `(time, batch, gates)`,
                 where that is had without the inputs.
             context: As of `context`, where there is no state, which has its own.
+            attended: Function that is called with what is attended to of the context, see
+                `AdditiveAttention`.
 
         Returns:
             `(hidden (batch, time, units), state)`.
@@ -213,7 +216,7 @@ class RecurrentNetwork(CausalNetwork):
                 record[layer.name] = y
             drop = self._drop(self.dropout, batch, training, key, 2 * index + 1)
             x = self._add(x, y if drop is None else y * drop[:, None, :])
-            x = self._attended(index, x, state)
+            x = self._attended(index, x, state, attended)
             new_state["recurrent"].append(list(layer_state))
         x = self._normalised(-1, x)
         if self.past_attention is not None:
@@ -259,12 +262,12 @@ class RecurrentNetwork(CausalNetwork):
     def _add(self, x, y):
         return x + y if self.residual and x.shape[-1] == y.shape[-1] else y
 
-    def _attended(self, index, x, state):
+    def _attended(self, index, x, state, attended=None):
         """`(batch, time, units)` of a layer with what the first one attends to."""
         if index or self.context_attention is None:
             return x
         context = state["context"]
-        return self.context_attention(x, tuple(context["items"]), context["valid"])
+        return self.context_attention(x, tuple(context["items"]), context["valid"], attended)
 
     def _drop(self, rate, batch, training, key, number):
         """A dropout mask `(batch, units)`, scaled to keep the mean, or None."""

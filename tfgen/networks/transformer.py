@@ -209,7 +209,10 @@ class TransformerNetwork(CausalNetwork):
     def reserve(self, state, count):
         return slots.reserve(state, count, self.window)
 
-    def call(self, x, state=None, mask=None, training=False, key=None, record=None, context=None):
+    def call(
+        self, x, state=None, mask=None, training=False, key=None, record=None, context=None,
+        attended=None,
+    ):  # fmt: skip
         """The blocks over whole sequences.
 
         Args:
@@ -220,6 +223,8 @@ class TransformerNetwork(CausalNetwork):
             key: int32 `(2,)`, what the dropout is drawn from.
             record: Dict into which each block's outputs are put.
             context: As of `context`, where there is no state, which has its own.
+            attended: Function that each block calls with what it attends to of the context, see
+                `CrossAttention`.
 
         Returns:
             `(hidden (batch, time, width), state)`; without a state, None in its place.
@@ -250,6 +255,7 @@ class TransformerNetwork(CausalNetwork):
                 drop=lambda tensor, name, index=index: drop(tensor, name, index),
                 fuse=fuse,
                 return_cache=True,
+                attended=attended,
                 **slots.context_of(context, index),
             )
             caches.append(cache)

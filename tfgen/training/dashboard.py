@@ -19,6 +19,9 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
 from tfgen.layers.clip_by_value import ClipByValue
+from tfgen.models.text.attention import source_attention
+from tfgen.report.attention import attention_figure
+from tfgen.report.figures import to_rgb
 from tfgen.training.latents import lines_shown
 from tfgen.training.projector import Cloud, write_clouds
 
@@ -27,6 +30,7 @@ SAMPLE_SEED = 0
 SAMPLE_TOKENS = 300
 SAMPLE_PAIRS = 12
 SAMPLE_CLASSES = 8
+ATTENDED_PAIRS = 3
 # TensorBoard cuts off what is wider than the card of a text: so many columns fit.
 COLUMNS = 100
 # Of what has the name that Keras' callback gives it.
@@ -385,11 +389,31 @@ class PairDashboard(TextDashboard):
         table = "\n".join(["| source | made | right |", "| --- | --- | --- |", *rows])
         with self.train.as_default(step):
             tf.summary.text("samples/greedy", table)
+            picture("samples/attention", attention_figure([*self._attended(made)]))
+
+    def _attended(self, made):
+        """What of a few sources each token made of them attends to, for a picture."""
+        names, made = list(self._shown)[:ATTENDED_PAIRS], made[:ATTENDED_PAIRS]
+        sources, tokenizer = self._sources[:ATTENDED_PAIRS], self.model.tokenizer
+        found = source_attention(self.model, made, sources)
+        for name, source, text, shares in zip(names, sources, made, found, strict=True):
+            tokens = [tokenizer.decode([each]) for each in tokenizer.encode(text)]
+            items = None
+            if isinstance(source, str):
+                # The bytes behind the first of a character have no name of their own.
+                items = [(c, *[""] * (len(c.encode("utf-8", "replace")) - 1)) for c in source]
+                items = [name for each in items for name in each]
+            yield name, [*tokens, "end"], items, shares
 
 
 def _cell(text):
     """A text as a cell of a table in Markdown."""
     return "".join(f"\\{each}" if each in "\\`*_|<>" else each for each in text[:COLUMNS])
+
+
+def picture(tag, figure):
+    """Writes a matplotlib figure as an image."""
+    tf.summary.image(tag, to_rgb(figure)[None])
 
 
 def text_block(text):

@@ -99,6 +99,16 @@ def _open_text(recipe, tokenizer, data):
             f"Received: model.encoder={recipe.model.get('encoder')!r}, "
             f"data.source={recipe.data.source!r}"
         )
+    if reads and recipe.data.label is not None:
+        raise InputError(
+            "A text is made of its source, or goes with its class (data.label). "
+            f"Received: data.source={recipe.data.source!r}, data.label={recipe.data.label!r}"
+        )
+    if recipe.data.label is None and recipe.model.get("classes"):
+        raise InputError(
+            "model.classes need the column of the classes, data.label. "
+            f"Received: model.classes={recipe.model['classes']!r}"
+        )
     if reads:
         return _open_pairs(recipe, tokenizer, data)
     if recipe.data.label is not None:

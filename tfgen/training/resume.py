@@ -51,6 +51,9 @@ def settle(recipe, logdir, resume, data=None):
     if before.data.name == MEMORY and data is None:
         if recipe.data.name in (MEMORY, DataConfig.name):
             raise not_given()
+    if "classes" in before.model and recipe.data.label is not None:  # which the data told
+        model = {"classes": before.model["classes"], **recipe.model}
+        recipe = dataclasses.replace(recipe, model=model)
     if recipe.training.choose_on is None:  # a run of before there were halves chose on all
         chosen = before.training.choose_on or "all"
         training = dataclasses.replace(recipe.training, choose_on=chosen)

@@ -6,11 +6,10 @@ import tensorflow as tf
 from tfgen.kinds import find_kind
 from tfgen.models.latents import has_posterior
 from tfgen.preprocessing.told import told, told_of_one
-from tfgen.report.figures import to_rgb
 from tfgen.report.kinds import Samples, figure_of, lines_of, noun_of
 from tfgen.report.series import forecast_figure
 from tfgen.report.thumbnails import thumbnail
-from tfgen.training.dashboard import SAMPLE_SEED, Dashboard
+from tfgen.training.dashboard import SAMPLE_SEED, Dashboard, picture
 from tfgen.training.latents import sequences_shown
 from tfgen.training.projector import Cloud
 
@@ -170,11 +169,6 @@ class SeriesDashboard(Dashboard):
     @staticmethod
     def _longest(arrays):
         return max(arrays, key=len)
-
-
-def picture(tag, figure):
-    """Writes a matplotlib figure as an image."""
-    tf.summary.image(tag, to_rgb(figure)[None])
 
 
 def sound(tag, sounds, rate):

@@ -82,8 +82,9 @@ class TokenRollout:
         return self.network.initial_state(batch_size, **given)
 
     def hidden_states(
-        self, ids, state=None, mask=None, training=False, key=None, record=None, condition=None
-    ):
+        self, ids, state=None, mask=None, training=False, key=None, record=None, condition=None,
+        attended=None,
+    ):  # fmt: skip
         """The network over int32 `(batch, time)`.
 
         Args:
@@ -94,6 +95,7 @@ class TokenRollout:
             key: int32 `(2,)`, what the dropout is drawn from.
             record: Dict into which each layer's outputs are put.
             condition: Of training, where there is no state: a tensor, or a pair with its validity.
+            attended: Function that the network calls with what is attended to of the condition.
 
         Returns:
             `(hidden (batch, time, width), state)`.
@@ -114,6 +116,8 @@ class TokenRollout:
             )
         else:
             x = look_up(self.emission.table, ids)
+        if attended is not None:
+            given["attended"] = attended
         return self.network.call(x, state, mask, training, key, record, **given)
 
     def logits(self, hidden):

@@ -104,7 +104,7 @@ class TextGraphs:
             return given.source_encoder.reader.specs
         return condition_specs(given.num_classes, given.condition_width, given.latents)
 
-    def _known(self, condition):
+    def known(self, condition):
         """The tensors that the engine takes of those of a condition: numbers, no strings."""
         if "source" not in condition:
             return condition
@@ -172,7 +172,7 @@ class TextGraphs:
         """
         ids, lengths = self.start_and(prompts, 1)
         limits = self.limits(lengths, count, fit)
-        state, logits, seen = self.engine.prefill(ids, lengths, self._known(condition))
+        state, logits, seen = self.engine.prefill(ids, lengths, self.known(condition))
         state = self.engine.reserve(state, room, condition.get("guidance_scale"))
         *rows, limits = repeat_rows((state, logits, seen, limits), num_samples)
         return decoding.start(*rows, sampling.stops, limits)
@@ -186,7 +186,7 @@ class TextGraphs:
         time = tf.shape(ids)[1]
         ids = tf.pad(ids, [[0, 0], [0, -time % PROMPT_BUCKET]])
         valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]  # (batch, time)
-        state = self.engine.first_state(tf.shape(ids)[0], self._known(condition))
+        state = self.engine.first_state(tf.shape(ids)[0], self.known(condition))
         hidden, state = self.engine.hidden_states(ids, state, mask=valid)
         return self.engine.reserve(state, room), hidden, valid
 
@@ -244,7 +244,7 @@ class TextGraphs:
         """The last hidden states of texts, for every pooling."""
         ids, lengths = self.start_and(arguments["texts"], 1)  # the last token is read as well
         condition = {name: arguments[name] for name in arguments if name != "texts"}
-        state = self.engine.first_state(tf.shape(ids)[0], self._known(condition))
+        state = self.engine.first_state(tf.shape(ids)[0], self.known(condition))
         valid = tf.range(tf.shape(ids)[1])[None] < lengths[:, None]  # (batch, time)
         hidden, _ = self.engine.hidden_states(ids, state, mask=valid)
         hidden = tf.cast(hidden, tf.float32)
@@ -270,7 +270,7 @@ class TextGraphs:
 
         total = tf.zeros(tf.shape(lengths), tf.float64)
         condition = {name: arguments[name] for name in arguments if name != "texts"}
-        state = self.engine.first_state(tf.shape(ids)[0], self._known(condition))
+        state = self.engine.first_state(tf.shape(ids)[0], self.known(condition))
         invariants = self.engine.network.state_invariants(state)
         _, nats, _ = tf.while_loop(
             lambda chunk, *_: chunk < steps,
