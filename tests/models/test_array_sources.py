@@ -13,7 +13,9 @@ from tfgen.errors import InputError
 from tfgen.models import families
 from tfgen.networks.source_readers import NumberReader
 from tfgen.preprocessing import CharacterTokenizer, SequenceProcessor, TokenizerWithSource
+from tfgen.recipe import Recipe
 from tfgen.report.texts import as_json_lines, as_text
+from tfgen.training import train
 
 pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
 
@@ -153,6 +155,34 @@ def test_a_table_names_files_of_a_folder_or_classes_of_a_set(tmp_path):
     pairs = open_pairs(table, "class", "text", source_data=str(tmp_path / "s.npz"))
     assert len(pairs.references("all")) == pairs.report.kept == 2
     assert "no id and no class in" in str(pairs.report.dropped)
+
+
+@pytest.mark.long
+def test_a_fine_tuning_keeps_the_scaling_of_sources_whatever_the_vocabulary(tmp_path):
+    tables = {"digits": ("zero", "seven"), "capitals": ("ZERO", "SEVEN")}
+    for name, (zero, seven) in tables.items():
+        (tmp_path / f"{name}.csv").write_text(f"digit,word\n0,{zero}\n7,{seven}\n")
+    recipe = Recipe("gru").override({
+        "data.name": str(tmp_path / "digits.csv"), "data.source": "digit", "data.column": "word",
+        "data.source_data": "pendigits", "model.encoder": "gru", "model.encoder_units": 4,
+        "model.encoder_layers": 1, "model.units": 4, "model.layers": 1, "training.window": 16,
+        "training.steps": 1, "training.warmup_steps": 0, "training.batch_size": 4,
+        "training.validate_every": 0, "training.sample_every": 0, "training.histogram_every": 0,
+    })  # fmt: skip
+    start = train(recipe, tmp_path / "first", progress=False)
+    other = recipe.override({"data.name": str(tmp_path / "capitals.csv")})
+    found = train(other, tmp_path / "second", start=str(start), progress=False)
+    first, second = zoo.get(start), zoo.get(found)
+    assert {*second.tokenizer.vocabulary} == {*"\nZEROSVN"}
+    source = [each.preprocessing.source.get_config() for each in (first, second)]
+    assert source[0]["scaler"] == source[1]["scaler"]
+    # What was scaled so is read by the weights of the start, but for a step.
+    kernels = [each.engine.emission.source_encoder.embedding.kernel for each in (first, second)]
+    np.testing.assert_allclose(*kernels, atol=0.01)
+    pairs = recipe.override({"data.name": "cmudict", "data.source_data": None})
+    pairs = pairs.override({"data.source": "word", "data.column": "phonemes"})
+    with pytest.raises(InputError, match="cmudict has other sources"):
+        train(pairs, tmp_path / "third", start=str(start), progress=False)
 
 
 @pytest.mark.long
