@@ -158,6 +158,7 @@ def test_cross_attention_tells_the_mean_of_its_heads_shares():
     assert not attended[0][0, :, 3:].numpy().any()
 
 
+@pytest.mark.long
 def test_a_text_attends_to_its_own_source_and_not_to_what_that_is_padded_with():
     model = make("transformer", "gru")
     texts = ["ab", "abba"]
