@@ -54,6 +54,7 @@ BY_ENGINE = {
     "generation.resamplings": {"diffusion": NUMBERS},
     "generation.windows": {"diffusion": ["series"]},
     "generation.guidance_scale": {"autoregressive": [TEXT], "diffusion": NUMBERS},
+    "training.refine": {"diffusion": NUMBERS},
 }
 FOR_ALL = {
     "data.name", "data.kind", "data.label", "data.validation_fraction", "data.max_numbers",
@@ -67,7 +68,7 @@ OTHER = {
     "data.allow_dropped": 0.9, "preprocessing.tokenizer": "byte",
     "preprocessing.vocabulary_size": 512,
     "preprocessing.scaler": "robust", "preprocessing.calendar": False, "training.vocabulary": "new",
-    "training.choose_by": "forecasts",
+    "training.choose_by": "forecasts", "training.refine": "contrastive_divergence",
     "generation.solver": "heun", "generation.top_p": 0.5, "generation.windows": "overlap",
 }  # fmt: skip
 
@@ -83,7 +84,9 @@ def changed(field):
 
 
 FIELDS = [
-    field for field in fields_help() if not field.key.startswith("training.") or field.key in USED
+    field
+    for field in fields_help()
+    if not field.key.startswith("training.") or field.key in {**USED, **BY_ENGINE}
 ]
 
 

@@ -101,6 +101,47 @@ class TrainingConfig(Section):
         "weights that are trained as they are beside adapters, by patterns, e.g. 'head'",
         needs="lora_rank",
     )
+    refine: str | None = field(
+        None,
+        "train a model's energy further, beside the loss that it had: contrastive_divergence "
+        "contrasts data with samples of the energy itself; with start_from",
+        of="diffusion",
+        choices=("contrastive_divergence",),
+    )
+    refine_weight: float = field(
+        0.01, "what the contrast counts beside the loss that there was", needs="refine", above=0
+    )
+    refine_sigma_min: float = field(
+        0.1, "lowest noise level of the ladder of levels, in scaled units", needs="refine", above=0
+    )
+    refine_sigma_max: float = field(
+        3.0,
+        "highest, which should blur all modes into one; as the lowest: one level alone",
+        needs="refine",
+        above=0,
+    )
+    refine_levels: int = field(
+        16, "levels of the ladder, of which neighbours exchange chains", needs="refine", low=1
+    )
+    refine_steps: int = field(
+        2, "Langevin steps of each chain at a step of the training", needs="refine", low=1
+    )
+    refine_step_size: float = field(
+        0.2, "length of a Langevin step, in units of the squared noise level", needs="refine", above=0
+    )
+    persistent_chains: int = field(
+        0,
+        "chains that are kept from step to step, a multiple of batch_size; 0 begins all at data",
+        needs="refine",
+        low=0,
+    )
+    restart_share: float = field(
+        0.02,
+        "share of the persistent chains that begin anew at data at each turn",
+        needs="persistent_chains",
+        low=0,
+        high=1,
+    )
     ema: float = field(0.0, "decay of the average of the weights; 0 is off", low=0, below=1)
     seed: int = field(0, "the seed of weights, batches and dropout", low=0)
     log_every: int = field(50, "steps between two lines of the log", low=1)

@@ -1,4 +1,4 @@
-"""Energies: a density known up to its constant, its denoiser, and contrastive divergence.
+"""Energies: a density known up to its constant, its denoiser, and chains that sample it.
 
 An energy is a function `(x (batch, time, channels), sigma (batch,))` -> `(batch,)`: minus the
 logarithm of the density of the noisy data at that level, up to a constant at each level. Its
@@ -8,6 +8,7 @@ gradient is minus the score, so that it is a denoiser as well; and with the ener
 
 import tensorflow as tf
 
+from tfgen.sampling import random
 from tfgen.sampling.denoising import cast, expand
 from tfgen.sampling.langevin import mala
 
@@ -68,7 +69,7 @@ def weighted_energy(energies, weights):
 
 
 def short_chains(energy, x, sigma, key, steps=10, step_size=0.2, valid=None):
-    """Runs short Metropolis-adjusted Langevin chains at one level.
+    """Runs short Metropolis-adjusted Langevin chains, each at its level.
 
     Begun at data they are the negatives of contrastive divergence, CD-k (Hinton 2002, "Training
     products of experts by minimizing contrastive divergence"); begun where the last ones ended, of
@@ -78,7 +79,7 @@ def short_chains(energy, x, sigma, key, steps=10, step_size=0.2, valid=None):
     Args:
         energy: An energy.
         x: float `(batch, time, channels)`, at that level: noisy data, not clean.
-        sigma: Number or scalar tensor above 0.
+        sigma: Number above 0, or float `(batch,)`.
         key: int32 `(2,)`.
         steps: Integer from 0 up.
         step_size: Steps are `step_size * sigma**2`.
@@ -88,36 +89,47 @@ def short_chains(energy, x, sigma, key, steps=10, step_size=0.2, valid=None):
         `(x, acceptance (batch,))`, through which no gradient passes.
     """
     x = tf.stop_gradient(tf.convert_to_tensor(x))
-    sigmas = tf.reshape(cast(sigma, x.dtype), [1])
+    sigmas = tf.reshape(cast(sigma, x.dtype), [1, -1])
     chain = mala(energy, x, sigmas, key, steps, step_size, predictor=False, valid=valid)
     return tf.stop_gradient(chain.x), tf.stop_gradient(chain.acceptance[0])
 
 
-def contrastive_divergence_loss(energy, data, negatives, sigma, penalty=0.0):
-    """Returns the loss whose gradient lowers the energy of data and raises that of negatives.
+def exchange(energy, x, sigma, levels, key, sigma_data=1.0, valid=None):
+    """Replica exchange: chains of neighbouring levels change places, where Metropolis agrees.
 
-    The gradient of its mean is that of the negative log-likelihood of the noisy data if the
-    negatives are samples of the model; with short chains begun at data, that of contrastive
-    divergence without its last term, as is usual.
-
-    What it can mend that denoising cannot, and what not: at a low level the score is the same
-    whatever the weights of modes far apart, so that denoising says nothing of them. Short chains
-    begun at data do not leave their mode either and say as little. Negatives that come from the
-    model, by chains annealed from high noise, do: there are too many of them in a mode that is too
-    heavy. `tests/sampling/test_energies.py` has the measurements.
+    What is stationary stays so at each level (Swendsen & Wang 1986, "Replica Monte Carlo simulation
+    of spin glasses"; of negatives, Desjardins et al. 2010, "Parallel tempering for training of
+    restricted Boltzmann machines"). So chains get from mode to mode by way of levels at which there
+    is one mode. A chain that goes to another level is scaled by the ratio of the levels' standard
+    deviations, `sqrt(sigma**2 + sigma_data**2)`. It takes two evaluations of the energy.
 
     Args:
-        energy: An energy.
-        data: float `(batch, time, channels)`, noisy data of level sigma.
-        negatives: float `(batch, time, channels)`; no gradient passes through them.
-        sigma: float `(batch,)`.
-        penalty: Number from 0 up: `penalty` times the squares of both energies is added, to keep
-            them near 0 (arXiv:1903.08689).
+        energy: An energy, the same of each `levels` rows in succession, but for their sigma.
+        x: float `(batch, time, channels)`.
+        sigma: float `(batch,)`, falling or rising in each `levels` rows in succession.
+        levels: Integer that divides the batch.
+        key: int32 `(2,)`, which also tells which of two neighbours a chain has its turn with.
+        sigma_data: Number from 0 up, the standard deviation of clean data.
+        valid: As of `short_chains`.
 
     Returns:
-        float `(batch,)`.
+        `(x, changed (batch,), paired (batch,))`: which chains changed places, of those that had a
+        turn; no gradient passes.
     """
-    of_data = energy(data, sigma)
-    of_negatives = energy(tf.stop_gradient(negatives), sigma)
-    squares = tf.square(of_data) + tf.square(of_negatives)
-    return of_data - of_negatives + cast(penalty, squares.dtype) * squares
+    x = tf.stop_gradient(x)
+    rows = tf.range(tf.shape(x)[0])
+    first = random.uniform(random.fold(key, 0), [tf.shape(x)[0] // levels]) < 0.5
+    first = tf.repeat(tf.cast(first, tf.int32), levels)
+    place = rows % levels
+    partner = place + tf.where((place - first) % 2 == 0, 1, -1)
+    paired = (partner >= 0) & (partner < levels)
+    other = tf.where(paired, rows + partner - place, rows)
+    spread = tf.sqrt(tf.square(sigma) + cast(sigma_data, x.dtype) ** 2)
+    moved = tf.gather(x, other, axis=0) * expand(spread / tf.gather(spread, other, axis=0), x)
+    moved = moved if valid is None else tf.where(valid, moved, x)
+    gain = energy(x, sigma) - energy(moved, sigma)
+    draw = tf.cast(random.uniform(random.fold(key, 1), tf.shape(rows)), x.dtype)
+    draw = tf.gather(draw, tf.minimum(rows, other), axis=0)  # one for both
+    changed = paired & (tf.math.log(draw) < gain + tf.gather(gain, other, axis=0))
+    x = tf.where(changed[(..., *[None] * (len(x.shape) - 1))], moved, x)
+    return tf.stop_gradient(x), changed, paired

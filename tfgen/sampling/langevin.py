@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfgen.sampling import random
-from tfgen.sampling.denoising import cast
+from tfgen.sampling.denoising import cast, expand
 from tfgen.sampling.solvers import Solver, towards
 
 
@@ -99,8 +99,8 @@ def mala(energy, x, sigmas, key, corrector_steps=10, step_size=0.2, predictor=Tr
         energy: Function `(x, sigma (batch,))` -> `(batch,)`, minus the logarithm of a density at
             that level, up to a constant, differentiable in x.
         x: float `(batch, time, channels)`, at level `sigmas[0]`.
-        sigmas: float `(levels,)`, falling. A 0 is the end: there the chains stay at the level
-            before, but for the predictor's step.
+        sigmas: float `(levels,)`, falling, or `(levels, batch)`. A 0 is the end: there the chains
+            stay at the level before, but for the predictor's step.
         key: int32 `(2,)`.
         corrector_steps: Integer from 0 up, or int32 scalar tensor: proposals at each level.
         step_size: Number above 0, or float `(levels,)`: steps are `step_size * sigma**2`.
@@ -114,15 +114,17 @@ def mala(energy, x, sigmas, key, corrector_steps=10, step_size=0.2, predictor=Tr
     """
     shape = x.shape
     sigmas = cast(sigmas, x.dtype)
-    step_sizes = tf.broadcast_to(cast(step_size, x.dtype), tf.shape(sigmas))
-    levels = tf.reduce_sum(tf.cast(sigmas > 0, tf.int32))
     batch = tf.shape(x)[0]
+    count = tf.shape(sigmas)[0]
+    step_sizes = tf.broadcast_to(cast(step_size, x.dtype), [count])
+    sigmas = tf.broadcast_to(tf.reshape(sigmas, [count, -1]), [count, batch])
+    levels = tf.reduce_sum(tf.cast(tf.reduce_any(sigmas > 0, axis=1), tf.int32))
     block = corrector_steps + 1
 
     def gradient_of(x, sigma):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            values = energy(x, tf.fill([batch], sigma))
+            values = energy(x, sigma)
         slope = tape.gradient(values, x)
         return values, slope if valid is None else tf.where(valid, slope, 0.0)
 
@@ -130,7 +132,7 @@ def mala(energy, x, sigmas, key, corrector_steps=10, step_size=0.2, predictor=Tr
         level = index // block
         first = index % block == 0
         sigma = tf.gather(sigmas, level)
-        length = tf.gather(step_sizes, level) * tf.square(sigma)
+        length = expand(tf.gather(step_sizes, level) * tf.square(sigma), x)
         here = random.fold(key, index)
         noise = tf.cast(random.normal(random.fold(here, 0), tf.shape(x)), x.dtype)
         if valid is not None:
@@ -142,11 +144,11 @@ def mala(energy, x, sigmas, key, corrector_steps=10, step_size=0.2, predictor=Tr
 
         back = x - proposal + length / 2.0 * new_slope  # what noise would lead back, scaled
         forth = _total(tf.square(noise)) / 2.0
-        log_ratio = values - new_values + forth - _total(tf.square(back)) / (2.0 * length)
+        log_ratio = values - new_values + forth - _total(tf.square(back) / (2.0 * length))
         draw = tf.cast(random.uniform(random.fold(here, 1), [batch]), x.dtype)
         accepted = tf.math.log(draw) < log_ratio
-        count = tf.cast(accepted & ~first, x.dtype) / tf.cast(tf.maximum(block - 1, 1), x.dtype)
-        taken = tf.tensor_scatter_nd_add(taken, [[level]], count[None])
+        share = tf.cast(accepted & ~first, x.dtype) / tf.cast(tf.maximum(block - 1, 1), x.dtype)
+        taken = tf.tensor_scatter_nd_add(taken, [[level]], share[None])
 
         accepted |= first
         chosen = accepted[(..., *[None] * (len(shape) - 1))]
@@ -154,13 +156,14 @@ def mala(energy, x, sigmas, key, corrector_steps=10, step_size=0.2, predictor=Tr
         slope = tf.where(chosen, new_slope, slope)
         values = tf.where(accepted, new_values, values)
         if predictor:
-            following = tf.gather(sigmas, tf.minimum(level + 1, tf.shape(sigmas)[0] - 1))
-            moved = towards(x, sigma, x - tf.square(sigma) * slope, following)
+            following = expand(tf.gather(sigmas, tf.minimum(level + 1, count - 1)), x)
+            wide = expand(sigma, x)
+            moved = towards(x, wide, x - tf.square(wide) * slope, following)
             x = tf.where(index % block == block - 1, moved, x)
         return index + 1, tf.ensure_shape(x, shape), values, tf.ensure_shape(slope, shape), taken
 
     rows = tf.zeros([batch], x.dtype)
-    taken = tf.zeros([tf.shape(sigmas)[0], batch], x.dtype)
+    taken = tf.zeros([count, batch], x.dtype)
     _, x, _, _, taken = tf.while_loop(
         lambda index, *_: index < levels * block,
         body,

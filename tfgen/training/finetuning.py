@@ -202,6 +202,11 @@ def open_start(recipe, start=None):
                 "training.lora_rank adapts a model that is there: name it by --from. "
                 f"Received: training.lora_rank={recipe.training.lora_rank}"
             )
+        if recipe.training.refine:
+            raise InputError(
+                "training.refine trains a model further: name it by --from. "
+                f"Received: training.refine='{recipe.training.refine}'"
+            )
         return None
     if isinstance(start, SequenceGenerator):
         return Start(name or "a model in memory", start)

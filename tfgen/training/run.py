@@ -27,6 +27,7 @@ from tfgen.training.interrupt import Interrupt
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.prefetch import Prefetch
 from tfgen.training.profile import Profile
+from tfgen.training.refinement import Refinement
 from tfgen.training.resume import go_on_with
 from tfgen.training.silent_dashboard import SilentDashboard
 from tfgen.training.state import RunState, numbers
@@ -61,9 +62,14 @@ class Run:
             self.adapters = Adapters(model, self.config)
             self.optimizer.build(self.adapters.variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
-        carried = None
+        carried, rows = None, self.windows["train"].batch_size
         if self.config.carry_state:
-            carried = model.initial_state(self.windows["train"].batch_size)
+            carried = model.initial_state(rows)
+        self._refinement = None
+        if self.config.refine:
+            own = rows // (devices.count * self.config.accumulate)
+            self._refinement = Refinement(model, self.config, own)
+            carried = self._refinement.initial_state(self._batch(0))
         self.state = RunState(
             model, self.optimizer, self.adapters, carried, averages=bool(self.config.ema)
         )
@@ -71,12 +77,15 @@ class Run:
             model,
             self.optimizer,
             self.config,
-            self.windows["train"].batch_size,
+            rows,
             self.adapters,
             devices,
+            self._refinement,
         )
         self._guard = Guard(self._warn)
-        self._watch = open_watch(model, self.windows)
+        self._watch = open_watch(
+            model, self.windows, self._refinement, lambda: self.state.carried
+        )
         self._validation = Validation(model, self.windows["validation"], devices)
         self._forecasts = self._open_forecasts()
 
@@ -187,7 +196,8 @@ class Run:
 
     def one_step(self, batch):
         loss, norms, state = self._train_step(batch, self._state_before())
-        self.state.carried = state if self.config.carry_state else None
+        if self.state.carried is not None:
+            self.state.carried = state
         return loss, norms
 
     def _state_before(self):
@@ -247,6 +257,9 @@ class Run:
         if self._forecasts is not None:
             loss = self._forecasts.score()
             self.dashboard.forecasts_validated(self.state.step, loss)
+        elif self._refinement is not None:
+            # The loss does not see what is refined: the last weights are taken.
+            self.state.forget_best()
         self.state.validated(loss)
 
     def _open_forecasts(self):

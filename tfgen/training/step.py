@@ -25,6 +25,8 @@ class Step:
         adapters: The `tfgen.training.adapters.Adapters` whose variables the optimizer was built
             with; None makes those of the config.
         devices: `tfgen.training.devices.Devices` that take the step together; None is one.
+        objective: What has the `batch_loss` and `batch_total` that are learned by; None is the
+            model.
 
     Attributes:
         groups: Names of the parts of the model whose gradients are told apart: what the paths of
@@ -36,7 +38,7 @@ class Step:
         InputError: If a batch cannot be taken in as many parts as asked for.
     """
 
-    def __init__(self, model, optimizer, config, batch_size, adapters=None, devices=None):
+    def __init__(self, model, optimizer, config, batch_size, adapters=None, devices=None, objective=None):
         devices = devices or Devices()
         if batch_size % (config.accumulate * devices.count):
             shared = f" on each of {devices.count} devices" if devices.count > 1 else ""
@@ -51,6 +53,7 @@ class Step:
                 f"state of it. Received: training.accumulate={config.accumulate}"
             )
         self.model, self.optimizer, self.config = model, optimizer, config
+        self._objective = objective or model
         model.follow(lambda: optimizer.iterations.value)
         self.adapters = Adapters(model, config) if adapters is None else adapters
         self.devices = devices
@@ -144,7 +147,7 @@ class Step:
     def _gradients(self, batch, state, key):
         """Loss, its scaled gradients, and the state, of a batch that is taken as a whole."""
         with self._tape() as tape:
-            loss, state = self.model.batch_loss(self.model.unpack(batch), key, state, training=True)
+            loss, state = self._objective.batch_loss(self.model.unpack(batch), key, state, training=True)
             scaled = self.optimizer.scale_loss(loss)
         return loss, self._differentiated(tape, scaled), state
 
@@ -208,7 +211,7 @@ class Step:
     def _part(self, batch, state, key, number, count):
         """Sums of one part of a batch, in units of `_unit`: `(total, count, gradients, state)`."""
         with random.part_of_rows(number, count), self._tape() as tape:
-            total, counted, state = self.model.batch_total(
+            total, counted, state = self._objective.batch_total(
                 self.model.unpack(batch), key, state, training=True
             )
             total = total / self._unit
