@@ -15,11 +15,13 @@ from tfgen import models
 from tfgen.data import data_kind, open_pairs, open_sequences, open_text
 from tfgen.errors import InputError
 from tfgen.recipe import GenerationConfig, Recipe, fields_help
+from tfgen.sampling import random
 from tfgen.training import run as run_module
 from tfgen.training.adapters import Adapters
 from tfgen.training.data import open_data
 from tfgen.training.finetuning import open_start
 from tfgen.training.optimizers import make_optimizer
+from tfgen.training.refinement import Refinement
 from tfgen.training.step import Step
 
 pytestmark = pytest.mark.usefixtures("op_by_op", "few_positions")
@@ -53,7 +55,12 @@ def sampled(value, family="gru-text", look="sample", **base):
     return change(value, look, family=family, **base)
 
 
+def refined(value, **base):
+    return change(value, "refined", training__refine="contrastive_divergence", **base)
+
+
 SITES = {"data__id": "site"}
+CHAINS = {"training__persistent_chains": 4}
 LORA = {"training__lora_rank": 2}
 CHANGES = {
     "data.name": read("dates.csv"),
@@ -120,6 +127,15 @@ CHANGES = {
     "training.lora_alpha": change(8.0, "update", **LORA),
     "training.lora_targets": change(["head/kernel"], "update", **LORA),
     "training.lora_also": change(["head/bias"], "update", **LORA),
+    "training.refine": change("contrastive_divergence", "refined"),
+    "training.refine_weight": refined(0.5),
+    "training.refine_sigma_min": refined(0.5),
+    "training.refine_sigma_max": refined(2.0),
+    "training.refine_levels": refined(4),
+    "training.refine_steps": refined(3),
+    "training.refine_step_size": refined(0.1),
+    "training.persistent_chains": refined(4),
+    "training.restart_share": refined(1.0, **CHAINS),
     "training.ema": change(0.9, "run"),
     "training.seed": change(1, "batches"),
     "training.log_every": change(1, "run"),
@@ -224,7 +240,9 @@ BEFORE = {}  # what is looked at without a change
 @pytest.mark.parametrize(
     "key",
     [
-        pytest.param(key, marks=pytest.mark.long if row.look in ("run", "filled") else ())
+        pytest.param(
+            key, marks=pytest.mark.long if row.look in ("run", "filled", "refined") else ()
+        )
         for key, row in CHANGES.items()
     ],
 )
@@ -298,6 +316,34 @@ def look_at_update(changes, folder, **_):
     for k in range(3):
         step(tf.constant(data.windows["train"].batch(k)))
     return [len(counted), *(weight.numpy().tolist() for weight in model.weights)]
+
+
+def look_at_refined(changes, folder, **_):
+    """What is lost of three batches, beside which an energy is refined or not."""
+    small = {
+        "model.energy": True, "model.width": 8, "model.groups": 2, "model.multipliers": [1],
+        "model.blocks": 1, "model.attention_at": [], "training.batch_size": 4,
+        "training.window": 8, "data.name": str(folder / "long.csv"),
+    }  # fmt: skip
+    if "training.refine" in changes:
+        small["training.refine_levels"] = 2
+    recipe = Recipe("unet1d").override({**small, **changes})
+    data = open_data(recipe)
+    model, windows = models.build(recipe, data.preprocessing), data.windows["train"]
+    model.engine.denoiser.energies = lambda given, drop=None: (
+        lambda x, sigma: tf.reduce_sum(tf.square(x - 1) / (1 + sigma[:, None, None]), axis=[1, 2])
+    )
+    objective, state = model, None
+    if recipe.training.refine:
+        objective = Refinement(model, recipe.training, 4)
+        state = objective.initial_state(windows.batch(0))
+    lost = []
+    for k in range(3):
+        batch = model.unpack(tf.nest.map_structure(tf.constant, windows.batch(k)))
+        key = random.root(k, random.DROPOUT)
+        total, _, state = objective.batch_total(batch, key, state, training=True)
+        lost.append(float(total))
+    return lost
 
 
 def look_at_start(changes, folder, **_):

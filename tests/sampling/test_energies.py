@@ -8,6 +8,7 @@ from tfgen.sampling import random
 from tfgen.sampling.denoising import add_noise
 from tfgen.sampling.energies import (
     energy_denoiser,
+    exchange,
     quadratic_energy,
     short_chains,
 )
@@ -182,3 +183,33 @@ def test_short_chains_arguments():
     kept = short_chains(energy, x, 0.5, KEY, 2, valid=valid)[0]
     np.testing.assert_array_equal(kept[:, 2], x[:, 2])
     assert np.abs(kept[:, :2] - x[:, :2]).max() > 0.01
+
+
+def test_neighbours_exchange_as_metropolis_says():
+    """Of two levels, by hand: what is scaled to its new place, how often, and what stays."""
+    ladders = 3000
+    sigma = tf.tile(tf.constant([1.0, 2.0], tf.float64), [ladders])
+    place = tf.tile(tf.constant([[[0.3], [5.0]], [[2.0], [7.0]]], tf.float64), [ladders, 1, 1])
+    valid = np.array([True, False])[None, :, None]
+
+    def energy(x, sigma):  # of a precision of 1 at level 1 and of a half at level 2
+        return tf.reduce_sum(tf.square(x[:, :1]), axis=[1, 2]) / (2 * sigma)
+
+    x, changed, paired = exchange(energy, place, sigma, 2, KEY, 0.0, valid)
+    # 2 becomes 1 at level 1, and 0.3 becomes 0.6 at level 2: from 0.09/2 + 4/4 to 1/2 + 0.36/4.
+    assert 0.045 + 1.0 > 0.5 + 0.09 and (changed == paired).numpy().all()
+    assert abs(np.mean(paired) - 0.5) < 0.04  # half of the time the first has its turn alone
+    taken = changed.numpy().reshape(-1, 2)
+    assert (taken[:, 0] == taken[:, 1]).all()
+    both = x.numpy().reshape(-1, 2, 2)
+    np.testing.assert_allclose(
+        both[taken[:, 0]], np.tile([[[1, 5], [0.6, 7]]], [taken[:, 0].sum(), 1, 1])
+    )
+    np.testing.assert_array_equal(
+        both[~taken[:, 0]], np.tile([[[0.3, 5], [2, 7]]], [(~taken[:, 0]).sum(), 1, 1])
+    )
+    # Back again it goes up by as much, and is taken in exp(-0.455) of all cases.
+    back = tf.tile(tf.constant([[[1.0], [5.0]], [[0.6], [7.0]]], tf.float64), [ladders, 1, 1])
+    _, changed, paired = exchange(energy, back, sigma, 2, KEY, 0.0, valid)
+    share = np.sum(changed) / np.sum(paired)
+    assert abs(share - np.exp(-0.455)) < 0.03

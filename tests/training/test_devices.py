@@ -52,6 +52,15 @@ MIRRORED = {
     ),
     "muon": ("transformer", "text", {"training.optimizer": "muon", "model.dropout": 0.2}),
     "classes hidden": ("unet1d", "strokes", {"model.condition_dropout": 0.3}),
+    "chains": (
+        "unet1d",
+        "strokes",
+        {
+            **UNWATCHED, "training.start_from": "FOLDER/classes hidden/one/final",
+            "model.energy": True, "training.refine": "contrastive_divergence",
+            "training.accumulate": 1, "training.refine_levels": 2, "training.persistent_chains": 8,
+        },
+    ),
 }  # fmt: skip
 
 

@@ -173,6 +173,11 @@ CASES = {
     "unet energy": ("unet1d", "plain.csv", {
         "model.energy": True, "generation.solver": "mala", "model.dropout": 0.1,
     }),
+    "unet energy refined": ("unet1d", "plain.csv", {
+        "model.energy": True, "generation.solver": "mala", "training.accumulate": 1,
+        "training.refine": "contrastive_divergence", "training.refine_levels": 2,
+        "training.persistent_chains": 16, "training.start_from": "FOLDER/energy/final",
+    }),
     "unet moods": ("unet1d", "moods.csv", {"generation.solver": "langevin"}),
     "unet sites": ("unet1d", "sites.csv", {
         **SITES, "generation.guidance_scale": 2.0, "generation.solver": "predictor_corrector",
@@ -225,8 +230,12 @@ CASES = {
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("matrix")
     write_data(folder)
-    for family, name in (("gru", "base"), ("vae", "latent")):
-        base = Recipe(family).override(settings(family, "text", folder, **{"training.steps": 4}))
+    energy = "unet1d", "energy", "plain.csv", {"model.energy": True}
+    for family, name, kind, own in (
+        ("gru", "base", "text", {}), ("vae", "latent", "text", {}), energy
+    ):  # fmt: skip
+        own = {**own, "training.steps": 4}
+        base = Recipe(family).override(settings(family, kind, folder, **own))
         with eagerly():
             train(base, folder / name, progress=False)
     return folder

@@ -127,7 +127,10 @@ class TrainingConfig(Section):
         2, "Langevin steps of each chain at a step of the training", needs="refine", low=1
     )
     refine_step_size: float = field(
-        0.2, "length of a Langevin step, in units of the squared noise level", needs="refine", above=0
+        0.2,
+        "length of a Langevin step, in units of the squared noise level",
+        needs="refine",
+        above=0,
     )
     persistent_chains: int = field(
         0,

@@ -127,7 +127,8 @@ def exchange(energy, x, sigma, levels, key, sigma_data=1.0, valid=None):
     spread = tf.sqrt(tf.square(sigma) + cast(sigma_data, x.dtype) ** 2)
     moved = tf.gather(x, other, axis=0) * expand(spread / tf.gather(spread, other, axis=0), x)
     moved = moved if valid is None else tf.where(valid, moved, x)
-    gain = energy(x, sigma) - energy(moved, sigma)
+    both = energy(tf.concat([x, moved], axis=0), tf.concat([sigma, sigma], axis=0))
+    gain = tf.subtract(*tf.split(both, 2))
     draw = tf.cast(random.uniform(random.fold(key, 1), tf.shape(rows)), x.dtype)
     draw = tf.gather(draw, tf.minimum(rows, other), axis=0)  # one for both
     changed = paired & (tf.math.log(draw) < gain + tf.gather(gain, other, axis=0))

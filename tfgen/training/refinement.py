@@ -92,8 +92,8 @@ class Refinement:
             )
         if config.persistent_chains and config.accumulate > 1:
             raise InputError(
-                "training.accumulate takes a batch in parts, and persistent chains are one state of "
-                f"it. Received: training.accumulate={config.accumulate}"
+                "training.accumulate takes a batch in parts, and persistent chains are one state "
+                f"of it. Received: training.accumulate={config.accumulate}"
             )
         if config.patience:
             raise InputError(
@@ -165,7 +165,7 @@ class Refinement:
             chains = tf.nest.map_structure(
                 lambda new, old: tf.where(_as_wide(again, new), new, old), chains, before
             )
-        energy = denoiser.energies(denoiser.given(chains["batch"]))
+        energy = self._energy(chains["batch"], chains["batch"])
         valid = chains["batch"]["valid"][..., None]
         begun = chains["x"]
         x_chains, acceptance = short_chains(
@@ -184,9 +184,22 @@ class Refinement:
             state = tf.nest.map_structure(
                 lambda new, old: tf.concat([old[rows:], new], axis=0), chains, state
             )
-        of_data = denoiser.energies(denoiser.given(batch))(x, sigma)
-        of_chains = energy(x_chains, sigma)
-        return Contrast(of_data, of_chains, counts, acceptance, moved, changed, paired, state)
+        energy = self._energy(batch, chains["batch"])
+        both = energy(tf.concat([x, x_chains], axis=0), tf.tile(sigma, [2]))
+        return Contrast(*tf.split(both, 2), counts, acceptance, moved, changed, paired, state)
+
+    def _energy(self, *batches):
+        """The energy of the rows of batches, or of those of the first of them, which is told what
+        the rows are told."""
+        rows = batches[0]["valid"].shape[0]
+        joined = tf.nest.map_structure(lambda *each: tf.concat(each, axis=0), *batches)
+        of_all, of_first = (self.denoiser.given(each) for each in (joined, batches[0]))
+
+        def energy(x, sigma):
+            given = of_first if x.shape[0] == rows else of_all
+            return self.denoiser.energies(given)(x, sigma)
+
+        return energy
 
     def _kept(self, batch):
         return {name: each for name, each in batch.items() if name not in _OF_A_PAST}

@@ -83,9 +83,7 @@ class Run:
             self._refinement,
         )
         self._guard = Guard(self._warn)
-        self._watch = open_watch(
-            model, self.windows, self._refinement, lambda: self.state.carried
-        )
+        self._watch = open_watch(model, self.windows, self._refinement, lambda: self.state.carried)
         self._validation = Validation(model, self.windows["validation"], devices)
         self._forecasts = self._open_forecasts()
 

@@ -38,7 +38,9 @@ class Step:
         InputError: If a batch cannot be taken in as many parts as asked for.
     """
 
-    def __init__(self, model, optimizer, config, batch_size, adapters=None, devices=None, objective=None):
+    def __init__(
+        self, model, optimizer, config, batch_size, adapters=None, devices=None, objective=None
+    ):
         devices = devices or Devices()
         if batch_size % (config.accumulate * devices.count):
             shared = f" on each of {devices.count} devices" if devices.count > 1 else ""
@@ -147,7 +149,9 @@ class Step:
     def _gradients(self, batch, state, key):
         """Loss, its scaled gradients, and the state, of a batch that is taken as a whole."""
         with self._tape() as tape:
-            loss, state = self._objective.batch_loss(self.model.unpack(batch), key, state, training=True)
+            loss, state = self._objective.batch_loss(
+                self.model.unpack(batch), key, state, training=True
+            )
             scaled = self.optimizer.scale_loss(loss)
         return loss, self._differentiated(tape, scaled), state
 
