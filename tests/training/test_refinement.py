@@ -74,56 +74,96 @@ def test_the_gradient_on_a_gaussian_is_the_difference_of_moments(folder, monkeyp
     np.testing.assert_allclose(slopes, [-weight * first, weight * second / 2], rtol=1e-4)
 
 
+LADDERS, LEVELS = 32, 8
+MODES, SPREAD = np.float32([-1.5, 1.5]), 0.2
+
+
+class Mixture:
+    """32 ladders of 8 levels, of an energy whose two modes have `share(logits)` of it left.
+
+    Args:
+        opened: As of `opened`.
+        monkeypatch: The fixture.
+        left: Share of the data in the left mode.
+        logits: Of each level, a variable or constant `(8,)`.
+    """
+
+    def __init__(self, opened, monkeypatch, left, logits):
+        model, windows, self.refinement = opened
+        self.logits = logits
+        plainly(monkeypatch, model, self.energy)
+        kept = model.unpack(tf.nest.map_structure(tf.constant, windows["train"].batch(0)))
+        self.batch = {name: tf.repeat(each, LADDERS, axis=0) for name, each in kept.items()}
+        shape = [LADDERS * LEVELS, 2, model.engine.emission.channels]
+        mode = np.where(np.arange(LADDERS) < left * LADDERS, *MODES)
+        data = tf.broadcast_to(np.repeat(mode, LEVELS)[:, None, None].astype("f4"), shape)
+        noise = SPREAD * np.random.default_rng(1).normal(size=shape).astype("f4")
+        clean = data + noise, tf.ones(shape, tf.bool)
+        model.engine.denoiser.emission.call = lambda batch, key=None: clean
+        age = tf.zeros(shape[:1], tf.int32)
+        self.state = {"age": age, "batch": self.batch, "x": tf.zeros(shape)}
+
+    def energy(self, x, sigma):
+        variance = SPREAD**2 + tf.square(sigma)[:, None]
+        logits = tf.tile(self.logits, [x.shape[0] // LEVELS])
+        weights = tf.stack([tf.math.log_sigmoid(logits), tf.math.log_sigmoid(-logits)], axis=-1)
+        apart = tf.reduce_sum(tf.square(x[..., None] - MODES), axis=[1, 2])
+        return -tf.reduce_logsumexp(weights - apart / (2 * variance), axis=-1)
+
+
+OF_MIXTURES = {
+    "training.persistent_chains": 8, "training.restart_share": 0.0, "training.window": 2,
+    "training.refine_levels": LEVELS, "training.refine_step_size": 1.0,
+}  # fmt: skip
+
+
 @pytest.mark.long
-def test_persistent_chains_come_to_the_known_shares_of_modes(folder, monkeypatch):
+def test_persistent_chains_come_to_the_known_shares_of_modes(folder, monkeypatch, as_graphs):
     """Data lie in the left mode alone; the energy has a quarter of its weight there.
 
     A chain that never leaves its mode would stay left.
     """
-    model, windows, refinement = opened(
-        folder, **{
-            "training.persistent_chains": 8, "training.restart_share": 0.0, "training.window": 2,
-            "training.refine_levels": 8, "training.refine_step_size": 1.0,
-        },
-    )  # fmt: skip
-    means, weights, spread = np.float32([-1.5, 1.5]), np.float32([0.25, 0.75]), 0.2
-
-    def energy(x, sigma):
-        variance = spread**2 + tf.square(sigma)[:, None]
-        apart = tf.reduce_sum(tf.square(x[..., None] - means), axis=[1, 2])
-        return -tf.reduce_logsumexp(np.log(weights) - apart / (2 * variance), axis=-1) + (
-            x.shape[1] * x.shape[2] / 2 * tf.math.log(variance[:, 0])
-        )
-
-    plainly(monkeypatch, model, energy)
-    kept = model.unpack(tf.nest.map_structure(tf.constant, windows["train"].batch(0)))
-    # As many ladders as make good figures.
-    kept = {name: tf.repeat(each, 32, axis=0) for name, each in kept.items()}
-    channels = model.engine.emission.channels
-    left = tf.fill([256, 2, channels], -1.5), tf.ones([256, 2, channels], tf.bool)
-    model.engine.denoiser.emission.call = lambda batch, key=None: left
-    state = {
-        "age": tf.zeros([256], tf.int32), "batch": kept, "x": tf.zeros([256, 2, channels]),
-    }  # fmt: skip
-    tf.config.run_functions_eagerly(False)
+    logits = tf.fill([LEVELS], np.float32(np.log(0.25 / 0.75)))
+    mixture = Mixture(opened(folder, **OF_MIXTURES), monkeypatch, 1.0, logits)
 
     @tf.function(autograph=False)
     def turn(state, number):
-        found = refinement.contrast(kept, random.fold(KEY, number), state)
+        found = mixture.refinement.contrast(mixture.batch, random.fold(KEY, number), state)
         return found.state, found.acceptance
 
-    lowest, shares = [], []
+    state, lowest, shares = mixture.state, [], []
     for number in range(240):
         state, acceptance = turn(state, tf.constant(number))
-        lowest.append(state["x"].numpy()[::8])  # at the level 0.1
+        lowest.append(state["x"].numpy()[::LEVELS])  # at the level 0.1
         shares.append((lowest[-1].mean(axis=(1, 2)) < 0).mean())
     assert shares[0] > 0.9
     assert abs(np.mean(shares[80:]) - 0.25) < 0.06
     right = np.concatenate([x[x.mean(axis=(1, 2)) > 0] for x in lowest[80:]])
     assert abs(right.mean() - 1.5) < 0.03
-    assert abs(right.std() - np.hypot(spread, 0.1)) < 0.02
+    assert abs(right.std() - np.hypot(SPREAD, 0.1)) < 0.02
     assert 0.3 < acceptance.numpy().mean() < 1
     assert (state["age"].numpy() == 240).all()
+
+
+@pytest.mark.long
+def test_it_learns_the_weights_of_modes_far_apart(folder, monkeypatch, as_graphs):
+    """Of the data three quarters lie left; the energy begins with a half at each level."""
+    logits = tf.Variable(tf.zeros([LEVELS]))
+    mixture = Mixture(opened(folder, **OF_MIXTURES), monkeypatch, 0.75, logits)
+
+    @tf.function(autograph=False)
+    def learn(state, number):
+        with tf.GradientTape() as tape:
+            found = mixture.refinement.contrast(mixture.batch, random.fold(KEY, number), state)
+            loss = tf.reduce_mean(found.data - found.chains)
+        logits.assign_sub(0.4 * tape.gradient(loss, logits))
+        return found.state
+
+    state, shares = mixture.state, []
+    for number in range(600):
+        state = learn(state, tf.constant(number))
+        shares.append(tf.sigmoid(logits).numpy())
+    assert abs(np.mean(shares[300:], axis=0)[:4] - 0.75).max() < 0.08
 
 
 def test_a_ladder_keeps_what_it_is_told_until_it_begins_anew(folder, monkeypatch):
