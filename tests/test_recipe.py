@@ -72,6 +72,7 @@ OTHER = {
     "training.schedule": "linear",
     "training.precision": "mixed_bfloat16",
     "training.start_from": "lstm-shakespeare",
+    "training.refine": "contrastive_divergence",
     "training.vocabulary": "keep",
     "training.freeze": ("token_embedding", "block_[01]"),
     "training.lora_targets": ("*kernel",),
