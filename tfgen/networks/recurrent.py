@@ -267,7 +267,9 @@ class RecurrentNetwork(CausalNetwork):
         if index or self.context_attention is None:
             return x
         context = state["context"]
-        return self.context_attention(x, tuple(context["items"]), context["valid"], attended)
+        return self.context_attention(
+            x, tuple(context["items"]), context["valid"], attended=attended
+        )
 
     def _drop(self, rate, batch, training, key, number):
         """A dropout mask `(batch, units)`, scaled to keep the mean, or None."""
