@@ -169,3 +169,27 @@ def test_windows_that_a_model_was_not_trained_for(arguments, options, message):
     made = model(window=8, **arguments)
     with pytest.raises(InputError, match=message):
         made.generate(length=20, **options)
+
+
+@pytest.mark.long
+def test_a_horizon_beyond_the_window_is_forecast_piece_by_piece():
+    """As who forecasts half a window, appends it and forecasts again; of every sample by itself."""
+    made = model(everything(), window=8, infilling=0.5, generation={"generation.num_steps": 3})
+    rng = np.random.default_rng(4)
+    series, known = rng.normal(50, 9, [10, 1]).astype(np.float32), rng.normal(size=(19, 1))
+    known = known.astype(np.float32)
+    times = START + HOUR * np.arange(10)
+    whole = made.forecast(
+        series, 9, num_samples=2, seed=3, times=times, known=known, condition="q"
+    ).samples
+    seen = series
+    for piece, seed in enumerate((3, 3 + 4 * 2**32, 3 + 8 * 2**32)):
+        end = min(10 + 4 * piece + 4, 19)
+        count = end - len(seen)
+        own = {"times": START + HOUR * np.arange(len(seen)), "condition": "q"}
+        padded = np.pad(known, [[0, 4], [0, 0]], mode="edge")[: len(seen) + 4]
+        found = made.forecast(seen, 4, num_samples=2, seed=seed, known=padded, **own).samples
+        expected = found[0, :count]
+        np.testing.assert_allclose(whole[0, 4 * piece :][:count], expected, rtol=1e-4, atol=1e-2)
+        seen = np.concatenate([seen, expected])
+    assert np.abs(whole[0] - whole[1]).max() > 0.1

@@ -158,11 +158,68 @@ class DiffusionGraphs:
     def forecast(self, choices, window, arguments):
         """What comes after series: a gap at their end.
 
+        What is further than half a window is forecast piece by piece, each after the samples of the
+        one before.
+
         Args:
             choices: As of `impute`.
             window: Positions that the network was trained on at once; None if that is not known.
             arguments: What was asked for.
         """
+        piece = None if window is None else max(window // 2 // self.positions.frame, 1)
+        if piece is None:
+            samples = self._ahead(choices, window, arguments)
+        else:
+            piece *= self.positions.frame
+            samples = tf.cond(
+                arguments["horizon"] <= piece,
+                lambda: self._ahead(choices, window, arguments),
+                lambda: self._further(choices, window, piece, arguments),
+            )
+        return summary_of(samples, arguments["quantiles"], self.processor)
+
+    def _further(self, choices, window, piece, arguments):
+        """Samples `(batch, num_samples, horizon, features)`, so many positions at a time."""
+        lengths, horizon = arguments["lengths"], arguments["horizon"]
+        num_samples, seed = arguments["num_samples"], arguments["seed"]
+        batch, time = tf.unstack(tf.shape(arguments["values"])[:2])
+        room = horizon + piece
+        series = {**arguments, "num_samples": tf.constant(1), "horizon": tf.constant(piece)}
+        values = tf.pad(arguments["values"], [[0, 0], [0, room], [0, 0]])
+        if "times" in arguments:
+            last = tf.maximum(lengths - 1, 0)
+            start = tf.gather(arguments["times"], last, axis=1, batch_dims=1)
+            after = self.positions.times_after(start, tf.range(1, time + room + 1))
+            steps = tf.maximum(tf.range(time + room)[None] - lengths[:, None], 0)
+            past = tf.pad(arguments["times"], [[0, 0], [0, room]])
+            ahead = tf.range(time + room)[None] >= lengths[:, None]
+            after = tf.gather(after, steps, axis=1, batch_dims=1)
+            series["times"] = tf.where(ahead, after, past)
+        for name in ("times", "known", "condition", "static"):
+            if name in series:
+                series[name] = repeat_rows(series[name], num_samples)
+        values, lengths = repeat_rows((values, lengths), num_samples)
+
+        def body(done, values):
+            begun = lengths + done
+            own = {**series, "values": values, "lengths": begun}
+            own["seed"] = seed + tf.cast(done, tf.int64) * 2**32  # another piece, other noise
+            found = self._ahead(choices, window, own)[:, 0]
+            place = tf.range(tf.shape(values)[1])[None] - begun[:, None]
+            found = tf.gather(found, tf.clip_by_value(place, 0, piece - 1), axis=1, batch_dims=1)
+            values = tf.where((place >= 0)[..., None], found, values)
+            return done + piece, tf.ensure_shape(values, shape)
+
+        shape = values.shape
+        _, values = tf.while_loop(
+            lambda done, _: done < horizon, body, (tf.constant(0), values), parallel_iterations=1
+        )
+        place = lengths[:, None] + tf.range(horizon)[None]
+        found = tf.gather(values, place, axis=1, batch_dims=1)
+        return tf.reshape(found, [batch, num_samples, horizon, values.shape[-1]])
+
+    def _ahead(self, choices, window, arguments):
+        """Samples `(batch, num_samples, horizon, features)` of a gap at the end of series."""
         positions = self.positions
         horizon, lengths = arguments["horizon"], arguments["lengths"]
         values = arguments["values"]
@@ -200,8 +257,7 @@ class DiffusionGraphs:
         samples = self.impute(choices, series)["samples"]
         index = kept[:, None, None] + tf.range(horizon)[None, None]
         index = tf.tile(index, [1, arguments["num_samples"], 1])
-        samples = tf.gather(samples, index, batch_dims=2)
-        return summary_of(samples, arguments["quantiles"], self.processor)
+        return tf.gather(samples, index, batch_dims=2)
 
     def score(self, method, arguments):
         """The likelihood of series, by one of `SCORES`."""
