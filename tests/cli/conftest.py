@@ -11,6 +11,9 @@ from tfgen.zoo import registry
 class FakeModel:
     """Stands for a trained model of text: it writes down how it was called."""
 
+    classes = ()
+    preprocessing = None
+
     def __init__(self):
         self.calls = []
 

@@ -37,12 +37,14 @@ def test_generate_hands_over_only_what_was_given(run, model):
     ]
 
 
-def test_generate_takes_classes_of_text_by_number(run, fails, model):
+def test_generate_takes_classes_of_text_by_number_or_name(run, model):
     assert run("generate", "verse", "--condition", "1", "--guidance-scale", "2")[0] == 0
     assert model.calls[0][2]["condition"] == 1 and model.calls[0][2]["guidance_scale"] == 2
-    assert "--condition takes the number of a class. Received: --condition cat" in fails(
-        "generate", "verse", "--condition", "cat"
-    )
+    assert run("generate", "verse", "--condition", "cat")[0] == 0
+    assert model.calls[1][2]["condition"] == "cat"
+    model.classes = ("7", "8")  # names that are numbers
+    assert run("generate", "verse", "--condition", "7")[0] == 0
+    assert model.calls[2][2]["condition"] == "7"
 
 
 @pytest.mark.parametrize("option", generate_numbers.OPTIONS)

@@ -93,7 +93,9 @@ def test_a_frame_holds_pairs():
     frame = pandas.DataFrame(ROWS[:3], columns=["source", "target"])
     pairs = open_pairs("data in memory", "source", "target", data=frame)
     assert {key: len(texts) for key, texts in pairs.references("all").items()} == {"ab": 2, "c": 1}
-    assert "are a frame" in message("data in memory", "source", "target", data=["a", "b"])
+    assert "the columns of a frame" in message(
+        "data in memory", "source", "target", data=["a", "b"]
+    )
 
 
 def arrays(*texts):

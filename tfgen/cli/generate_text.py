@@ -82,8 +82,7 @@ def run(arguments, kind):
         raise InputError(f"--draft must be a model of text. Received: --draft {arguments.draft}")
 
     model = open_model(arguments.name, arguments.dtype)
-    classes = getattr(getattr(model.engine, "emission", None), "classes", None) or ()
-    if arguments.condition is not None and number and options["condition"] not in classes:
+    if arguments.condition is not None and number and options["condition"] not in model.classes:
         options["condition"] = int(options["condition"])
     if names is not None:
         names, sources = _sources(model, names)

@@ -28,8 +28,7 @@ def condition_tensors(
 
     Args:
         value: None for no condition. For classes, a name or an integer for all texts or one for
-            each; for
-            vectors, an array `(items, condition_width)` for all texts, or a list with one for each,
+            each; for vectors, an array `(items, condition_width)` for all texts, or a list with one for each,
             whose numbers of items may differ. A latent vector is one for all texts or one for each.
         count: Number of texts.
         num_classes: Number of classes, or None.
@@ -56,9 +55,11 @@ def condition_tensors(
 
 def _numbers(value, classes):
     """The numbers of classes, where they are called by their names."""
+    if not classes:
+        return value
     if isinstance(value, str):
-        if value not in (classes or ()):
-            raise unknown("condition", value, classes or ())
+        if value not in classes:
+            raise unknown("condition", value, classes)
         return classes.index(value)
     if isinstance(value, (list, tuple)) and any(isinstance(each, str) for each in value):
         return [_numbers(each, classes) for each in value]

@@ -107,6 +107,11 @@ class TextModel(TextGenerator):
         return self.tokenizer if source is None else TokenizerWithSource(self.tokenizer, source)
 
     @property
+    def classes(self):
+        """The names of the classes of texts, a tuple; none are numbers alone."""
+        return tuple(self.engine.emission.classes or ())
+
+    @property
     def token_embedding(self):
         """The embedding of tokens, `keras.layers.Embedding`."""
         return self.engine.emission.token_embedding
