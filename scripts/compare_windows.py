@@ -163,12 +163,13 @@ def of_a_model(name, strategies, num_steps, count):
 
 
 def _real(model, window):
-    """Windows of a model's data without gaps."""
-    from tfgen.data.cuts import cut_windows
+    """Windows of a model's data, of which gaps are filled."""
+    from tfgen.data.cuts import cut_windows, filled
     from tfgen.evaluation.opening import open_for
 
     sequences, _ = open_for(model, model.recipe.data)
-    return cut_windows(sequences, window, 500, np.random.default_rng(0), 0.0).values
+    found = cut_windows(sequences, window, 500, np.random.default_rng(0), 0.5).values
+    return filled(found, sequences.features)
 
 
 @script
