@@ -362,8 +362,9 @@ class NumbersModel(SequenceGenerator):
     ):  # fmt: skip
         """Draws one sequence piece by piece; joined, the pieces are what `generate` returns.
 
-        Takes the arguments of `generate`. A model whose state has a constant size can go on
-        without end: `length=10**9` costs no more memory than a short one.
+        Takes the arguments of `generate`; a diffusion model goes on window after window. A model
+        whose state has a constant size can go on without end: `length=10**9` costs no more memory
+        than a short one.
 
         Returns:
             An iterator of float32 arrays `(positions, features)`.
@@ -406,7 +407,8 @@ class NumbersModel(SequenceGenerator):
           `latents`;
         - of a diffusion model, `impute`: as `forecast` without a horizon and quantiles ->
           `samples`; `decode`: `latents` -> `values`; `denoise`: `values`, `lengths`, `sigma`
-          `(batch,)` -> `values`;
+          `(batch,)` -> `values`; of one of series, `stream`: `state` and `index`, zeros at first,
+          -> the next positions `values`, and the `state` and `index` after them;
         - `generate_default`, `forecast_default` and so on: the same without the inputs that
           `generate`, `forecast` and so on have defaults for, so that a forecast takes `values` and
           `horizon`, and what the model cannot do without.
