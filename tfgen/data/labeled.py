@@ -4,13 +4,10 @@ import itertools
 
 import numpy as np
 
-from tfgen.data import readers, text_columns
-from tfgen.data.catalog import BUILTIN
-from tfgen.data.memory import MEMORY, hold, not_given
+from tfgen.data import readers
+from tfgen.data.text_rows import check_fraction, open_rows
 from tfgen.data.windows import spread
 from tfgen.errors import InputError, unknown
-from tfgen.files import home_path
-from tfgen.names import normalise
 
 
 def open_labeled(name, label, column=None, validation_fraction=0.1, data=None):
@@ -30,11 +27,7 @@ def open_labeled(name, label, column=None, validation_fraction=0.1, data=None):
     Raises:
         InputError: If there is no such table or column, or no text in it.
     """
-    if not 0 <= validation_fraction < 1:
-        raise InputError(
-            "validation_fraction must be at least 0 and less than 1. "
-            f"Received: validation_fraction={validation_fraction}"
-        )
+    check_fraction(validation_fraction)
     if column is None:
         raise InputError(
             "Texts with classes need the column of the texts as well (data.column). "
@@ -42,24 +35,9 @@ def open_labeled(name, label, column=None, validation_fraction=0.1, data=None):
         )
     if label == column:
         raise InputError(f"A class is another column than the text. Received: column={column!r}")
-    columns = [column, label]
-    if data is not None:
-        rows = hold(data).pairs(columns, numbered=label)
-        return LabeledTexts(MEMORY, rows, validation_fraction)
-    if name == MEMORY:
-        raise not_given()
-    built_in = BUILTIN.get(normalise(str(name)))
-    path = home_path(str(name)) if built_in is None else built_in.path
-    if not path.is_file():
-        raise InputError(f"There is no file {name}, of texts and their classes")
-    if not readers.is_table(path):
-        allowed = ", ".join(sorted(readers.TABLES))
-        raise InputError(f"{name} has no columns: data.label needs one of {allowed}")
-    return LabeledTexts(
-        str(name),
-        lambda report: text_columns.read_rows(path, columns, report, numbered=label),
-        validation_fraction,
-    )
+    what = "texts and their classes"
+    name, rows = open_rows(name, [column, label], "data.label", what, data, numbered=label)
+    return LabeledTexts(name, rows, validation_fraction)
 
 
 class LabeledTexts:

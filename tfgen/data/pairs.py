@@ -5,13 +5,12 @@ import hashlib
 
 import numpy as np
 
-from tfgen.data import readers, text_columns
+from tfgen.data import readers
 from tfgen.data.catalog import BUILTIN
-from tfgen.data.memory import MEMORY, hold, not_given
 from tfgen.data.source_sequences import SourceSequences
+from tfgen.data.text_rows import check_fraction, open_rows
 from tfgen.data.windows import spread
 from tfgen.errors import InputError, unknown
-from tfgen.files import home_path
 from tfgen.names import normalise
 
 # Sources and targets are padded to a multiple of so many tokens, which a step is compiled for.
@@ -40,11 +39,7 @@ def open_pairs(
     Raises:
         InputError: If there is no such table or column, or no pair in it.
     """
-    if not 0 <= validation_fraction < 1:
-        raise InputError(
-            "validation_fraction must be at least 0 and less than 1. "
-            f"Received: validation_fraction={validation_fraction}"
-        )
+    check_fraction(validation_fraction)
     built_in = BUILTIN.get(normalise(str(name))) if data is None else None
     if column is None and built_in is not None:
         column = built_in.column
@@ -55,25 +50,8 @@ def open_pairs(
         )
     if source == column:
         raise InputError(f"A source is another column than the text. Received: column={column!r}")
-    columns = [source, column]
-    if data is not None:
-        rows = hold(data).pairs(columns)
-        return Pairs(MEMORY, rows, column, validation_fraction, source_data)
-    if name == MEMORY:
-        raise not_given()
-    path = home_path(str(name)) if built_in is None else built_in.path
-    if not path.is_file():
-        raise InputError(f"There is no file {name}, of pairs of texts")
-    if not readers.is_table(path):
-        allowed = ", ".join(sorted(readers.TABLES))
-        raise InputError(f"{name} has no columns: data.source needs one of {allowed}")
-    return Pairs(
-        str(name),
-        lambda report: text_columns.read_rows(path, columns, report),
-        column,
-        validation_fraction,
-        source_data,
-    )
+    name, rows = open_rows(name, [source, column], "data.source", "pairs of texts", data)
+    return Pairs(name, rows, column, validation_fraction, source_data)
 
 
 class Pairs:

@@ -8,6 +8,7 @@ import os
 from tfgen.data import readers, text_columns
 from tfgen.data.catalog import BUILTIN
 from tfgen.data.memory import MEMORY, hold, not_given
+from tfgen.data.text_rows import check_fraction
 from tfgen.errors import InputError, unknown
 from tfgen.files import home_path
 from tfgen.kinds import find_kind
@@ -42,11 +43,7 @@ def open_text(name, column=None, validation_fraction=0.1, data=None):
     Raises:
         InputError: If there is nothing by that name, or nothing to read in it.
     """
-    if not 0 <= validation_fraction < 1:
-        raise InputError(
-            "validation_fraction must be at least 0 and less than 1. "
-            f"Received: validation_fraction={validation_fraction}"
-        )
+    check_fraction(validation_fraction)
     if data is not None:
         return TextSource(MEMORY, hold(data).documents(column), validation_fraction)
     if name == MEMORY:

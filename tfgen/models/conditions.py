@@ -28,8 +28,9 @@ def condition_tensors(
 
     Args:
         value: None for no condition. For classes, a name or an integer for all texts or one for
-            each; for vectors, an array `(items, condition_width)` for all texts, or a list with one for each,
-            whose numbers of items may differ. A latent vector is one for all texts or one for each.
+            each; for vectors, an array `(items, condition_width)` for all texts, or a list with one
+            for each, whose numbers of items may differ. A latent vector is one for all texts or one
+            for each.
         count: Number of texts.
         num_classes: Number of classes, or None.
         condition_width: Features of a vector, or None.

@@ -135,7 +135,24 @@ def _open_text(recipe, tokenizer, data):
     kind, own = Windows, {"carry_state": config.carry_state}
     if row.engine == "latent":
         kind, own = LineWindows, {"line_break": tokenizer.start_id}
-    windows = {
+    windows = _cut(kind, tokens, config, augment, **own)
+    summary = (
+        f"{len(windows['train'].tokens):,} tokens to train on, "
+        f"{len(windows['validation'].tokens):,} to validate{_OF_HALF[choose_on]}, "
+        f"{tokenizer.vocabulary_size} symbols"
+    )
+    found = fingerprint.of_text(source)
+    lines = held_lines(windows["validation"], tokenizer) if kind is LineWindows else ()
+
+    def dashboard(folder, model):
+        return TextDashboard(folder, model, lines)
+
+    return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
+
+
+def _cut(kind, tokens, config, augment, **own):
+    """The windows of each split of tokens: those of training in random order and augmented."""
+    return {
         split: kind(
             tokens[split],
             config.window,
@@ -149,18 +166,6 @@ def _open_text(recipe, tokenizer, data):
         )
         for split in tokens
     }
-    summary = (
-        f"{len(windows['train'].tokens):,} tokens to train on, "
-        f"{len(windows['validation'].tokens):,} to validate{_OF_HALF[choose_on]}, "
-        f"{tokenizer.vocabulary_size} symbols"
-    )
-    found = fingerprint.of_text(source)
-    lines = held_lines(windows["validation"], tokenizer) if kind is LineWindows else ()
-
-    def dashboard(folder, model):
-        return TextDashboard(folder, model, lines)
-
-    return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
 
 
 def _open_labeled(recipe, row, tokenizer, data):
@@ -192,19 +197,7 @@ def _open_labeled(recipe, row, tokenizer, data):
     }
     shown = np.concatenate(tokens["train"]), tokenizer
     augment = open_augmentation(config.augment, "text", shown)
-    windows = {
-        split: ClassWindows(
-            tokens[split],
-            config.window,
-            config.batch_size,
-            config.seed,
-            drop_remainder=split == "train",
-            augment=augment if split == "train" else None,
-            split=_SPLIT_NAMES[split],
-            most=config.validation_batches,
-        )
-        for split in tokens
-    }
+    windows = _cut(ClassWindows, tokens, config, augment)
     summary = (
         f"{len(windows['train'].tokens):,} tokens of {len(classes)} classes to train on, "
         f"{len(windows['validation'].tokens):,} to validate: {source.split_rule}"

@@ -187,14 +187,8 @@ class DiffusionGraphs:
         series = {**arguments, "num_samples": tf.constant(1), "horizon": tf.constant(piece)}
         values = tf.pad(arguments["values"], [[0, 0], [0, room], [0, 0]])
         if "times" in arguments:
-            last = tf.maximum(lengths - 1, 0)
-            start = tf.gather(arguments["times"], last, axis=1, batch_dims=1)
-            after = self.positions.times_after(start, tf.range(1, time + room + 1))
-            steps = tf.maximum(tf.range(time + room)[None] - lengths[:, None], 0)
-            past = tf.pad(arguments["times"], [[0, 0], [0, room]])
-            ahead = tf.range(time + room)[None] >= lengths[:, None]
-            after = tf.gather(after, steps, axis=1, batch_dims=1)
-            series["times"] = tf.where(ahead, after, past)
+            index = tf.broadcast_to(tf.range(time + room)[None], [batch, time + room])
+            series["times"] = self._times_at(arguments["times"], lengths, index)
         for name in ("times", "known", "condition", "static"):
             if name in series:
                 series[name] = repeat_rows(series[name], num_samples)
@@ -241,14 +235,7 @@ class DiffusionGraphs:
             "lengths": kept + horizon,
         }
         if "times" in arguments:
-            times = arguments["times"]
-            start = tf.gather(times, last[:, 0], batch_dims=1)
-            after = positions.times_after(start, tf.range(1, most + horizon + 1))
-            steps = tf.maximum(position - kept[:, None], 0)
-            future = tf.gather(after, steps, batch_dims=1)
-            series["times"] = tf.where(
-                ahead, future, tf.gather(times, tf.minimum(index, last), batch_dims=1)
-            )
+            series["times"] = self._times_at(arguments["times"], lengths, index)
         if "known" in arguments:
             most_known = tf.shape(arguments["known"])[1] - 1
             series["known"] = tf.gather(
@@ -258,6 +245,15 @@ class DiffusionGraphs:
         index = kept[:, None, None] + tf.range(horizon)[None, None]
         index = tf.tile(index, [1, arguments["num_samples"], 1])
         return tf.gather(samples, index, batch_dims=2)
+
+    def _times_at(self, times, lengths, index):
+        """Times int64 `(batch, count)` at places `index` of series, those after their end too."""
+        last = tf.maximum(lengths - 1, 0)[:, None]
+        start = tf.gather(times, last[:, 0], batch_dims=1)
+        after = self.positions.times_after(start, tf.range(1, tf.shape(index)[1] + 1))
+        future = tf.gather(after, tf.maximum(index - lengths[:, None], 0), batch_dims=1)
+        past = tf.gather(times, tf.minimum(index, last), batch_dims=1)
+        return tf.where(index >= lengths[:, None], future, past)
 
     def score(self, method, arguments):
         """The likelihood of series, by one of `SCORES`."""
