@@ -120,6 +120,10 @@ class Refinement:
 
         return tf.nest.map_structure(zeros, fresh)
 
+    def watch(self, windows, state):
+        """What writes to TensorBoard: a `RefinementWatch`."""
+        return RefinementWatch(self, windows, state)
+
     def batch_loss(self, batch, key=None, state=None, training=False):
         """As of a model: see `tfgen.models.base.SequenceGenerator`."""
         total, count, state = self.batch_total(batch, key, state, training)

@@ -24,10 +24,10 @@ from tfgen.training.forecast_validation import ForecastValidation
 from tfgen.training.guard import Guard
 from tfgen.training.hparams import hyperparameters
 from tfgen.training.interrupt import Interrupt
+from tfgen.training.objectives import open_objective
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.prefetch import Prefetch
 from tfgen.training.profile import Profile
-from tfgen.training.refinement import Refinement
 from tfgen.training.resume import go_on_with
 from tfgen.training.silent_dashboard import SilentDashboard
 from tfgen.training.state import RunState, numbers
@@ -65,11 +65,10 @@ class Run:
         carried, rows = None, self.windows["train"].batch_size
         if self.config.carry_state:
             carried = model.initial_state(rows)
-        self._refinement = None
-        if self.config.refine:
-            own = rows // (devices.count * self.config.accumulate)
-            self._refinement = Refinement(model, self.config, own)
-            carried = self._refinement.initial_state(self._batch(0))
+        own = rows // (devices.count * self.config.accumulate)
+        self._objective = open_objective(model, self.config, own)
+        if self._objective is not None:
+            carried = self._objective.initial_state(self._batch(0))
         self.state = RunState(
             model, self.optimizer, self.adapters, carried, averages=bool(self.config.ema)
         )
@@ -80,10 +79,10 @@ class Run:
             rows,
             self.adapters,
             devices,
-            self._refinement,
+            self._objective,
         )
         self._guard = Guard(self._warn)
-        self._watch = open_watch(model, self.windows, self._refinement, lambda: self.state.carried)
+        self._watch = open_watch(model, self.windows, self._objective, lambda: self.state.carried)
         self._validation = Validation(model, self.windows["validation"], devices)
         self._forecasts = self._open_forecasts()
 
@@ -255,8 +254,8 @@ class Run:
         if self._forecasts is not None:
             loss = self._forecasts.score()
             self.dashboard.forecasts_validated(self.state.step, loss)
-        elif self._refinement is not None:
-            # The loss does not see what is refined: the last weights are taken.
+        elif self._objective is not None:
+            # The loss does not see what is learned besides: the last weights are taken.
             self.state.forget_best()
         self.state.validated(loss)
 
