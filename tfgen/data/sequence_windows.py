@@ -46,6 +46,7 @@ class SequenceWindows:
     Attributes:
         steps_per_epoch: Batches in an epoch.
         positions: Number of positions in the data.
+        skip: As an array of integers.
 
     Raises:
         InputError: If the sequences do not fill one batch, or an argument is out of range.
@@ -85,7 +86,7 @@ class SequenceWindows:
         self.context = context
         self.positions = sequences.positions
         self._lengths = np.array([len(values) for values in sequences.values], np.int64)
-        self._skip = np.zeros_like(self._lengths) if skip is None else np.array(skip, np.int64)
+        self.skip = np.zeros_like(self._lengths) if skip is None else np.array(skip, np.int64)
         self._full = drop_remainder and patch == 1 and bool((self._lengths >= window).all())
         self._bases = np.cumsum(self._lengths) - self._lengths
         exact = any(values.dtype == np.float64 for values in sequences.values)
@@ -240,7 +241,7 @@ class SequenceWindows:
             counts = np.maximum((spans - window + 1) // window, 1)
             self._slacks = np.maximum(spans - counts * window, 0)
         else:
-            lows = self._skip
+            lows = self.skip
             counts = -(-(lengths - lows) // window)
         self._lows, self._counts = lows, counts
         if self._times is not None:

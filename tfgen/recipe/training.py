@@ -145,6 +145,29 @@ class TrainingConfig(Section):
         low=0,
         high=1,
     )
+    rollout: str | None = field(
+        None,
+        "what of its own rollouts a model learns from: scheduled_sampling has models that go from "
+        "position to position read samples of their own in place of some of the data",
+        choices=("scheduled_sampling",),
+    )
+    rollout_share: float = field(
+        0.5,
+        "the highest probability that what is read is a sample of the model's own",
+        needs="rollout",
+        low=0,
+        high=1,
+    )
+    rollout_warmup: int = field(
+        0, "steps over which that rises from 0 in a line; 0 takes all", needs="rollout", low=0
+    )
+    rollout_passes: int = field(
+        1,
+        "times that samples are made at all positions at once: each sample is of a rollout of so "
+        "many positions at most",
+        needs="rollout",
+        low=1,
+    )
     ema: float = field(0.0, "decay of the average of the weights; 0 is off", low=0, below=1)
     seed: int = field(0, "the seed of weights, batches and dropout", low=0)
     log_every: int = field(50, "steps between two lines of the log", low=1)

@@ -50,8 +50,18 @@ class ForecastValidation:
         samples = forecast_cuts(
             self.model, self.cuts, self.context, self.context, self.horizon, _SAMPLES, [_SEED]
         )[..., self.columns]
-        samples = np.sort(samples.astype(np.float64), axis=1)
-        ranks = 2 * np.arange(1, _SAMPLES + 1) - _SAMPLES - 1
-        apart = np.einsum("psht,s->pht", samples, ranks) / _SAMPLES**2
-        scores = np.abs(samples - self.truth[:, None]).mean(axis=1) - apart
-        return float(np.nanmean(scores / self.scale))
+        return float(np.nanmean(crps(samples, self.truth) / self.scale))
+
+
+def crps(samples, truth):
+    """Continuous ranked probability scores `(pieces, horizon, columns)`.
+
+    Args:
+        samples: Array `(pieces, samples, horizon, columns)`.
+        truth: Array `(pieces, horizon, columns)`; NaN is missing.
+    """
+    count = samples.shape[1]
+    samples = np.sort(samples.astype(np.float64), axis=1)
+    ranks = 2 * np.arange(1, count + 1) - count - 1
+    apart = np.einsum("psht,s->pht", samples, ranks) / count**2
+    return np.abs(samples - truth[:, None]).mean(axis=1) - apart

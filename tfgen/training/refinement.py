@@ -60,10 +60,13 @@ class Refinement:
 
     Attributes:
         sigmas: The levels, an array `(refine_levels,)`, rising.
+        loss_validates: False: the denoising loss does not see what is learned besides.
 
     Raises:
         InputError: If the model has no energy, or if ladders and chains do not fit the batch.
     """
+
+    loss_validates = False
 
     def __init__(self, model, config, rows):
         self.model, self.config = model, config
@@ -101,6 +104,10 @@ class Refinement:
                 f"training.refine changes. Received: training.patience={config.patience}"
             )
         self.sigmas = np.geomspace(low, high, levels).astype(np.float32)
+
+    def follow(self, step):
+        """As of a model."""
+        self.model.follow(step)
 
     def initial_state(self, batch):
         """Chains that have not begun, as many as are persistent; None for none.

@@ -247,16 +247,15 @@ class Run:
         loss = self._validation.loss()
         self.dashboard.validated(self.state.step, loss)
         if self._watch is not None and self.devices.chief:
-            with self._guard("what a model of latents tells"):
+            with self._guard("what is watched of the model"):
                 found = self._watch.write(self.dashboard.validation, self.state.step)
                 if found is not None:
                     self._warn(found)
         if self._forecasts is not None:
             loss = self._forecasts.score()
             self.dashboard.forecasts_validated(self.state.step, loss)
-        elif self._objective is not None:
-            # The loss does not see what is learned besides: the last weights are taken.
-            self.state.forget_best()
+        elif self._objective is not None and not self._objective.loss_validates:
+            self.state.forget_best()  # the last weights are taken
         self.state.validated(loss)
 
     def _open_forecasts(self):

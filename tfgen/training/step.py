@@ -56,7 +56,7 @@ class Step:
             )
         self.model, self.optimizer, self.config = model, optimizer, config
         self._objective = objective or model
-        model.follow(lambda: optimizer.iterations.value)
+        self._objective.follow(lambda: optimizer.iterations.value)
         self.adapters = Adapters(model, config) if adapters is None else adapters
         self.devices = devices
         # Sums are divided by it before their gradient is taken: float16 could not hold that of a

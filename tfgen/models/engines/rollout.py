@@ -104,7 +104,7 @@ class Rollout:
 
     def loss(self, batch, key=None, state=None, training=False):
         """The sum of the nats of a batch's positions, their number, and the state at the end."""
-        hidden, state, scale = self._read(
+        hidden, state, scale = self.read(
             batch, state, training=training, key=key if training else None
         )
         nats = -tf.reduce_sum(self.emission.log_prob(hidden, batch, scale, training))
@@ -117,16 +117,16 @@ class Rollout:
         A dict with those of the `numbers` and of the `categories`.
         """
         key = random.root(seed, random.DROPOUT) if training else None
-        hidden, _, _ = self._read(batch, training=training, key=key)
+        hidden, _, _ = self.read(batch, training=training, key=key)
         return self.emission.call(hidden)
 
     def activations(self, batch):
         """What the layers give for a batch: a dict from names to tensors."""
         record = {}
-        self._read(batch, record=record)
+        self.read(batch, record=record)
         return record
 
-    def _read(self, batch, state=None, training=False, key=None, record=None, masked=False):
+    def read(self, batch, state=None, training=False, key=None, record=None, masked=False):
         """The network over sequences `batch["values"]` `(batch, time, features)`.
 
         Returns:
@@ -321,7 +321,7 @@ class Rollout:
         batch, lengths = positions.series(arguments), positions.count(arguments["lengths"])
         count = tf.shape(lengths)[0]
         state = self.initial_state(count)
-        _, state, _ = self._read(batch, state=state, masked=True)
+        _, state, _ = self.read(batch, state=state, masked=True)
         frames = positions.count(horizon)
         capacity = bucket(frames, BUCKET)
         steps = 1 + tf.range(capacity * positions.patch)
@@ -361,7 +361,7 @@ class Rollout:
 
     def _score(self, arguments):
         batch = self.positions.series(arguments)
-        hidden, _, scale = self._read(batch)
+        hidden, _, scale = self.read(batch)
         nats = tf.cast(self.emission.log_prob(hidden, batch, scale), tf.float64)
         total = tf.reduce_sum(nats, axis=1)
         return likelihoods_of(total, observed_of(arguments), arguments["lengths"])
@@ -378,7 +378,7 @@ class Rollout:
             if name in batch:
                 batch[name] = tf.gather(batch[name], index, batch_dims=1)
         batch["valid"] = tf.range(tf.shape(batch["values"])[1])[None] <= lengths[:, None]
-        hidden, _, _ = self._read(batch)
+        hidden, _, _ = self.read(batch)
         hidden = hidden[:, 1:]
         counted = tf.range(tf.shape(hidden)[1])[None] < lengths[:, None]
         weights = tf.cast(counted, tf.float32)[..., None]
