@@ -20,6 +20,7 @@ from tfgen.training import run as run_module
 from tfgen.training.adapters import Adapters
 from tfgen.training.data import open_data
 from tfgen.training.finetuning import open_start
+from tfgen.training.objectives import open_objective
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.refinement import Refinement
 from tfgen.training.step import Step
@@ -57,6 +58,10 @@ def sampled(value, family="gru-text", look="sample", **base):
 
 def refined(value, **base):
     return change(value, "refined", training__refine="contrastive_divergence", **base)
+
+
+def rolled(value, **base):
+    return change(value, "rolled", training__rollout="scheduled_sampling", **base)
 
 
 SITES = {"data__id": "site"}
@@ -136,6 +141,10 @@ CHANGES = {
     "training.refine_step_size": refined(0.1),
     "training.persistent_chains": refined(4),
     "training.restart_share": refined(1.0, **CHAINS),
+    "training.rollout": change("scheduled_sampling", "rolled"),
+    "training.rollout_share": rolled(1.0),
+    "training.rollout_warmup": rolled(2),
+    "training.rollout_passes": rolled(2, training__rollout_share=1.0, training__rollout_warmup=1),
     "training.ema": change(0.9, "run"),
     "training.seed": change(1, "batches"),
     "training.log_every": change(1, "run"),
@@ -241,7 +250,8 @@ BEFORE = {}  # what is looked at without a change
     "key",
     [
         pytest.param(
-            key, marks=pytest.mark.long if row.look in ("run", "filled", "refined") else ()
+            key,
+            marks=pytest.mark.long if row.look in ("run", "filled", "refined", "rolled") else (),
         )
         for key, row in CHANGES.items()
     ],
@@ -343,6 +353,20 @@ def look_at_refined(changes, folder, **_):
         key = random.root(k, random.DROPOUT)
         total, _, state = objective.batch_total(batch, key, state, training=True)
         lost.append(float(total))
+    return lost
+
+
+def look_at_rolled(changes, folder, **_):
+    """What is lost of three batches, of which the first step reads the data."""
+    recipe = recipe_of(folder, changes)
+    data = open_data(recipe)
+    model, windows = models.build(recipe, data.preprocessing), data.windows["train"]
+    objective, lost = open_objective(model, recipe.training, 4) or model, []
+    for k in range(3):
+        objective.follow(lambda k=k: tf.constant(k))
+        batch = model.unpack(tf.constant(windows.batch(k)))
+        key = random.root(k, random.DROPOUT)
+        lost.append(float(objective.batch_total(batch, key, training=True)[0]))
     return lost
 
 

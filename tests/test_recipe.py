@@ -73,6 +73,7 @@ OTHER = {
     "training.precision": "mixed_bfloat16",
     "training.start_from": "lstm-shakespeare",
     "training.refine": "contrastive_divergence",
+    "training.rollout": "scheduled_sampling",
     "training.vocabulary": "keep",
     "training.freeze": ("token_embedding", "block_[01]"),
     "training.lora_targets": ("*kernel",),

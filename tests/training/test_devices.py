@@ -51,6 +51,7 @@ MIRRORED = {
         },
     ),
     "muon": ("transformer", "text", {"training.optimizer": "muon", "model.dropout": 0.2}),
+    "own samples": ("gru", "series", {"training.rollout": "scheduled_sampling"}),
     "classes hidden": ("unet1d", "strokes", {"model.condition_dropout": 0.3}),
     "chains": (
         "unet1d",

@@ -73,6 +73,14 @@ CASES = {
         **CARRIED, "model.window": 8, "model.conv": 2, "model.kv_heads": 1,
         "training.precision": "mixed_bfloat16",
     }),
+    "lstm own tokens": ("lstm", "text", {
+        **CARRIED, "training.rollout": "scheduled_sampling", "training.rollout_passes": 2,
+        "training.precision": "mixed_bfloat16", "model.label_smoothing": 0.1,
+    }),
+    "gpt own tokens": ("transformer", "text", {
+        "training.rollout": "scheduled_sampling", "training.augment": ["dropout=0.2"],
+        "training.precision": "mixed_float16", "training.rollout_warmup": 2,
+    }),
     # Series: a table of two numbers with gaps, and a category
     "lstm mixture": ("lstm", "series", {
         "model.covariance": "full", "model.components": 3, "training.precision": "mixed_bfloat16",
@@ -106,6 +114,14 @@ CASES = {
         "model.bounding": "hard", "data.bounds": ["x=auto"], "training.augment": ["warp=0.2"],
     }),
     "gru moods": ("gru", "moods.csv", {"training.precision": "mixed_bfloat16"}),
+    "gru own values": ("gru", "sites.csv", {
+        **SITES, "training.rollout": "scheduled_sampling", "model.frame": 4, "model.lags": [8],
+        "training.precision": "mixed_bfloat16", "training.choose_by": "forecasts",
+    }),
+    "lstm own chain": ("lstm", "series", {
+        "training.rollout": "scheduled_sampling", "model.head": "chain", "data.bounds": ["rain=0:"],
+        "data.resolution": ["level=0.001"], "training.rollout_passes": 2,
+    }),
     "lstm sites": ("lstm", "sites.csv", {**SITES, "model.condition_dropout": 0.5}),
     "transformer series bfloat16": ("transformer", "series", {
         "training.precision": "mixed_bfloat16", "model.conv": 2, "model.bounding": "straight_through",

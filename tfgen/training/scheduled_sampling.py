@@ -49,8 +49,8 @@ class ScheduledSampling:
         if self._inputs is None:
             raise InputError(
                 "training.rollout='scheduled_sampling' is for models that go from position to "
-                "position, without latents and of one network, as of the families 'lstm', 'gru' and "
-                f"'transformer'. Received: training.rollout='{config.rollout}'"
+                "position, without latents and of one network, as of the families 'lstm', 'gru' "
+                f"and 'transformer'. Received: training.rollout='{config.rollout}'"
             )
         if config.patience and config.choose_by != "forecasts":
             raise InputError(
