@@ -152,7 +152,7 @@ class TrainingConfig(Section):
         choices=("scheduled_sampling",),
     )
     rollout_share: float = field(
-        0.5,
+        0.25,
         "the highest probability that what is read is a sample of the model's own",
         needs="rollout",
         low=0,
