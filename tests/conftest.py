@@ -76,6 +76,7 @@ def few_positions(monkeypatch):
         "tfgen.models.engines.adversarial": {"SEARCH_STEPS": 3, "CANDIDATES": 2},
         "tfgen.models.text.streaming": {"TOKENS_BUCKET": 8},
         "tfgen.models.engines.rollout": {"BUCKET": 8},
+        "tfgen.models.engines.rollout_stream": {"ROOM": 8},
         "tfgen.networks.slots": {"SLOTS": 8},
         "tfgen.layers.decoding": {"BLOCK": 8},
     }

@@ -42,9 +42,10 @@ class ByteTokenizer(Tokenizer):
         return tf.cast(padded, tf.int32)[:, :longest], lengths
 
     def detokenize(self, ids, lengths=None):
-        table = tf.constant([bytes([byte]) for byte in range(256)])
-        pieces = tf.where(valid_rows(ids, lengths), tf.gather(table, ids), "")
-        return _valid_utf8(tf.strings.reduce_join(pieces, axis=1))
+        return _text_of(ids, valid_rows(ids, lengths))
+
+    def read_symbols(self, symbols, lengths, final):
+        return read_bytes(symbols, lengths, final)
 
     def encode(self, text):
         try:
@@ -63,6 +64,25 @@ class _Decoder:
 
     def decode(self, ids, final=False):
         return self._utf8.decode(np.asarray(ids, np.uint8).tobytes(), final)
+
+
+def read_bytes(symbols, lengths, final):
+    """`Tokenizer.read_symbols` of symbols that are bytes; of those behind these nothing is read."""
+    place = tf.range(tf.shape(symbols)[1])[None]
+    data = valid_rows(symbols, lengths) & (symbols < 256)
+    # What begins with the last first byte of a character: nothing before it goes on behind it.
+    lead = tf.reduce_max(tf.where(data & (symbols >= 0xC0), place, -1), axis=1)
+    first = tf.gather(symbols, tf.maximum(lead, 0), batch_dims=1)
+    after = tf.reduce_sum(tf.cast(data & (place > lead[:, None]), tf.int32), axis=1)
+    missing = tf.where(first >= 0xF0, 3, tf.where(first >= 0xE0, 2, 1)) > after
+    lengths = tf.where((lead >= 0) & missing & ~final, lead, lengths)
+    return _text_of(symbols, data & (place < lengths[:, None])), lengths
+
+
+def _text_of(data, there):
+    table = tf.constant([bytes([byte]) for byte in range(256)])
+    pieces = tf.where(there, tf.gather(table, tf.where(there, data, 0)), "")
+    return _valid_utf8(tf.strings.reduce_join(pieces, axis=1))
 
 
 def _valid_utf8(texts):

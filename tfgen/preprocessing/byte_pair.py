@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfgen.data.memory import each_text
 from tfgen.errors import InputError
+from tfgen.preprocessing.byte import read_bytes
 from tfgen.preprocessing.byte_pair_definition import (
     expression,
     of_bytes,
@@ -282,6 +283,9 @@ class BytePairTokenizer(Tokenizer):
         # No longer than the bytes: a special token has a size, but nothing to read.
         kept = tf.clip_by_value(left, 0, tf.minimum(sizes, tf.strings.length(pieces)))
         return _joined(tf.strings.substr(pieces, tf.zeros_like(kept), kept))
+
+    def read_symbols(self, symbols, lengths, final):
+        return read_bytes(symbols, lengths, final)
 
     @functools.cached_property
     def _encode_graph(self):

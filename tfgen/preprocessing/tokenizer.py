@@ -120,6 +120,19 @@ class Tokenizer(keras.layers.Layer):
         """As `detokenize`, without the last `cut` symbols of each row, int32 `(batch,)`."""
         return self.detokenize(ids, lengths - cut)
 
+    def read_symbols(self, symbols, lengths, final):
+        """Texts of symbols, without the beginning of a character that is not complete.
+
+        Args:
+            symbols: int32 `(batch, count)`: see `spelling`.
+            lengths: int32 `(batch,)`: how many of each row count.
+            final: bool `(batch,)`: whether no more come, so that all is read.
+
+        Returns:
+            `(texts, lengths)`: strings `(batch,)`, and how many symbols of each row were read.
+        """
+        return self.detokenize(symbols, lengths), lengths
+
     def spelled(self, ids):
         """The symbols of tokens, an array: see `spelling`."""
         return np.asarray(ids)

@@ -27,7 +27,7 @@ INPUTS = {
     "num_steps": 3, "guidance_scale": 2.0, "resamplings": 2, "quantiles": [0.25, 0.75],
     "max_new_tokens": 4, "top_k": 5, "top_p": 0.9, "min_p": 0.01, "repetition_penalty": 1.1,
     "stop": ["h"], "strip_prompt": False, "prompts": ["ab", ""], "texts": TEXTS, "sigma": [0.5] * 2,
-    "importance_samples": 3, "steps": 3,
+    "importance_samples": 3, "steps": 3, "index": 0,
 }  # fmt: skip
 
 
@@ -129,6 +129,8 @@ class TextRow(Row):
     def inputs_of(self, model, name, spec):
         if name == "latents":
             return tf.constant(np.random.default_rng(1).normal(size=[2, LATENTS]), spec.dtype)
+        if name == "state":
+            return tf.zeros([2, 0], spec.dtype)
         return tf.constant(INPUTS[name], spec.dtype)
 
 
@@ -169,6 +171,7 @@ class NumbersRow(Row):
             "values": values, "times": told["times"], "lengths": [TIME, TIME - 2],
             "condition": told["condition"], "start_time": [START],
             "latents": np.random.default_rng(1).normal(size=[2, *self.width(model)]),
+            "state": np.zeros([2, *(size or 0 for size in spec.shape[1:])]),
         }  # fmt: skip
         value = given.get(name, INPUTS.get(name))
         return tf.constant(np.asarray(value), spec.dtype)

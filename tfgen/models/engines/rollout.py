@@ -8,6 +8,7 @@ from tfgen.arguments import constructor_config
 from tfgen.errors import unknown
 from tfgen.export import Function
 from tfgen.layers.checks import check_kind
+from tfgen.models.engines.rollout_stream import ALL_ROOM, stream_function
 from tfgen.models.first_calls import FirstCalls
 from tfgen.models.numbers.context import SequenceContext
 from tfgen.models.numbers.emission import NumberEmission
@@ -193,7 +194,7 @@ class Rollout:
         covariates = tf.pad(covariates, [[0, 0], [0, capacity - tf.shape(covariates)[1]], [0, 0]])
         covariates = tf.broadcast_to(covariates, [particles, capacity, covariates.shape[-1]])
         sampling = self._sampling(defaults, seed, 1.0, 0.0)
-        begun = self._begin(particles, batch, sampling, covariates, capacity)
+        begun = self.begin(particles, batch, sampling, covariates, capacity)
         begun = begun._replace(count=tf.constant(frames))
         with self._first_call("impute", particles, num_samples, capacity):
             filled = self.positions.restored(self._fill(begun, padded, tf.zeros([num_samples])))
@@ -222,10 +223,12 @@ class Rollout:
         while done < most:
             count = min(STREAM_CHUNK, most - done)
             covariates = self.positions.covariates_ahead(told, tf.constant(done), STREAM_CHUNK, 1)
+            if "known" in told:
+                told = {**told, "known": told["known"][:, STREAM_CHUNK * self.positions.patch :]}
             if begun is None:
                 # Room for the whole at once, because each size of a state is compiled for.
-                room = 0 if self.state_is_constant else int(bucket(most, BUCKET))
-                begun = self._begin(1, told, sampling, covariates, room)
+                room = ALL_ROOM if self.state_is_constant else int(bucket(most, BUCKET))
+                begun = self.begin(1, told, sampling, covariates, room)
             begun = begun._replace(covariates=covariates, count=tf.constant(count))
             with self._first_call("stream"):
                 drawn = self.roll_single(begun)
@@ -240,7 +243,8 @@ class Rollout:
     def functions(self, defaults):
         """What is served: `Function`s of tensors in the data's units."""
         names = ("generate", "forecast", "score", "encode")
-        return [Function(name, self._graph(name), self._specs(name)) for name in names]
+        found = [Function(name, self._graph(name), self._specs(name)) for name in names]
+        return [*found, stream_function(self, self._specs("generate"), BUCKET)]
 
     def serving_defaults(self, defaults):
         """The defaults of the inputs of `functions` that say how is sampled."""
@@ -285,15 +289,15 @@ class Rollout:
         if "known" in given:
             given["known"] = self.positions.with_more(given["known"], capacity)
         covariates = self.positions.covariates_ahead(given, tf.constant(0), capacity, rows)
-        begun = self._begin(rows, given, arguments, covariates, capacity)
-        drawn = self._run(begun._replace(count=count))
+        begun = self.begin(rows, given, arguments, covariates, capacity)
+        drawn = self.run(begun._replace(count=count))
         return {
             "values": self.positions.restored(drawn.values)[:, :length],
             "lengths": tf.minimum(drawn.lengths * self.positions.frame, length),
             "clip_fraction": drawn.clipped,
         }
 
-    def _begin(self, rows, given, sampling, covariates, room):
+    def begin(self, rows, given, sampling, covariates, room):
         """A `tfgen.sampling.rollout.Rollout` before the first position."""
         whole, scale = self.context.of_rows(rows, given)
         state = self.initial_state(rows)
@@ -335,7 +339,7 @@ class Rollout:
             future["known"] = tf.gather(known, index, batch_dims=1)
         covariates = positions.covariates(future, count, capacity)
         last = tf.gather(batch["values"], tf.maximum(lengths - 1, 0), batch_dims=1)
-        begun = self._begin(count, batch, arguments, covariates, 0)
+        begun = self.begin(count, batch, arguments, covariates, 0)
         begun = begun._replace(
             state=(
                 self.network.reserve(state, capacity),
@@ -345,7 +349,7 @@ class Rollout:
             first=lengths == 0,
             count=frames,
         )
-        drawn = self._run(begun.rows(lambda x: repeat_rows(x, num_samples)))
+        drawn = self.run(begun.rows(lambda x: repeat_rows(x, num_samples)))
         samples = positions.restored(drawn.values)[:, :horizon]
         samples = tf.reshape(samples, [count, num_samples, horizon, self.processor.num_features])
         return summary_of(samples, arguments["quantiles"], self.processor)
@@ -433,7 +437,7 @@ class Rollout:
 
         return fill(Observed(draw, values), begun, tf.shape(samples)[0])
 
-    def _run(self, begun):
+    def run(self, begun):
         def single():
             return self.roll_single(begun.rows(lambda x: tf.gather(x, [0])))
 

@@ -407,8 +407,9 @@ class NumbersModel(SequenceGenerator):
           `latents`;
         - of a diffusion model, `impute`: as `forecast` without a horizon and quantiles ->
           `samples`; `decode`: `latents` -> `values`; `denoise`: `values`, `lengths`, `sigma`
-          `(batch,)` -> `values`; of one of series, `stream`: `state` and `index`, zeros at first,
-          -> the next positions `values`, and the `state` and `index` after them;
+          `(batch,)` -> `values`;
+        - of models of any length, `stream`: `state` and `index`, zeros at first, -> the next
+          positions `values`, and the `state` and `index` after them, see docs/serving.md;
         - `generate_default`, `forecast_default` and so on: the same without the inputs that
           `generate`, `forecast` and so on have defaults for, so that a forecast takes `values` and
           `horizon`, and what the model cannot do without.

@@ -303,7 +303,8 @@ class Positions:
         return of_samples if self.patch == 1 else self.joined(of_samples)
 
     def covariates_ahead(self, given, begun, count, rows):
-        """Covariates `(rows, count, covariates)` of a sequence drawn from its beginning."""
+        """Covariates `(rows, count, covariates)` of positions after the first `begun` of a sequence
+        that is drawn; what is `known` is given of these and perhaps of more."""
         positions, times = count, None
         begun, count = begun * self.patch, count * self.patch
         if self.processor.needs_times:
@@ -311,9 +312,7 @@ class Positions:
             times = tf.broadcast_to(times, [rows, count])
         known = given.get("known")
         if known is not None:
-            known = tf.broadcast_to(
-                known[:, begun : begun + count], [rows, count, tf.shape(known)[2]]
-            )
+            known = tf.broadcast_to(known[:, :count], [rows, count, tf.shape(known)[2]])
         return self.covariates({"times": times, "known": known}, rows, positions)
 
     def times_after(self, start, steps):

@@ -414,7 +414,9 @@ class TextModel(TextGenerator):
         - `score`: `texts` -> what `score` returns;
         - `encode`: `texts` -> `mean` and `last`, each `(batch, width)`; of a model with latents
           `latents`, which its `decode` turns into `texts`, and `interpolate`, given two of them and
-          `steps`, into as many on the way between.
+          `steps`, into as many on the way between;
+        - `stream`, of a model without latents: `state` and `index`, zeros at first, and `prompts`
+          -> the next piece of each text, and the `state` and `index` after it, see docs/serving.md.
 
         A model that takes a condition has it as a further argument of each: `condition` `(batch,)`,
         -1 for none, or `condition` `(batch, items, width)` with `condition_valid` `(batch, items)`;

@@ -5,6 +5,7 @@ from tfgen.errors import InputError
 from tfgen.models.serving import walking, without_random_operations
 from tfgen.models.text.arguments import options_of, tensors_of
 from tfgen.models.text.graphs import ARGUMENTS
+from tfgen.models.text.served_stream import stream_functions
 from tfgen.sampling.random import serving_seed
 
 
@@ -52,4 +53,6 @@ def served_functions(model, random=True):
     found = [export.Function(name, *each) for name, each in functions.items()]
     if model.latent_texts is not None:
         found.append(walking(found[-1]))
+    else:
+        found += stream_functions(model, random)
     return found if random else without_random_operations(found)
