@@ -834,7 +834,7 @@ def conditional(seen, values, time):
     return MEAN + gain @ (values - MEAN), STD * np.sqrt(np.maximum(spread, 0))
 
 
-# How far 1000 samples of 50 steps may be from that law, in standard deviations of the process: their
+# How far many samples of 50 steps may be from that law, in standard deviations of the process: their
 # mean and their standard deviation. Measured: 0.20 and 0.07 of RePaint, 0.19 and 0.11 of guidance.
 METHODS = {"repaint": (0.25, 0.15), "guidance": (0.25, 0.15)}
 
@@ -851,9 +851,9 @@ def test_gaps_are_filled_by_the_conditional_law(process, method):
     series[[3, 4, 5, 9]] = np.nan
     seen = np.flatnonzero(~np.isnan(series[:, 0]))
     mean, deviation = conditional(seen, series[seen, 0], 12)
-    filled = process.impute(series, 1000, seed=1, num_steps=50, method=method)
-    assert filled.shape == (1000, 12, 1)
-    np.testing.assert_array_equal(filled[:, seen], np.tile(series[seen], (1000, 1, 1)))
+    filled = process.impute(series, ROWS, seed=1, num_steps=50, method=method)
+    assert filled.shape == (ROWS, 12, 1)
+    np.testing.assert_array_equal(filled[:, seen], np.tile(series[seen], (ROWS, 1, 1)))
     of_mean, of_deviation = METHODS[method]
     np.testing.assert_allclose(filled.mean(0)[:, 0], mean, atol=of_mean * STD)
     np.testing.assert_allclose(filled.std(0)[:, 0], deviation, atol=of_deviation * STD)
@@ -1083,9 +1083,10 @@ def test_auto_takes_the_season_that_was_found_or_the_last_value():
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("op_by_op")
 def test_a_forecast_moves_with_the_level_of_what_is_told():
     context = walk(2, 12, seed=3)
-    options = {"seed": 1, "num_steps": 4}
+    options = {"seed": 1, "num_steps": 2}
     for season in (0, 1, 5):
         model = small(numbers(), infilling=0.5, seasonal_skip=season)
         before = model.forecast(context, 3, 2, **options).samples
@@ -1112,6 +1113,7 @@ def test_bounds_of_what_departs_from_the_season_before():
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("op_by_op")
 def test_guidance_of_a_network_that_was_told():
     model, data = small(infilling=0.5), everything()
     given = batch_of(data)

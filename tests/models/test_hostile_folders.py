@@ -60,10 +60,16 @@ def test_a_damaged_model_is_opened_or_refused(folders, part):
     damage_model(folders, part, range(25))
 
 
-@pytest.mark.long
+HUNDREDS, THOUSANDS = (
+    pytest.param(range(*each), marks=mark)
+    for each, mark in (((25, 300), pytest.mark.long), ((300, 3_000), pytest.mark.exhaustive))
+)
+
+
+@pytest.mark.parametrize("numbers", [HUNDREDS, THOUSANDS])
 @pytest.mark.parametrize("part", PARTS)
-def test_thousands_of_damaged_models_are_opened_or_refused(folders, part):
-    damage_model(folders, part, range(1_000))
+def test_many_damaged_models_are_opened_or_refused(folders, part, numbers):
+    damage_model(folders, part, numbers)
 
 
 def damage_side_files(folders, tmp_path, numbers):
@@ -135,7 +141,7 @@ def test_a_damaged_hugging_face_folder_is_opened_or_refused(llama, part):
     damage(llama / part, range(25), lambda: hugging_face.load_llama(llama))
 
 
-@pytest.mark.long
+@pytest.mark.parametrize("numbers", [HUNDREDS, THOUSANDS])
 @pytest.mark.parametrize("part", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_thousands_of_damaged_hugging_face_folders_are_opened_or_refused(llama, part):
-    damage(llama / part, range(1_000), lambda: hugging_face.load_llama(llama))
+def test_many_damaged_hugging_face_folders_are_opened_or_refused(llama, part, numbers):
+    damage(llama / part, numbers, lambda: hugging_face.load_llama(llama))

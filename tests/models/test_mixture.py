@@ -101,7 +101,7 @@ def test_each_sample_has_its_own_condition_and_is_the_members_row():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("row", [LSTM, UNET], ids=str)
+@pytest.mark.parametrize("row", [LSTM, pytest.param(UNET, marks=pytest.mark.exhaustive)], ids=str)
 def test_it_is_saved_and_served_as_any_model(row, tmp_path):
     mixture = average(members_of(row, 2))
     mixture.save(tmp_path / "mixture")

@@ -243,7 +243,9 @@ def test_error_rates_go_by_the_nearest_of_several_texts(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.usefixtures("as_graphs")
-@pytest.mark.parametrize("family", ["transformer", "gru"])
+@pytest.mark.parametrize(
+    "family", ["transformer", pytest.param("gru", marks=pytest.mark.exhaustive)]
+)
 def test_a_trained_model_reverses_words_and_is_the_same_when_stored_and_served(
     family, tmp_path, capsys
 ):

@@ -188,13 +188,15 @@ def test_results_are_those_of_the_stored_weights(model, folder):
     assert model.count_params() == results["parameters"]
 
 
+# What takes minutes: of the others the same is measured by the same functions.
+LARGE = "lstm-shakespeare", "transformer-shakespeare", "transformer-phonemes"
+
+
 @pytest.mark.usefixtures("as_graphs")
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(
-            each, marks=pytest.mark.exhaustive if "shakespeare" in each else pytest.mark.long
-        )
+        pytest.param(each, marks=pytest.mark.exhaustive if each in LARGE else pytest.mark.long)
         for each in ENTRIES
     ],
     indirect=True,

@@ -228,16 +228,15 @@ def model_of(row):
 def of_rows(of=None, long=(), scored=None):
     """Runs a test for each row, or for those of text or of numbers, or with a likelihood or without.
 
-    Rows whose network is that of another one, with another cell, are for the exhaustive tests.
+    Rows whose network and emission are those of others are for the exhaustive tests.
     Those of `long` take more than ten seconds; one whose parts are those of others is long, too.
     """
     import pytest
 
     rows = [each for each in ROWS if of in (None, each.of) and scored in (None, each.scored)]
-    marked = dict.fromkeys(
-        ("transformer-numbers", "vae-text", "vae-numbers", "gan-numbers", *long), pytest.mark.long
-    )
-    marked |= dict.fromkeys(("gru-text", "lstm-numbers"), pytest.mark.exhaustive)
+    marked = dict.fromkeys(("vae-text", "vae-numbers", "gan-numbers", *long), pytest.mark.long)
+    combined = "gru-text", "lstm-numbers", "transformer-numbers"
+    marked |= dict.fromkeys(combined, pytest.mark.exhaustive)
     marks = [marked.get(str(row), ()) for row in rows]
     cases = [pytest.param(row, marks=mark) for row, mark in zip(rows, marks)]
     return pytest.mark.parametrize("row", cases, ids=map(str, rows))
