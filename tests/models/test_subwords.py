@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.models.test_hugging_face import write_model
+from tests.models.test_served_streams import OF_TEXT, texts_of
 from tfgen.errors import InputError
 from tfgen.models import make as new_model
 from tfgen.preprocessing import BytePairTokenizer
@@ -57,6 +58,10 @@ def test_a_stream_gives_whole_characters(model):
     options = {"max_new_tokens": 90, "seed": 2, "temperature": 2.0}
     pieces = [*model.stream("漢", **options)]
     assert "".join(pieces) == model.generate("漢", **options) and len(pieces) > 2
+    # So does the function that is served.
+    pieces = texts_of(model, ["漢"], [8, 8, 8, 0])[1]
+    whole = model.generate("漢", 24, stop=[], strip_prompt=True, **OF_TEXT)
+    assert "".join(text for (text,) in pieces) == whole
 
 
 CODE = """

@@ -236,6 +236,25 @@ def test_a_decoder_in_pieces_gives_what_it_gives_at_once():
         assert "".join(pieces) == tokenizer.decode(list(data))
 
 
+def test_symbols_are_read_in_pieces_as_they_are_at_once():
+    tokenizer, whole = ByteTokenizer(), "aé漢😀b".encode()
+
+    def read(rows, final):
+        symbols = tf.ragged.constant([[*row, 97] for row in rows], tf.int32).to_tensor()
+        counts = tf.constant([len(row) for row in rows])  # what does not count is not read
+        found, counts = tokenizer.read_symbols(symbols, counts, tf.fill([len(rows)], final))
+        return strings(found), counts.numpy()
+
+    for cut in (1, 2, 3, 5):
+        begun, counts = read([data[:cut] for data in WRONG], False)
+        assert all(min(len(data), cut) - count < 4 for data, count in zip(WRONG, counts))
+        rest, _ = read([data[count:] for data, count in zip(WRONG, counts)], True)
+        expected = [data.decode("utf-8", "replace") for data in WRONG]
+        assert [one + other for one, other in zip(begun, rest)] == expected
+    texts, counts = read([whole[:size] for size in range(len(whole) + 1)], False)
+    assert texts == ["", "a", "a", *["aé"] * 3, *["aé漢"] * 4, "aé漢😀", "aé漢😀b"]
+
+
 # Characters
 
 
