@@ -181,7 +181,7 @@ def test_pieces_of_texts_are_what_is_generated(family, arguments, monkeypatch):
         assert all(text.startswith(part) for text, part in zip(cut, so_far))
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("as_graphs")
 def test_guided_texts_of_classes_and_texts_that_end_with_the_positions():
     made = of_text("transformer", CharacterTokenizer("\n ab"), num_classes=2, **TRANSFORMER)
