@@ -3,16 +3,20 @@
 
     python scripts/compare_windows.py                          # a process whose denoiser is known
     python scripts/compare_windows.py --model unet1d-weather   # a model, beside its data
+    python scripts/compare_windows.py --model runs/weather --by-window --num-steps 20 4
 
 Of the Gaussian process, for each number of steps: the error of the covariance of six windows of 16
 positions, relative to the covariance; the squared steps across the borders of windows over those
 within; and the variance of the last window, which should be 1. Of a model: the same ratio of steps;
 the distance of the autocorrelations of stretches around the borders from those of the data; how
 much the standard deviation of a column differs between the first and the last ten windows; and the
-time that a position takes.
+time that a position takes. By window it tells how stretches around borders differ from the data, by
+how many windows came before: their autocorrelations, their spectra, and how well a small network
+tells them apart.
 """
 
 import functools
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -24,6 +28,7 @@ from tfgen.startup import import_tensorflow
 
 LENGTH = 6.0  # of the process, in positions
 STEPS = 8, 12, 20, 50
+PARTS = 5  # of a long sequence, by window
 
 
 def covariance(count):
@@ -81,16 +86,9 @@ def error(x):
     return np.linalg.norm(x.T @ x / len(x) - wanted) / np.linalg.norm(wanted)
 
 
-def jump(x, commit):
-    """Squared steps of sequences `(rows, time, ...)` across the borders of windows, over those
-    within."""
-    squares = np.square(np.diff(x, axis=1)).mean(axis=0)
-    border = np.arange(len(squares)) % commit == commit - 1
-    return np.mean(squares[border].mean(axis=0) / squares[~border].mean(axis=0))
-
-
 def of_the_process(solver, seeds):
     """The table of the process."""
+    from tfgen.models.numbers.seams import border_steps
     from tfgen.recipe.windows import STRATEGIES
 
     head("strategy", *(f"{steps} steps" for steps in STEPS))
@@ -100,7 +98,8 @@ def of_the_process(solver, seeds):
         for steps in STEPS:
             all_drawn = [rolled(plan, steps, 6, 3000, seed, solver) for seed in range(seeds)]
             errors, jumps, last = zip(
-                *((error(x), jump(x, 16), x[:, -16:].var()) for x in all_drawn), strict=True
+                *((error(x), border_steps(x, 16), x[:, -16:].var()) for x in all_drawn),
+                strict=True,
             )
             cells.append(f"{np.mean(errors):.3f}, {np.mean(jumps):.2f}, {np.mean(last):.2f}")
         row(name, *cells)
@@ -132,9 +131,10 @@ def draw_picture(path, num_steps=12):
     Path(path).write_bytes(to_png(figure))
 
 
-def of_a_model(name, strategies, num_steps, count):
+def of_a_model(name, strategies, all_steps, count, by_window):
     """The table of a model."""
-    from tfgen.evaluation.fidelity import autocorrelation_distance
+    from tfgen.evaluation.fidelity import autocorrelation_distance, log_spectral_distance
+    from tfgen.models.numbers.seams import border_steps, spread_change
     from tfgen.recipe import Windows
     from tfgen.zoo import get
 
@@ -142,24 +142,53 @@ def of_a_model(name, strategies, num_steps, count):
     window = model.defaults.window
     real = _real(model, window)
     spread = np.nanstd(real, axis=(0, 1))
-    head("windows", "steps at borders", "autocorrelation", "change of spread", "ms a position")
-    for strategy in strategies:
+    if by_window:
+        head("windows", "steps", "before", "autocorrelation", "spectrum, dB", "discriminative")
+    else:
+        head("windows", "steps", "steps at borders", "autocorrelation", "change of spread",
+             "ms a position")  # fmt: skip
+    for strategy, num_steps in itertools.product(strategies, all_steps):
         plan = Windows.parse(strategy, window)
         options = {"num_samples": 16, "windows": plan, "num_steps": num_steps, "seed": 1}
+        if model.processor.needs_times:  # all seasons in every window
+            days = np.arange(16) * 365 // 16
+            options["start_time"] = model.processor.start_time + days * 86_400
         model.generate(**options, length=2 * plan.commit)  # compiles
         begun, length = time.perf_counter(), count * plan.commit
         x = np.stack(model.generate(**options, length=length)) / spread
         cost = 1e3 * (time.perf_counter() - begun) / (length * len(x))
-        middles = np.arange(plan.commit, length - window // 2, plan.commit)[1:]
-        around = [x[:, max(at - window // 2, 0) :][:, :window] for at in middles]
-        around = np.concatenate([each for each in around if each.shape[1] == window])
-        first, last = x[:, : 10 * plan.commit], x[:, -10 * plan.commit :]
-        change = last.std(axis=(0, 1)) / first.std(axis=(0, 1)) - 1
-        row(
-            strategy, f"{jump(x, plan.commit):.2f}",
-            f"{autocorrelation_distance(real / spread, around):.3f}",
-            f"{100 * np.abs(change).mean():.0f}%", f"{cost:.2f}",
-        )  # fmt: skip
+        # Of the stretches around borders those whose middle has so many windows before it.
+        around = {
+            at // plan.commit: x[:, at - window // 2 :][:, :window]
+            for at in range(plan.commit, length, plan.commit)
+            if window // 2 <= at <= length - window // 2
+        }
+        if not by_window:
+            every = np.concatenate(list(around.values()))
+            row(
+                strategy, num_steps, f"{border_steps(x, plan.commit):.2f}",
+                f"{autocorrelation_distance(real / spread, every):.3f}",
+                f"{100 * spread_change(x, 10 / count):.0f}%", f"{cost:.2f}",
+            )  # fmt: skip
+            continue
+        for part in np.array_split(list(around), PARTS):
+            found = np.concatenate([around[number] for number in part])
+            row(
+                strategy, num_steps, f"{part[0]} to {part[-1]}",
+                f"{autocorrelation_distance(real / spread, found):.3f}",
+                f"{log_spectral_distance(real / spread, found):.2f}",
+                told_apart(real / spread, found),
+            )  # fmt: skip
+
+
+def told_apart(real, generated):
+    """The discriminative score of windows, three times: mean and half of the range."""
+    from tfgen.evaluation.fidelity import scale_by_real
+    from tfgen.evaluation.posthoc import discriminative_score
+
+    scaled = scale_by_real(real, generated)
+    scores = [discriminative_score(*scaled, seed=seed, iterations=500) for seed in range(3)]
+    return f"{np.mean(scores):.3f} +- {(max(scores) - min(scores)) / 2:.3f}"
 
 
 def _real(model, window):
@@ -180,7 +209,10 @@ def main(argv=None):
     parser.add_argument("--solver", default="dpmpp_2m", help="of the process (dpmpp_2m)")
     parser.add_argument("--seeds", type=at_least(1), default=3, help="of the process (3)")
     parser.add_argument("--picture", help="PNG file to draw sequences of the process to")
-    parser.add_argument("--num-steps", type=at_least(1), default=20, help="of the model (20)")
+    parser.add_argument(
+        "--num-steps", type=at_least(1), nargs="+", default=[20], help="of the model"
+    )
+    parser.add_argument("--by-window", action="store_true", help="by how many windows came before")
     parser.add_argument("--windows", type=at_least(20), default=50, help="of the model (50)")
     arguments = parser.parse_args(argv)
     import_tensorflow()
@@ -189,7 +221,10 @@ def main(argv=None):
     elif arguments.model is None:
         of_the_process(arguments.solver, arguments.seeds)
     else:
-        of_a_model(arguments.model, arguments.strategies, arguments.num_steps, arguments.windows)
+        of_a_model(
+            arguments.model, arguments.strategies, arguments.num_steps, arguments.windows,
+            arguments.by_window,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

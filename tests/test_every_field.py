@@ -145,6 +145,8 @@ CHANGES = {
     "training.rollout_share": rolled(1.0),
     "training.rollout_warmup": rolled(2),
     "training.rollout_passes": rolled(2, training__rollout_share=1.0, training__rollout_warmup=1),
+    "training.rollout_windows": change(2, "forced", training__rollout="self_forcing"),
+    "training.rollout_critic_steps": change(3, "forced", training__rollout="self_forcing"),
     "training.ema": change(0.9, "run"),
     "training.seed": change(1, "batches"),
     "training.log_every": change(1, "run"),
@@ -251,7 +253,9 @@ BEFORE = {}  # what is looked at without a change
     [
         pytest.param(
             key,
-            marks=pytest.mark.long if row.look in ("run", "filled", "refined", "rolled") else (),
+            marks=pytest.mark.long
+            if row.look in ("run", "filled", "refined", "rolled", "forced")
+            else (),
         )
         for key, row in CHANGES.items()
     ],
@@ -367,6 +371,26 @@ def look_at_rolled(changes, folder, **_):
         batch = model.unpack(tf.constant(windows.batch(k)))
         key = random.root(k, random.DROPOUT)
         lost.append(float(objective.batch_total(batch, key, training=True)[0]))
+    return lost
+
+
+def look_at_forced(changes, folder, **_):
+    """What is lost of three windows in a row, and how often the model learns of it."""
+    small = {
+        "model.width": 8, "model.groups": 2, "model.multipliers": [1], "model.blocks": 1,
+        "model.attention_at": [], "model.noise_levels": "independent", "training.batch_size": 4,
+        "training.window": 8, "data.name": str(folder / "long.csv"), "generation.num_steps": 1,
+    }  # fmt: skip
+    recipe = Recipe("unet1d").override({**small, **changes})
+    data = open_data(recipe)
+    model, windows = models.build(recipe, data.preprocessing), data.windows["train"]
+    objective = open_objective(model, recipe.training, 4)
+    state, lost = objective.initial_state(windows.batch(0)), [objective.beside.critic_steps]
+    for k in range(3):
+        batch = model.unpack(tf.nest.map_structure(tf.constant, windows.batch(k)))
+        key = random.root(k, random.DROPOUT)
+        total, _, state = objective.batch_total(batch, key, state, training=True)
+        lost.append(float(total))
     return lost
 
 

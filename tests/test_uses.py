@@ -55,6 +55,13 @@ BY_ENGINE = {
     "generation.windows": {"diffusion": ["series"]},
     "generation.guidance_scale": {"autoregressive": [TEXT], "diffusion": NUMBERS},
     "training.refine": {"diffusion": NUMBERS},
+    **dict.fromkeys(
+        ("training.rollout_share", "training.rollout_warmup", "training.rollout_passes"),
+        {"autoregressive": KINDS},
+    ),
+    **dict.fromkeys(
+        ("training.rollout_windows", "training.rollout_critic_steps"), {"diffusion": ["series"]}
+    ),
 }
 FOR_ALL = {
     "data.name", "data.kind", "data.label", "data.validation_fraction", "data.max_numbers",
@@ -64,6 +71,7 @@ FOR_ALL = {
 MODELS = [("autoregressive", kind) for kind in KINDS]
 MODELS += [(engine, kind) for engine in ("diffusion", "adversarial") for kind in NUMBERS]
 OTHER = {
+    "training.rollout_critic_steps": 3,
     "data.kind": "series", "data.split": "time", "data.layout": "rows", "data.decimal": ",",
     "data.allow_dropped": 0.9, "preprocessing.tokenizer": "byte",
     "preprocessing.vocabulary_size": 512,

@@ -238,3 +238,14 @@ def test_nearest_distances_and_their_ratio():
     assert nearest_neighbour_ratio(5 * fresh, train, held)["ratio"] > 2
     with pytest.raises(InputError, match="numbers="):
         nearest_distances(fresh, train[:, 1:])
+
+
+def test_spectra_a_tenth_as_strong_are_ten_decibels_apart():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 64, 2))
+    assert fidelity.log_spectral_distance(x, x) == 0
+    assert fidelity.log_spectral_distance(x, x * 10**0.5) == pytest.approx(10, abs=1e-6)
+    # A level says nothing, the order in time does: a walk has its power at low frequencies.
+    assert fidelity.log_spectral_distance(x, x + 5) == pytest.approx(0, abs=1e-6)
+    walk = np.cumsum(x, axis=1)
+    assert fidelity.log_spectral_distance(x, walk / walk.std()) > 5

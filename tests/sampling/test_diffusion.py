@@ -25,7 +25,7 @@ from tfgen.sampling.solvers import Solver
 
 KEY = random.root(11, random.SAMPLING)
 WEIGHTS, MEANS, STDS = np.array([[0.3, 0.5, 0.2], [-1.5, 0.2, 1.3], [0.2, 0.3, 0.15]])
-RANDOM = {"ddpm", "dpmpp_2m_sde", "langevin", "predictor_corrector"}
+RANDOM = {"ddpm", "dpmpp_2m_sde", "langevin", "predictor_corrector", "consistency"}
 
 
 def mixture(x, sigma, stds=STDS):

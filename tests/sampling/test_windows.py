@@ -5,9 +5,10 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
-from compare_windows import covariance, error, exact, jump, rolled
+from compare_windows import covariance, error, exact, rolled
 
 from tfgen.errors import InputError
+from tfgen.models.numbers.seams import border_steps
 from tfgen.recipe import Windows
 from tfgen.sampling import random
 from tfgen.sampling.diffusion import sample
@@ -114,13 +115,13 @@ PLANS = {
 def test_with_many_steps_the_sequence_is_a_sample_of_the_process(name):
     x = rolled(PLANS[name], 40, 4, 3000)
     assert error(x) < 0.08
-    assert 0.9 < jump(x, 8) < 1.1
+    assert 0.9 < border_steps(x, 8) < 1.1
     np.testing.assert_allclose(x.var(axis=0), 1.0, atol=0.12)
 
 
 def test_independent_windows_have_seams_and_forget():
     x = rolled(Windows("independent", 0, 8), 40, 4, 3000)
-    assert jump(x, 8) > 20
+    assert border_steps(x, 8) > 20
     assert error(x) > 0.3
 
 
@@ -129,7 +130,7 @@ def test_a_denoiser_of_one_level_goes_on_by_replacing_the_context():
     """Near the process, not on it: the context does not know of what is drawn after it."""
     x = rolled(PLANS["overlap"], 40, 4, 400, trained="shared")
     apart = rolled(Windows("independent", 0, 8), 40, 4, 400)
-    assert jump(x, 8) < 0.3 * jump(apart, 8)
+    assert border_steps(x, 8) < 0.3 * border_steps(apart, 8)
     assert error(x) < 0.8 * error(apart)
 
 
@@ -143,7 +144,7 @@ def test_with_few_steps_backward_noise_is_nearer_to_the_process(num_steps, share
     assert errors[1] < share * errors[0]
     if num_steps == 50:
         assert max(errors) < 0.08
-    assert np.mean([jump(x, 16) for x in found[1]]) < 1.05
+    assert np.mean([border_steps(x, 16) for x in found[1]]) < 1.05
 
 
 def test_temporal_noise_begins_with_the_position_before():

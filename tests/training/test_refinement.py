@@ -196,7 +196,6 @@ def test_a_ladder_keeps_what_it_is_told_until_it_begins_anew(folder, monkeypatch
         ({"training.refine_levels": 3}, "refine_levels must divide the 8 rows"),
         ({"training.persistent_chains": 12}, "must be a multiple of training.batch_size"),
         ({"training.refine_sigma_min": 4.0}, "must be at most training.refine_sigma_max"),
-        ({"training.patience": 3}, "does not see what training.refine changes"),
         ({"training.accumulate": 2, "training.refine_levels": 2}, "chains are one state"),
     ],
 )

@@ -114,6 +114,24 @@ def autocorrelation_distance(real, generated, lags=None):
     return float(np.mean(np.abs(difference)))
 
 
+def log_spectral_distance(real, generated):
+    """Root mean square difference of mean power spectra in decibels, and its mean over features.
+
+    The spectra are mean periodograms of windows less their means, without a taper, of all
+    frequencies but 0; what differs by a factor of 10 at each of them has the distance 10.
+
+    Args:
+        real: Float array `(windows, time, features)`.
+        generated: The same of the model.
+    """
+    levels = []
+    for windows in check_windows(real, generated):
+        centred = windows - windows.mean(axis=1, keepdims=True)
+        power = np.square(np.abs(np.fft.rfft(centred, axis=1)[:, 1:])).mean(axis=0)
+        levels.append(10 * np.log10(np.maximum(power, 1e-12)))
+    return float(np.sqrt(np.square(levels[0] - levels[1]).mean(axis=0)).mean())
+
+
 def mmd(real, generated, max_windows=1000, seed=0):
     """The squared maximum mean discrepancy of whole windows, unbiased.
 

@@ -18,7 +18,8 @@ def field(
         help: One line for the command line's help, without what the field is for.
         of: What the field is for, of `tfgen.kinds.KINDS` and `tfgen.uses.TRAITS`: a model with none
             of them has no use for it. Empty is every model.
-        needs: A field of the same section without which this one does nothing.
+        needs: A field of the same section without which this one does nothing; or `"name=value"`,
+            the value that it must have.
         low: The least allowed value.
         high: The greatest allowed value.
         above: A bound that the value must exceed.
@@ -83,11 +84,15 @@ class Section:
             )
         for name, field in fields.items():
             needed = field.metadata["needs"]
-            if needed and getattr(self, name) != field.default and not getattr(self, needed):
+            if needed and getattr(self, name) != field.default and not self._has(needed):
                 raise InputError(
                     f"{self.section}.{name} does nothing without {self.section}.{needed}. "
                     f"{self._received(name)}"
                 )
+
+    def _has(self, needed):
+        name, _, value = needed.partition("=")
+        return getattr(self, name) == value if value else bool(getattr(self, name))
 
     def _received(self, name):
         value = getattr(self, name)

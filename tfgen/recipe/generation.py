@@ -130,10 +130,11 @@ class DiffusionSampling(Sampling):
     solver: str = field(
         "dpmpp_2m",
         "how a step is taken: dpmpp_2m, dpmpp_2m_sde, ddim, ddpm, euler, heun, "
-        "langevin, predictor_corrector, or mala, of a model with energy = true",
+        "langevin, predictor_corrector, consistency, of a model that was trained to draw in few "
+        "steps, or mala, of a model with energy = true",
         choices=(
             "dpmpp_2m", "dpmpp_2m_sde", "ddim", "ddpm", "euler", "heun", "langevin",
-            "predictor_corrector", "mala",
+            "predictor_corrector", "consistency", "mala",
         ),
         of="diffusion",
     )  # fmt: skip

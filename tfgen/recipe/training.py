@@ -147,25 +147,48 @@ class TrainingConfig(Section):
     )
     rollout: str | None = field(
         None,
-        "what of its own rollouts a model learns from: scheduled_sampling has models that go from "
-        "position to position read samples of their own in place of some of the data",
-        choices=("scheduled_sampling",),
+        "learn from what the model draws itself. scheduled_sampling: models that go from position "
+        "to position read samples of their own in place of some of the data. self_forcing, "
+        "teacher_regression: with start_from, the windows of a diffusion model of series with "
+        "noise_levels=independent move to where what it was finds them likely, by a critic, or to "
+        "where that denoises them to; it then draws in generation.num_steps, and does nothing else",
+        choices=("scheduled_sampling", "self_forcing", "teacher_regression"),
     )
     rollout_share: float = field(
         0.25,
         "the highest probability that what is read is a sample of the model's own",
+        of="autoregressive",
         needs="rollout",
         low=0,
         high=1,
     )
     rollout_warmup: int = field(
-        0, "steps over which that rises from 0 in a line; 0 takes all", needs="rollout", low=0
+        0,
+        "steps over which that rises from 0 in a line; 0 takes all",
+        of="autoregressive",
+        needs="rollout",
+        low=0,
     )
     rollout_passes: int = field(
         1,
         "times that samples are made at all positions at once: each sample is of a rollout of so "
         "many positions at most",
+        of="autoregressive",
         needs="rollout",
+        low=1,
+    )
+    rollout_windows: int = field(
+        8,
+        "windows that are drawn one after another, before a row begins anew",
+        of="diffusion series",
+        needs="rollout",
+        low=1,
+    )
+    rollout_critic_steps: int = field(
+        2,
+        "steps of the critic for one of the model",
+        of="diffusion series",
+        needs="rollout=self_forcing",
         low=1,
     )
     ema: float = field(0.0, "decay of the average of the weights; 0 is off", low=0, below=1)

@@ -20,6 +20,7 @@ from tfgen.sampling.langevin import langevin, predictor_corrector
 from tfgen.sampling.solvers import (
     Place,
     Solver,
+    consistency,
     ddim,
     ddpm,
     dpmpp_2m,
@@ -35,6 +36,7 @@ SOLVERS = {
     "heun": heun,
     "dpmpp_2m": dpmpp_2m,
     "dpmpp_2m_sde": dpmpp_2m_sde,
+    "consistency": consistency,
     "langevin": langevin,
     "predictor_corrector": predictor_corrector,
 }

@@ -112,6 +112,18 @@ class NoiseSchedule:
         return low, float(self._form.inverse(np.float64(self.sigma_max)))
 
 
+def places(step, num_steps, lowest=True):
+    """The n of the levels of a run before each step, from 1 down: float32, shaped as `step`.
+
+    Args:
+        step: int32 tensor, from 0; 0 is the place of those after the last.
+        num_steps: int32 scalar.
+        lowest: Whether the last is at n = 0, as in `NoiseSchedule.sigmas`, or one step before it.
+    """
+    last = tf.maximum(num_steps - 1, 1) if lowest else num_steps
+    return tf.maximum(1.0 - tf.cast(step, tf.float32) / tf.cast(last, tf.float32), 0.0)
+
+
 def noise_schedule(name, sigma_min=0.002, sigma_max=80.0, **own):
     """Returns the `NoiseSchedule` of a name.
 

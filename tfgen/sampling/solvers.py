@@ -18,6 +18,7 @@ With C for `corrector_steps`:
 | `heun` | 2N - 1 | if `churn` > 0 | arXiv:2206.00364, algorithm 2 |
 | `dpmpp_2m` | N | no | arXiv:2211.01095, algorithm 2 |
 | `dpmpp_2m_sde` | N | yes | arXiv:2211.01095, SDE-DPM-Solver++(2M) |
+| `consistency` | N | yes | arXiv:2303.01469, algorithm 1 |
 | `langevin` | N * C + 1 | yes | `tfgen.sampling.langevin` |
 | `predictor_corrector` | N + (N - 1) * C | yes | `tfgen.sampling.langevin` |
 
@@ -76,12 +77,15 @@ class Solver(NamedTuple):
         update: Function `(place, x, sigma, x0_hat, previous, memory)` -> `(x, memory)`, given what
             `arrive` gave, what the denoiser answered and what it had answered the time before.
         memory: Python integer: how many tensors like x it remembers.
+        lowest: Whether the last evaluation of a run to 0 is at the schedule's lowest level. Of
+            answers that are samples it would change nothing.
     """
 
     evaluations: Any
     arrive: Any
     update: Any
     memory: int = 0
+    lowest: bool = True
 
 
 def ddim(eta=0.0):
@@ -192,6 +196,23 @@ def dpmpp_2m_sde(eta=1.0):
         return x0_hat + tf.pow(ratio, 1.0 + exponent) * (x - x0_hat) + up * place.noise(x), memory
 
     return Solver(_one_each, _as_is, update)
+
+
+def consistency():
+    """Gives each answer new noise, up to the next level: for networks whose answers are samples.
+
+    Few-step generators are, see `tfgen.training.self_forcing`. Of a network that answers with
+    expected sequences it draws what varies too little.
+    """
+
+    def update(place, x, sigma, x0_hat, _previous, memory):
+        following = place.sigma(place.index + 1)
+        renoised = x0_hat + following * place.noise(x)
+        if len(following.shape):  # what is at its level stays there, as what is clean
+            renoised = tf.where(following < sigma, renoised, x)
+        return renoised, memory
+
+    return Solver(_one_each, _as_is, update, lowest=False)
 
 
 def towards(x, sigma, x0_hat, following):

@@ -32,11 +32,12 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfgen.sampling import random
+from tfgen.sampling.noise_schedules import places
 
 _START, _SOLVER = 0, 1  # purposes of the draws of a window
 
 
-def window_levels(plan, noise_schedule, num_steps, first, rows=None):
+def window_levels(plan, noise_schedule, num_steps, first, rows=None, lowest=True):
     """The noise level of each position before each step: `(rows, size, 1)`.
 
     Args:
@@ -45,6 +46,7 @@ def window_levels(plan, noise_schedule, num_steps, first, rows=None):
         num_steps: Evaluations of the denoiser for a window, integer or int32 scalar.
         first: bool scalar: whether no window came before.
         rows: At least `num_steps + 1`, which is the default; those after it hold -1.
+        lowest: Whether what is denoised in a single window is asked for at the lowest level last.
     """
     num_steps = tf.convert_to_tensor(num_steps)
     rows = num_steps + 1 if rows is None else rows
@@ -52,11 +54,10 @@ def window_levels(plan, noise_schedule, num_steps, first, rows=None):
     behind = tf.range(plan.size)[None] - plan.context  # of the context
     done = tf.minimum(tf.cast(step, tf.float32) / tf.cast(num_steps, tf.float32), 1.0)
     if plan.strategy in ("rolling", "diffusion_forcing"):
-        place = _places(plan, tf.cast(behind, tf.float32), done, first)
+        place = _rolling_places(plan, tf.cast(behind, tf.float32), done, first)
         levels = tf.where(place > 0, noise_schedule.sigma(tf.maximum(place, 0.0)), 0.0)
     else:
-        last = tf.cast(tf.maximum(num_steps - 1, 1), tf.float32)
-        place = tf.maximum(1.0 - tf.cast(step, tf.float32) / last, 0.0)
+        place = places(step, num_steps, lowest)
         if plan.strategy in ("backward_noise", "temporal_noise"):
             begun = tf.cast(noise_schedule.n(plan.sigma_init), tf.float32)
             known = behind < (plan.look_ahead if plan.strategy == "backward_noise" else plan.size)
@@ -67,7 +68,7 @@ def window_levels(plan, noise_schedule, num_steps, first, rows=None):
     return tf.where(step > num_steps, -1.0, levels)[..., None]
 
 
-def _places(plan, behind, done, first):
+def _rolling_places(plan, behind, done, first):
     """Places in the schedule, from 1 (the highest level) to 0, of what is not context."""
     if plan.strategy == "diffusion_forcing":
         later = 1.0 / plan.commit
@@ -120,7 +121,7 @@ def there(plan, state):
     return place >= -state.given
 
 
-def advance_window(draw, plan, state, noise_schedule, num_steps, key, rows=None):
+def advance_window(draw, plan, state, noise_schedule, num_steps, key, rows=None, lowest=True):
     """Draws the next window.
 
     Args:
@@ -132,18 +133,38 @@ def advance_window(draw, plan, state, noise_schedule, num_steps, key, rows=None)
         num_steps: As of `window_levels`.
         key: int32 `(2,)`, of the whole sequence.
         rows: As of `window_levels`.
+        lowest: As of `window_levels`.
 
     Returns:
         `(new, state)`: the positions that the window adds, float `(rows, commit, channels)`, and
         the `WindowState` after it.
     """
+    x, levels, key = open_window(plan, state, noise_schedule, num_steps, key, rows, lowest)
+    return close_window(plan, state, draw(x, levels, key))
+
+
+def close_window(plan, state, x):
+    """What `advance_window` returns when the run of a window has come to `x`."""
+    x = tf.ensure_shape(x, state.x.shape)
+    new = x[:, plan.context : plan.context + plan.commit]
+    return new, WindowState(state.index + 1, x, state.given)
+
+
+def open_window(plan, state, noise_schedule, num_steps, key, rows=None, lowest=True):
+    """What the run of the next window begins with.
+
+    Args: as of `advance_window`.
+
+    Returns:
+        `(x, levels, key)`: x at `levels[0]`, and the key of the run.
+    """
     first = state.index == 0
     key = random.fold(key, state.index)
-    levels = window_levels(plan, noise_schedule, num_steps, first, rows)
+    levels = window_levels(plan, noise_schedule, num_steps, first, rows, lowest)
     # Each position is further on than in the window before, and at the level at which that ended.
     # What is new is 0, without noise.
     ended = tf.gather(
-        window_levels(plan, noise_schedule, num_steps, state.index == 1, rows), num_steps
+        window_levels(plan, noise_schedule, num_steps, state.index == 1, rows, lowest), num_steps
     )
     ended = tf.pad(ended[plan.commit :], [[0, plan.commit], [0, 0]])
     moved = tf.pad(state.x[:, plan.commit :], [[0, 0], [0, plan.commit], [0, 0]])
@@ -153,9 +174,7 @@ def advance_window(draw, plan, state, noise_schedule, num_steps, key, rows=None)
         moved = tf.concat([before, tf.broadcast_to(last, tf.shape(rest))], axis=1)
     x, ended = tf.where(first, state.x, moved), tf.where(first, 0.0, ended)
     x += _missing(levels[0], ended) * random.normal(random.fold(key, _START), tf.shape(x))
-    x = tf.ensure_shape(draw(x, levels, random.fold(key, _SOLVER)), state.x.shape)
-    new = x[:, plan.context : plan.context + plan.commit]
-    return new, WindowState(state.index + 1, x, state.given)
+    return x, levels, random.fold(key, _SOLVER)
 
 
 def _missing(wanted, level):

@@ -39,6 +39,7 @@ class Adapters:
     Args:
         model: A `tfgen.models.SequenceGenerator`. Its weights' `trainable` is set.
         config: `TrainingConfig`.
+        beside: Variables that are updated as they are besides the model's weights.
 
     Attributes:
         variables: List of what the optimizer updates.
@@ -49,7 +50,7 @@ class Adapters:
         InputError: For a pattern that no weight matches, or if nothing is left to train.
     """
 
-    def __init__(self, model, config):
+    def __init__(self, model, config, beside=()):
         self.model = model
         self.rank = config.lora_rank
         self.scale = (config.lora_alpha or config.lora_rank) / max(config.lora_rank, 1)
@@ -86,17 +87,24 @@ class Adapters:
             one for weight in free for one in self._pairs.get(weight.path, [None, weight])[1:]
         ]
         self.own = {one.path: one for _, *pair in self._pairs.values() for one in pair}
+        self._beside = list(beside)
+        self.variables += self._beside
         self.base = {path: base for path, (base, _, _) in self._pairs.items()}
         # Not XLA, here or around it: what it makes of the sum depends on what is beside it, and
         # `merge` has to give the same bits.
         self._push = tf.function(self._write, autograph=False)
 
+    @property
+    def weights(self):
+        """List of what gradients are taken of."""
+        return [*self.model.trainable_variables, *self._beside]
+
     def pull(self, gradients):
-        """Gradients of `variables`, of those of the model's trainable weights, in their order."""
+        """Gradients of `variables`, of those of `weights`, in their order."""
         if not self._pairs:
             return gradients
         pulled = []
-        for weight, gradient in zip(self.model.trainable_variables, gradients, strict=True):
+        for weight, gradient in zip(self.weights, gradients, strict=True):
             if weight.path not in self._pairs:
                 pulled.append(gradient)
                 continue
@@ -133,7 +141,7 @@ class Adapters:
     def summary(self):
         """What is trained, for people; empty if that is all."""
         every = sum(_size(weight) for weight in self.model.weights)
-        trained = sum(map(_size, self.variables))
+        trained = sum(map(_size, self.variables)) - sum(map(_size, self._beside))
         if self._pairs:
             return (
                 f"LoRA: {trained:,} numbers are trained in place of {every:,}, "

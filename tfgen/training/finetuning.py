@@ -202,11 +202,13 @@ def open_start(recipe, start=None):
                 "training.lora_rank adapts a model that is there: name it by --from. "
                 f"Received: training.lora_rank={recipe.training.lora_rank}"
             )
-        if recipe.training.refine:
-            raise InputError(
-                "training.refine trains a model further: name it by --from. "
-                f"Received: training.refine='{recipe.training.refine}'"
-            )
+        for key in ("refine", "rollout"):
+            value = getattr(recipe.training, key)
+            if value and value != "scheduled_sampling":
+                raise InputError(
+                    f"training.{key} trains a model further: name it by --from. "
+                    f"Received: training.{key}='{value}'"
+                )
         return None
     if isinstance(start, SequenceGenerator):
         return Start(name or "a model in memory", start)

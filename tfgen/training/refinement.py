@@ -98,12 +98,9 @@ class Refinement:
                 "training.accumulate takes a batch in parts, and persistent chains are one state "
                 f"of it. Received: training.accumulate={config.accumulate}"
             )
-        if config.patience:
-            raise InputError(
-                "training.patience goes by the validation loss, which does not see what "
-                f"training.refine changes. Received: training.patience={config.patience}"
-            )
         self.sigmas = np.geomspace(low, high, levels).astype(np.float32)
+
+    beside = None
 
     def follow(self, step):
         """As of a model."""

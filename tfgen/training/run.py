@@ -57,21 +57,23 @@ class Run:
         self.logdir, self.progress, self.shown = logdir, progress, shown
         self.adapted = adapted  # whether the first weights are worth something
         self.devices = devices = devices or Devices()
+        rows = self.windows["train"].batch_size
         with devices.scope():
-            self.optimizer = make_optimizer(self.config, self.model.critic_steps)
-            self.adapters = Adapters(model, self.config)
+            own = rows // (devices.count * self.config.accumulate)
+            self._objective = objective = open_objective(model, self.config, own)
+            self._beside = beside = None if objective is None else objective.beside
+            self.optimizer = make_optimizer(self.config, (beside or model).critic_steps)
+            trained, kept = ((), ()) if beside is None else (beside.trained, beside.kept)
+            self.adapters = Adapters(model, self.config, trained)
             self.optimizer.build(self.adapters.variables)
         self.checkpoints = Checkpoints(logdir / "checkpoints", self.config.keep_checkpoints)
-        carried, rows = None, self.windows["train"].batch_size
+        carried = None
         if self.config.carry_state:
             carried = model.initial_state(rows)
-        own = rows // (devices.count * self.config.accumulate)
-        self._objective = open_objective(model, self.config, own)
         if self._objective is not None:
             carried = self._objective.initial_state(self._batch(0))
-        self.state = RunState(
-            model, self.optimizer, self.adapters, carried, averages=bool(self.config.ema)
-        )
+        averages = bool(self.config.ema)
+        self.state = RunState(model, self.optimizer, self.adapters, carried, averages, kept)
         self._train_step = Step(
             model,
             self.optimizer,
@@ -296,6 +298,8 @@ class Run:
         """Takes the weights of a `tfgen.training.finetuning.Start`."""
         taken = start.give(self.model)
         self.adapters.rebase()
+        if self._beside is not None:
+            self._beside.begin()
         self._say(taken)
 
     def _save(self):
@@ -414,7 +418,7 @@ class Run:
         if found is None:
             with self.devices.scope():
                 fresh = models.build(self.recipe, self.data.preprocessing, self.config.precision)
-                optimizer = make_optimizer(self.config, self.model.critic_steps)
+                optimizer = make_optimizer(self.config, (self._beside or self.model).critic_steps)
                 optimizer.build(self.adapters.variables)
             first = {weight.path: weight.numpy() for weight in fresh.weights}
             self.state.assign(self.state.weights() | first)

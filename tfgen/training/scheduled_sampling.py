@@ -41,6 +41,7 @@ class ScheduledSampling:
     """
 
     loss_validates = False
+    beside = None
 
     def __init__(self, model, config):
         self.model, self.config = model, config

@@ -21,6 +21,7 @@ class RunState:
         adapters: `tfgen.training.adapters.Adapters`.
         carried: The model's state at the beginning, if windows carry one on; else None.
         averages: Whether the optimizer averages the weights.
+        beside: Variables that an objective has besides the model's weights.
 
     Attributes:
         step: Steps done.
@@ -32,9 +33,9 @@ class RunState:
         norms: Of their gradients, by layer.
     """
 
-    def __init__(self, model, optimizer, adapters, carried=None, averages=False):
+    def __init__(self, model, optimizer, adapters, carried=None, averages=False, beside=()):
         self.model, self.optimizer, self.adapters = model, optimizer, adapters
-        self.averages = averages
+        self.averages, self.beside = averages, beside
         self.step, self.carried, self._initial = 0, carried, carried
         self.losses, self.norms = [], []
         self.forget_best()
@@ -129,7 +130,8 @@ class RunState:
         self.step, self.best, self.worse = record["step"], record["best"], record["worse"]
 
     def _variables(self):
-        return {weight.path: weight for weight in self.model.weights} | self.adapters.own
+        weights = {weight.path: weight for weight in [*self.model.weights, *self.beside]}
+        return weights | self.adapters.own
 
 
 def _numbered(nest):

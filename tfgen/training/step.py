@@ -170,7 +170,7 @@ class Step:
         return [tf.convert_to_tensor(each) for each in tape.gradient(total, self._weights())]
 
     def _weights(self):
-        return [weight.value for weight in self.model.trainable_variables]
+        return [weight.value for weight in self.adapters.weights]
 
     def _of_device(self, number, batch, state, key):
         """What a device adds to the sums, as one vector, which is exchanged at once; and its
@@ -186,7 +186,7 @@ class Step:
 
     def _split(self, flat):
         """`(total, count, gradients)` of what `_of_device` made one vector."""
-        weights = self.model.trainable_variables
+        weights = self.adapters.weights
         total, count, *parts = tf.split(
             flat, [1, 1, *(weight.shape.num_elements() for weight in weights)]
         )
@@ -233,7 +233,7 @@ class Step:
             gradients = [old + new for old, new in zip(gradients, added)]
             return number + 1, total + some, count + counted, gradients
 
-        zeros = [tf.zeros(weight.shape, weight.dtype) for weight in self.model.trainable_variables]
+        zeros = [tf.zeros(weight.shape, weight.dtype) for weight in self.adapters.weights]
         begin = tf.constant(0), tf.constant(0.0), tf.constant(0.0), zeros
         if parts == 1:
             return one_more(*begin)[1:]

@@ -12,6 +12,7 @@ from tfgen.models.numbers.least_squares import adapt
 from tfgen.training.data import open_data
 from tfgen.training.devices import open_devices
 from tfgen.training.finetuning import open_start
+from tfgen.training.objectives import settle_objective
 from tfgen.training.resume import go_on_with, held, settle
 from tfgen.training.run import Run
 from tfgen.values import check_text
@@ -79,6 +80,9 @@ def _train(recipe, logdir, resume, progress, start, devices, shown, changes, giv
     settled = dataclasses.replace(recipe.training, choose_on=data.choose_on)
     model = {**recipe.model, **data.model}
     recipe = dataclasses.replace(recipe, training=settled, model=model)
+    recipe, said = settle_objective(recipe, begin)
+    if said and progress and devices.chief:
+        tqdm.write(said, file=sys.stderr)
     with devices.scope():
         model = models.build(recipe, data.preprocessing, recipe.training.precision)
     check_fits(recipe, model)

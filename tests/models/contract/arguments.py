@@ -23,7 +23,8 @@ class Change:
         base: Arguments that both models have, without which it would do nothing.
         seen: What it changes: the `"loss"` of a training batch with the same weights, which are
             those of the model without the change where they have the same shapes; a `"sample"` of
-            such weights; the initial `"weights"`; or those that `"fit"` makes of them in a step.
+            such weights; the initial `"weights"`; those that `"fit"` makes of them in a step; or
+            which `"functions"` are served.
     """
 
     values: tuple
@@ -130,6 +131,7 @@ CHANGES = {
         "infilling": to(0.9, wrong=(1.0, -0.1)),
         "seasonal_skip": to(3, wrong=(-1, 1.5, "auto"), infilling=0.9),
         "positions": to(8, wrong=(3, -2), processor=whole_clips("strokes")),
+        "distilled": to(True, wrong=(1, None), seen="functions"),
     },
     "WindowGenerator": {
         "latent_size": to(4, wrong=(0, 2.5)),

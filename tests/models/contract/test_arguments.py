@@ -50,6 +50,11 @@ def change_of(part, name):
     return found
 
 
+def served(model):
+    """The names of what is served of a model."""
+    return [each.name for each in model.engine.functions(model.defaults)]
+
+
 def base_of(row, change):
     """What of a change's base is for the models of a row."""
     own = {*row.entry.arguments(), *ELSEWHERE}
@@ -77,6 +82,9 @@ def test_it_changes_something(row, part, name):
     after = row.make(**{**base, name: value})
     if change.seen == "weights":
         assert not same(row.make(**base).get_weights(), after.get_weights())
+        return
+    if change.seen == "functions":
+        assert served(row.make(**base)) != served(after)
         return
     look = {"loss": loss_of, "sample": sample_of, "fit": fitted_weights}[change.seen]
     before, first = usual(row, change, look)

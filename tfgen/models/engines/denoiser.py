@@ -30,6 +30,9 @@ from tfgen.sampling.position_levels import NOISE_LEVELS, independent_levels, rol
 
 SIGMAS = ("lognormal", "schedule")
 THRESHOLDS = ("static", "dynamic", "none")
+# What asks for expected sequences, of which some are told or at any level, and why others have none.
+OF_DENOISERS = ("forecast", "impute", "score", "encode", "decode", "denoise")
+DISTILLED = "it was trained to draw in few steps, and the model that it was made from has one"
 # Purposes of the draws of one training step.
 _LEVELS, _NOISE, _ESTIMATE, _DROP, _SHOWN, SPREAD = 0, 1, 2, 3, 4, 5
 # Of what is told, in standard deviations of the data: what hardly moves may still begin to.
@@ -84,6 +87,8 @@ class Denoiser:
         positions: Features, an even number, that show the network how far each position is
             from the beginning of a drawing or a clip, and as many for how far from its end; 0 tells
             neither. Convolutions alone do not know where they are. A series has no end of its own.
+        distilled: Whether its answers are samples, which `training.rollout` teaches it, and no
+            expected sequences: it then draws in few steps, and does nothing else.
 
     Raises:
         ValueError: For an argument out of its range, or one that does not fit the data.
@@ -110,6 +115,7 @@ class Denoiser:
         infilling=0.0,
         seasonal_skip=0,
         positions=16,
+        distilled=False,
     ):
         check_kind(ChannelEmission, emission=emission)
         check_rate(dropout=dropout, infilling=infilling)
@@ -119,7 +125,7 @@ class Denoiser:
         check_choice(NOISE_LEVELS, noise_levels=noise_levels)
         check_choice(SCHEDULES, schedule=schedule)
         check_choice(THRESHOLDS, threshold=threshold)
-        check_flag(energy=energy, self_condition=self_condition)
+        check_flag(energy=energy, self_condition=self_condition, distilled=distilled)
         check_whole(0, positions=positions)
         check_positive(
             sigma_std=sigma_std, sigma_data=sigma_data, sigma_min=sigma_min, sigma_max=sigma_max
@@ -185,6 +191,7 @@ class Denoiser:
         self.infilling = infilling
         self.seasonal_skip = seasonal_skip
         self.positions = positions
+        self.distilled = distilled
 
     # What the network is told
 
@@ -329,6 +336,19 @@ class Denoiser:
         if self.noise_levels != "shared":  # nothing is learned of what is clean
             counted &= (sigma > 0)[..., None]
             sigma = tf.maximum(sigma, self.sigma_min)
+        return *self.error(given, x0, counted, sigma, key, training), state
+
+    def error(self, given, x0, counted, sigma, key, training):
+        """The weighted squared error of channels with noise on them, summed, and their number.
+
+        Args:
+            given: As of the method of this name.
+            x0: Clean channels float32 `(rows, time, channels)`.
+            counted: bool, likewise: which of them count.
+            sigma: Levels, as of `training_sigmas`.
+            key: int32 `(2,)`.
+            training: Whether dropout is on.
+        """
         noise = random.normal(random.fold(key, _NOISE), tf.shape(x0))
         x = denoising.add_noise(x0, noise, sigma)
 
@@ -346,7 +366,7 @@ class Denoiser:
             output, x0, noise, sigma, self.objective, self.weighting, self.sigma_data
         )
         counted = tf.cast(counted, tf.float32)
-        return tf.reduce_sum(error * counted), tf.reduce_sum(counted), state
+        return tf.reduce_sum(error * counted), tf.reduce_sum(counted)
 
     def shown(self, key, valid):
         """Which channels are told in training: bool `(rows, time, channels)`.

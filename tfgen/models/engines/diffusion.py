@@ -11,15 +11,9 @@ from tfgen.arguments import constructor_config
 from tfgen.errors import InputError, unknown
 from tfgen.export import Function
 from tfgen.layers.checks import check_kind
-from tfgen.models.engines.denoiser import Denoiser
+from tfgen.models.engines.denoiser import DISTILLED, OF_DENOISERS, Denoiser
 from tfgen.models.engines.diffusion_graphs import FILLERS, SCORES, DiffusionGraphs
-from tfgen.models.engines.diffusion_runs import (
-    METROPOLIS,
-    MOST_ROWS,
-    Choices,
-    Runs,
-    batch_size,
-)
+from tfgen.models.engines.diffusion_runs import METROPOLIS, MOST_ROWS, Choices, Runs, batch_size
 from tfgen.models.engines.diffusion_windows import SOLVERS, plan_of
 from tfgen.models.first_calls import FirstCalls
 from tfgen.models.numbers.channels import ChannelEmission
@@ -65,6 +59,7 @@ class Diffusion:
         self.network, self.emission = denoiser.network, denoiser.emission
         self.context, self.positions = denoiser.context, denoiser.emission.positions
         self.processor = self.positions.processor
+        self.refusals = dict.fromkeys(OF_DENOISERS, DISTILLED) if denoiser.distilled else {}
         self._progress = None
         self.runs = Runs(denoiser, lambda done, total: self._progress(done, total))
         self.graphs = DiffusionGraphs(self.runs)
@@ -322,6 +317,7 @@ class Diffusion:
         found = [
             Function(name, self.graphs.get(name, *own), self.graphs.specs(name))
             for name, own in choices.items()
+            if name not in self.refusals
         ]
         if "stream" in choices:  # whoever calls it sees the size of a state
             shape = [None, go_on.size, self.emission.channels]

@@ -9,10 +9,11 @@ import tensorflow as tf
 from tfgen.models.conditions import NO_CLASS
 from tfgen.sampling import inversion, likelihood, random, thresholding, windows
 from tfgen.sampling.buckets import bucket
-from tfgen.sampling.diffusion import advance, evaluations, make_solver, start
+from tfgen.sampling.diffusion import SOLVERS, advance, evaluations, make_solver, start
 from tfgen.sampling.energies import weighted_energy
 from tfgen.sampling.guidance import classifier_free_joint, reconstruction
 from tfgen.sampling.langevin import mala
+from tfgen.sampling.noise_schedules import places
 from tfgen.sampling.repaint import repaint
 
 # The levels of a run are so many, those beyond its steps being 0: runs of any number of steps share
@@ -85,12 +86,11 @@ class Runs:
             ),
         )
 
-    def levels(self, num_steps):
+    def levels(self, num_steps, lowest=True):
         """Noise levels of a run `(MOST_STEPS + 1,)`: `num_steps` of them and zeros."""
         steps = tf.range(MOST_STEPS + 1)
-        last = tf.cast(tf.maximum(num_steps - 1, 1), tf.float32)
-        n = tf.maximum(1.0 - tf.cast(steps, tf.float32) / last, 0.0)
-        return tf.where(steps < num_steps, self.denoiser.noise_schedule.sigma(n), 0.0)
+        levels = self.denoiser.noise_schedule.sigma(places(steps, num_steps, lowest))
+        return tf.where(steps < num_steps, levels, 0.0)
 
     def draw(self, choices, arguments, given, shape, key, gaps=None):
         """A whole run from noise to channels.
@@ -103,7 +103,8 @@ class Runs:
             key: int32 `(2,)`.
             gaps: `(observed, known, resamplings)`, as of `tfgen.sampling.repaint.repaint`.
         """
-        sigmas = self.levels(arguments["num_steps"])
+        lowest = choices.solver not in SOLVERS or make_solver(choices.solver).lowest
+        sigmas = self.levels(arguments["num_steps"], lowest)
         x = random.normal(random.fold(key, _NOISE), shape) * sigmas[0]
         return self.run(choices, arguments, given, x, sigmas, random.fold(key, _RUN), gaps)
 
@@ -256,7 +257,7 @@ class Runs:
         energies = self.denoiser.energies(given), self.denoiser.energies(without)
         return weighted_energy(energies, (guidance_scale, 1.0 - guidance_scale))
 
-    def _limits(self, valid, units=None):
+    def limits(self, valid, units=None):
         """What every estimate of the denoiser goes through, or None."""
         limits, threshold = self.emission.limits, self.denoiser.threshold
         if threshold == "none" or not np.isfinite(limits).any():
@@ -289,7 +290,7 @@ class Runs:
                 self._solver(solver, gaps),
                 key,
                 count,
-                self._limits(valid, given.get("units")),
+                self.limits(valid, given.get("units")),
                 self.denoiser.self_condition,
                 None if valid is None else valid[..., None],
             )

@@ -5,6 +5,7 @@ import tensorflow as tf
 from tfgen.errors import InputError, unknown
 from tfgen.models.engines.diffusion_runs import MOST_STEPS
 from tfgen.recipe import Windows
+from tfgen.sampling.diffusion import make_solver
 from tfgen.sampling.windows import advance_window, begin, there
 from tfgen.uses import listed
 
@@ -22,7 +23,7 @@ STRATEGIES_OF = {
     "rolling": ("rolling",),
 }
 # Whose steps are of one level to the next, at every position by itself.
-SOLVERS = ("dpmpp_2m", "dpmpp_2m_sde", "ddim", "ddpm", "euler", "heun")
+SOLVERS = ("dpmpp_2m", "dpmpp_2m_sde", "ddim", "ddpm", "euler", "heun", "consistency")
 
 
 def plan_of(denoiser, chosen, window, length, solver):
@@ -139,27 +140,16 @@ def draw_window(runs, choices, arguments, state, key):
         key: int32 `(2,)`, of the whole sequence.
     """
     plan, denoiser = choices.windows, runs.denoiser
-    positions, rows = runs.emission.positions, tf.shape(state.x)[0]
-    valid = there(plan, state)
-    times = None
-    if positions.processor.needs_times:
-        place = state.index * plan.commit - plan.context + tf.range(plan.size)
-        times = positions.times_after(arguments["start_time"], place)
-        times = tf.broadcast_to(times, [rows, plan.size])
-    known = arguments.get("known")
-    if known is not None:
-        known = tf.broadcast_to(known, [rows, plan.size, known.shape[-1]])
-    covariates = positions.covariates({"times": times, "known": known}, rows, plan.size)
-    whole, _ = runs.context.of_rows(rows, arguments)
-    given = {"valid": tf.broadcast_to(valid, [rows, plan.size]), "whole": whole}
+    given = window_given(denoiser, plan, state, arguments)
+    covariates = given.pop("covariates")
     # What was trained on one level for all and to fill in is told the context as it is.
     tells = bool(denoiser.infilling) and denoiser.noise_levels == "shared"
 
     def draw(x, levels, key):
         own, told, origin, unit = dict(given), None, 0.0, 1.0
         if tells:
-            before = valid & (tf.range(plan.size) < plan.context)
-            before = tf.broadcast_to(before[:, None], tf.shape(x))
+            before = given["valid"] & (tf.range(plan.size) < plan.context)
+            before = tf.broadcast_to(before[..., None], tf.shape(x))
             own |= denoiser.told(x, before)
             told = own["told"]
             origin, unit = own.get("units", (origin, unit))
@@ -169,5 +159,32 @@ def draw_window(runs, choices, arguments, state, key):
         return runs.run(silent, arguments, own, x, levels, key) * unit + origin
 
     return advance_window(
-        draw, plan, state, denoiser.noise_schedule, arguments["num_steps"], key, MOST_STEPS + 1
-    )
+        draw, plan, state, denoiser.noise_schedule, arguments["num_steps"], key, MOST_STEPS + 1,
+        make_solver(choices.solver).lowest,
+    )  # fmt: skip
+
+
+def window_given(denoiser, plan, state, arguments):
+    """What is known of the positions of the next window: `valid`, `whole` and `covariates`.
+
+    Args:
+        denoiser: A `Denoiser`.
+        plan: A `Windows`.
+        state: A `WindowState`.
+        arguments: Dict that may hold `start_time` int64 `(rows,)` or `(1,)`; `known` of the
+            positions of the window; and what `SequenceContext.of_rows` takes.
+    """
+    positions, rows = denoiser.emission.positions, tf.shape(state.x)[0]
+    times = None
+    if positions.processor.needs_times:
+        place = state.index * plan.commit - plan.context + tf.range(plan.size)
+        times = positions.times_after(arguments["start_time"], place)
+        times = tf.broadcast_to(times, [rows, plan.size])
+    known = arguments.get("known")
+    if known is not None:
+        known = tf.broadcast_to(known, [rows, plan.size, known.shape[-1]])
+    return {
+        "valid": tf.broadcast_to(there(plan, state), [rows, plan.size]),
+        "whole": denoiser.context.of_rows(rows, arguments)[0],
+        "covariates": positions.covariates({"times": times, "known": known}, rows, plan.size),
+    }

@@ -433,7 +433,7 @@ class NumbersModel(SequenceGenerator):
 
     def can(self, method):
         """Whether the model has what only some engines have: `stream`, `decode` or `denoise`."""
-        return hasattr(self.engine, method)
+        return hasattr(self.engine, method) and method not in getattr(self.engine, "refusals", ())
 
     def _series(self, series, told, horizon=0):
         """The tensors of a function of series, and whether there is a single one."""

@@ -34,9 +34,9 @@ def check_options(model, method, options, called=None):
         options: Dict of what was given.
         called: The model's method, if it has another name.
     """
+    if method in getattr(model.engine, "refusals", {}):
+        raise InputError(f"This model has no {method}: {model.engine.refusals[method]}")
     if not hasattr(model.engine, method):
-        if method in getattr(model.engine, "refusals", {}):
-            raise InputError(f"This model has no {method}: {model.engine.refusals[method]}")
         if hasattr(model.engine, "engines"):
             raise InputError(f"{method} is for a single model, and this is a mixture of several")
         able = "diffusion models"
