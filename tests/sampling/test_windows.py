@@ -14,6 +14,7 @@ from tfgen.sampling import random
 from tfgen.sampling.diffusion import sample
 from tfgen.sampling.noise_schedules import noise_schedule
 from tfgen.sampling.windows import (
+    WindowState,
     advance_window,
     begin,
     held,
@@ -172,7 +173,8 @@ def test_a_context_that_is_given_is_gone_on_from():
     """The first positions after it have the mean that they have given it."""
     plan = Windows("overlap", 4, 2)
     context = tf.tile(tf.constant([[[0.0], [0.5], [1.0], [1.5]]]), [3000, 1, 1])
-    state = begin(plan, 3000, 1, context)
+    # Two windows were before it, of whose positions these were the last.
+    state = WindowState(tf.constant(2), tf.pad(context, [[0, 0], [plan.commit, 0], [0, 0]]))
     assert there(plan, state).numpy().all()
 
     def draw(x, levels, key):

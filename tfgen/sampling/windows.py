@@ -49,8 +49,12 @@ def window_levels(plan, noise_schedule, num_steps, first, rows=None, lowest=True
         lowest: Whether what is denoised in a single window is asked for at the lowest level last.
     """
     num_steps = tf.convert_to_tensor(num_steps)
-    rows = num_steps + 1 if rows is None else rows
-    step = tf.range(rows)[:, None]
+    step = tf.range(num_steps + 1 if rows is None else rows)
+    return _levels_before(step[:, None], plan, noise_schedule, num_steps, first, lowest)
+
+
+def _levels_before(step, plan, noise_schedule, num_steps, first, lowest):
+    """`window_levels` before each of `step`, int32 `(count, 1)`."""
     behind = tf.range(plan.size)[None] - plan.context  # of the context
     done = tf.minimum(tf.cast(step, tf.float32) / tf.cast(num_steps, tf.float32), 1.0)
     if plan.strategy in ("rolling", "diffusion_forcing"):
@@ -86,39 +90,22 @@ class WindowState(NamedTuple):
 
     Attributes:
         index: int32 scalar: windows drawn.
-        x: float `(rows, size, channels)`, the last of them at the levels at which it ended; before
-            the first, the context that is given and zeros.
-        given: int32 scalar: positions of the context that are there before the first window.
+        x: float `(rows, size, channels)`, the last of them at the levels at which it ended; zeros
+            before the first.
     """
 
     index: Any
     x: Any
-    given: Any
 
 
-def begin(plan, rows, channels, context=None):
-    """Returns the `WindowState` before the first window.
-
-    Args:
-        plan: A `Windows`.
-        rows: Sequences.
-        channels: Of a position.
-        context: float `(rows, positions, channels)` of what comes before, of which the last
-            `plan.context` positions count; None is nothing.
-    """
-    x = tf.zeros([rows, plan.size, channels])
-    given = tf.constant(0)
-    if context is not None:
-        context = context[:, max(context.shape[1] - plan.context, 0) :]
-        given = tf.shape(context)[1]
-        x = tf.concat([x[:, : plan.context - given], context, x[:, plan.context :]], axis=1)
-    return WindowState(tf.constant(0), x, given)
+def begin(plan, rows, channels):
+    """Returns the `WindowState` before the first window of so many sequences."""
+    return WindowState(tf.constant(0), tf.zeros([rows, plan.size, channels]))
 
 
 def there(plan, state):
     """Which positions of the next window there are, bool `(size,)`: none before the beginning."""
-    place = tf.range(plan.size) - plan.context + state.index * plan.commit
-    return place >= -state.given
+    return tf.range(plan.size) - plan.context + state.index * plan.commit >= 0
 
 
 def advance_window(draw, plan, state, noise_schedule, num_steps, key, rows=None, lowest=True):
@@ -147,7 +134,7 @@ def close_window(plan, state, x):
     """What `advance_window` returns when the run of a window has come to `x`."""
     x = tf.ensure_shape(x, state.x.shape)
     new = x[:, plan.context : plan.context + plan.commit]
-    return new, WindowState(state.index + 1, x, state.given)
+    return new, WindowState(state.index + 1, x)
 
 
 def open_window(plan, state, noise_schedule, num_steps, key, rows=None, lowest=True):
@@ -163,9 +150,10 @@ def open_window(plan, state, noise_schedule, num_steps, key, rows=None, lowest=T
     levels = window_levels(plan, noise_schedule, num_steps, first, rows, lowest)
     # Each position is further on than in the window before, and at the level at which that ended.
     # What is new is 0, without noise.
-    ended = tf.gather(
-        window_levels(plan, noise_schedule, num_steps, state.index == 1, rows, lowest), num_steps
-    )
+    last = tf.convert_to_tensor(num_steps)
+    ended = _levels_before(last[None, None], plan, noise_schedule, last, state.index == 1, lowest)[
+        0
+    ]
     ended = tf.pad(ended[plan.commit :], [[0, plan.commit], [0, 0]])
     moved = tf.pad(state.x[:, plan.commit :], [[0, 0], [0, plan.commit], [0, 0]])
     if plan.strategy == "temporal_noise":

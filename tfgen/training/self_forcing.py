@@ -192,7 +192,7 @@ class SelfForcing:
         told = tf.nest.map_structure(
             lambda new, old: tf.where(anew, new, old), self._told(batch), state["told"]
         )
-        window = WindowState(index, tf.where(anew, 0.0, state["x"]), tf.constant(0))
+        window = WindowState(index, tf.where(anew, 0.0, state["x"]))
         answer, x = self.drawn(window, told, key)
         given = self._given(self.beside.teacher, window, told)
         valid = given["valid"][..., None] & tf.ones_like(x, tf.bool)

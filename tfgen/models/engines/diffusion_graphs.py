@@ -105,7 +105,7 @@ class DiffusionGraphs:
             arguments: `state` `(rows, size, channels)` and `index` int32, both 0 at the beginning,
                 what `generate` takes besides sizes, and `known` of the positions of the window.
         """
-        state = WindowState(arguments["index"], arguments["state"], tf.constant(0))
+        state = WindowState(arguments["index"], arguments["state"])
         key = random.root(arguments["seed"], random.SAMPLING)
         new, state = draw_window(self.runs, choices, arguments, state, key)
         _, scale = self.context.of_rows(tf.shape(new)[0], arguments)
