@@ -275,7 +275,8 @@ def test_a_person_s_own_format(tmp_path, monkeypatch):
     model.export(tmp_path / "model", format="names", verbose=True)
     ((functions, path, verbose),) = written
     assert path == tmp_path / "model" and verbose
-    assert [each.name for each in functions] == ["serving_default", "generate", "score", "encode"]
+    own = ["generate", "score", "encode", "stream", "stream_default"]
+    assert [each.name for each in functions] == ["serving_default", *own]
     texts = tf.constant(["ab", "a"])
     found = next(each for each in functions if each.name == "score").call({"texts": texts})
     np.testing.assert_allclose(
