@@ -52,6 +52,16 @@ MIRRORED = {
     ),
     "muon": ("transformer", "text", {"training.optimizer": "muon", "model.dropout": 0.2}),
     "own samples": ("gru", "series", {"training.rollout": "scheduled_sampling"}),
+    "by position": ("unet1d", "plain.csv", {"model.noise_levels": "independent"}),
+    "own windows": (
+        "unet1d",
+        "plain.csv",
+        {
+            **UNWATCHED, "training.start_from": "FOLDER/by position/one/final",
+            "model.noise_levels": "independent", "training.rollout": "self_forcing",
+            "training.accumulate": 1, "generation.solver": "consistency",
+        },
+    ),
     "classes hidden": ("unet1d", "strokes", {"model.condition_dropout": 0.3}),
     "chains": (
         "unet1d",

@@ -194,6 +194,11 @@ CASES = {
         "training.refine": "contrastive_divergence", "training.refine_levels": 2,
         "training.persistent_chains": 16, "training.start_from": "FOLDER/energy/final",
     }),
+    "unet forced": ("unet1d", "plain.csv", {
+        "model.noise_levels": "independent", "training.rollout": "self_forcing",
+        "training.accumulate": 1, "training.rollout_windows": 3, "generation.solver": "consistency",
+        "training.start_from": "FOLDER/by position/final",
+    }),
     "unet moods": ("unet1d", "moods.csv", {"generation.solver": "langevin"}),
     "unet sites": ("unet1d", "sites.csv", {
         **SITES, "generation.guidance_scale": 2.0, "generation.solver": "predictor_corrector",
@@ -246,6 +251,7 @@ CASES = {
 BASES = {
     "base": ("gru", "text", {}), "latent": ("vae", "text", {}),
     "energy": ("unet1d", "plain.csv", {"model.energy": True}),
+    "by position": ("unet1d", "plain.csv", {"model.noise_levels": "independent"}),
 }  # fmt: skip
 
 
@@ -295,7 +301,7 @@ def test_everything_works(name, folder, tmp_path):
     logdir = folder / name
     train(recipe, logdir, progress=False)
     kind = data_kind_of(logdir / "final")
-    check_logs(logdir, kind)
+    check_logs(logdir, kind, forecasts=name != "unet forced")
     made = tmp_path / "made"
     made.mkdir()
     # Compiled is the training; these only for the exhaustive ones, for it takes ten times as long.
@@ -329,6 +335,12 @@ def of_numbers(logdir, recipe, kind, made):
         length = [] if kind == "audio" else ["--length", 12]
         label = ["--condition", 1] if recipe.data.label or kind == "strokes" else []
         run("generate", logdir, "--num-samples", 3, *length, *label, "--out", made / f"it.{suffix}")
+    if recipe.training.rollout == "self_forcing":  # which does nothing else
+        run(
+            "evaluate", logdir, "--data", recipe.data.name, "--runs", 1, "--num-samples", 16,
+            "--length", 12, "--metrics", "marginal,correlational", "--out", made / "scores.json",
+        )  # fmt: skip
+        return
     if kind == "series":
         horizon = 6
         if not known:
@@ -353,12 +365,12 @@ def of_numbers(logdir, recipe, kind, made):
     )  # fmt: skip
 
 
-def check_logs(logdir, kind):
+def check_logs(logdir, kind, forecasts):
     """All that there is to watch was written."""
     logs = logdir / "logs"
     tags = event_files.open_events(logs / "train").Tags()
     assert tags["graph"]
-    for tag in expected_tags(kind):
+    for tag in expected_tags(kind, forecasts):
         assert any(each.startswith(tag) for each in tags["tensors"]), tag
     losses = [value for _, value in event_files.scalars(logs / "train")["epoch_loss"]]
     assert losses and np.all(np.isfinite(losses))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.event_files import scalars
+from tests.event_files import open_events, scalars
 from tests.training.combinations import UNWATCHED, settings, write_data
 from tests.training.test_trainer import assert_resumes
 from tfgen import models
@@ -247,6 +247,8 @@ def test_a_run_stopped_and_resumed_ends_with_the_same_bits(folder, tmp_path, mon
     assert not frozen
     told = scalars(tmp_path / "parts" / "logs" / "validation")
     assert {"rollout/change_of_spread", "rollout/steps_at_borders"} <= told.keys()
+    events = open_events(tmp_path / "parts" / "logs" / "validation")
+    assert "rollout/windows" in events.Tags()["tensors"]
     student = get(tmp_path / "whole")
     assert student.recipe.model["distilled"] and student.recipe.training.patience == 0
     moved = [np.abs(a.numpy() - b.numpy()).max() for a, b in zip(student.weights, start.weights)]

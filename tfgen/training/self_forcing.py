@@ -17,10 +17,12 @@ from tfgen.errors import InputError
 from tfgen.models.engines.diffusion_windows import plan_of, window_given
 from tfgen.models.numbers.seams import border_steps, spread_change
 from tfgen.models.players import CRITIC
+from tfgen.report.kinds import Samples, figure_of
 from tfgen.sampling import random
 from tfgen.sampling.denoising import add_noise
 from tfgen.sampling.diffusion import advance, make_solver, sample, start
 from tfgen.sampling.windows import WindowState, begin, close_window, held, open_window
+from tfgen.training.dashboard import picture
 
 ROLLOUTS = ("self_forcing", "teacher_regression")  # of `training.rollout`
 # Strategies whose windows come to their end, and so can be judged as wholes.
@@ -176,7 +178,7 @@ class SelfForcing:
 
     def watch(self, windows, state):
         """What writes to TensorBoard: a `RolloutWatch`."""
-        return RolloutWatch(self)
+        return RolloutWatch(self, windows["validation"].sequences)
 
     # The loss
 
@@ -300,15 +302,22 @@ class RolloutWatch:
 
     Args:
         objective: A `SelfForcing`.
+        held_out: `tfgen.data.Sequences` whose static features the windows are told.
     """
 
-    def __init__(self, objective):
+    def __init__(self, objective, held_out):
         self._model, self._plan = objective.model, objective.plan
+        processor, self._told = self._model.processor, {}
+        if processor.classes:
+            self._told["condition"] = [n % len(processor.classes) for n in range(_ROWS)]
+        if processor.static_names:
+            self._told["static"] = np.resize(held_out.static, (_ROWS, held_out.static.shape[1]))
 
     def write(self, writer, step):
         """Writes it."""
         length = _WATCHED * self._plan.commit
-        x = np.stack(self._model.generate(num_samples=8, length=length, windows=self._plan, seed=0))
+        given = {"num_samples": _ROWS, "length": length, "windows": self._plan, "seed": 0}
+        x = np.stack(self._model.generate(**given, **self._told))
         shown = {
             "change_of_spread": (spread_change(x), _CHANGE),
             "steps_at_borders": (border_steps(x, self._plan.commit), _BORDERS),
@@ -316,8 +325,10 @@ class RolloutWatch:
         with writer.as_default(step):
             for name, (value, description) in shown.items():
                 tf.summary.scalar(f"rollout/{name}", value, description=description)
+            some = Samples(list(x[:_DRAWN]), self._model.processor.features)
+            picture("rollout/windows", figure_of(self._model.processor.kind, some, quick=True))
 
 
-_WATCHED = 24  # windows
+_ROWS, _WATCHED, _DRAWN = 8, 24, 2  # sequences, windows of each, and those that are drawn
 _CHANGE = "Mean over columns of |standard deviation of the last third over that of the first - 1|"
 _BORDERS = "Squared steps across the borders of windows over those within: 1 without seams"
