@@ -332,6 +332,19 @@ def look_at_update(changes, folder, **_):
     return [len(counted), *(weight.numpy().tolist() for weight in model.weights)]
 
 
+def lost_of_three(model, objective, windows, state=None):
+    """What an objective loses of three batches, one after another if it carries a state."""
+    lost = []
+    for k in range(3):
+        objective.follow(lambda k=k: tf.constant(k))
+        batch = model.unpack(tf.nest.map_structure(tf.constant, windows.batch(k)))
+        key = random.root(k, random.DROPOUT)
+        total, _, after = objective.batch_total(batch, key, state, training=True)
+        state = None if state is None else after
+        lost.append(float(total))
+    return lost
+
+
 def look_at_refined(changes, folder, **_):
     """What is lost of three batches, beside which an energy is refined or not."""
     small = {
@@ -351,13 +364,7 @@ def look_at_refined(changes, folder, **_):
     if recipe.training.refine:
         objective = Refinement(model, recipe.training, 4)
         state = objective.initial_state(windows.batch(0))
-    lost = []
-    for k in range(3):
-        batch = model.unpack(tf.nest.map_structure(tf.constant, windows.batch(k)))
-        key = random.root(k, random.DROPOUT)
-        total, _, state = objective.batch_total(batch, key, state, training=True)
-        lost.append(float(total))
-    return lost
+    return lost_of_three(model, objective, windows, state)
 
 
 def look_at_rolled(changes, folder, **_):
@@ -365,13 +372,8 @@ def look_at_rolled(changes, folder, **_):
     recipe = recipe_of(folder, changes)
     data = open_data(recipe)
     model, windows = models.build(recipe, data.preprocessing), data.windows["train"]
-    objective, lost = open_objective(model, recipe.training, 4) or model, []
-    for k in range(3):
-        objective.follow(lambda k=k: tf.constant(k))
-        batch = model.unpack(tf.constant(windows.batch(k)))
-        key = random.root(k, random.DROPOUT)
-        lost.append(float(objective.batch_total(batch, key, training=True)[0]))
-    return lost
+    objective = open_objective(model, recipe.training, 4) or model
+    return lost_of_three(model, objective, windows)
 
 
 def look_at_forced(changes, folder, **_):
@@ -385,13 +387,9 @@ def look_at_forced(changes, folder, **_):
     data = open_data(recipe)
     model, windows = models.build(recipe, data.preprocessing), data.windows["train"]
     objective = open_objective(model, recipe.training, 4)
-    state, lost = objective.initial_state(windows.batch(0)), [objective.beside.critic_steps]
-    for k in range(3):
-        batch = model.unpack(tf.nest.map_structure(tf.constant, windows.batch(k)))
-        key = random.root(k, random.DROPOUT)
-        total, _, state = objective.batch_total(batch, key, state, training=True)
-        lost.append(float(total))
-    return lost
+    state = objective.initial_state(windows.batch(0))
+    lost = lost_of_three(model, objective, windows, state)
+    return [objective.beside.critic_steps, *lost]
 
 
 def look_at_start(changes, folder, **_):

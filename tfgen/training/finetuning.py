@@ -21,6 +21,7 @@ from tfgen.preprocessing import (
     TokenizerWithSource,
 )
 from tfgen.training.data import open_data
+from tfgen.training.self_forcing import ROLLOUTS
 
 _KINDS = {BytePairTokenizer: "bpe", ByteTokenizer: "byte", CharacterTokenizer: "character"}
 
@@ -202,9 +203,10 @@ def open_start(recipe, start=None):
                 "training.lora_rank adapts a model that is there: name it by --from. "
                 f"Received: training.lora_rank={recipe.training.lora_rank}"
             )
-        for key in ("refine", "rollout"):
-            value = getattr(recipe.training, key)
-            if value and value != "scheduled_sampling":
+        training = recipe.training
+        rollout = training.rollout if training.rollout in ROLLOUTS else None
+        for key, value in (("refine", training.refine), ("rollout", rollout)):
+            if value:
                 raise InputError(
                     f"training.{key} trains a model further: name it by --from. "
                     f"Received: training.{key}='{value}'"

@@ -264,7 +264,7 @@ class SelfForcing:
         return {**given, "covariates": covariates}
 
     def _levels(self, key, shape):
-        places = _LOW + (_HIGH - _LOW) * random.uniform(random.fold(key, _LEVEL), shape)
+        places = _place(random.uniform(random.fold(key, _LEVEL), shape))
         return self.model.engine.denoiser.noise_schedule.sigma(places)
 
     def _matched(self, clean, counted, given, of_critic, key):
@@ -284,12 +284,16 @@ class SelfForcing:
     def _regressed(self, clean, given, key):
         """Where the teacher's ODE leads to from a window with noise, of one level for all rows."""
         schedule = self.model.engine.denoiser.noise_schedule
-        place = _LOW + (_HIGH - _LOW) * _scalar(key, _LEVEL)
+        place = _place(_scalar(key, _LEVEL))
         sigmas = schedule.sigma(place * tf.linspace(1.0, 0.0, _TEACHER_STEPS))
         noise = random.normal(random.fold(key, _AGAIN), tf.shape(clean))
         denoise = self.beside.teacher.engine.denoiser.denoiser(given)
         x = clean + sigmas[0] * noise
         return tf.stop_gradient(sample(denoise, x, tf.concat([sigmas, [0.0]], axis=0), "ddim"))
+
+
+def _place(uniform):
+    return _LOW + (_HIGH - _LOW) * uniform
 
 
 def _scalar(key, purpose):

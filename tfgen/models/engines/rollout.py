@@ -105,9 +105,7 @@ class Rollout:
 
     def loss(self, batch, key=None, state=None, training=False):
         """The sum of the nats of a batch's positions, their number, and the state at the end."""
-        hidden, state, scale = self.read(
-            batch, state, training=training, key=key if training else None
-        )
+        hidden, state, scale = self.read(batch, state, training, key if training else None)
         nats = -tf.reduce_sum(self.emission.log_prob(hidden, batch, scale, training))
         positions = tf.reduce_sum(tf.cast(batch["valid"], tf.float32))
         return nats, positions, state
@@ -187,8 +185,9 @@ class Rollout:
         batch = self.positions.series(arguments)
         frames = self.positions.count(time)
         capacity = int(bucket(frames, BUCKET))
-        room = [[0, capacity - frames], [0, 0]]
-        padded = tf.pad(batch["values"][0], room, constant_values=np.nan)
+        padded = tf.pad(
+            batch["values"][0], [[0, capacity - frames], [0, 0]], constant_values=np.nan
+        )
         # Covariates of one sequence for so many rows and positions.
         covariates = self.positions.covariates(batch)
         covariates = tf.pad(covariates, [[0, 0], [0, capacity - tf.shape(covariates)[1]], [0, 0]])
@@ -438,11 +437,12 @@ class Rollout:
         return fill(Observed(draw, values), begun, tf.shape(samples)[0])
 
     def run(self, begun):
-        def single():
-            return self.roll_single(begun.rows(lambda x: tf.gather(x, [0])))
-
-        rows = tf.shape(begun.previous)[0]
-        return tf.cond(rows == 1, single, lambda: self.roll(begun))
+        """Draws the positions of a `tfgen.sampling.rollout.Rollout`, by the loop of as many rows."""
+        return tf.cond(
+            tf.shape(begun.previous)[0] == 1,
+            lambda: self.roll_single(begun.rows(lambda x: tf.gather(x, [0]))),
+            lambda: self.roll(begun),
+        )
 
     def get_config(self):
         return constructor_config(self)
