@@ -89,7 +89,7 @@ def test_every_import_is_required_and_every_requirement_imported():
             sections["options"]["install_requires"],
             *(
                 sections["options.extras_require"][extra]
-                for extra in ("hf", "data", "audio", "tune", "report")
+                for extra in ("hf", "data", "audio", "music", "tune", "report")
             ),
         )
         for line in lines(requirements)
@@ -167,7 +167,7 @@ def test_the_wheel_says_what_setup_cfg_says(built):
     assert metadata["Requires-Python"] == ">=3.11"
     licences = {"Apache-2.0", "MIT", "CC0-1.0", "CC-BY-SA-3.0", "CC-BY-4.0"}
     assert set(metadata["License-Expression"].split(" AND ")) == licences
-    assert {"dev", "benchmark", "hf", "data", "audio", "tune"} <= set(
+    assert {"dev", "benchmark", "hf", "data", "audio", "music", "tune"} <= set(
         metadata.get_all("Provides-Extra")
     )
     assert metadata.get_payload().startswith((ROOT / "README.md").read_text("utf-8")[:100])

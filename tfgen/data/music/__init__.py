@@ -1,0 +1,1 @@
+"""Music as notes: pieces, MIDI files, and what is made of them."""
