@@ -13,20 +13,19 @@ from tfgen.data import LineWindows
 from tfgen.errors import InputError
 from tfgen.models.engines.evidence import Evidence
 from tfgen.networks.sequence_encoder import SequenceEncoder
-from tfgen.sampling.posterior import Posterior
 
 
 def test_what_is_free_and_what_a_nat_costs():
-    posterior = Posterior(tf.constant([[2.0, 0.0]]), tf.zeros([1, 2]))  # 2 nats and 0
-    assert float(Evidence(free_bits=0.0).cost(posterior, True)[0]) == 2.0
-    assert float(Evidence(beta=3.0, free_bits=0.5).cost(posterior, True)[0]) == 3 * (2 + 0.5)
-    assert float(Evidence(beta=3.0, free_bits=0.5).cost(posterior)[0]) == 2.0  # the bound itself
+    nats = tf.constant([[2.0, 0.0]])
+    assert float(Evidence(free_bits=0.0).cost(nats, True)[0]) == 2.0
+    assert float(Evidence(beta=3.0, free_bits=0.5).cost(nats, True)[0]) == 3 * (2 + 0.5)
+    assert float(Evidence(beta=3.0, free_bits=0.5).cost(nats)[0]) == 2.0  # the bound itself
     evidence, step = Evidence(free_bits=0.0, kl_anneal_steps=4), tf.Variable(1)
     evidence.follow(lambda: step.value())
     costs = []
     for number in (0, 1, 4, 9):
         step.assign(number)
-        costs.append(float(evidence.cost(posterior, True)[0]))
+        costs.append(float(evidence.cost(nats, True)[0]))
     assert costs == [0.0, 0.5, 2.0, 2.0]
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfgen.networks.latent_prior import LatentPrior
 from tfgen.sampling.posterior import Posterior, importance_bound
 
 RNG = np.random.default_rng(0)
 MAP, NOISE = RNG.normal(size=[3, 2]), 0.7
+PRIOR = LatentPrior(latent_size=2)
 SEEN = RNG.normal(size=[5, 3])
 
 
@@ -36,7 +38,7 @@ def bound(samples, off=0.0, seed=0):
     posterior = Posterior(
         *(tf.constant(each, tf.float32) for each in (mean + off, np.log(variance)))
     )
-    return importance_bound(posterior, log_prob, tf.constant(samples), seed), posterior
+    return importance_bound(posterior, PRIOR, log_prob, tf.constant(samples), seed), posterior
 
 
 @pytest.mark.long
@@ -62,25 +64,24 @@ def test_more_samples_come_nearer_to_the_likelihood():
     assert np.abs(many - exact()).max() < np.abs(few - exact()).max()
 
 
-def test_the_weight_of_a_sample_is_the_ratio_of_two_densities():
+def test_the_density_of_a_posterior_is_that_of_its_formula():
     _, posterior = bound(1)
     latents = tf.constant(RNG.normal(size=[5, 2]), tf.float32)
     mean, variance = posterior.mean, tf.exp(posterior.log_variance)
-    prior = -0.5 * np.sum(np.square(latents) + np.log(2 * np.pi), axis=1)
     own = -0.5 * np.sum(np.square(latents - mean) / variance + np.log(2 * np.pi * variance), axis=1)
-    np.testing.assert_allclose(posterior.log_weight(latents), prior - own, rtol=1e-4)
+    np.testing.assert_allclose(posterior.log_prob(latents), own, rtol=1e-4)
 
 
 def test_what_latents_tell_of_sequences():
     """Posteriors far apart tell them all; those that are alike, though not the prior, none."""
-    apart = Posterior(30.0 * tf.eye(8), tf.zeros([8, 8])).told()
+    apart = Posterior(30.0 * tf.eye(8), tf.zeros([8, 8])).told(LatentPrior(1))
     assert apart["mutual_information"] == pytest.approx(np.log(8), abs=1e-4)
     assert apart["active_units"] == 8
-    alike = Posterior(tf.ones([100, 3]), tf.fill([100, 3], -2.0)).told()
+    alike = Posterior(tf.ones([100, 3]), tf.fill([100, 3], -2.0)).told(LatentPrior(1))
     assert alike["mutual_information"] == pytest.approx(0.0, abs=0.15)
     assert alike["rate"] == pytest.approx(1.5 * (1 + np.exp(-2) - 1 + 2), rel=1e-5)
     assert alike["active_units"] == 0
     # A Gaussian signal of variance 3 beside noise of variance 1: half the logarithm of 4 nats.
     means = np.sqrt(3) * np.random.default_rng(1).normal(size=[4000, 1])
-    found = Posterior(tf.constant(means, tf.float32), tf.zeros([4000, 1])).told()
+    found = Posterior(tf.constant(means, tf.float32), tf.zeros([4000, 1])).told(LatentPrior(1))
     assert found["mutual_information"] == pytest.approx(0.5 * np.log(4), abs=0.05)

@@ -147,7 +147,7 @@ CASES = {
     # Latents
     "vae text annealed": ("vae", "text", {
         "model.kl_anneal_steps": 6, "model.beta": 2.0, "model.free_bits": 0.0,
-        "training.precision": "mixed_bfloat16", "training.optimizer": "muon",
+        "model.prior_layers": 2, "training.precision": "mixed_bfloat16", "training.optimizer": "muon",
     }),
     "vae text fine-tuned": ("vae", "text", {
         "training.start_from": "FOLDER/latent/final", "training.lora_rank": 2,
@@ -157,7 +157,9 @@ CASES = {
         "model.decoder": "lstm", "model.encoder": "transformer", "model.tie_embeddings": True,
         "training.precision": "mixed_float16", "model.dropout": 0.2,
     }),
-    "vae series": ("vae", "series", {"model.input_dropout": 0.0, "data.bounds": ["rain=0:"]}),
+    "vae series": ("vae", "series", {
+        "model.input_dropout": 0.0, "data.bounds": ["rain=0:"], "model.prior_layers": 3,
+    }),
     "vae sites": ("vae", "sites.csv", {**SITES, "preprocessing.scaler": "mean"}),
     "vae moods": ("vae", "moods.csv", {"model.encoder": "lstm", "model.encoder_layers": 2}),
     "vae pen": ("vae", "strokes", {"training.augment": ["rotate=15"]}),

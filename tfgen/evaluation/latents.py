@@ -12,6 +12,7 @@ def score_latents(model, windows):
     """
     if not has_posterior(model):
         return {}
-    found = posterior_of_windows(posterior_graph(model), windows()).told()
+    posterior = posterior_of_windows(posterior_graph(model), windows())
+    found = posterior.told(model.engine.space.latent_prior)
     nats = [round(float(each), 4) for each in found["rate_by_dimension"]]
     return {"latents": {**found, "rate_by_dimension": nats}}

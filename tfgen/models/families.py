@@ -68,6 +68,7 @@ ENGINES = {
                 "tfgen.models.engines.token_rollout:TokenRollout",
                 "tfgen.networks.sequence_encoder:SequenceEncoder",
                 "tfgen.models.engines.evidence:Evidence",
+                "tfgen.networks.latent_prior:LatentPrior",
             ),
         ),
         "numbers": Engine(
@@ -78,6 +79,7 @@ ENGINES = {
                 "tfgen.models.numbers.context:SequenceContext",
                 "tfgen.networks.sequence_encoder:SequenceEncoder",
                 "tfgen.models.engines.evidence:Evidence",
+                "tfgen.networks.latent_prior:LatentPrior",
             ),
         ),
     },
@@ -110,7 +112,7 @@ ENGINES = {
 # Constructor arguments that a recipe does not hold in its [model] section.
 _NOT_MODEL_KEYS = (
     "self", "network", "emission", "context", "denoiser", "engine", "tokenizer", "processor",
-    "generation", "make", "rollout", "space", "recognition", "evidence", "latents",
+    "generation", "make", "rollout", "space", "recognition", "evidence", "latents", "latent_prior",
     "source_encoder", "source_processor", "critic", "places", "game",
 )  # fmt: skip
 # Those of networks that follow from the other parts.

@@ -15,10 +15,11 @@ _LATENTS = 21
 _ACTIVE = 0.01
 # Sequences that an estimate of their mixture holds beside all others at once.
 _ROWS = 64
+_LOG_2_PI = np.float32(np.log(2 * np.pi))
 
 
-def prior(seed, shape):
-    """Standard normal latents of the seed of a call, float32 of that shape."""
+def latent_noise(seed, shape):
+    """Standard normal noise of the seed of a call, float32 of that shape, which latents are of."""
     return random.normal(random.fold(random.root(seed, random.SAMPLING), _LATENTS), shape)
 
 
@@ -29,8 +30,6 @@ def first_noise(width):
 
 class Posterior(NamedTuple):
     """A diagonal Gaussian for each of a batch, of the latents `z` behind what was seen.
-
-    The prior is the standard normal distribution (arXiv:1312.6114).
 
     Attributes:
         mean: float32 `(batch, latents)`.
@@ -45,16 +44,17 @@ class Posterior(NamedTuple):
         return self.mean + tf.exp(0.5 * self.log_variance) * noise
 
     def divergence(self):
-        """Nats `(batch, latents)` of each dimension from the prior (arXiv:1312.6114, app. B)."""
+        """Nats `(batch, latents)` of each dimension from the standard normal distribution
+        (arXiv:1312.6114, appendix B)."""
         variance = tf.exp(self.log_variance)
         return 0.5 * (tf.square(self.mean) + variance - 1.0 - self.log_variance)
 
-    def log_weight(self, latents):
-        """`log p(z) - log q(z | x)` of latents, float32 `(batch,)`."""
+    def log_prob(self, latents):
+        """Logarithm of the density of latents `(batch, latents)`, float32 `(batch,)`."""
         off = tf.square(latents - self.mean) * tf.exp(-self.log_variance)
-        return 0.5 * tf.reduce_sum(off + self.log_variance - tf.square(latents), axis=-1)
+        return -0.5 * tf.reduce_sum(off + self.log_variance + _LOG_2_PI, axis=-1)
 
-    def told(self):
+    def told(self, prior):
         """What the latents tell of many sequences.
 
         The mutual information of sequences and latents is the mean divergence of the posteriors
@@ -62,14 +62,18 @@ class Posterior(NamedTuple):
         2016), here of the mixture of these posteriors alone, at one sample of each: it is at most
         the logarithm of their number.
 
+        Args:
+            prior: As of `importance_bound`.
+
         Returns:
             A dict: `rate_by_dimension`, nats, an array `(latents,)`; `rate`, their sum;
             `active_units`, how many means vary from sequence to sequence; and
             `mutual_information`, nats.
         """
-        nats = tf.reduce_mean(self.divergence(), axis=0).numpy()
+        noise = random.normal(random.root(0, random.EVALUATION), tf.shape(self.mean))
+        nats = tf.reduce_mean(prior.divergence(self, self.sample(noise)), axis=0).numpy()
         means, log_variances = (tf.cast(each, tf.float64).numpy() for each in self)
-        noise = random.normal(random.root(0, random.EVALUATION), means.shape).numpy()
+        noise = noise.numpy()
         samples = means + np.exp(0.5 * log_variances) * noise
         # Of each sample, the logarithm of its own density to that of the mixture: the prior's is
         # in both divergences.
@@ -103,15 +107,17 @@ class Bound(NamedTuple):
     reconstruction: tf.Tensor
 
 
-def importance_bound(posterior, log_prob, samples, seed):
+def importance_bound(posterior, prior, log_prob, samples, seed):
     """Returns the `Bound` of log p(x), from samples of a posterior.
 
-    Of one sample it is the evidence lower bound, whose divergence is exact. Of more it is the
+    Of one sample it is the evidence lower bound, whose divergence is the prior's. Of more it is the
     importance-weighted bound (arXiv:1509.00519, Eq. 8), which comes nearer the more there are. The
     noise is the same for each of the batch, so that none depends on the others.
 
     Args:
         posterior: A `Posterior`.
+        prior: What latents are drawn from: it has `log_prob(latents)`, float32 `(batch,)`, and
+            `divergence(posterior, latents)`, as a `tfgen.networks.latent_prior.LatentPrior`.
         log_prob: Function of latents `(batch, latents)` that gives log p(x | z) float64 `(batch,)`.
         samples: int32 scalar tensor, at least 1.
         seed: Of the noise.
@@ -119,20 +125,21 @@ def importance_bound(posterior, log_prob, samples, seed):
     key = random.root(seed, random.EVALUATION)
     rows, width = tf.unstack(tf.shape(posterior.mean))
     zero = tf.zeros([rows], tf.float64)
-    begun = tf.constant(0), tf.fill([rows], tf.constant(-math.inf, tf.float64)), zero
+    begun = tf.constant(0), tf.fill([rows], tf.constant(-math.inf, tf.float64)), zero, zero
 
-    def one_more(number, weighted, nats):
+    def one_more(number, weighted, nats, rate):
         latents = posterior.sample(_noise(key, number, width))
         likely = tf.cast(log_prob(latents), tf.float64)
-        weight = likely + tf.cast(posterior.log_weight(latents), tf.float64)
-        return number + 1, _logaddexp(weighted, weight), nats - likely
+        weight = tf.cast(prior.log_prob(latents) - posterior.log_prob(latents), tf.float64)
+        own = tf.cast(prior.divergence(posterior, latents), tf.float64)
+        rate += tf.reduce_sum(own, axis=-1)
+        return number + 1, _logaddexp(weighted, likely + weight), nats - likely, rate
 
-    _, weighted, nats = tf.while_loop(
+    _, weighted, nats, rate = tf.while_loop(
         lambda number, *_: number < samples, one_more, begun, parallel_iterations=1
     )
     count = tf.cast(samples, tf.float64)
-    rate = tf.reduce_sum(tf.cast(posterior.divergence(), tf.float64), axis=-1)
-    nats = nats / count
+    nats, rate = nats / count, rate / count
     bound = tf.where(samples == 1, -(rate + nats), weighted - tf.math.log(count))
     return Bound(bound, rate, nats)
 

@@ -26,13 +26,14 @@ class LatentWatch:
 
     def __init__(self, model, windows):
         self._windows = windows
+        self._prior = model.engine.space.latent_prior
         self._graph = posterior_graph(model)
         self._told = False
 
     def write(self, writer, step):
         """Writes them; returns what a person is warned of, once, or None."""
         posterior = posterior_of_windows(self._graph, self._windows)
-        found = posterior.told()
+        found = posterior.told(self._prior)
         with writer.as_default(step):
             tf.summary.scalar("latents/rate", found["rate"], description=_NATS)
             tf.summary.scalar("latents/active_units", found["active_units"], description=_ACTIVE)

@@ -195,6 +195,9 @@ CHANGES = {
         "encoder_units": to(5, wrong=(0, True)),
         "encoder_layers": to(2, wrong=(0, 1001)),
     },
+    "LatentPrior": {
+        "prior_layers": to(2, wrong=(-1, 2.5, 1001), seen="weights"),
+    },
     "Evidence": {
         "beta": to(2.0, wrong=(-1, NAN, float("inf"), "1")),
         "kl_anneal_steps": to(10, wrong=(-1, 2.5)),

@@ -22,7 +22,7 @@ from tfgen.networks.window_generator import WindowGenerator
 from tfgen.recipe import AdversarialSampling
 from tfgen.sampling import random
 from tfgen.sampling.latent_search import search
-from tfgen.sampling.posterior import prior
+from tfgen.sampling.posterior import latent_noise
 from tfgen.sampling.rows import in_turn
 from tfgen.values import whole_number
 
@@ -294,7 +294,7 @@ class Adversarial:
     # The same of tensors, live and served
 
     def _prior(self, rows, seed, temperature):
-        return tf.sqrt(temperature) * prior(seed, [rows, self.latent_size])
+        return tf.sqrt(temperature) * latent_noise(seed, [rows, self.latent_size])
 
     def _generate(self, arguments):
         own = dict(arguments)

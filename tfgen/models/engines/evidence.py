@@ -24,7 +24,7 @@ class Evidence:
         beta: What a nat of the divergence costs (arXiv:1804.03599); 1 is the evidence lower bound.
         kl_anneal_steps: Training steps in which that grows from 0 (arXiv:1511.06349); 0 is at once.
         free_bits: Nats of each dimension of each sequence that cost nothing (arXiv:1606.04934, Eq.
-            15, there of a mean over the batch).
+            15, there of a mean over the batch); of a learned prior, of all dimensions together.
         input_dropout: Share of the positions whose value the decoder is not shown
             ("word dropout", arXiv:1511.06349), another choice at every step.
     """
@@ -51,9 +51,8 @@ class Evidence:
             return first_noise(shape[1])  # so that a loss is a score
         return random.normal(random.fold(key, _NOISE), shape)
 
-    def cost(self, posterior, training=False):
-        """Nats that the latents of each cost, float32 `(batch,)`."""
-        nats = posterior.divergence()
+    def cost(self, nats, training=False):
+        """Nats that the latents of each cost, float32 `(batch,)`, of their nats by dimension."""
         if not training:
             return tf.reduce_sum(nats, axis=-1)
         price = tf.constant(self.beta, tf.float32)

@@ -16,7 +16,7 @@ from tfgen.models.numbers.results import likelihoods_of, observed_of, summary_of
 from tfgen.models.parts import made_of_parts
 from tfgen.models.serving import walking
 from tfgen.sampling import random
-from tfgen.sampling.posterior import prior
+from tfgen.sampling.posterior import latent_noise
 from tfgen.values import whole_number
 
 # What a model of latents has of its rollout.
@@ -67,7 +67,7 @@ class Latent:
     @property
     def layers(self):
         """What has weights, in the order in which these are kept."""
-        return [self.space.recognition, *self.rollout.layers]
+        return [*self.space.layers, *self.rollout.layers]
 
     def reset_graphs(self):
         """Forgets what was compiled, after a change of what the functions read besides weights."""
@@ -243,7 +243,7 @@ class Latent:
     def _sampled(self, arguments):
         """Latents of the posterior of each series, another draw for each row."""
         posterior = self._of_series(arguments)
-        return posterior.sample(prior(arguments["seed"], tf.shape(posterior.mean)))
+        return posterior.sample(latent_noise(arguments["seed"], tf.shape(posterior.mean)))
 
     def _score(self, arguments):
         series = {name: arguments[name] for name in self._specs("encode")}

@@ -49,7 +49,7 @@ class TokenLatent:
     @property
     def layers(self):
         """What has weights, in the order in which these are kept."""
-        return [self.space.recognition, *self.rollout.layers]
+        return [*self.space.layers, *self.rollout.layers]
 
     def reset_graphs(self):
         """Forgets what was compiled, after a change of what the functions read besides weights."""
