@@ -24,6 +24,9 @@ class Kind:
         words: What messages call it, e.g. `"pen strokes"`: it follows "a model of".
         open: Function `(name, paths, config)` that makes `tfgen.data.Sequences` of files, as a
             `tfgen.recipe.DataConfig` says; None of text, which is no numbers.
+        read: Of what is modelled as text, a function `(path, report)` of a file to its text, a
+            line, and `vocabulary` the one of `()` to a text of words that a tokenizer knows in any
+            case; None of files that are text themselves.
         suffixes: Of its files, in lower case. Those of a folder are read if a recipe names the
             kind.
         holds: Function of a `Path` to whether the file looks like data of this kind; None goes by
@@ -34,6 +37,7 @@ class Kind:
         like: Other kinds whose fields of a recipe are for this one as well, and what
             `training.augment` does to them.
         scaler: What `preprocessing.scaler="auto"` stands for.
+        tokenizer: What `preprocessing.tokenizer="auto"` stands for.
         head: What a recipe without a `head` stands for.
         formats: Dict from a suffix to a function of `tfgen.report.kinds.Samples`, which returns
             functions of a `Path`, each of which writes a file. There are `.csv`, `.npz` and `.png`
@@ -57,12 +61,15 @@ class Kind:
     name: str
     words: str
     open: Callable | str | None
+    read: Callable | str | None = None
+    vocabulary: Callable | str | None = None
     suffixes: tuple[str, ...] = ()
     holds: Callable | str | None = None
     ends: bool = False
     pen: bool = False
     like: tuple[str, ...] = ()
     scaler: str = "standard"
+    tokenizer: str = "character"
     head: str = "gaussian_mixture"
     formats: Mapping[str, Callable | str] = dataclasses.field(default_factory=dict)
     figure: Callable | str | None = None
@@ -153,6 +160,17 @@ KINDS = {
             audible=True,
             inspected=6,
             watched=4,
+        ),
+        Kind(
+            name="events",
+            words="music as events",
+            open=None,
+            read="tfgen.data.music.events:read_words",
+            vocabulary="tfgen.data.music.events:vocabulary",
+            suffixes=(".mid", ".midi", ".kar"),
+            like=("text",),
+            tokenizer="word",
+            unit="piece",
         ),
     )
 }

@@ -19,6 +19,7 @@ from tfgen.preprocessing import (
     BytePairTokenizer,
     ByteTokenizer,
     CharacterTokenizer,
+    WordTokenizer,
     build_tokenizer,
     load_tokenizer,
     save_tokenizer,
@@ -52,7 +53,11 @@ def random_texts(seed, count=60):
 
 TEXTS = FIXED + random_texts(0)
 CHARACTERS = "".join(sorted(set("".join(TEXTS))))
-BOTH = [ByteTokenizer(), CharacterTokenizer(CHARACTERS)]
+BOTH = [
+    ByteTokenizer(),
+    CharacterTokenizer(CHARACTERS),
+    WordTokenizer().adapt([*TEXTS, "".join(TEXTS)]),
+]
 BOTH.append(pytest.param(BytePairTokenizer(), marks=pytest.mark.long))
 
 
@@ -464,4 +469,5 @@ def test_build_follows_the_recipe():
     assert tokenizer.vocabulary == "a"
     tokenizer = build_tokenizer(PreprocessingConfig(tokenizer="bpe", vocabulary_size=257), ["abab"])
     assert type(tokenizer) is BytePairTokenizer and tokenizer.vocabulary_size == 257
-    assert sorted(TOKENIZERS) == ["bpe", "byte", "character"]
+    assert build_tokenizer(PreprocessingConfig(), ["Bar"], "events").vocabulary == ["\n", "Bar"]
+    assert sorted(TOKENIZERS) == ["bpe", "byte", "character", "word"]

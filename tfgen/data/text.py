@@ -1,17 +1,21 @@
 """`open_text`: a built-in set, a file, a folder or a column, as one stream of text."""
 
+import collections
 import contextlib
 import difflib
 import fractions
 import os
 
+import numpy as np
+
 from tfgen.data import readers, text_columns
 from tfgen.data.catalog import BUILTIN
+from tfgen.data.converted import Converted
 from tfgen.data.memory import MEMORY, hold, not_given
 from tfgen.data.text_rows import check_fraction
 from tfgen.errors import InputError, unknown
 from tfgen.files import home_path
-from tfgen.kinds import find_kind
+from tfgen.kinds import KINDS, find_kind
 from tfgen.names import normalise
 
 # What a person names. The halves of validation are "choice", which chooses the best weights of a
@@ -30,7 +34,9 @@ def open_text(name, column=None, validation_fraction=0.1, data=None):
             folder, whose files are joined in the order of their names, or of a `.csv`, `.tsv`,
             `.jsonl` or `.parquet` file of which one column is read. A built-in name wins over a
             file of that name; write `./names` for the file. Files of a folder that are no text are
-            left out and counted in the report; hidden ones are not looked at.
+            left out and counted in the report; hidden ones are not looked at. Of files of a kind
+            that is read as text, as MIDI files are, and of folders that hold such files for the
+            most part, the text is what they are read as.
         column: The column or key that holds the text.
         validation_fraction: Share of the characters, at the end, that is for validation; at least
             0 and less than 1.
@@ -93,6 +99,9 @@ def _open_file(name, path, column, validation_fraction):
     if column is not None and not readers.is_table(path):
         allowed = ", ".join(sorted(readers.TABLES))
         raise InputError(f"{path} has no columns: a column needs one of {allowed}")
+    kind = _kind_read_of(path)
+    if kind is not None:
+        return _open_converted(name, kind, [path], validation_fraction, readers.Report())
     documents = _of_files([path]) if column is None else _of_column(path, column)
     return TextSource(name, documents, validation_fraction)
 
@@ -108,8 +117,30 @@ def _open_folder(name, path, column, validation_fraction):
     if not files:
         raise InputError(f"{path} holds no files")
     report = readers.Report()
+    kinds = [_kind_read_of(file) for file in files]
+    [(kind, _)] = collections.Counter(kinds).most_common(1)
+    if kind is not None:
+        for file, other in zip(files, kinds):
+            if other != kind:
+                report.drop(f"a file is no {KINDS[kind].words}", str(file))
+        files = [file for file, own in zip(files, kinds) if own == kind]
+        return _open_converted(name, kind, files, validation_fraction, report)
     texts = [file for file in files if _readable(file, report)]
     return TextSource(name, _of_files(texts), validation_fraction, report)
+
+
+def _kind_read_of(path):
+    """The name of the kind of a file that is read as text and is none itself, or None."""
+    suffix = readers.suffix_of(path)
+    rows = (row for row in KINDS.values() if row.read is not None and suffix in row.suffixes)
+    return next((row.name for row in rows), None)
+
+
+def _open_converted(name, kind, paths, validation_fraction, report):
+    documents = Converted(KINDS[kind], paths, report)
+    return TextSource(
+        name, documents, validation_fraction, report, documents.unit, documents.vocabulary
+    )
 
 
 def _of_files(paths):
@@ -161,20 +192,24 @@ class TextSource:
             documents, each an iterable of its pieces.
         validation_fraction: As of `open_text`.
         report: A report that tells of documents left out before.
+        unit: What a piece of a document is called, if none is to be on both sides of the split.
+        vocabulary: A text of words that a tokenizer is to know in any case.
 
     Attributes:
         name: As it was asked for.
+        vocabulary: As given.
         report: `tfgen.data.readers.Report` of the documents kept and dropped.
         characters: Dict with the number of characters in `"train"`, `"validation"`, `"all"`, and in
             the halves of validation, `"choice"` and `"test"`.
         split_rule: The rule of the split, as a sentence.
     """
 
-    def __init__(self, name, documents, validation_fraction, report=None):
-        self.name = name
+    def __init__(self, name, documents, validation_fraction, report=None, unit=None, vocabulary=""):
+        self.name, self.vocabulary = name, vocabulary
         self.report = readers.Report() if report is None else report
         self._documents = documents
-        total = sum(len(piece) for piece in self._pieces(self.report))
+        ends = np.cumsum([len(piece) for piece in self._pieces(self.report)], dtype=np.int64)
+        total = int(ends[-1]) if len(ends) else 0
         if not total:
             dropped = "; ".join(
                 f"{number} x {reason} (first: {example})"
@@ -184,6 +219,9 @@ class TextSource:
         # As a person reads the decimals: 10 * (1 - 0.9) is 0.9999999999999998 in floats.
         train = int(total * (1 - fractions.Fraction(str(validation_fraction))))
         middle = train + (total - train + 1) // 2
+        if unit is not None:
+            train = _nearest(ends[:-1], train)
+            middle = _nearest(ends[ends > train], train + (total - train + 1) // 2)
         self._bounds = {
             "train": (0, train), "validation": (train, total), "all": (0, total),
             "choice": (train, middle), "test": (middle, total),
@@ -193,6 +231,12 @@ class TextSource:
             f"the first {train:,} characters are for training, the last {total - train:,} "
             f"({100 * validation_fraction:g}%) for validation"
         )
+        if unit is not None:
+            count = np.count_nonzero(ends <= train)
+            self.split_rule = (
+                f"{count:,} {unit}s are for training, {len(ends) - count:,} "
+                f"({1 - train / total:.0%} of the text) for validation"
+            )
 
     def chunks(self, split="train"):
         """Yields the text of a split in pieces of a few million characters at most."""
@@ -219,6 +263,11 @@ class TextSource:
                     yield SEPARATOR
                 ended = piece
                 yield piece
+
+
+def _nearest(ends, place):
+    """The place of the nearest end, or the same where there is none."""
+    return int(ends[np.argmin(np.abs(ends - place))]) if len(ends) else place
 
 
 def _joined(pieces):

@@ -11,6 +11,7 @@ from tfgen.preprocessing.files import (
     read_gpt2,
     read_hugging_face,
     save_tokenizer,
+    tokenizer_name,
 )
 from tfgen.preprocessing.hugging_face import HuggingFaceTokenizer
 from tfgen.preprocessing.processor_files import PROCESSOR_FILE, load_processor, save_processor
@@ -30,6 +31,7 @@ from tfgen.preprocessing.sequence_processor import SequenceProcessor
 from tfgen.preprocessing.tokenizer import Tokenizer
 from tfgen.preprocessing.whitening_scaler import WhiteningScaler
 from tfgen.preprocessing.with_source import TokenizerWithSource
+from tfgen.preprocessing.word import WordTokenizer
 
 __all__ = [
     "PROCESSOR_FILE",
@@ -53,6 +55,7 @@ __all__ = [
     "Tokenizer",
     "TokenizerWithSource",
     "WhiteningScaler",
+    "WordTokenizer",
     "build_scaler",
     "build_tokenizer",
     "load_processor",
@@ -62,4 +65,5 @@ __all__ = [
     "save_processor",
     "save_tokenizer",
     "scaler_record",
+    "tokenizer_name",
 ]

@@ -6,26 +6,44 @@ from pathlib import Path
 from tfgen.arguments import argument_names
 from tfgen.errors import InputError, unknown
 from tfgen.files import atomic_file, read_json, read_text
+from tfgen.kinds import find_kind
 from tfgen.preprocessing.byte import ByteTokenizer
 from tfgen.preprocessing.byte_pair import BytePairTokenizer
 from tfgen.preprocessing.byte_pair_definition import of_gpt2_files, read_definition, refusal
 from tfgen.preprocessing.character import CharacterTokenizer
 from tfgen.preprocessing.hugging_face import MAX_FILE_BYTES, HuggingFaceTokenizer
+from tfgen.preprocessing.word import WordTokenizer
 
 # Those that a recipe may name, because they are fitted to its data.
-TOKENIZERS = {"bpe": BytePairTokenizer, "byte": ByteTokenizer, "character": CharacterTokenizer}
+TOKENIZERS = {
+    "bpe": BytePairTokenizer,
+    "byte": ByteTokenizer,
+    "character": CharacterTokenizer,
+    "word": WordTokenizer,
+}
 # Those that a file may hold.
 _STORED = {**TOKENIZERS, "hugging-face": HuggingFaceTokenizer}
 
 
-def build_tokenizer(config, chunks):
-    """Returns the tokenizer of a `PreprocessingConfig`, fitted to an iterable of texts."""
-    if config.tokenizer not in TOKENIZERS:
-        raise unknown("tokenizer", config.tokenizer, TOKENIZERS)
-    names = {"bpe": "vocabulary_size", "character": "max_vocabulary"}
-    names = [names[config.tokenizer]] if config.tokenizer in names else []
-    arguments = {name: getattr(config, name) for name in names}
-    return TOKENIZERS[config.tokenizer](**arguments).adapt(chunks)
+def tokenizer_name(config, kind):
+    """Which tokenizer a `PreprocessingConfig` names for a kind of data, which `"auto"` goes by."""
+    return find_kind(kind).tokenizer if config.tokenizer == "auto" else config.tokenizer
+
+
+def build_tokenizer(config, chunks, kind="text"):
+    """Returns the tokenizer of a `PreprocessingConfig`, fitted to an iterable of texts.
+
+    Args:
+        config: The configuration.
+        chunks: The texts.
+        kind: Of the data: see `tokenizer_name`.
+    """
+    name = tokenizer_name(config, kind)
+    if name not in TOKENIZERS:
+        raise unknown("tokenizer", name, TOKENIZERS)
+    known = argument_names(TOKENIZERS[name])
+    own = [key for key in ("vocabulary_size", "max_vocabulary") if key in known]
+    return TOKENIZERS[name](**{key: getattr(config, key) for key in own}).adapt(chunks)
 
 
 def read_hugging_face(path, vocabulary):

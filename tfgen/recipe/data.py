@@ -163,14 +163,16 @@ class PreprocessingConfig(Section):
     section: ClassVar[str] = "preprocessing"
 
     tokenizer: str = field(
-        "character",
-        "what one token is: character, byte or bpe (subwords of bytes)",
+        "auto",
+        "what one token is: character, byte, bpe (subwords of bytes), word (between spaces) or "
+        "auto: word for music as events, else character",
         of="text",
-        choices=("character", "byte", "bpe"),
+        choices=("auto", "character", "byte", "bpe", "word"),
     )
     max_vocabulary: int | None = field(
         None,
-        "with the character tokenizer: keep only so many of the most frequent ones; none keeps all",
+        "with the tokenizers character and word: keep only so many of the most frequent ones; none "
+        "keeps all",
         of="text",
         low=1,
     )
@@ -207,10 +209,13 @@ class PreprocessingConfig(Section):
 
     def __post_init__(self):
         super().__post_init__()
-        for key, of in (("max_vocabulary", "character"), ("vocabulary_size", "bpe")):
+        for key, of in (
+            ("max_vocabulary", ("character", "word", "auto")),
+            ("vocabulary_size", ("bpe",)),
+        ):
             value = getattr(self, key)
-            if value is not None and self.tokenizer != of:
+            if value is not None and self.tokenizer not in of:
                 raise InputError(
-                    f"preprocessing.{key} is for the tokenizer {of}, not for '{self.tokenizer}'. "
-                    f"Received: preprocessing.{key}={value}"
+                    f"preprocessing.{key} is for the tokenizer {listed(of[:2])}, not for "
+                    f"'{self.tokenizer}'. Received: preprocessing.{key}={value}"
                 )

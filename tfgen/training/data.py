@@ -1,6 +1,7 @@
 """What a run trains on, whatever it is: windows of tokens, or windows of numbers."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -119,8 +120,10 @@ def _open_text(recipe, tokenizer, data):
         validation_fraction=recipe.data.validation_fraction,
         data=data,
     )
+    kind = data_kind(recipe.data, data)
     if tokenizer is None:
-        tokenizer = build_tokenizer(recipe.preprocessing, source.chunks("train"))
+        chunks = itertools.chain(source.chunks("train"), [source.vocabulary])
+        tokenizer = build_tokenizer(recipe.preprocessing, chunks, kind)
     tokens = {"train": encode(source, tokenizer, "train")}
     choose_on = _choose_on(config)
     if choose_on == "half":
@@ -129,20 +132,21 @@ def _open_text(recipe, tokenizer, data):
             choose_on = "all"
     if choose_on == "all":
         tokens["validation"] = encode(source, tokenizer, "validation")
-    augment = open_augmentation(
-        config.augment, data_kind(recipe.data, data), (tokens["train"], tokenizer)
-    )
-    kind, own = Windows, {"carry_state": config.carry_state}
+    augment = open_augmentation(config.augment, kind, (tokens["train"], tokenizer))
+    cut, own = Windows, {"carry_state": config.carry_state}
     if row.engine == "latent":
-        kind, own = LineWindows, {"line_break": tokenizer.start_id}
-    windows = _cut(kind, tokens, config, augment, **own)
+        cut, own = LineWindows, {"line_break": tokenizer.start_id}
+    windows = _cut(cut, tokens, config, augment, **own)
     summary = (
         f"{len(windows['train'].tokens):,} tokens to train on, "
         f"{len(windows['validation'].tokens):,} to validate{_OF_HALF[choose_on]}, "
         f"{tokenizer.vocabulary_size} symbols"
     )
+    if source.vocabulary:
+        summary = "\n".join([summary, source.split_rule])
+        summary = "\n".join([summary, *(f"dropped: {each}" for each in source.report.reasons())])
     found = fingerprint.of_text(source)
-    lines = held_lines(windows["validation"], tokenizer) if kind is LineWindows else ()
+    lines = held_lines(windows["validation"], tokenizer) if cut is LineWindows else ()
 
     def dashboard(folder, model):
         return TextDashboard(folder, model, lines)

@@ -19,11 +19,16 @@ from tfgen.preprocessing import (
     CharacterTokenizer,
     SequenceProcessor,
     TokenizerWithSource,
+    WordTokenizer,
+    tokenizer_name,
 )
 from tfgen.training.data import open_data
 from tfgen.training.self_forcing import ROLLOUTS
 
-_KINDS = {BytePairTokenizer: "bpe", ByteTokenizer: "byte", CharacterTokenizer: "character"}
+_KINDS = {
+    BytePairTokenizer: "bpe", ByteTokenizer: "byte", CharacterTokenizer: "character",
+    WordTokenizer: "word",
+}  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -54,7 +59,8 @@ class Start:
         ours = self.model.preprocessing
         numbers = isinstance(ours, SequenceProcessor)
         model_of = "numbers" if numbers else "text"
-        data_of = find_kind(data_kind(recipe.data, given)).modality
+        data_is = data_kind(recipe.data, given)
+        data_of = find_kind(data_is).modality
         if model_of != data_of:
             raise InputError(
                 f"{self.name} is a model of {model_of}, and these data are {data_of}. "
@@ -71,17 +77,19 @@ class Start:
         vocabulary, asked = recipe.training.vocabulary, recipe.preprocessing
         tokenizer = getattr(ours, "tokenizer", ours)
         # No recipe names a Hugging Face tokenizer.
-        kind = _KINDS.get(type(tokenizer), asked.tokenizer)
+        wanted = tokenizer_name(asked, data_is)
+        kind = _KINDS.get(type(tokenizer), wanted)
         most = getattr(tokenizer, "max_vocabulary", None)
         # Of subwords the size that was asked for is known from the recipe alone.
         theirs = getattr(self.model.recipe, "preprocessing", None)
         size = theirs.vocabulary_size if kind == "bpe" and theirs else None
         same = (
-            kind == asked.tokenizer
+            kind == wanted
             and {
                 "bpe": asked.vocabulary_size in (None, size),
                 "byte": True,
                 "character": most == asked.max_vocabulary,
+                "word": most == asked.max_vocabulary,
             }[kind]
         )
         # Sources are scaled as the weights are used to, whatever the vocabulary.
@@ -232,7 +240,7 @@ def _symbols(tokenizer):
         return [chr(byte) if byte < 128 else bytes([byte]) for byte in range(256)]
     if isinstance(tokenizer, BytePairTokenizer):
         return tokenizer.texts
-    if isinstance(tokenizer, CharacterTokenizer):
+    if isinstance(tokenizer, (CharacterTokenizer, WordTokenizer)):
         return [None, *tokenizer.vocabulary]
     return tokenizer.symbols
 
