@@ -61,7 +61,7 @@ def games(tmp_path):
 
 
 def test_ours_are_listed_text_first_and_asked_last():
-    assert list(KINDS) == ["text", "series", "strokes", "audio"]
+    assert list(KINDS) == ["text", "series", "strokes", "audio", "events"]
     assert kinds_of_numbers() == ("series", "strokes", "audio")
     assert all(name == row.name for name, row in KINDS.items())
     assert [name for name, row in KINDS.items() if row.goes_on] == ["series"]

@@ -17,10 +17,11 @@ ROOT = Path(__file__).parents[1]
 # is of use to all.
 TEXT, SERIES, STROKES, AUDIO = "text", "series", "strokes", "audio"
 NUMBERS = (SERIES, STROKES, AUDIO)
+TEXTS = (TEXT, "events")
 USED = {
-    "data.column": [TEXT],
-    "data.source": [TEXT],
-    "data.source_data": [TEXT],
+    "data.column": TEXTS,
+    "data.source": TEXTS,
+    "data.source_data": TEXTS,
     **dict.fromkeys(
         ("data.columns", "data.time", "data.time_format", "data.id", "data.categories", "data.known", "data.static",
          "data.bounds", "data.resolution", "data.circular", "data.layout", "data.header", "data.delimiter", "data.decimal",
@@ -36,14 +37,14 @@ USED = {
     "data.sample_rate": [AUDIO],
     "data.max_length": [STROKES, AUDIO],
     "data.simplify": [STROKES],
-    "preprocessing.tokenizer": [TEXT],
-    "preprocessing.max_vocabulary": [TEXT],
-    "preprocessing.vocabulary_size": [TEXT],
-    "training.vocabulary": [TEXT],
+    "preprocessing.tokenizer": TEXTS,
+    "preprocessing.max_vocabulary": TEXTS,
+    "preprocessing.vocabulary_size": TEXTS,
+    "training.vocabulary": TEXTS,
     **dict.fromkeys(
         ("generation.max_new_tokens", "generation.top_k", "generation.top_p", "generation.min_p",
          "generation.repetition_penalty", "generation.stop"),
-        [TEXT],
+        TEXTS,
     ),
 }  # fmt: skip
 BY_ENGINE = {
@@ -53,7 +54,7 @@ BY_ENGINE = {
     "generation.solver": {"diffusion": NUMBERS},
     "generation.resamplings": {"diffusion": NUMBERS},
     "generation.windows": {"diffusion": ["series"]},
-    "generation.guidance_scale": {"autoregressive": [TEXT], "diffusion": NUMBERS},
+    "generation.guidance_scale": {"autoregressive": TEXTS, "diffusion": NUMBERS},
     "training.refine": {"diffusion": NUMBERS},
     **dict.fromkeys(
         ("training.rollout_share", "training.rollout_warmup", "training.rollout_passes"),
@@ -173,5 +174,5 @@ def test_shipped_recipes_hold_nothing_that_is_ignored(path):
 
 
 def test_names_are_listed_as_in_a_sentence():
-    assert uses.listed(KINDS) == "text, series, strokes or audio"
+    assert uses.listed(KINDS) == "text, series, strokes, audio or events"
     assert uses.listed(["text"]) == "text"

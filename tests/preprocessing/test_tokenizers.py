@@ -56,7 +56,7 @@ CHARACTERS = "".join(sorted(set("".join(TEXTS))))
 BOTH = [
     ByteTokenizer(),
     CharacterTokenizer(CHARACTERS),
-    WordTokenizer().adapt([*TEXTS, "".join(TEXTS)]),
+    WordTokenizer().adapt([*TEXTS, "".join(TEXTS), "aé漢😀e\u0301\0b"]),
 ]
 BOTH.append(pytest.param(BytePairTokenizer(), marks=pytest.mark.long))
 
@@ -131,6 +131,23 @@ def test_lengths_tell_what_counts(tokenizer, ids):
     assert strings(tokenizer.detokenize(ids)) == ["abc", "abc"]
     ids, lengths = tf.cast(ids, tf.int64), tf.constant([1, 3], tf.int64)
     assert strings(tokenizer.detokenize(ids, lengths)) == ["a", "abc"]
+
+
+def test_words_take_the_space_before_them_and_what_is_unknown_is_counted_as_one():
+    tokenizer = WordTokenizer().adapt(["to be or\nnot  to be\t"])
+    assert tokenizer.vocabulary == ["\t", "\n", " ", " be", " or", " to", "not", "to"]
+    ids = tokenizer.encode("to be mad\nto")
+    assert ids.tolist() == [8, 4, 0, 2, 8] and ids.dtype == np.uint8
+    assert tokenizer.decode(ids) == "to be\ufffd\nto"
+    # What goes on from a prompt stands behind it as it would in the text.
+    prompt, rest = "to be", tokenizer.decode(tokenizer.encode("to be or\nnot")[2:])
+    assert prompt + rest == "to be or\nnot"
+    few = WordTokenizer(max_vocabulary=2).adapt(["b b b a a a c\n"])
+    assert few.vocabulary == ["\n", " a"]  # a line break, and the most frequent word
+    with pytest.raises(ValueError, match="vocabulary with 'a b'"):
+        WordTokenizer(["a b"])
+    with pytest.raises(ValueError, match="repeats a token. Received: vocabulary with 'a'"):
+        WordTokenizer(["a", "a"])
 
 
 # Called as layers
