@@ -162,6 +162,17 @@ KINDS = {
             watched=4,
         ),
         Kind(
+            name="music",
+            words="music",
+            open="tfgen.data.music.frames:open_music",
+            suffixes=(".json",),
+            holds="tfgen.data.music.frames:holds_music",
+            ends=True,
+            head="chain",
+            noun="pieces",
+            unit="piece",
+        ),
+        Kind(
             name="events",
             words="music as events",
             open=None,

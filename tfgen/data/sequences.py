@@ -42,6 +42,8 @@ class Sequences:
             A part that was cut from a long series has no end to learn. None is as the kind is.
         held_out: bool array `(sequences,)`: those that the data itself keeps for validation; None
             where it does not say.
+        test: bool array `(sequences,)`: of these, those that the data itself keeps for scores: they
+            are not for validation, which the others are alone. None where it does not say.
         report: `tfgen.data.readers.Report` of what was kept and dropped.
         time_form: Of which column times were read, and how they are written there, for a person.
     """
@@ -61,6 +63,7 @@ class Sequences:
     sample_rate: int | None = None
     ends: bool | None = None
     held_out: np.ndarray | None = None
+    test: np.ndarray | None = None
     report: Report = dataclasses.field(default_factory=Report)
     time_form: str | None = None
 
@@ -94,6 +97,7 @@ class Sequences:
             static=None if self.static is None else self.static[numbers],
             labels=None if self.labels is None else self.labels[numbers],
             held_out=None if self.held_out is None else self.held_out[numbers],
+            test=None if self.test is None else self.test[numbers],
         )
 
     def cut(self, bounds):
@@ -136,7 +140,8 @@ class Sequences:
                 time and has no end to learn then.
             half: `"choice"` or `"test"`: only that half of what is set aside. They are every other
                 of what was set aside (whole sequences, blocks, ends of 20 sequences or more); of
-                less, the earlier and the later half in time.
+                less, the earlier and the later half in time. Where the data itself keeps some for
+                scores, these are the test, and the others for choice.
 
         Returns:
             `(train, validation, sentence)`, the last of which tells the rule to a person.
@@ -163,6 +168,10 @@ class Sequences:
         train = self.select(np.flatnonzero(~aside))
         rest = self.select(np.flatnonzero(aside))
         which = "which the data itself holds out" if own else "evenly spread"
+        if own and self.test is not None:
+            kept = np.flatnonzero(aside & self.test)
+            rest = self.select(kept if half == "test" else np.flatnonzero(aside & ~self.test))
+            which, half = f"{which} besides {len(kept):,} for scores", None
         are = "is" if len(rest) == 1 else "are"
         share = "" if own else f" ({share})"
         sentence = f"{len(rest):,} of {len(self):,} sequences{share}, {which}, {are} for validation"

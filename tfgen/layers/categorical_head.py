@@ -8,6 +8,10 @@ from tfgen.layers.checks import check, is_int
 from tfgen.layers.distribution_head import DistributionHead, draw
 
 
+# Categories of as many levels each, from so many on, are told in one go.
+_MANY = 8
+
+
 @keras.saving.register_keras_serializable(package="tfgen")
 class CategoricalHead(DistributionHead):
     """A softmax over the levels of each of several categories, which are independent.
@@ -56,6 +60,11 @@ class CategoricalHead(DistributionHead):
         if observed is not None:
             there = there & observed
         categories = tf.where(there, categories, 0)
+        if self._alike:
+            nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels=categories, logits=self._by_category(parameters)
+            )
+            return -tf.reduce_sum(tf.where(there, nats, 0.0), axis=-1)
         total = 0.0
         for index, logits in enumerate(self._each(parameters)):
             nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
@@ -70,6 +79,8 @@ class CategoricalHead(DistributionHead):
         The bias does nothing here, as in Graves' equations: sharpened, a rare level, such as the
         end of a stroke, would hardly come any more.
         """
+        if self._alike:
+            return draw(self._by_category(parameters), uniform, temperature)
         drawn = [
             draw(logits, uniform[:, index], temperature)
             for index, logits in enumerate(self._each(parameters))
@@ -78,3 +89,13 @@ class CategoricalHead(DistributionHead):
 
     def _each(self, parameters):
         return tf.split(parameters["logits"], self.levels, axis=-1)
+
+    @property
+    def _alike(self):
+        return len(self.levels) >= _MANY and len(set(self.levels)) == 1
+
+    def _by_category(self, parameters):
+        """The logits `(..., categories, levels)` of categories of as many levels each."""
+        logits = parameters["logits"]
+        shape = [len(self.levels), self.levels[0]]
+        return tf.reshape(logits, tf.concat([tf.shape(logits)[:-1], shape], axis=0))

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.layers.checks import check, check_whole
-from tfgen.layers.distribution_head import DistributionHead
+from tfgen.layers.distribution_head import DistributionHead, draw
 from tfgen.layers.negative_binomial_head import Counts
 from tfgen.layers.products import as_tensor, dense
 
@@ -55,6 +55,9 @@ class ChainHead(DistributionHead):
         self._read_edges = np.cumsum([0, *widths])
         sizes = [sum(start.size for start in head.starts().values()) for head in self.heads]
         self._edges = np.cumsum([0, *sizes])
+        # The levels of each column, where all are categories of as many: pitches, voices.
+        alike = all(self.is_category) and len(set(widths)) == 1
+        self._levels = widths[0] if alike and len(widths) > 1 else None
 
     @property
     def numbers(self):
@@ -119,14 +122,20 @@ class ChainHead(DistributionHead):
             counts: `Counts` `(..., numbers)`, of which those that are counts matter.
             categories: int32 `(..., categories)`, numbers of levels; one below 0 is missing.
         """
-        read = [self._reading(j, self._value(j, scaled, categories)) for j in range(self.features)]
+        if self._levels is not None:
+            read = self._as_row(tf.one_hot(categories, self._levels))
+        else:
+            values = (self._value(j, scaled, categories) for j in range(self.features))
+            read = tf.concat([self._reading(j, value) for j, value in enumerate(values)], axis=-1)
         kernel = tf.concat([as_tensor(each, tf.float32) for each in self._before], axis=1)
-        added = dense(tf.concat(read, axis=-1), kernel * self._mask)
+        added = dense(read, kernel * self._mask)
         width = self.units * self.features
         hidden, raw = (
             parameters["hidden"] + added[..., :width],
             parameters["raw"] + added[..., width:],
         )
+        if self._levels is not None:
+            return self._log_prob_alike(hidden, raw, categories, observed)
         total = 0.0
         for j, head in enumerate(self.heads):
             own = self._of_column(j, hidden, raw)
@@ -163,6 +172,9 @@ class ChainHead(DistributionHead):
         hidden, raw = parameters["hidden"], parameters["raw"]
         kernel = tf.concat([as_tensor(each, tf.float32) for each in self._before], axis=1)
         kernel *= self._mask
+        if self._levels is not None:
+            levels = self._sample_alike(hidden, raw, kernel, uniform, temperature, categories)
+            return tf.zeros([tf.shape(uniform)[0], 0]), levels
         unit = tf.broadcast_to(unit, [tf.shape(uniform)[0], self.numbers])
         u = n = 0
         for j, head in enumerate(self.heads):
@@ -195,6 +207,59 @@ class ChainHead(DistributionHead):
         numbers = tf.concat(drawn[False], -1) if drawn[False] else tf.zeros([rows, 0])
         levels = tf.concat(drawn[True], -1) if drawn[True] else tf.zeros([rows, 0], tf.int32)
         return numbers, levels
+
+    def _log_prob_alike(self, hidden, raw, categories, observed):
+        """`log_prob` of categories of as many levels each, all in one go."""
+        own = tf.nn.gelu(self._by_column(hidden), approximate=True)  # (..., columns, units)
+        logits = self._by_column(raw) + tf.einsum("...ju,ujl->...jl", own, self._outputs_alike())
+        there = categories >= 0
+        if observed is not None:
+            there = there & observed
+        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=tf.where(there, categories, 0), logits=logits
+        )
+        return -tf.reduce_sum(tf.where(there, nats, 0.0), axis=-1)
+
+    def _sample_alike(self, hidden, raw, kernel, uniform, temperature, given):
+        """`sample` of categories of as many levels each, by a loop over the columns."""
+        kernels = tf.transpose(self._outputs_alike(), [1, 0, 2])  # (columns, units, levels)
+        told = tf.reshape(kernel, [self.features, self._levels, -1])
+        width = self.units * self.features
+
+        def column(j, hidden, raw, drawn):
+            own = tf.nn.gelu(tf.gather(self._by_column(hidden), j, axis=1), approximate=True)
+            logits = tf.gather(self._by_column(raw), j, axis=1)
+            logits += tf.matmul(own, tf.gather(kernels, j, axis=0))
+            value = draw(logits, tf.gather(uniform, j, axis=1), temperature)
+            kept = value
+            if given is not None:
+                known = tf.gather(given, j, axis=1)
+                kept = tf.where(known < 0, value, known)
+            added = tf.gather(tf.gather(told, j, axis=0), kept, axis=0)
+            drawn = tf.where(tf.range(self.features) == j, value[:, None], drawn)
+            return j + 1, hidden + added[:, :width], raw + added[:, width:], drawn
+
+        drawn = tf.zeros([tf.shape(uniform)[0], self.features], tf.int32)
+        begun = tf.constant(0), hidden, raw, drawn
+        return tf.while_loop(
+            lambda j, *_: j < self.features, column, begun, maximum_iterations=self.features
+        )[-1]
+
+    def _by_column(self, values):
+        """What belongs to columns of one size, `(..., columns, size)`."""
+        shape = [self.features, values.shape[-1] // self.features]
+        found = tf.reshape(values, tf.concat([tf.shape(values)[:-1], shape], axis=0))
+        return tf.ensure_shape(found, [*values.shape[:-1], *shape])
+
+    def _as_row(self, values):
+        """The opposite of `_by_column`."""
+        size = values.shape[-1] * values.shape[-2]
+        values = tf.reshape(values, tf.concat([tf.shape(values)[:-2], [size]], axis=0))
+        return tf.ensure_shape(values, [*values.shape[:-1], size])
+
+    def _outputs_alike(self):
+        kernel = as_tensor(self.outputs_kernel, tf.float32)
+        return tf.reshape(kernel, [self.units, self.features, self._levels])
 
     @property
     def _before(self):

@@ -72,8 +72,8 @@ class DataConfig(Section):
     )
     label: str | None = field(
         None,
-        "the column with the class of a sequence, or of each text of data.column; strokes and "
-        "audio: 'folder' takes the folder's name, 'name:^([a-z]+)_' what the group finds in the "
+        "the column with the class of a sequence, or of each text of data.column; strokes, music "
+        "and audio: 'folder' takes the folder's name, 'name:^([a-z]+)_' what the group finds in the "
         "file's; drawings in lines of JSON: a key",
     )
     layout: str = field(
@@ -134,7 +134,27 @@ class DataConfig(Section):
         None, "samples a second; none takes that of most files", of="audio", low=1
     )
     max_length: int | None = field(
-        None, "longer sequences are cut to so many positions", of=("strokes", "audio"), low=1
+        None,
+        "longer sequences are cut to so many positions",
+        of=("strokes", "audio", "music"),
+        low=1,
+    )
+    voices: int = field(
+        0,
+        "0 tells of a frame which pitches sound; else what each of so many voices sings, from the "
+        "highest to the lowest",
+        of="music",
+        low=0,
+        high=32,
+    )
+    pitches: str = field(
+        "21:108", "the lowest and the highest pitch, as MIDI numbers them", of="music"
+    )
+    frame_step: str | None = field(
+        None,
+        "how long a frame is, as a part of a whole note; none is 1/16 for MIDI, and 1/4 for frames "
+        "of a file, which are taken as they are",
+        of="music",
     )
     simplify: float = field(0.0, "how far a line may leave the drawn one", of="strokes", low=0)
     max_numbers: int = field(

@@ -46,7 +46,8 @@ class NumberEmission(keras.layers.Layer):
         head: `"gaussian_mixture"`, `"bivariate_mixture"` (of two numbers), `"student_t"`,
             `"quantized"`, `"regression"`, `"negative_binomial"` or
             `"zero_inflated_negative_binomial"` (of counts), or `"chain"`: the columns one after the
-            other, each by the likelihood that fits it. None takes what fits the kind of data.
+            other, each by the likelihood that fits it; or, of categories alone, `"independent"`.
+            None takes what fits the kind of data.
         components: Components of a mixture.
         covariance: `"diagonal"` or `"full"`, of a Gaussian mixture.
         bins: Levels of the quantised head.
@@ -146,7 +147,7 @@ class NumberEmission(keras.layers.Layer):
             kind == "gaussian_mixture", "head='gaussian_mixture'", "diagonal", covariance=covariance
         )
         check_of_use(kind == "quantized", "head='quantized'", 256, bins=bins)
-        scaled = kind != "quantized" and not counted
+        scaled = kind not in ("quantized", "independent") and not counted
         check_of_use(scaled, "heads with a scale", 1e-3, min_scale=min_scale)
         fits = frame == 1 or kind != "quantized"
         check(fits, f"frame must be 1 for the head {kind}", frame=frame)
@@ -155,21 +156,19 @@ class NumberEmission(keras.layers.Layer):
         self.context = context
         self.positions = positions
         self.input_projection = None  # made by `join`
-        self.number_head = None
-        if processor.num_numbers:
-            self.number_head = make_head(
-                kind,
-                positions,
-                bounding,
-                bool(linear_skip or local_scale or found.season),
-                linear_skip and frame == 1,
-                weight_seed(seed, 40),
-                components=components,
-                covariance=covariance,
-                bins=bins,
-                chain_units=chain_units,
-                min_scale=min_scale,
-            )
+        self.number_head = make_head(
+            kind,
+            positions,
+            bounding,
+            bool(linear_skip or local_scale or found.season),
+            linear_skip and frame == 1,
+            weight_seed(seed, 40),
+            components=components,
+            covariance=covariance,
+            bins=bins,
+            chain_units=chain_units,
+            min_scale=min_scale,
+        )
         self.reading = Reading(context, found, local_scale)
         self.reference = Reference(self.reading, linear_skip)
         self.skip, self.lagged = self.reference.linear, self.reference.lagged

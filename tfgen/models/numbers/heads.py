@@ -24,6 +24,7 @@ HEADS = {
     "negative_binomial": NegativeBinomialHead,
     "zero_inflated_negative_binomial": NegativeBinomialHead,
     "chain": ChainHead,
+    "independent": CategoricalHead,
 }
 _ADAPTED = 1e-4  # variance of what a head tells at first
 COUNTED = "negative_binomial", "zero_inflated_negative_binomial"
@@ -33,7 +34,7 @@ _FREE = "censored", "none"  # which leave a head's locations alone
 
 
 def make_head(kind, positions, bounding, relative, adapted, seed, **arguments):
-    """The head of a position's numbers, or, of a chain, of all its columns.
+    """The head of a position's numbers, or, of a chain, of all its columns; None if there are none.
 
     Args:
         kind: One of `HEADS`.
@@ -49,6 +50,12 @@ def make_head(kind, positions, bounding, relative, adapted, seed, **arguments):
         ValueError: If the head has no likelihood of how the data was recorded.
     """
     cls, processor = HEADS[kind], positions.processor
+    alone = cls is CategoricalHead
+    names = [processor.features[column].name for column in processor.number_columns]
+    rule = f"head must suit numbers: {', '.join(names)} (independent is for categories alone)"
+    check(not (alone and names), rule, head=kind)
+    if alone or not (names or (cls is ChainHead and processor.num_features > 1)):
+        return None
     taken = parameters_of(cls)
     own = {name: value for name, value in arguments.items() if name in taken}
     own |= _FIXED.get(kind, {})

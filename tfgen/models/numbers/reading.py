@@ -170,6 +170,11 @@ class Reading:
         """The categories of values, one-hot; zeros where they are missing."""
         processor = self.positions.processor
         chosen = processor.categories(values)
+        if len(processor.levels) > 1 and len(set(processor.levels)) == 1:
+            each = tf.one_hot(chosen, processor.levels[0])  # (..., categories, levels)
+            width = sum(processor.levels)
+            row = tf.reshape(each, tf.concat([tf.shape(chosen)[:-1], [width]], axis=0))
+            return [tf.ensure_shape(row, [*chosen.shape[:-1], width])]
         return [tf.one_hot(chosen[..., n], count) for n, count in enumerate(processor.levels)]
 
     def scaled(self, values, scale):
