@@ -33,6 +33,7 @@ class Kind:
             the suffix.
         ends: Whether a sequence is a whole thing, as a drawing or a clip is, whose end is learned.
             One that goes on, as a series does, is forecast and imputed.
+        continues: Whether whole things are forecast and imputed as well, as a piece of music is.
         pen: Whether a position is a movement of a pen and whether it is lifted then: dx, dy, pen.
         like: Other kinds whose fields of a recipe are for this one as well, and what
             `training.augment` does to them.
@@ -46,9 +47,16 @@ class Kind:
             draws features as lines over time.
         lines: Function of an array `(time, features)` to lines `(points, 2)` of x and, downward, y:
             its thumbnail; None takes each feature by position.
+        sounds: Function of `Samples` to a list of arrays `(samples, 1)` to be heard, and samples a
+            second; None takes the arrays as they are.
+        facts: Function of `Sequences` to the lines that `tfgen inspect` tells of them; None tells
+            of each feature.
         noun: What samples are called, in titles of pictures and tags of TensorBoard; None is the
             name.
         unit: What its reader counts, e.g. `"row"`.
+        per: Dict from what likelihoods are told per, besides a value, e.g. `"note"`, to a function
+            of an array `(time, features)` and its features: how many there are. Then the end of a
+            sequence is left out of all likelihoods that are told, as those published do.
         beside: Whether `figure` draws real ones beside generated ones, in one picture; and whether
             so much may be long, and is to be cut.
         audible: Whether samples are to be heard, at a sample rate, and no table for a terminal.
@@ -66,6 +74,7 @@ class Kind:
     suffixes: tuple[str, ...] = ()
     holds: Callable | str | None = None
     ends: bool = False
+    continues: bool = False
     pen: bool = False
     like: tuple[str, ...] = ()
     scaler: str = "standard"
@@ -74,8 +83,11 @@ class Kind:
     formats: Mapping[str, Callable | str] = dataclasses.field(default_factory=dict)
     figure: Callable | str | None = None
     lines: Callable | str | None = None
+    sounds: Callable | str | None = None
+    facts: Callable | str | None = None
     noun: str | None = None
     unit: str = "sequence"
+    per: Mapping[str, Callable | str] = dataclasses.field(default_factory=dict)
     beside: bool = False
     audible: bool = False
     titled: bool = True
@@ -90,8 +102,13 @@ class Kind:
 
     @property
     def goes_on(self):
-        """Whether its sequences go on, and so are forecast and imputed."""
+        """Whether its sequences go on, as those of time do."""
         return self.modality == "numbers" and not self.ends
+
+    @property
+    def is_filled(self):
+        """Whether its sequences are forecast and imputed."""
+        return self.goes_on or self.continues
 
     @property
     def usual_suffix(self):
@@ -165,12 +182,26 @@ KINDS = {
             name="music",
             words="music",
             open="tfgen.data.music.frames:open_music",
-            suffixes=(".json",),
+            suffixes=(".json", ".mid", ".midi", ".kar"),
             holds="tfgen.data.music.frames:holds_music",
             ends=True,
+            continues=True,
             head="chain",
+            formats={
+                ".wav": "tfgen.report.pieces:pieces_as_wav",
+                ".mid": "tfgen.report.pieces:pieces_as_midi",
+            },
+            figure="tfgen.report.pieces:figure_of_pieces",
+            lines="tfgen.report.pieces:lines_of_piece",
+            sounds="tfgen.report.pieces:sounds_of_pieces",
+            facts="tfgen.report.pieces:facts_of_pieces",
             noun="pieces",
             unit="piece",
+            audible=True,
+            per={
+                "frame": "tfgen.data.music.frames:count_frames",
+                "note": "tfgen.data.music.frames:count_notes",
+            },
         ),
         Kind(
             name="events",

@@ -29,8 +29,8 @@ def add_diffusion_options(parser):
 
 
 def series_only(verb, name, kind):
-    if not find_kind(kind).goes_on:
+    if not find_kind(kind).is_filled:
         raise InputError(
-            f"{verb} is for models of time series, and {name} is one of {find_kind(kind).words}: "
+            f"{verb} is for models of time series and of music, and {name} is one of {find_kind(kind).words}: "
             f"tfgen generate {name}"
         )

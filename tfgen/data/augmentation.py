@@ -47,7 +47,7 @@ AUGMENTATIONS = {
     "warp": _Augmentation(series_augmentation.warp, _NUMBERS, 1),
     "rotate": _Augmentation(series_augmentation.rotate, ("strokes",), 180),
     "transpose": _Augmentation(
-        series_augmentation.transpose, ("series",), 24, whole=True, columns=True
+        series_augmentation.transpose, ("series", "music"), 24, whole=True, columns=True
     ),
     "gain": _of_sound(sound_augmentation.gain, 120),
     "flip": _of_sound(sound_augmentation.flip, 1),

@@ -9,6 +9,7 @@ that is drawn holds for a row of the batch, which is a window.
 import numpy as np
 
 from tfgen.data.features import bounds_of
+from tfgen.data.music.frames import is_roll
 from tfgen.errors import InputError, unknown
 from tfgen.kinds import find_kind
 
@@ -123,15 +124,23 @@ def transpose(semitones, columns, sequences):
 
     It is drawn evenly from those up to so many either way that leave every pitch where there is
     one: between 0 and 127 and inside the bounds of a column of numbers, among the levels of a
-    category. A category that is no integer, such as "rest", stays, as does a gap.
+    category. A category that is no integer, such as "rest", stays, as does a gap. Where the columns
+    are pitches that sound or not, they change places.
     """
+    if is_roll(sequences.features):
+        return _transpose_roll(int(semitones), columns)
     columns = _pitches(columns, sequences)
     _check_pitches(columns, sequences)
     shifts = np.arange(-int(semitones), int(semitones) + 1)
     moves = [_moves(sequences.features[column], shifts) for column in columns]
 
     def augment(batch, generator):
-        values = batch["values"][..., columns]
+        # What stands before a window is moved with it.
+        before = "previous" in batch
+        values = batch["values"]
+        if before:
+            values = np.concatenate([batch["previous"][:, None], values], axis=1)
+        values = values[..., columns]
         moved = np.stack([move(values[..., i]) for i, move in enumerate(moves)], axis=-1)
         lost = np.isnan(moved) & ~np.isnan(values)  # (shifts, batch, window, columns)
         possible = ~lost.any(axis=(2, 3)).T  # (batch, shifts); not to move always is
@@ -140,7 +149,42 @@ def transpose(semitones, columns, sequences):
         told = moved[chosen, np.arange(len(values))]
         scales = batch["scale"][:, columns] + _plain(sequences, columns) * shifts[chosen, None]
         scales = np.where(scales > 0, scales, batch["scale"][:, columns])
-        return _with(batch, sequences, columns, told, scales=scales)
+        previous, told = (told[:, 0], told[:, 1:]) if before else (None, told)
+        return _with(batch, sequences, columns, told, previous, scales)
+
+    return augment
+
+
+def _transpose_roll(semitones, columns):
+    """`transpose` of frames whose columns are the pitches of a range, in ascending order."""
+    if columns is not None:
+        raise InputError(
+            "training.augment: transpose moves all pitches of a frame, and takes no columns here. "
+            f"Received: columns={columns}"
+        )
+
+    def augment(batch, generator):
+        values, names = batch["values"], ["values"]
+        sounding = (values == 1).any(axis=1)
+        if "previous" in batch:
+            sounding |= batch["previous"] == 1
+            names.append("previous")
+        count = sounding.shape[1]
+        below, above = sounding.argmax(axis=1), sounding[:, ::-1].argmax(axis=1)
+        some = sounding.any(axis=1)
+        lows = np.where(some, -np.minimum(below, semitones), 0)
+        highs = np.where(some, np.minimum(above, semitones), 0)
+        shifts = generator.integers(lows, highs, endpoint=True)
+        places = np.arange(count) - shifts[:, None]  # (batch, pitches): where each comes from
+        inside = (places >= 0) & (places < count)
+        changed = {**batch}
+        for name in names:
+            each = batch[name]
+            space = [slice(None), *[None] * (each.ndim - 2)]
+            found = np.take_along_axis(each, np.clip(places, 0, count - 1)[*space], axis=-1)
+            silent = np.where(np.isnan(each).all(axis=-1, keepdims=True), np.nan, 0)
+            changed[name] = np.where(inside[*space], found, silent).astype(each.dtype)
+        return changed
 
     return augment
 
@@ -188,7 +232,8 @@ def _pitches(columns, sequences):
     if columns is not None:
         return _named(columns, sequences)
     names = [feature.name for feature in sequences.features]
-    found = [number for number, name in enumerate(names) if name.casefold() in PITCHES]
+    every = sequences.kind == "music"
+    found = [n for n, name in enumerate(names) if every or name.casefold() in PITCHES]
     if not found:
         raise InputError(
             f"training.augment: transpose takes columns called {' or '.join(PITCHES)}, or those "

@@ -4,6 +4,8 @@ import numpy as np
 
 from tfgen.data import SequenceWindows
 from tfgen.evaluation.latents import score_latents
+from tfgen.kinds import find_kind, load
+from tfgen.models.numbers.options import options_of
 from tfgen.preprocessing.told import told
 from tfgen.report.score import Score
 
@@ -23,9 +25,12 @@ def score_likelihood(model, parts):
     Returns:
         A dict: `values`, how many were observed; `log_likelihood`, nats of all of them, of a
         density in the data's units; and the `Score` `nats_per_value`, whose baseline is that of
-        independent Gaussians, and frequencies for categories, fitted to the training data.
+        independent Gaussians, and frequencies for categories, fitted to the training data; and
+        scores per what else the kind of data has.
     """
-    held = parts.held
+    held, per = parts.held, find_kind(parts.held.kind).per
+    without = per and "ends" in options_of(model.engine, "score")
+    options = {"ends": False} if without else {}
     piece = model.max_positions or (None if model.state_is_constant else _PIECE)
     rows = []
     for number, values in enumerate(held.values):
@@ -41,12 +46,18 @@ def score_likelihood(model, parts):
         given = told(model.processor, held, batch)
         if len(batch) == 1:
             given = {name: value[0] for name, value in given.items()}
-            result = model.score(values[0], **given)
+            result = model.score(values[0], **given, **options)
         else:
-            result = model.score(values, **given)
+            result = model.score(values, **given, **options)
         total += float(np.sum(result["log_likelihood"], dtype=np.float64))
         count += float(np.sum(result["values"]))
     naive = _naive_nats(parts.known, held)
+
+    others = {}
+    for name, counted in per.items():
+        number = sum(load(counted)(values, held.features) for values in held.values) or 1
+        score = Score.of([-total / number], baseline=[naive * count / number])
+        others[f"nats_per_{name}"] = score.to_dict()
 
     def windows():
         window = model.processor.length if held.ends else piece
@@ -56,6 +67,7 @@ def score_likelihood(model, parts):
         "values": int(count),
         "log_likelihood": total,
         "nats_per_value": Score.of([-total / max(count, 1)], baseline=[naive]).to_dict(),
+        **others,
         **score_latents(model, windows),
     }
 

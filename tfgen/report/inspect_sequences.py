@@ -10,7 +10,7 @@ from tfgen.data.found import counted
 from tfgen.data.seasons import autocorrelation, seasons
 from tfgen.data.sentinels import find_sentinels
 from tfgen.data.series import open_sequences
-from tfgen.kinds import find_kind
+from tfgen.kinds import find_kind, load
 from tfgen.report.recorded import recorded_as, suggestion
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -55,7 +55,14 @@ def inspect_sequences(config):
         lines.append(
             f"classes: {len(sequences.classes)}: {_some(_counted(sequences.classes, counts))}"
         )
-    step = _usual_step(sequences)
+    facts = load(find_kind(sequences.kind).facts)
+    lines += _of_features(sequences, config) if facts is None else facts(sequences)
+    return "\n".join(_shown(line) for line in lines)
+
+
+def _of_features(sequences, config):
+    """What there is to tell of each feature."""
+    lines, step = [], _usual_step(sequences)
     longest = max(range(len(sequences)), key=lambda number: len(sequences.values[number]))
     numbers = {
         feature.name: np.concatenate([values[:, number] for values in sequences.values])
@@ -77,7 +84,7 @@ def inspect_sequences(config):
         lines.append(f"and {len(sequences.features) - _MOST_FEATURES:,} more features")
     if len(sequences) > 1:
         lines.append(f"(drawn: '{sequences.ids[longest]}', the longest sequence)")
-    return "\n".join(_shown(line) for line in lines)
+    return lines
 
 
 def _sentinel(number, names):

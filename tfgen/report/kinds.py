@@ -69,6 +69,12 @@ def formats_of(kind):
     return common | {suffix: load(write) for suffix, write in own.items()}
 
 
+def sounds_of(kind, samples):
+    """Returns `Samples` of a kind to be heard: arrays `(samples, 1)`, and samples a second."""
+    sounds = load(find_kind(kind).sounds)
+    return (samples.arrays, samples.sample_rate) if sounds is None else sounds(samples)
+
+
 def noun_of(kind):
     """Returns what samples of a kind are called."""
     return find_kind(kind).noun or kind

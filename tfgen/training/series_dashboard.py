@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfgen.kinds import find_kind
 from tfgen.models.latents import has_posterior
 from tfgen.preprocessing.told import told, told_of_one
-from tfgen.report.kinds import Samples, figure_of, lines_of, noun_of
+from tfgen.report.kinds import Samples, figure_of, lines_of, noun_of, sounds_of
 from tfgen.report.series import forecast_figure
 from tfgen.report.thumbnails import thumbnail
 from tfgen.training.dashboard import SAMPLE_SEED, Dashboard, picture
@@ -65,7 +65,7 @@ class SeriesDashboard(Dashboard):
             figure = figure_of(row.name, samples, quick=True)
             picture(f"samples/{noun_of(row.name)}", figure)
             if row.audible:
-                sound("samples/sound", arrays, rate)
+                sound("samples/sound", *sounds_of(row.name, samples))
             if row.beside and self.model.can("forecast"):
                 self._forecast(processor.features, length)
             if has_posterior(self.model):

@@ -62,7 +62,7 @@ def _table(folders, columns):
 
 
 def _likelihood(scores):
-    for unit in ("character", "value"):
+    for unit in ("character", "frame", "value"):
         if (nats := scores.get(f"nats_per_{unit}")) is not None:
             return f"{readable(nats)} nats/{unit}"
     return None

@@ -14,6 +14,8 @@ import numpy as np
 from tfgen.data.budget import Budget
 from tfgen.data.features import Feature
 from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
+from tfgen.data.music.grid import roll_of
+from tfgen.data.music.midi import SUFFIXES, read_midi
 from tfgen.data.music.rolls import HIGHEST, LOWEST, REST, SPLITS, holds_rolls, read_rolls
 from tfgen.data.music.voices import split_voices
 from tfgen.data.readers import Report, Unreadable
@@ -33,8 +35,8 @@ def open_music(name, paths, config):
 
     Args:
         name: As the data was asked for.
-        paths: List of files: JSON as `tfgen.data.music.rolls.read_rolls` takes it, whose frames are
-            taken as they are.
+        paths: List of files: MIDI, or JSON as `tfgen.data.music.rolls.read_rolls` takes it, whose
+            frames are taken as they are.
         config: A `tfgen.recipe.DataConfig`. `voices` is 0 for the pitches that sound, else the
             number of voices; `pitches` the lowest and the highest pitch; `frame_step` the length of
             a frame, as a part of a whole note; `max_length` bounds the frames of a piece; `label`
@@ -52,13 +54,19 @@ def open_music(name, paths, config):
     report, budget, found = Report(), Budget(config.max_numbers), []
     low, high = pitch_range(config.pitches)
     features = features_of(config.voices, low, high)
+    midi = any(is_midi(path) for path in paths)
+    rate = frames_a_second(config.frame_step or (MIDI_STEP if midi else ROLL_STEP))
     for path in paths:
         label = by_file(path) if by_file else None
         if by_file and label is None:
             report.drop(NOT_MATCHED, str(path))
             continue
         try:
-            for roll in read_rolls(path):
+            if is_midi(path):
+                rolls = [roll_of(read_midi(path, report), rate, config.voices, report)]
+            else:
+                rolls = read_rolls(path)
+            for roll in rolls:
                 values = _values(roll, config.voices, low, high, report)
                 if values is not None:
                     budget.take(path, values.size)
@@ -74,8 +82,7 @@ def open_music(name, paths, config):
     ids = [readable(roll.id) for _, roll, _ in found]
     sequences = Sequences(
         name, "music", features, [values for values, *_ in found], ids, labels=labels,
-        classes=classes, sample_rate=frames_a_second(config.frame_step or ROLL_STEP),
-        report=report, **_parts([roll for _, roll, _ in found], report),
+        classes=classes, sample_rate=rate, report=report, **_parts([roll for _, roll, _ in found], report),
     )  # fmt: skip
     sequences.values = cut_to(sequences.values, config.max_length, ids, report)
     return sequences
@@ -83,7 +90,11 @@ def open_music(name, paths, config):
 
 def holds_music(path):
     """Whether a file looks like music."""
-    return holds_rolls(path)
+    return is_midi(path) or holds_rolls(path)
+
+
+def is_midi(path):
+    return path.suffix.lower() in SUFFIXES
 
 
 def features_of(voices, low, high):
@@ -95,6 +106,11 @@ def features_of(voices, low, high):
     return tuple(Feature(name, levels=levels) for name in names)
 
 
+def is_roll(features):
+    """Whether columns are pitches that sound or not."""
+    return len(features) > 0 and all(feature.levels == (OFF, ON) for feature in features)
+
+
 def sounding(values, features):
     """Which pitches each column of frames sounds, int `(time, features)`, -1 where none.
 
@@ -102,9 +118,11 @@ def sounding(values, features):
         values: Array `(time, features)` of the numbers of levels, NaN for what is not known.
         features: Those of `features_of`.
     """
-    table = np.full([len(features), 2 + max(len(feature.levels) for feature in features)], REST)
+    roll = is_roll(features)
+    # The last place of a row is that of what is not known.
+    table = np.full([len(features), 1 + max(len(feature.levels) for feature in features)], REST)
     for row, feature in enumerate(features):
-        if feature.levels == (OFF, ON):
+        if roll:
             table[row, 1] = int(feature.name)
         else:
             pitches = [int(level) if level.isdigit() else REST for level in feature.levels]
@@ -124,7 +142,7 @@ def notes_of(values, features):
     changes = np.ones([time + 1, columns], bool)
     changes[1:-1] = pitches[1:] != pitches[:-1]
     notes = []
-    by_voice = bool(features) and features[0].levels != (OFF, ON)
+    by_voice = not is_roll(features)
     for column in range(columns):
         edges = np.flatnonzero(changes[:, column])
         for start, stop in zip(edges[:-1], edges[1:]):
@@ -132,6 +150,15 @@ def notes_of(values, features):
             if pitch != REST:
                 notes.append((start, stop - start, pitch, column if by_voice else 0))
     return np.array(sorted(notes), np.int64).reshape(-1, 4)
+
+
+def count_frames(values, features):
+    return len(values)
+
+
+def count_notes(values, features):
+    """How many pitches the frames sound, each in every frame of its own: (frames, voices)."""
+    return int(np.count_nonzero(sounding(values, features) != REST))
 
 
 def pitch_range(text):

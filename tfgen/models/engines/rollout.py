@@ -1,5 +1,7 @@
 """`Rollout`: sequences of numbers drawn position by position, each given those before it."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -59,12 +61,12 @@ class Rollout:
         self.emission = emission
         self.context, self.positions = emission.context, emission.positions
         self.processor = self.positions.processor
-        frames = network.max_positions
         self.history = emission.reading.lags.history  # samples before a window that are of use
         # What futures hold of the past takes 256 MB at most.
         held = max(emission.reading.span * self.positions.width, 1)
         self.rows_at_once = min(type(self).rows_at_once, max(2**26 // held, 1))
-        self.max_positions = None if frames is None else self.positions.room(frames)
+        most = network.max_positions
+        self.max_positions = most and self.positions.room(most)
         self.state_is_constant = network.state_is_constant
         self.jit_compile_training = network.jit_compile_training
         self.reset_graphs()
@@ -80,9 +82,8 @@ class Rollout:
     @property
     def layers(self):
         """What has weights, in the order in which these are kept."""
-        projection = self.emission.input_projection
-        own = [] if projection is None else [projection]
-        return [self.context, self.network, *own, self.emission]
+        projection = filter(None, [self.emission.input_projection])
+        return [self.context, self.network, *projection, self.emission]
 
     def initial_state(self, batch_size):
         """The state before a sequence: a nest of tensors `(batch, ...)`."""
@@ -107,8 +108,7 @@ class Rollout:
         """The sum of the nats of a batch's positions, their number, and the state at the end."""
         hidden, state, scale = self.read(batch, state, training, key if training else None)
         nats = -tf.reduce_sum(self.emission.log_prob(hidden, batch, scale, training))
-        positions = tf.reduce_sum(tf.cast(batch["valid"], tf.float32))
-        return nats, positions, state
+        return nats, tf.reduce_sum(tf.cast(batch["valid"], tf.float32)), state
 
     def outputs(self, batch, seed, training=False):
         """The parameters of the distribution of each position, given those before it.
@@ -145,7 +145,7 @@ class Rollout:
         hidden, state = self.network.call(x, state, mask, training, key, record)
         return tf.cast(hidden, tf.float32), state, scale
 
-    # What a person calls; the keywords are the options
+    # What a person calls, by keyword the options
 
     def generate(self, arguments, defaults, seed, *, temperature=None, bias=None):
         """Samples from nothing.
@@ -197,12 +197,11 @@ class Rollout:
         begun = begun._replace(count=tf.constant(frames))
         with self._first_call("impute", particles, num_samples, capacity):
             filled = self.positions.restored(self._fill(begun, padded, tf.zeros([num_samples])))
-        filled = filled[:, :time].numpy()
-        return np.where(np.isnan(values), filled, values)
+        return np.where(np.isnan(values), filled[:, :time].numpy(), values)
 
-    def score(self, arguments, defaults):
-        """The likelihood of series: tensors as of `Positions.series_specs`."""
-        return self._graph("score")(arguments)
+    def score(self, arguments, defaults, *, ends=True):
+        """The likelihood of series, tensors as of `Positions.series_specs`; of their ends, too?"""
+        return self._graph("score" if ends else "score_within")(arguments)
 
     def encode(self, arguments, defaults, *, pooling="mean"):
         """The last hidden states of series, pooled over the positions of each: an array."""
@@ -241,8 +240,8 @@ class Rollout:
 
     def functions(self, defaults):
         """What is served: `Function`s of tensors in the data's units."""
-        names = ("generate", "forecast", "score", "encode")
-        found = [Function(name, self._graph(name), self._specs(name)) for name in names]
+        names = "generate", "forecast", "score", "encode"
+        found = (Function(name, self._graph(name), self._specs(name)) for name in names)
         return [*found, stream_function(self, self._specs("generate"), BUCKET)]
 
     def serving_defaults(self, defaults):
@@ -362,12 +361,14 @@ class Rollout:
         values = tf.gather(arguments["values"], index, batch_dims=1)
         return {"values": values, "lengths": lengths - spare}
 
-    def _score(self, arguments):
-        batch = self.positions.series(arguments)
+    def _score(self, arguments, ends=True):
+        batch = self.positions.series(arguments, ends)
         hidden, _, scale = self.read(batch)
-        nats = tf.cast(self.emission.log_prob(hidden, batch, scale), tf.float64)
-        total = tf.reduce_sum(nats, axis=1)
+        nats = self.emission.log_prob(hidden, batch, scale)
+        total = tf.reduce_sum(tf.cast(nats, tf.float64), axis=1)
         return likelihoods_of(total, observed_of(arguments), arguments["lengths"])
+
+    _score_within = functools.partialmethod(_score, ends=False)
 
     def _encode(self, arguments):
         positions = self.positions
@@ -431,8 +432,7 @@ class Rollout:
             missing = self.emission.gaps(given)[None]
             given = tf.where(missing, np.float32(np.nan), given[None])
             values, _, _ = self._sample(begun, hidden, past, scale, key, given)
-            weight = self.emission.weight(hidden, past, values, missing, scale)
-            return values, weight, state
+            return values, self.emission.weight(hidden, past, values, missing, scale), state
 
         return fill(Observed(draw, values), begun, tf.shape(samples)[0])
 

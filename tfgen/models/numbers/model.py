@@ -276,7 +276,7 @@ class NumbersModel(SequenceGenerator):
             times: See `forecast`.
             known: `(time, known)` or `(batch, time, known)`.
             condition, static: See `generate`.
-            **options: The engine's own.
+            **options: The engine's own, as `ends`: whether to count that drawings and clips end.
 
         Returns:
             A dict of arrays `(batch,)`, or of numbers for a single series: `log_likelihood` in

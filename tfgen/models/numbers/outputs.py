@@ -181,7 +181,7 @@ class Outputs:
         counted = tf.broadcast_to(counted, tf.shape(values))
         of_numbers = counted
         if processor.num_categories:
-            of_numbers = tf.gather(counted, processor.number_columns, axis=-1)
+            of_numbers = tf.gather(counted, np.array(processor.number_columns, np.int32), axis=-1)
         of_numbers = of_numbers & observed
 
         def told(numbers):

@@ -147,8 +147,11 @@ class Positions:
             )
         return self._framed(batch)
 
-    def series(self, arguments):
-        """The batch for the arguments of a function of series, see `series_specs`."""
+    def series(self, arguments, ends=True):
+        """The batch for the arguments of a function of series, see `series_specs`.
+
+        With `ends`, what ends by itself ends with its last position, which tells so.
+        """
         batch = {
             name: arguments[name]
             for name in ("times", "known", "static", "latents")
@@ -160,7 +163,7 @@ class Positions:
         batch |= {"values": tf.where(valid[..., None], values, np.nan), "valid": valid}
         if "condition" in arguments:
             batch["label"] = arguments["condition"]
-        if self.processor.ends:
+        if self.processor.ends and ends:
             batch["last"] = tf.range(time)[None] == lengths[:, None] - 1
         if self.processor.scaler.needs_scale:
             numbers = self.processor.numbers(batch["values"])
