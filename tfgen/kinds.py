@@ -33,7 +33,7 @@ class Kind:
             the suffix.
         ends: Whether a sequence is a whole thing, as a drawing or a clip is, whose end is learned.
             One that goes on, as a series does, is forecast and imputed.
-        continues: Whether whole things are forecast and imputed as well, as a piece of music is.
+        continues: Whether whole things are gone on with, from a beginning, and imputed as well.
         pen: Whether a position is a movement of a pen and whether it is lifted then: dx, dy, pen.
         like: Other kinds whose fields of a recipe are for this one as well, and what
             `training.augment` does to them.
@@ -102,13 +102,8 @@ class Kind:
 
     @property
     def goes_on(self):
-        """Whether its sequences go on, as those of time do."""
+        """Whether its sequences go on, and so are forecast and imputed."""
         return self.modality == "numbers" and not self.ends
-
-    @property
-    def is_filled(self):
-        """Whether its sequences are forecast and imputed."""
-        return self.goes_on or self.continues
 
     @property
     def usual_suffix(self):

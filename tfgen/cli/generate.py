@@ -13,7 +13,10 @@ def parser():
     parser = Parser("generate", run, "Generates with a model: text goes on from prompts.")
     parser.add_argument("name", metavar="NAME", help=NAME_HELP)
     parser.add_argument(
-        "prompts", metavar="PROMPT", nargs="*", help="of text; default: one empty prompt"
+        "prompts",
+        metavar="PROMPT",
+        nargs="*",
+        help="of text; default: one empty prompt; of music: a file to go on with",
     )
     add_fields(parser, ("temperature", "guidance_scale"), TokenSampling)  # not of text alone
     parser.add_argument("--seed", type=seed, help="the same seed gives the same samples")

@@ -19,6 +19,7 @@ OPTIONS = (*_OWN, "start_time", "static")
 _SAMPLING = "temperature", "bias", "num_steps", "solver", "guidance_scale", "windows"
 # Sequences by diffusion that are drawn before XLA would have compiled the loop.
 _FEW = 32
+_GOES_ON = 64  # positions after a prompt
 
 
 def add_options(parser):
@@ -38,7 +39,7 @@ def run(arguments, kind):
         arguments: Those of `tfgen generate`.
         kind: What the model is of, as `zoo.find(name).data_kind` tells.
     """
-    from tfgen.report.output import check_output, write_sequences
+    from tfgen.report.output import check_output
 
     given_fields(arguments, ("length", *_SAMPLING), RolloutSampling, DiffusionSampling)
     check_counts(arguments, "num_samples")
@@ -62,6 +63,10 @@ def run(arguments, kind):
             f"command cannot: use tfgen forecast {shlex.quote(arguments.name)} --data FILE "
             "--horizon ROWS, or model.generate(known=...) in Python"
         )
+    if arguments.prompts:
+        arrays = _continued(model, arguments)
+        _write(arguments, kind, processor, arrays)
+        return
     options = {
         "length": arguments.length,
         **taken(arguments, _SAMPLING, model.options["generate"]),
@@ -92,12 +97,47 @@ def run(arguments, kind):
         numbers = range(1, len(arrays) + 1)
         _print_table(arrays, processor.features, times, {"sample": list(numbers)})
         return
+    _write(arguments, kind, processor, arrays, times)
+
+
+def _write(arguments, kind, processor, arrays, times=None):
+    from tfgen.report.output import write_sequences
+
     written = write_sequences(
         arguments.out, arrays, processor.features, kind, times=times,
         sample_rate=processor.sample_rate,
     )  # fmt: skip
     for path in written:
         show(f"Wrote {path}")
+
+
+def _continued(model, arguments):
+    """The first sequence of a file, with what may come after it: a list of arrays."""
+    import numpy as np
+
+    from tfgen.models.numbers.over_data import open_series
+    from tfgen.preprocessing.told import told_of_one
+
+    if len(arguments.prompts) > 1:
+        raise InputError(f"One file is gone on with. Received: {len(arguments.prompts)} of them")
+    for name in ("stream", "static", "start_time"):
+        if getattr(arguments, name):
+            raise InputError(f"--{name.replace('_', '-')} is not for what goes on with a file")
+    sequences = open_series(model, arguments.prompts[0]).select([0])
+    values, given = sequences.values[0], told_of_one(model.processor, sequences, 0)
+    if arguments.condition is not None:
+        given["condition"] = _class(arguments.condition, model.processor.classes)
+    options = taken(arguments, _SAMPLING, model.options["forecast"])
+    horizon = arguments.length or model.generation.length or _GOES_ON
+    found = model.forecast(
+        values, horizon, arguments.num_samples, seed=arguments.seed, **given, **options
+    )
+    arrays = []
+    for sample in found.samples:
+        there = np.flatnonzero(~np.isnan(sample).all(axis=1))  # it may end by itself
+        stop = int(there[-1]) + 1 if len(there) else 0
+        arrays.append(np.concatenate([values, sample[:stop]]))
+    return arrays
 
 
 @contextlib.contextmanager

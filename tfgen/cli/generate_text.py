@@ -50,7 +50,7 @@ def add_options(parser):
 
 def refuse(arguments, kind):
     """Refuses prompts, which a model of another kind does not take."""
-    if arguments.prompts:
+    if arguments.prompts and not find_kind(kind).continues:
         raise InputError(
             f"A model of {find_kind(kind).words} takes no prompt. "
             f"Received: {to_unicode(arguments.prompts[0])!r}"

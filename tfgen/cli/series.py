@@ -28,9 +28,12 @@ def add_diffusion_options(parser):
     )
 
 
-def series_only(verb, name, kind):
-    if not find_kind(kind).is_filled:
-        raise InputError(
-            f"{verb} is for models of time series and of music, and {name} is one of {find_kind(kind).words}: "
-            f"tfgen generate {name}"
-        )
+def series_only(verb, name, kind, whole=False):
+    """Refuses models of what is whole, unless the verb is for `whole` pieces of music as well."""
+    row = find_kind(kind)
+    if row.goes_on or (whole and row.continues):
+        return
+    what = "time series and of music" if whole else "time series"
+    raise InputError(
+        f"{verb} is for models of {what}, and {name} is one of {row.words}: tfgen generate {name}"
+    )

@@ -113,7 +113,7 @@ def _lengths(sequences):
     if lengths.min() < lengths.max():
         text += f" to {lengths.max():,}, median {np.median(lengths):,g}"
     text += " positions"
-    if sequences.sample_rate:
+    if sequences.sample_rate and not find_kind(sequences.kind).facts:
         seconds = lengths / sequences.sample_rate
         rate = f"{sequences.sample_rate:,} samples a second"
         text += f" ({seconds.min():.3g} to {seconds.max():.3g} seconds at {rate})"

@@ -113,7 +113,9 @@ def facts_of_pieces(sequences):
     ]
     classes = np.bincount(some % 12, minlength=12) / len(some)
     order = np.argsort(-classes)[:_SHOWN]
-    lines.append(f"pitch classes: {', '.join(f'{_NAMES[n]} {100 * classes[n]:.2g}%' for n in order)}")
+    lines.append(
+        f"pitch classes: {', '.join(f'{_NAMES[n]} {100 * classes[n]:.2g}%' for n in order)}"
+    )
     if not is_roll(features):
         for column, feature in enumerate(features):
             own = pitches[there[:, column], column]

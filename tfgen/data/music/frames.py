@@ -185,6 +185,11 @@ def frames_a_second(text):
     return int(rate)
 
 
+def frame_step_of(rate):
+    """The opposite of `frames_a_second`."""
+    return f"1/{rate * 4 // QUARTERS_A_SECOND}"
+
+
 def _values(roll, voices, low, high, report):
     """The frames of a piece, float32 `(time, features)`; None, and counted, if that cannot be."""
     frames = [[p for p in frame if p == REST or low <= p <= high] for frame in roll.frames]

@@ -66,8 +66,12 @@ def read_rolls(path):
             identity = f"{path.stem} {number}" if split is None else f"{split} {number}"
             found.append(Roll(_checked(piece, f"{where}, piece {number}"), identity, split))
     sizes = {len(frame) for roll in found for frame in roll.frames}
-    by_voice = len(sizes) == 1 and sizes != {0} and any(
-        frame != sorted(set(frame)) or REST in frame for roll in found for frame in roll.frames
+    by_voice = (
+        len(sizes) == 1
+        and sizes != {0}
+        and any(
+            frame != sorted(set(frame)) or REST in frame for roll in found for frame in roll.frames
+        )
     )
     if not by_voice and any(REST in frame for roll in found for frame in roll.frames):
         problem = "frames of as many pitches each, where -1 is a rest of a voice"

@@ -6,6 +6,7 @@ import numpy as np
 
 from tfgen.data import open_sequences
 from tfgen.data.cuts import one_seed
+from tfgen.data.music.frames import frame_step_of
 from tfgen.errors import unknown
 from tfgen.preprocessing.told import told_by, told_of_one
 
@@ -15,7 +16,10 @@ _CONTEXTS = 16  # of `Cuts`, in one call of `forecast`
 def data_of(model, name):
     """Returns the `DataConfig` of data that are read as a model's own are."""
     # What is out of bounds is refused in training data only.
-    return dataclasses.replace(model.recipe.data, name=name, bounds=())
+    config = dataclasses.replace(model.recipe.data, name=name, bounds=())
+    if model.processor.kind == "music":  # on its own grid, whatever is usual for such a file
+        config = dataclasses.replace(config, frame_step=frame_step_of(model.processor.sample_rate))
+    return config
 
 
 def open_series(model, name, identity=None):
