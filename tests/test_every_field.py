@@ -96,6 +96,9 @@ CHANGES = {
     "data.sample_rate": read(4000, "sounds"),
     "data.max_length": read(5, "pen.npz", data__kind="strokes"),
     "data.simplify": read(50.0, "pen.npz", data__kind="strokes"),
+    "data.voices": read(2, "chords.json"),
+    "data.pitches": read("60:66", "chords.json"),
+    "data.frame_step": read("1/8", "chords.json"),
     "data.max_numbers": read(10),
     "data.validation_fraction": read(0.4, **SITES),
     "data.split": read("sequences", **SITES),
@@ -225,6 +228,8 @@ def folder(tmp_path_factory):
         scaled = {key: (each * [size, 1, 1]).astype("f4") for key, each in drawings.items()}
         np.savez(folder / f"{name}.npz", **scaled)
     (folder / "captions.csv").write_text("pen,text\n" + "".join(f"d{n},t{n}\n" for n in range(9)))
+    chords = [[[60 + (n + k) % 5, 65 + n % 3] for n in range(12)] for k in range(9)]
+    (folder / "chords.json").write_text(json.dumps(chords))
     (folder / "sounds").mkdir()
     for number in range(3):
         with wave.open(str(folder / "sounds" / f"{number}.wav"), "wb") as file:

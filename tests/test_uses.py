@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 
 # Which models use a field: by kind, and by engine where that matters. A field that is not listed
 # is of use to all.
-TEXT, SERIES, STROKES, AUDIO = "text", "series", "strokes", "audio"
-NUMBERS = (SERIES, STROKES, AUDIO)
+TEXT, SERIES, STROKES, AUDIO, MUSIC = "text", "series", "strokes", "audio", "music"
+NUMBERS = (SERIES, STROKES, AUDIO, MUSIC)
 TEXTS = (TEXT, "events")
 USED = {
     "data.column": TEXTS,
@@ -35,7 +35,8 @@ USED = {
         NUMBERS,
     ),
     "data.sample_rate": [AUDIO],
-    "data.max_length": [STROKES, AUDIO],
+    "data.max_length": [STROKES, AUDIO, MUSIC],
+    **dict.fromkeys(("data.voices", "data.pitches", "data.frame_step"), [MUSIC]),
     "data.simplify": [STROKES],
     "preprocessing.tokenizer": TEXTS,
     "preprocessing.max_vocabulary": TEXTS,

@@ -93,3 +93,18 @@ def test_the_config_has_levels_and_no_features():
     assert head.features == 2
     assert head.get_config()["levels"] == [2, 3] and "features" not in head.get_config()
     assert head(np.ones((4, 2)))["logits"].shape == [4, 5]
+
+
+def test_many_categories_alike_are_what_they_are_one_by_one():
+    rng = np.random.default_rng(3)
+    parameters = {"logits": tf.constant(rng.normal(size=[5, 27]), tf.float32)}
+    categories = tf.constant(rng.integers(-1, 3, [5, 9]), tf.int32)
+    uniform = tf.constant(rng.random([5, 9]), tf.float32)
+    many = CategoricalHead([3] * 9)
+    told, drawn = many.log_prob(parameters, categories), many.sample(parameters, uniform, None)
+    for n in range(0, 9, 3):  # three at a time are told one by one
+        few, which = CategoricalHead([3] * 3), slice(n, n + 3)
+        own = {"logits": parameters["logits"][:, 3 * n : 3 * n + 9]}
+        told -= few.log_prob(own, categories[:, which])
+        np.testing.assert_array_equal(drawn[:, which], few.sample(own, uniform[:, which], None))
+    np.testing.assert_allclose(told, 0, atol=1e-5)

@@ -189,3 +189,56 @@ def test_columns_are_heads_of_one_feature():
         ChainHead([GaussianMixtureHead(2)])
     with pytest.raises(ValueError, match="units must be an integer >= 1"):
         ChainHead([GaussianMixtureHead(1)], units=0)
+
+
+@pytest.fixture(scope="module")
+def voices():
+    """A chain of categories of as many levels each, which is computed in one go."""
+    return built(ChainHead([CategoricalHead([2]) for _ in range(4)], units=3), seed=4, size=1.0)
+
+
+def test_categories_alike_are_a_distribution_and_what_the_columns_one_by_one_say(voices):
+    head, parameters = voices
+    every = np.array(list(itertools.product(range(2), repeat=4)), np.int32)
+    rows = repeated(parameters, len(every))
+    told = head.log_prob(rows, None, categories=tf.constant(every)).numpy()
+    assert np.exp(told).sum() == pytest.approx(1, abs=1e-5) and np.ptp(told) > 1
+    some = every.copy()
+    some[::3, 1] = -1
+    observed = np.arange(4) != 2
+    for categories, counted in ((every, None), (some, tf.constant(observed))):
+        given = rows, tf.zeros([len(every), 0]), counted
+        head._levels, levels = None, head._levels
+        alone = head.log_prob(*given, categories=tf.constant(categories)).numpy()
+        head._levels = levels
+        together = head.log_prob(*given, categories=tf.constant(categories)).numpy()
+        np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+def test_categories_alike_are_sampled_as_often_as_they_are_likely_and_given_ones_kept(voices):
+    head, parameters = voices
+    count = 20_000
+    rows = repeated(parameters, count)
+    uniform = tf.constant(np.random.default_rng(0).random([count, 4]), tf.float32)
+    given = tf.constant([[-1, -1, 1, -1]] * count, tf.int32)
+    for told in (None, given):
+        numbers, drawn = head.sample(rows, uniform, tf.zeros([count, 0]), categories=told)
+        assert numbers.shape == (count, 0)
+        drawn = drawn.numpy()
+        if told is not None:
+            drawn = np.where(given.numpy() < 0, drawn, given.numpy())
+        found, counts = np.unique(drawn, axis=0, return_counts=True)
+        wanted = head.log_prob(
+            repeated(parameters, len(found)), None, categories=tf.constant(found)
+        ).numpy()
+        if told is not None:  # columns before it do not know of it
+            before = np.array([[*row[:2], -1, -1] for row in found], np.int32)
+            first = head.log_prob(
+                repeated(parameters, len(found)), None, categories=tf.constant(before)
+            ).numpy()
+            kept = np.array([[*row[:3], -1] for row in found], np.int32)
+            of_given = head.log_prob(
+                repeated(parameters, len(found)), None, categories=tf.constant(kept)
+            ).numpy()
+            wanted = wanted - of_given + first
+        np.testing.assert_allclose(counts / count, np.exp(wanted), atol=0.012)

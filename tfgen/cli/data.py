@@ -10,7 +10,9 @@ from tfgen.recipe import DataConfig, Recipe
 from tfgen.uses import listed
 
 # What a recipe says of any data: how a model is trained on them.
-_OF_ANY_DATA = ("sample_rate", "max_length", "validation_fraction", "split")
+_OF_ANY_DATA = (
+    "sample_rate", "max_length", "voices", "pitches", "frame_step", "validation_fraction", "split",
+)  # fmt: skip
 # What it says of its own data, and of no other: --data takes it back to the defaults.
 _OF_ITS_DATA = {
     **{

@@ -162,9 +162,10 @@ def check_label(config):
     """Raises the error of a label that files of strokes or sound cannot have."""
     if config.label is not None and file_label(config.label) is None:
         raise InputError(
-            "data.label of strokes, music and audio must be 'folder' (the name of the folder a file lies "
-            "in), 'name:PATTERN' (the first group of a regular expression in the file's name, e.g. "
-            f"'name:^([a-z]+)_') or left out. Received: data.label={config.label}"
+            "data.label of strokes, music and audio must be 'folder' (the name of the folder a "
+            "file lies in), 'name:PATTERN' (the first group of a regular expression in the file's "
+            "name, e.g. 'name:^([a-z]+)_') or left out. "
+            f"Received: data.label={config.label}"
         )
 
 

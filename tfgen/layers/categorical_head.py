@@ -7,7 +7,6 @@ import tensorflow as tf
 from tfgen.layers.checks import check, is_int
 from tfgen.layers.distribution_head import DistributionHead, draw
 
-
 # Categories of as many levels each, from so many on, are told in one go.
 _MANY = 8
 

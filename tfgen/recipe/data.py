@@ -73,8 +73,8 @@ class DataConfig(Section):
     label: str | None = field(
         None,
         "the column with the class of a sequence, or of each text of data.column; strokes, music "
-        "and audio: 'folder' takes the folder's name, 'name:^([a-z]+)_' what the group finds in the "
-        "file's; drawings in lines of JSON: a key",
+        "and audio: 'folder' takes the folder's name, 'name:^([a-z]+)_' what the group finds in "
+        "the file's; drawings in lines of JSON: a key",
     )
     layout: str = field(
         "auto",

@@ -69,7 +69,7 @@ def figure_of_pieces(samples, quick=False):
 
 
 def lines_of_piece(values):
-    """A thumbnail: whatever is not at its first level, as a line over the positions that it lasts."""
+    """A thumbnail: what is not at its first level, as a line over the positions that it lasts."""
     lines = []
     for column in range(values.shape[1]):
         edges = np.flatnonzero(np.diff(values[:, column], prepend=np.nan, append=np.nan) != 0)
@@ -99,7 +99,7 @@ def sounds_of_pieces(samples):
 
 
 def facts_of_pieces(sequences):
-    """What `tfgen inspect` tells of pieces: their range, their voices, and how many sound at once."""
+    """What `tfgen inspect` tells of pieces: their range, voices, and how many sound at once."""
     features, together = sequences.features, np.concatenate(sequences.values)
     pitches = sounding(together, features)
     there = pitches != REST

@@ -80,9 +80,10 @@ def open_music(name, paths, config):
         raise nothing_found("piece", name, report)
     classes, labels = number_labels([label for *_, label in found])
     ids = [readable(roll.id) for _, roll, _ in found]
+    parts = _parts([roll for _, roll, _ in found], report)
     sequences = Sequences(
         name, "music", features, [values for values, *_ in found], ids, labels=labels,
-        classes=classes, sample_rate=rate, report=report, **_parts([roll for _, roll, _ in found], report),
+        classes=classes, sample_rate=rate, report=report, **parts,
     )  # fmt: skip
     sequences.values = cut_to(sequences.values, config.max_length, ids, report)
     return sequences
