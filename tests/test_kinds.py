@@ -119,7 +119,7 @@ def test_a_persons_kind_has_the_usual_picture_and_thumbnail(games):
 
 def test_fields_of_other_kinds_are_refused_unless_it_is_like_them(games):
     recipe = Recipe("lstm").override({"data.max_length": 3, "training.augment": ["jitter=0.1"]})
-    with pytest.raises(InputError, match="max_length is for pen strokes and sound and music, and the data "
+    with pytest.raises(InputError, match="max_length is for pen strokes and sound and music as frames, and the data "
                        "are dice rolls"):  # fmt: skip
         recipe.check_used("dice")
     with pytest.raises(InputError, match="'jitter' is for time series and pen strokes, and the da"):

@@ -175,5 +175,5 @@ def test_shipped_recipes_hold_nothing_that_is_ignored(path):
 
 
 def test_names_are_listed_as_in_a_sentence():
-    assert uses.listed(KINDS) == "text, series, strokes, audio or events"
+    assert uses.listed(KINDS) == "text, series, strokes, audio, music or events"
     assert uses.listed(["text"]) == "text"

@@ -175,7 +175,7 @@ KINDS = {
         ),
         Kind(
             name="music",
-            words="music",
+            words="music as frames",
             open="tfgen.data.music.frames:open_music",
             suffixes=(".json", ".mid", ".midi", ".kar"),
             holds="tfgen.data.music.frames:holds_music",

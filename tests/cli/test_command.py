@@ -196,7 +196,10 @@ def test_of_other_data_only_how_it_is_trained_on_is_kept():
         **texts, **lists, "kind": "series", "layout": "rows", "decimal": ",", "simplify": 2.0,
         "allow_dropped": 0.9, "max_numbers": 99,
     }  # fmt: skip
-    kept = {"sample_rate": 100, "max_length": 9, "validation_fraction": 0.3, "split": "time"}
+    kept = {
+        "sample_rate": 100, "max_length": 9, "validation_fraction": 0.3, "split": "time",
+        "voices": 4, "pitches": "30:60", "frame_step": "1/8",
+    }  # fmt: skip
     names = {field.name for field in dataclasses.fields(DataConfig)}
     assert names == {"name", *own, *kept}, "does a new field belong to its own data?"
     recipe = Recipe("gru", data=DataConfig(name="a.csv", **own, **kept))

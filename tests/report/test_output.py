@@ -270,7 +270,7 @@ def test_a_picture_of_each_forecast(tmp_path, monkeypatch):
             "series",
             r"\.svg is for strokes, and this is series: choose one of .*path=a.svg",
         ),
-        ("a.wav", "strokes", r"\.wav is for audio, and this is strokes: .*\.svg"),
+        ("a.wav", "strokes", r"\.wav is for audio and music, and this is strokes: .*\.svg"),
     ],
 )
 def test_a_suffix_that_does_not_fit(name, kind, message):
@@ -304,5 +304,5 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
 
 def test_what_a_person_wants_most_is_a_format_of_the_kind():
     usual = {name: KINDS[name].usual_suffix for name in kinds_of_numbers()}
-    assert usual == {"series": ".csv", "strokes": ".svg", "audio": ".wav"}
+    assert usual == {"series": ".csv", "strokes": ".svg", "audio": ".wav", "music": ".mid"}
     assert all(suffix in formats_of(name) for name, suffix in usual.items())

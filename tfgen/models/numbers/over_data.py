@@ -18,7 +18,8 @@ def data_of(model, name):
     # What is out of bounds is refused in training data only.
     config = dataclasses.replace(model.recipe.data, name=name, bounds=())
     if model.processor.kind == "music":  # on its own grid, whatever is usual for such a file
-        config = dataclasses.replace(config, frame_step=frame_step_of(model.processor.sample_rate))
+        step = frame_step_of(model.processor.sample_rate)
+        config = dataclasses.replace(config, kind="music", frame_step=step)
     return config
 
 
