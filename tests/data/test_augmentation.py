@@ -497,7 +497,7 @@ def test_one_after_the_other():
         ("text", "gain=3", "'gain' is for sound, and the data are text"),
         ("series", "dropout=0.1", "'dropout' is for text, and the data are time series"),
         ("series", "rotate=5", "'rotate' is for pen strokes, and the data are time series"),
-        ("strokes", "transpose=5", "'transpose' is for time series and music as frames, and the data are pen strokes"),
+        ("strokes", "transpose=5", "'transpose' is for time series and music as frames and music as events, and the data are pen"),
         ("audio", "noise=0.1", "'noise' is for text, and the data are sound"),
         ("text", "dropout=1.5", "dropout takes a number above 0 and at most 1, as in 'dropout=0.5'"),
         ("text", "noise", "noise takes a number above 0"),

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from tfgen.data import series_augmentation, sound_augmentation, text_augmentation
+from tfgen.data.music import augmentation as of_events
 from tfgen.errors import InputError, unknown
 from tfgen.uses import model_words, traits, words
 
@@ -35,7 +36,22 @@ def _of_sound(function, most):
 
 
 def _of_text(function, most):
-    return _Augmentation(lambda share, columns, data: function(share, *data), ("text",), most)
+    def prepare(share, columns, data):
+        change = function(share, *data)
+        return lambda batch, generator: (change(batch[0], generator), batch[1])
+
+    return _Augmentation(prepare, ("text",), most)
+
+
+def _transpose(semitones, columns, data):
+    if not isinstance(data, tuple):
+        return series_augmentation.transpose(semitones, columns, data)
+    if columns is not None:
+        raise InputError(
+            "training.augment: transpose of events moves all notes, and takes no columns. "
+            f"Received: columns={columns}"
+        )
+    return of_events.transpose(semitones, *data)
 
 
 _NUMBERS = ("series", "strokes")
@@ -46,8 +62,9 @@ AUGMENTATIONS = {
     "scale": _Augmentation(series_augmentation.scale, _NUMBERS, 1, columns=True),
     "warp": _Augmentation(series_augmentation.warp, _NUMBERS, 1),
     "rotate": _Augmentation(series_augmentation.rotate, ("strokes",), 180),
-    "transpose": _Augmentation(
-        series_augmentation.transpose, ("series", "music"), 24, whole=True, columns=True
+    "transpose": _Augmentation(_transpose, ("series", "music", "events"), 24, whole=True, columns=True),
+    "tempo": _Augmentation(
+        lambda share, columns, data: of_events.tempo(share, *data), ("events",), 1
     ),
     "gain": _of_sound(sound_augmentation.gain, 120),
     "flip": _of_sound(sound_augmentation.flip, 1),
@@ -59,8 +76,9 @@ AUGMENTATIONS = {
 def open_augmentation(texts, kind, data=None):
     """Returns a function `(batch, numpy.random.Generator) -> batch`, or None for no texts.
 
-    It leaves what it is given as it is. A batch of text is its inputs alone, int32
-    `(batch, window)`: targets are never changed. One of numbers is that of
+    It leaves what it is given as it is. A batch of text is `(inputs, targets)`, int32
+    `(batch, window)` both, of which the targets are changed where the text itself is another
+    one then, as by transposing, and not where the inputs alone are. One of numbers is that of
     `tfgen.data.SequenceWindows.batch`.
 
     Args:

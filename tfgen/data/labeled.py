@@ -204,11 +204,13 @@ class ClassWindows:
         spans = spans[step * self.batch_size : (step + 1) * self.batch_size]
         places = spans[:, 1:2] + np.arange(self.window + 1)
         tokens = self.tokens[np.minimum(places, spans[:, 2:])].astype(np.int32)
-        inputs, weights = tokens[:, :-1], (places[:, 1:] <= spans[:, 2:]).astype(np.float32)
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
+        weights = (places[:, 1:] <= spans[:, 2:]).astype(np.float32)
         if self.augment is not None:
-            inputs = self.augment(inputs, np.random.default_rng([self.seed, int(k), 3]))
+            generator = np.random.default_rng([self.seed, int(k), 3])
+            inputs, targets = self.augment((inputs, targets), generator)
         given = {"tokens": inputs, "condition": spans[:, 0].astype(np.int32)}
-        return given, tokens[:, 1:], weights
+        return given, targets, weights
 
     def starts_epoch(self, k):
         """Whether batch k is the first of an epoch."""

@@ -92,7 +92,8 @@ class LineWindows:
         # The end of a piece is an end if the line ends there.
         weights = (places < sizes + spans[:, 2:]).astype(np.float32)
         if self.augment is not None:
-            inputs = self.augment(inputs, np.random.default_rng([self.seed, int(k), 3]))
+            generator = np.random.default_rng([self.seed, int(k), 3])
+            inputs, tokens = self.augment((inputs, tokens), generator)
         return inputs, tokens, weights
 
     def starts_epoch(self, k):

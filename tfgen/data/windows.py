@@ -26,7 +26,7 @@ class Windows:
             With `carry_state` there are at most as many lanes as windows, and all are full.
         most: Without `drop_remainder`: batches in an epoch at most. Of more, windows are taken that
             are spread evenly over the tokens; with `carry_state` stretches of a few windows are.
-        augment: Function `(inputs, numpy.random.Generator) -> inputs`, see
+        augment: Function `((inputs, targets), numpy.random.Generator) -> (inputs, targets)`, see
             `tfgen.data.augmentation`: what a model is shown instead of the tokens that stand there.
             What it draws depends on the seed and on k alone. Every token is an input once an epoch,
             so with `carry_state` a lane goes on as it was shown.
@@ -105,7 +105,7 @@ class Windows:
 
         Returns:
             int32 `(batch_size, window + 1)`; with `augment` a pair of inputs and targets, int32
-            `(batch_size, window)` both, of which the targets are the tokens as they are.
+            `(batch_size, window)` both.
         """
         epoch, step = divmod(int(k), self.steps_per_epoch)
         if not self.drop_remainder:
@@ -120,7 +120,7 @@ class Windows:
         if self.augment is None:
             return tokens
         generator = np.random.default_rng([self.seed, int(k), 3])
-        return self.augment(tokens[:, :-1], generator), tokens[:, 1:]
+        return self.augment((tokens[:, :-1], tokens[:, 1:]), generator)
 
     def starts_epoch(self, k):
         """Whether a carried state starts from nothing again at batch k: at an epoch, or a

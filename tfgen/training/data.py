@@ -121,6 +121,12 @@ def _open_text(recipe, tokenizer, data):
         data=data,
     )
     kind = data_kind(recipe.data, data)
+    for name, *_ in check_augmentation(config.augment, kind):
+        if config.carry_state and name in ("transpose", "tempo"):
+            raise InputError(
+                f"training.augment: {name} is of a window, and with training.carry_state a piece "
+                f"would go on in another one. Received: training.augment={list(config.augment)}"
+            )
     if tokenizer is None:
         chunks = itertools.chain(source.chunks("train"), [source.vocabulary])
         tokenizer = build_tokenizer(recipe.preprocessing, chunks, kind)
