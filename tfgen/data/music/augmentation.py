@@ -1,4 +1,4 @@
-"""What is done to the inputs and the targets of a batch of events: see `tfgen.data.augmentation`."""
+"""What is done to the inputs and targets of a batch of events: see `tfgen.data.augmentation`."""
 
 import math
 
