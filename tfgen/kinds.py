@@ -51,6 +51,8 @@ class Kind:
             second; None takes the arrays as they are.
         facts: Function of `Sequences` to the lines that `tfgen inspect` tells of them; None tells
             of each feature.
+        inspect: Of what is modelled as text, a function of a `DataConfig` to what `tfgen inspect`
+            tells, and a picture, a matplotlib Figure; None tells of characters.
         noun: What samples are called, in titles of pictures and tags of TensorBoard; None is the
             name.
         unit: What its reader counts, e.g. `"row"`.
@@ -85,6 +87,7 @@ class Kind:
     lines: Callable | str | None = None
     sounds: Callable | str | None = None
     facts: Callable | str | None = None
+    inspect: Callable | str | None = None
     noun: str | None = None
     unit: str = "sequence"
     per: Mapping[str, Callable | str] = dataclasses.field(default_factory=dict)
@@ -204,6 +207,7 @@ KINDS = {
             open=None,
             read="tfgen.data.music.events:read_words",
             vocabulary="tfgen.data.music.events:vocabulary",
+            inspect="tfgen.report.inspect_music:inspect_events",
             suffixes=(".mid", ".midi", ".kar"),
             like=("text",),
             tokenizer="word",

@@ -28,7 +28,8 @@ def parser():
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help="write to a file: text, or .jsonl (one object a line); numbers .csv, .npz, .png; "
+        help="write to a file: text, or .jsonl (one object a line); events of music .mid, .wav, "
+        ".png; numbers .csv, .npz, .png; "
         + "; ".join(f"{row.words} {row.usual_suffix}" for row in KINDS.values() if row.formats),
     )
     add_dtype(parser)

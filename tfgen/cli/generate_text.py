@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import sys
+from pathlib import Path
 
 from tfgen.cli.arguments import add_fields, check_counts, given_fields, integer, to_unicode
 from tfgen.cli.models import find_model, open_model
@@ -19,6 +20,9 @@ OPTIONS = (
     *_OWN, "source", "strip_prompt", "beams", "length_penalty", "contrastive", "draft",
     "draft_tokens",
 )  # fmt: skip
+# Of models of events of music: files to go on with, and files to write.
+_MIDI = (".mid", ".midi", ".kar")
+_MUSIC = (".mid", ".midi", ".wav", ".png")
 
 
 def add_options(parser):
@@ -81,6 +85,14 @@ def run(arguments, kind):
     if search_kind == "draft" and find_model(arguments.draft).data_kind != kind:
         raise InputError(f"--draft must be a model of text. Received: --draft {arguments.draft}")
 
+    music = arguments.out is not None and Path(arguments.out).suffix.lower() in _MUSIC
+    if music and kind != "events":
+        raise InputError(
+            f"{arguments.name} is no model of events of music. Received: --out {arguments.out}"
+        )
+    if kind == "events":
+        prompts = [_words(prompt) for prompt in prompts]
+
     model = open_model(arguments.name, arguments.dtype)
     if arguments.condition is not None and number and options["condition"] not in model.classes:
         options["condition"] = int(options["condition"])
@@ -114,8 +126,33 @@ def run(arguments, kind):
     if arguments.out is None:
         print(as_text(samples, names))
         return
+    if music:
+        _write_pieces(arguments.out, [text for row in samples for text in row])
+        return
     write_texts(arguments.out, prompts, samples, names)
     show(f"Wrote {arguments.out}")
+
+
+def _words(prompt):
+    """A prompt, or the words of the MIDI file that it is the name of, which go on."""
+    if Path(prompt).suffix.lower() not in _MIDI or not Path(prompt).is_file():
+        return prompt
+    from tfgen.data.music.events import read_words
+
+    return read_words(Path(prompt)).removesuffix("\n")
+
+
+def _write_pieces(path, texts):
+    from tfgen.data.music.events import to_piece
+    from tfgen.report.music import write_pieces
+
+    pieces = [to_piece(text, f"sample {number}") for number, text in enumerate(texts, start=1)]
+    written = write_pieces(path, pieces)
+    for number, file in enumerate(written):
+        those = pieces if len(written) < len(pieces) else [pieces[number]]
+        notes = sum(len(piece.notes) for piece in those)
+        seconds = sum(float(piece.seconds(piece.end)) for piece in those)
+        show(f"Wrote {file}: {notes:,} notes, {seconds:.1f} s")
 
 
 def _sources(model, words):

@@ -36,7 +36,8 @@ def run(arguments):
 
 
 def _check_picture(arguments, kind):
-    if find_kind(kind).modality == "text":
+    row = find_kind(kind)
+    if row.modality == "text" and row.inspect is None:
         raise InputError(f"--out draws sequences of numbers, and {arguments.path} is text")
     if Path(arguments.out).suffix.lower() != ".png":
         raise InputError(f"inspect draws a .png. Received: --out {arguments.out}")

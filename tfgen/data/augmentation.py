@@ -62,7 +62,9 @@ AUGMENTATIONS = {
     "scale": _Augmentation(series_augmentation.scale, _NUMBERS, 1, columns=True),
     "warp": _Augmentation(series_augmentation.warp, _NUMBERS, 1),
     "rotate": _Augmentation(series_augmentation.rotate, ("strokes",), 180),
-    "transpose": _Augmentation(_transpose, ("series", "music", "events"), 24, whole=True, columns=True),
+    "transpose": _Augmentation(
+        _transpose, ("series", "music", "events"), 24, whole=True, columns=True
+    ),
     "tempo": _Augmentation(
         lambda share, columns, data: of_events.tempo(share, *data), ("events",), 1
     ),

@@ -5,12 +5,14 @@ import tensorflow as tf
 
 from tfgen.data import BUILTIN, LineWindows, encode, open_labeled, open_pairs, open_text
 from tfgen.data.memory import MEMORY, is_name
+from tfgen.data.music.events import NOTE
 from tfgen.errors import InputError
 from tfgen.evaluation.latents import score_latents
 from tfgen.evaluation.pairs import evaluate_pairs
 from tfgen.models.conditions import NO_CLASS
 from tfgen.models.text.arguments import check_unused
 from tfgen.names import normalise
+from tfgen.preprocessing import WordTokenizer
 from tfgen.preprocessing.tokenizer import valid_text
 
 # The split is read in this many places at once, each after so many tokens of context that are
@@ -33,6 +35,7 @@ def evaluate(
     Two figures are given, because the field uses both. `nats_per_character` scores the whole
     split, each character given all of the text before it (at least the 1024 tokens before it; for
     a transformer without a window, at least half of the tokens of a crop).
+    Of words there are `nats_per_word` and `unknown_words` as well, of music `nats_per_note`.
     Models of different tokens are compared by `bits_per_byte`, of the UTF-8 encoding.
     `crop_nats_per_token` is the mean over random crops that begin with no context at all, as
     nanoGPT's `estimate_loss` has it; its standard error is that of the random choice of crops.
@@ -138,13 +141,20 @@ def evaluate(
         model, tokens, window, crops, seed, lambda done: scored(len(ids) - 1 + done)
     )
     unknown_id = model.tokenizer.unknown_id
+    words = isinstance(model.tokenizer, WordTokenizer)
+    unknown = 0 if unknown_id is None else int(np.sum(tokens == unknown_id))
+    of_words = {"words": len(tokens), "nats_per_word": nats / len(tokens)} if words else {}
+    if text.vocabulary:
+        notes = sum(len(NOTE.findall(chunk)) for chunk in text.chunks(split))
+        of_words |= {"notes": notes, "nats_per_note": nats / max(notes, 1)}
     return {
         "data": text.name,
         "split": split,
         "characters": characters,
-        "unknown_characters": 0 if unknown_id is None else int(np.sum(tokens == unknown_id)),
+        "unknown_words" if words else "unknown_characters": unknown,
         "bytes": size,
         "parameters": model.count_params(),
+        **of_words,
         "nats_per_character": nats / characters,
         "bits_per_character": nats / characters / float(np.log(2)),
         "bits_per_byte": nats / size / float(np.log(2)),

@@ -3,10 +3,11 @@
 import numpy as np
 
 from tfgen.data import data_kind, open_sequences
-from tfgen.kinds import find_kind
+from tfgen.kinds import find_kind, load
+from tfgen.report.figures import to_png
 from tfgen.report.inspect_sequences import inspect_sequences
 from tfgen.report.inspect_text import inspect_text
-from tfgen.report.output import write_sequences
+from tfgen.report.output import write_files, write_sequences
 
 
 def inspect_data(config):
@@ -21,7 +22,10 @@ def inspect_data(config):
     Raises:
         InputError: The data cannot be read, or are not as `config` says.
     """
-    if find_kind(data_kind(config)).modality == "text":
+    row = find_kind(data_kind(config))
+    if row.inspect is not None:
+        return load(row.inspect)(config)[0]
+    if row.modality == "text":
         return inspect_text(config.name, config.column, config.validation_fraction)
     return inspect_sequences(config)
 
@@ -36,8 +40,11 @@ def draw_data(config, path):
     Returns:
         List of the paths written.
     """
+    row = find_kind(data_kind(config))
+    if row.inspect is not None:
+        figure = load(row.inspect)(config)[1]
+        return write_files(path, [lambda path: path.write_bytes(to_png(figure))])
     sequences = open_sequences(config)
-    row = find_kind(sequences.kind)
     count = min(len(sequences), row.inspected)
     chosen = sequences.select(np.arange(count) * len(sequences) // count)
     ids = chosen.ids if row.titled else None

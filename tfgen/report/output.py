@@ -102,7 +102,7 @@ def write_sequences(
     if keys is None:
         keys = {"sample": list(range(1, len(arrays) + 1) if ids is None else ids)}
     samples = Samples(arrays, features, times, ids, keys, sample_rate, title=title)
-    return _write(path, formats_of(kind)[suffix](samples))
+    return write_files(path, formats_of(kind)[suffix](samples))
 
 
 def write_forecasts(path, contexts, forecasts, features, levels):
@@ -132,7 +132,7 @@ def write_forecasts(path, contexts, forecasts, features, levels):
     timed = all(context.future is not None for context in contexts)
     if suffix == ".csv":
         table = forecast_table(contexts, forecasts, features, levels)
-        return _write(path, [lambda file: save_csv(file, table)])
+        return write_files(path, [lambda file: save_csv(file, table)])
     if suffix == ".npz":
         content = {
             "ids": np.array([context.id for context in contexts]),
@@ -144,7 +144,7 @@ def write_forecasts(path, contexts, forecasts, features, levels):
         }
         if timed:
             content["times"] = np.stack([context.future for context in contexts]).astype("M8[s]")
-        return _write(path, [lambda file: save_npz(file, content)])
+        return write_files(path, [lambda file: save_npz(file, content)])
     pictures = []
     for context, forecast in zip(contexts, forecasts, strict=True):
         horizon = len(forecast.mean)
@@ -157,10 +157,10 @@ def write_forecasts(path, contexts, forecasts, features, levels):
             times=np.concatenate([context.times[start:], context.future]) if timed else None,
         )
         pictures.append(to_png(figure))
-    return _write(path, [lambda file, p=picture: file.write_bytes(p) for picture in pictures])
+    return write_files(path, [lambda file, p=picture: file.write_bytes(p) for picture in pictures])
 
 
-def _write(path, writers):
+def write_files(path, writers):
     """Writes one file, or several with numbers; all are complete before the first has its name."""
     path = Path(path)
     paths = [path]

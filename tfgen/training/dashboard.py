@@ -320,14 +320,15 @@ class TextDashboard(Dashboard):
         folder: As of `Dashboard`, as the model.
         model: As there.
         lines: Held-out lines, whose latents are shown; none of a model without latents.
+        show: Function `(tag, text)` that shows a sample as something else besides a text, or None.
     """
 
     unit = "tokens"
     measure = "loss_in_bits_per_token", 1 / np.log(2)
 
-    def __init__(self, folder, model, lines=()):
+    def __init__(self, folder, model, lines=(), show=None):
         super().__init__(folder, model)
-        self.lines = lines
+        self.lines, self.show = lines, show
 
     def inputs(self, batch):
         if isinstance(batch, tuple):  # inputs that are not what the targets follow
@@ -358,7 +359,10 @@ class TextDashboard(Dashboard):
                         "", count, temperature=temperature, seed=SAMPLE_SEED, stop=[], **told
                     )
                     tag = f"samples/temperature_{temperature}"
-                    tf.summary.text(tag if name is None else f"{tag}/{name}", text_block(text))
+                    tag = tag if name is None else f"{tag}/{name}"
+                    tf.summary.text(tag, text_block(text))
+                    if self.show is not None:
+                        self.show(tag, text)
             shown = lines_shown(self.model, self.lines) if self.lines else {}
             for name, lines in shown.items():
                 tf.summary.text(f"latents/{name}", text_block("\n".join(lines)))

@@ -34,6 +34,7 @@ from tfgen.preprocessing import (
 from tfgen.training import fingerprint
 from tfgen.training.dashboard import PairDashboard, TextDashboard
 from tfgen.training.latents import held_lines
+from tfgen.training.music import show_piece
 from tfgen.training.series_dashboard import SeriesDashboard
 
 _OF_HALF = {"half": " (half of what is held out: the other half is for scores)", "all": ""}
@@ -155,7 +156,7 @@ def _open_text(recipe, tokenizer, data):
     lines = held_lines(windows["validation"], tokenizer) if cut is LineWindows else ()
 
     def dashboard(folder, model):
-        return TextDashboard(folder, model, lines)
+        return TextDashboard(folder, model, lines, show_piece if kind == "events" else None)
 
     return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
 

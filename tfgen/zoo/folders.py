@@ -8,7 +8,7 @@ from pathlib import Path
 from tfgen.errors import InputError
 from tfgen.files import home_path, read_json, restore_folder
 from tfgen.kinds import kinds_of_numbers
-from tfgen.models import PROCESSOR, RECIPE, WEIGHTS
+from tfgen.models import PROCESSOR, RECIPE, TOKENIZER, WEIGHTS
 from tfgen.models.hugging_face_folder import is_hugging_face
 
 RESULTS = "results.json"
@@ -111,7 +111,7 @@ def data_kind_of(folder):
     """
     path = Path(folder) / PROCESSOR
     if not path.is_file():
-        return "text"
+        return "events" if _knows_events(Path(folder) / TOKENIZER) else "text"
     try:
         kind = read_json(path, MOST_OF_PROCESSOR)["config"]["kind"]
     except OSError as error:
@@ -125,6 +125,18 @@ def data_kind_of(folder):
             f"MODULE adds your own). Received: kind={kind!r:.40}"
         )
     return kind
+
+
+def _knows_events(path):
+    """Whether a tokenizer is one of words, and those of music are among them."""
+    try:
+        with open(path, "rb") as file:
+            if b'"word"' not in file.read(64):
+                return False
+        vocabulary = read_json(path, MOST_OF_PROCESSOR)["config"]["vocabulary"]
+    except (OSError, InputError, KeyError, TypeError):  # told by what opens it
+        return False
+    return isinstance(vocabulary, list) and " Pitch_60" in vocabulary
 
 
 def has_weights(folder):

@@ -40,6 +40,8 @@ def _command(recipe, folder):
     if recipe.data.source is not None:
         what = _SOURCE if recipe.data.source_data is None else "FILE"
         return f"tfgen generate {name} --source {what}"
+    if kind.name == "events":
+        return f"tfgen generate {name} --out sample.mid"
     if kind.modality == "text":
         # A prompt may have more tokens than there are positions.
         short = recipe.model.get("positions") == "learned" and (

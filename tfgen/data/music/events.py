@@ -14,6 +14,8 @@ of sixteenths and of triplets.
 A piece is a line. Any words in any order are a piece: what cannot be is left out.
 """
 
+import re
+
 import numpy as np
 
 from tfgen.data.music.midi import read_midi
@@ -40,6 +42,7 @@ VELOCITIES = np.arange(2, 128, 4)
 USUAL_VELOCITY = 66
 # Those that a vocabulary has in any case; others come from the pieces.
 METRES = "2/2 3/2 4/2 1/4 2/4 3/4 4/4 5/4 6/4 7/4 2/8 3/8 4/8 5/8 6/8 7/8 9/8 12/8".split()
+NOTE = re.compile(r"\b(?:Pitch|Drum)_")  # what a note begins with
 _DENOMINATORS = 1, 2, 4, 8, 16, 32
 _MOST_BARS = 1 << 15
 
