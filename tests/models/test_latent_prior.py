@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.models.contract.rows import LATENT, TOKENIZER, as_if_trained
+from tfgen import models
 from tfgen.networks.latent_prior import LatentPrior
 from tfgen.sampling.posterior import Posterior, importance_bound
+from tfgen.zoo import get
 
 
 def moved(size=3, layers=3):
@@ -28,7 +31,7 @@ def test_without_couplings_it_is_the_standard_normal_distribution():
     exact = -0.5 * np.array([1.25, 4.0]) - np.log(2 * np.pi)
     for each in (plain, flow):  # at first a flow is that, too
         np.testing.assert_allclose(each(latents), exact, rtol=1e-6)
-        np.testing.assert_array_equal(each.draw(latents), latents)
+        np.testing.assert_array_equal(each.moved(latents), latents)
     assert not plain.weights and flow.weights
 
 
@@ -36,7 +39,7 @@ def test_a_density_is_that_of_the_noise_over_the_change_of_volume():
     flow, noise = moved(), normal(4, 3)
     with tf.GradientTape() as tape:
         tape.watch(noise)
-        latents = flow.draw(noise)
+        latents = flow.moved(noise)
     volume = np.linalg.slogdet(tape.batch_jacobian(latents, noise).numpy())[1]
     of_noise = -0.5 * np.sum(np.square(noise), 1) - 1.5 * np.log(2 * np.pi)
     np.testing.assert_allclose(flow.log_prob(latents), of_noise - volume, rtol=1e-4)
@@ -75,6 +78,18 @@ def test_what_makes_no_prior_is_refused():
 
 
 @pytest.mark.long
+def test_a_saved_model_has_its_prior(tmp_path):
+    model = models.make("vae", "text", tokenizer=TOKENIZER, prior_layers=2, **LATENT)
+    as_if_trained(model).save(tmp_path / "model")
+    texts = get(tmp_path / "model").generate([""] * 4, max_new_tokens=5, seed=3)
+    assert texts == model.generate([""] * 4, max_new_tokens=5, seed=3)
+    prior = model.engine.space.latent_prior
+    for _, moves in prior.couplings:
+        moves.bias.assign_add(tf.fill(moves.bias.shape, 3.0))
+    assert texts != model.generate([""] * 4, max_new_tokens=5, seed=3)
+
+
+@pytest.mark.long
 def test_it_learns_two_heaps():
     """Of which the best normal distribution has 2.68 nats, and their own entropy is 1.12."""
     flow, rng, optimizer = LatentPrior(2, 6), np.random.default_rng(3), keras.optimizers.Adam(5e-3)
@@ -95,6 +110,6 @@ def test_it_learns_two_heaps():
         step(heaps(256))
     entropy = np.log(2) + np.log(2 * np.pi * np.e) + 2 * np.log(0.3)
     assert entropy - 0.05 < -float(tf.reduce_mean(flow.log_prob(heaps(4096)))) < entropy + 0.8
-    drawn = flow.draw(normal(1000, 2)).numpy()
+    drawn = flow.moved(normal(1000, 2)).numpy()
     assert np.mean(np.abs(np.abs(drawn) - 2).max(1) < 1) > 0.7
     assert 0.35 < np.mean(drawn[:, 0] > 0) < 0.65

@@ -69,6 +69,7 @@ ENGINES = {
                 "tfgen.networks.sequence_encoder:SequenceEncoder",
                 "tfgen.models.engines.evidence:Evidence",
                 "tfgen.networks.latent_prior:LatentPrior",
+                "tfgen.networks.latent_codes:LatentCodes",
             ),
         ),
         "numbers": Engine(
@@ -80,6 +81,7 @@ ENGINES = {
                 "tfgen.networks.sequence_encoder:SequenceEncoder",
                 "tfgen.models.engines.evidence:Evidence",
                 "tfgen.networks.latent_prior:LatentPrior",
+                "tfgen.networks.latent_codes:LatentCodes",
             ),
         ),
     },
@@ -297,6 +299,24 @@ class Take:
         }
         names = own.keys() & self.rest.keys() - shared.keys() - given.keys()
         return cls(**{**{name: self.rest.pop(name) for name in names}, **shared, **given})
+
+    def unused(self, cls, what):
+        """Drops the arguments of a part that is not made, which must be as they are by default.
+
+        Args:
+            cls: The class of the part.
+            what: What the part is for.
+
+        Raises:
+            ValueError: For another value.
+        """
+        from tfgen.layers.checks import check_of_use
+
+        idle = self.rest.keys() - self.shared.keys() - {*getattr(cls, "follows", ())}
+        for name, parameter in parameters_of(cls).items():
+            if name in idle:
+                given = {name: self.rest.pop(name)}
+                check_of_use(False, what, parameter.default, **given)
 
     @staticmethod
     def has(cls, name):

@@ -29,8 +29,8 @@ CALIBRATION = "calibration.npz"
 _MOST_CHECKSUMS = 1 << 16
 # What parts call those that they are made of.
 PARTS = (
-    "denoiser", "rollout", "space", "recognition", "evidence", "network", "critic", "game", "places",
-    "emission", "source_encoder", "context",
+    "denoiser", "rollout", "space", "recognition", "evidence", "latent_prior", "network", "critic",
+    "game", "places", "emission", "source_encoder", "context",
 )  # fmt: skip
 
 

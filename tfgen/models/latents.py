@@ -6,7 +6,6 @@ import tensorflow as tf
 from tfgen.errors import InputError, unknown
 from tfgen.models.numbers.options import options_of
 from tfgen.sampling import inversion, random
-from tfgen.sampling.posterior import Posterior
 from tfgen.values import whole_number
 
 METHODS = ("slerp", "linear")
@@ -29,7 +28,7 @@ def posterior_graph(model):
 
 
 def posterior_of_windows(graph, windows):
-    """The `Posterior` of the first `LOOKED_AT` sequences, or so, of windows of `tfgen.data`.
+    """The `Posterior`, or `Codes`, of the first `LOOKED_AT` sequences, or so, of windows of `tfgen.data`.
 
     Args:
         graph: A `posterior_graph`.
@@ -39,7 +38,7 @@ def posterior_of_windows(graph, windows):
     found = [
         graph(tf.nest.map_structure(tf.constant, windows.batch(number))) for number in range(count)
     ]
-    return Posterior(*(tf.concat(parts, axis=0) for parts in zip(*found)))
+    return type(found[0])(*(tf.concat(parts, axis=0) for parts in zip(*found)))
 
 
 def check_latents(model, method):

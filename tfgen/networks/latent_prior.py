@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfgen.arguments import constructor_config
 from tfgen.layers.checks import MOST_LAYERS, check_most, check_whole
 from tfgen.networks.causal import weight_seed
+from tfgen.sampling.posterior import latent_noise
 
 _UNITS = 64  # of the hidden layer of a coupling
 # A coupling stretches a latent by between e^-2 and e^2, so that no step makes a density infinite.
@@ -80,7 +81,11 @@ class LatentPrior(keras.layers.Layer):
             moves.build((None, _UNITS))
         self.built = True
 
-    def draw(self, noise):
+    def draw(self, seed, rows):
+        """Latents `(rows, latent_size)` of the seed of a call."""
+        return self.moved(latent_noise(seed, [rows, self.latent_size]))
+
+    def moved(self, noise):
         """Latents `(batch, latent_size)` of standard normal noise of that shape."""
         for number in reversed(range(self.prior_layers)):
             kept, moved, (log_scale, shift) = self._coupling(number, noise)

@@ -20,7 +20,12 @@ _LOG_2_PI = np.float32(np.log(2 * np.pi))
 
 def latent_noise(seed, shape):
     """Standard normal noise of the seed of a call, float32 of that shape, which latents are of."""
-    return random.normal(random.fold(random.root(seed, random.SAMPLING), _LATENTS), shape)
+    return random.normal(latent_key(seed), shape)
+
+
+def latent_key(seed):
+    """What the latents of the seed of a call are drawn from."""
+    return random.fold(random.root(seed, random.SAMPLING), _LATENTS)
 
 
 def first_noise(width):

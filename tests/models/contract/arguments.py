@@ -191,9 +191,14 @@ CHANGES = {
     },
     "SequenceEncoder": {
         "latent_size": to(4, wrong=(0, 2.5)),
+        "latent": to("quantized", wrong=("discrete",), seen="weights", latent_size=4),
         "encoder": to("transformer", wrong=("unet", None)),
         "encoder_units": to(5, wrong=(0, True)),
         "encoder_layers": to(2, wrong=(0, 1001)),
+    },
+    "LatentCodes": {
+        "codes": to(5, wrong=(1,), seen="weights", latent="quantized", latent_size=4),
+        "code_size": to(2, wrong=(0, 3), latent="quantized", latent_size=4),
     },
     "LatentPrior": {
         "prior_layers": to(2, wrong=(-1, 2.5, 1001), seen="weights"),

@@ -17,7 +17,6 @@ from tfgen.models.parts import made_of_parts
 from tfgen.models.serving import walking
 from tfgen.sampling import random
 from tfgen.sampling.posterior import latent_noise
-from tfgen.values import whole_number
 
 # What a model of latents has of its rollout.
 _ALIKE = (
@@ -97,7 +96,7 @@ class Latent:
         own = Past(batch["values"], first, tf.zeros([rows, time, 0, self.positions.width]))
         scale = None if scale is None else scale[:, None]
         x = self._reading.features(own, self.positions.covariates(batch), whole, scale)
-        return self.space.recognition(x, batch["valid"], record)
+        return self.space.posterior(x, batch["valid"], record)
 
     def loss(self, batch, key=None, state=None, training=False):
         """The sum of the nats of a batch, those of its latents among them; as of a `Rollout`."""
@@ -178,8 +177,8 @@ class Latent:
                 give the importance-weighted bound (arXiv:1509.00519), which is nearer.
             seed: Of the samples.
         """
-        samples = whole_number("importance_samples", importance_samples, 1)
-        given = {"importance_samples": tf.constant(samples), "seed": random.call_seed(seed)}
+        samples = self.space.samples(importance_samples)
+        given = {"importance_samples": samples, "seed": random.call_seed(seed)}
         return self._graph("score")({**arguments, **given})
 
     def encode(self, arguments, defaults):

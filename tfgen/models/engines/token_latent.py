@@ -73,7 +73,7 @@ class TokenLatent:
         read = valid & (ids != self.emission.tokenizer.start_id)
         order = tf.argsort(tf.cast(~read, tf.int32), axis=1, stable=True)
         ids = tf.gather(ids, order, batch_dims=1)
-        return self.space.recognition(
+        return self.space.posterior(
             look_up(self.emission.table, ids), tf.gather(read, order, batch_dims=1), record
         )
 

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from tfgen.models.text.graphs import likelihoods_of
 from tfgen.sampling import random
-from tfgen.values import whole_number
 
 
 class LatentTexts:
@@ -35,7 +34,7 @@ class LatentTexts:
     def bound(self, tensors, importance_samples, seed):
         """What `score_graph` gives; without samples of one, without a seed of 0."""
         samples = 1 if importance_samples is None else importance_samples
-        samples = tf.constant(whole_number("importance_samples", samples, 1))
+        samples = self.engine.space.samples(samples)
         return self.score_graph(tensors, samples, random.call_seed(0 if seed is None else seed))
 
     @functools.cached_property
