@@ -161,10 +161,12 @@ CASES = {
         "model.input_dropout": 0.0, "data.bounds": ["rain=0:"], "model.prior_layers": 3,
     }),
     "vae quantized": ("vae", "text", {
-        "model.latent": "quantized", "model.codes": 8, "training.precision": "mixed_bfloat16",
+        "model.latent": "quantized", "model.codes": 8, "model.latent_size": 8, "training.precision": "mixed_bfloat16",
         "training.ema": 0.9,
     }),
-    "vae pen quantized": ("vae", "strokes", {"model.latent": "quantized", "model.code_size": 2}),
+    "vae pen quantized": ("vae", "strokes", {
+        "model.latent": "quantized", "model.code_size": 2, "model.latent_size": 6,
+    }),
     "vae sites": ("vae", "sites.csv", {**SITES, "preprocessing.scaler": "mean"}),
     "vae moods": ("vae", "moods.csv", {"model.encoder": "lstm", "model.encoder_layers": 2}),
     "vae pen": ("vae", "strokes", {"training.augment": ["rotate=15"]}),

@@ -26,7 +26,10 @@ class LatentWatch:
 
     def __init__(self, model, windows):
         self._windows = windows
-        self._prior = model.engine.space.latent_prior
+        space = model.engine.space
+        self._prior = space.latent_prior
+        weighed = " or model.free_bits, or a lower model.beta"
+        self._or_else = "" if space.quantized else weighed
         self._graph = posterior_graph(model)
         self._told = False
 
@@ -47,7 +50,7 @@ class LatentWatch:
         self._told = True
         return (
             f"no latent is active at step {step}, the posterior has collapsed: try a higher "
-            "model.input_dropout or model.free_bits, or a lower model.beta"
+            f"model.input_dropout{self._or_else}"
         )
 
 
