@@ -1,5 +1,7 @@
 """What the tests of whole trainings train: small models on small data, with all there is to watch."""
 
+import json
+
 import numpy as np
 
 # As small as it goes, and everything on that is on by default, or can be.
@@ -35,6 +37,7 @@ KINDS = ("text", "series", "strokes", "audio")
 OF_KIND = {
     "strokes": {"generation.length": 20},
     "audio": {"data.label": "folder", "generation.length": 64},
+    "music": {"data.pitches": "60:69", "generation.length": 12},
 }
 
 
@@ -48,7 +51,10 @@ def settings(family, kind, folder, **changes):
 
     In the changes, FOLDER stands for the folder.
     """
-    files = {"text": "text.txt", "series": "series.csv", "strokes": "pen.npz", "audio": "sounds"}
+    files = {
+        "text": "text.txt", "series": "series.csv", "strokes": "pen.npz", "audio": "sounds",
+        "music": "chords.json",
+    }  # fmt: skip
     of_data = {"data.name": str(folder / files.get(kind, kind))}
     changes = {
         key: value.replace("FOLDER", str(folder)) if isinstance(value, str) else value
@@ -65,6 +71,7 @@ def expected_tags(kind, forecasts=True):
         "series": ["samples/series", *(["samples/forecast"] if forecasts else [])],
         "strokes": ["samples/drawings"],
         "audio": ["samples/sounds", "samples/sound"],
+        "music": ["samples/pieces", "samples/sound"],
     }[kind]
     return [*samples, "weights/", "gradients/", "units/", "Loss/loss"]
 
@@ -77,6 +84,7 @@ def write_data(folder):
     _write_series(folder, rng)
     _write_sounds(folder / "sounds", rng)
     _write_strokes(folder / "pen.npz", rng)
+    _write_chords(folder / "chords.json", rng)
 
 
 def _write_series(folder, rng):
@@ -134,3 +142,16 @@ def _write_strokes(path, rng):
         path, points=np.concatenate(drawings).astype(np.float32), offsets=offsets, labels=labels,
         classes=np.array(["zig", "zag"]),
     )  # fmt: skip
+
+
+def _write_chords(path, rng):
+    """Triads that go up and down, with the file's own splits."""
+    sizes = {"train": 16, "valid": 8, "test": 8}
+    pieces = {
+        split: [
+            [[60 + n, 62 + n, 64 + n] for n in rng.integers(0, 5, 14 + number % 3).tolist()]
+            for number in range(size)
+        ]
+        for split, size in sizes.items()
+    }
+    path.write_text(json.dumps(pieces))

@@ -253,6 +253,16 @@ CASES = {
     "unet sound": ("unet1d", "audio", {
         "training.window": 64, "model.objective": "v", "training.precision": "mixed_float16",
     }),
+    # Music on a grid
+    "gru pitches": ("gru", "music", {"training.augment": ["transpose=2"]}),
+    "lstm pitches apart": ("lstm", "music", {
+        "model.head": "independent", "training.precision": "mixed_bfloat16",
+    }),
+    "transformer voices": ("transformer", "music", {
+        "data.voices": 3, "training.augment": ["transpose=3"], "training.optimizer": "muon",
+    }),
+    "vae voices": ("vae", "music", {"data.voices": 3}),
+    "unet voices": ("unet1d", "music", {"data.voices": 3}),
 }  # fmt: skip
 
 
@@ -290,7 +300,7 @@ def run(*words):
 
 
 # Of each kind of data and of each network one, which the continuous integration trains.
-LONG = "gru fine-tuned", "unet flow", "transformer pen", "lstm sound"
+LONG = "gru fine-tuned", "unet flow", "transformer pen", "lstm sound", "gru pitches"
 # The contract of the models exports a U-Net.
 EXPORTED = {*CASES} - {"unet flow"}
 
@@ -340,7 +350,7 @@ def use(logdir, recipe, kind, made):
 def of_numbers(logdir, recipe, kind, made):
     known = recipe.data.known
     if not known:
-        suffix = {"series": "csv", "strokes": "svg", "audio": "wav"}[kind]
+        suffix = {"series": "csv", "strokes": "svg", "audio": "wav", "music": "mid"}[kind]
         length = [] if kind == "audio" else ["--length", 12]
         label = ["--condition", 1] if recipe.data.label or kind == "strokes" else []
         run("generate", logdir, "--num-samples", 3, *length, *label, "--out", made / f"it.{suffix}")
@@ -350,6 +360,8 @@ def of_numbers(logdir, recipe, kind, made):
             "--length", 12, "--metrics", "marginal,correlational", "--out", made / "scores.json",
         )  # fmt: skip
         return
+    if kind == "music":
+        of_music(logdir, recipe, made)
     if kind == "series":
         horizon = 6
         if not known:
@@ -371,6 +383,19 @@ def of_numbers(logdir, recipe, kind, made):
         "--samples", 16, "--metrics", "likelihood,forecast" if kind == "series" else "likelihood",
         *(["--horizon", 6, "--context", 16] if kind == "series" else []),
         "--out", made / "scores.json",
+    )  # fmt: skip
+
+
+def of_music(logdir, recipe, made):
+    """Goes on with a file, and draws what is under a melody anew."""
+    suffix = ".mid" if recipe.family == "lstm" else ".png"
+    if recipe.family != "unet1d":
+        run("generate", logdir, recipe.data.name, "--length", 5, "--out", made / f"on{suffix}")
+    keep = "voice 1" if recipe.data.voices else "melody"
+    more = [] if recipe.family in ("unet1d", "vae") else ["--particles", 8]
+    run(
+        "impute", logdir, "--data", recipe.data.name, "--id", "test 0", "--keep", keep,
+        "--rows", "3:8", "--num-samples", 2, *more, "--out", made / f"under{suffix}",
     )  # fmt: skip
 
 
