@@ -68,7 +68,8 @@ def choose(recipe, said=(), data=None):
     A model of latents reads neither seasons nor departs from a linear autoregression, with which it
     would have no need of latents. Training stops where validation does not improve any more, which,
     where an end of the time is held out, is by forecasts. Sound is told by frames, see
-    `tfgen.training.sound_choices`. Drawings are trained on in windows as long as the longest.
+    `tfgen.training.sound_choices`. Drawings, and pieces of music, are trained on in windows as long
+    as the longest.
 
     Args:
         recipe: A `tfgen.recipe.Recipe` of a family.
@@ -121,7 +122,7 @@ def _of_series(recipe, row, said, data):
 
 
 def _of_drawings(recipe, row, said, data):
-    """A window no longer than the longest drawing; a diffusion model tells what is shorter."""
+    """A window no longer than the longest of them; a diffusion model tells what is shorter."""
     if row.engine_kind == "diffusion":
         return {}
     longest = max(map(len, open_sequences(recipe.data, data).values), default=0)
@@ -130,7 +131,9 @@ def _of_drawings(recipe, row, said, data):
 
 
 # By the kind of data.
-_CHOOSE = {"series": _of_series, "audio": _of_sound, "strokes": _of_drawings}
+_CHOOSE = {
+    "series": _of_series, "audio": _of_sound, "strokes": _of_drawings, "music": _of_drawings,
+}  # fmt: skip
 
 
 def _of_data(recipe, row, said, data):
