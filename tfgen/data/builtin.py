@@ -8,6 +8,7 @@ from tfgen.data import audio, strokes
 from tfgen.data.archives import load_npz
 from tfgen.data.bounds import set_bounds
 from tfgen.data.catalog import BUILTIN
+from tfgen.data.handwriting import write_lines
 from tfgen.data.sequences import Sequences
 from tfgen.data.time_series import open_tables
 from tfgen.errors import InputError, unknown
@@ -48,7 +49,12 @@ def open_builtin(key, config):
             f"The built-in set '{key}' is text; those of numbers are {', '.join(numbers)}. "
             f"Received: data.name={key}"
         )
-    return _OPEN[key](config)
+    sequences = _OPEN[key](config)
+    if config.source is not None and sequences.texts is None:
+        raise InputError(
+            f"The built-in set '{key}' has no texts. Received: data.source={config.source}"
+        )
+    return sequences
 
 
 def _no_label(key, config):
@@ -96,6 +102,18 @@ def _pendigits(config):
     return _strokes("pendigits", drawings, ids, config, labels=labels, classes=classes)
 
 
+def _handwriting(config):
+    _no_label("handwriting", config)
+    if config.source not in (None, "texts"):
+        raise InputError(
+            f"The texts of 'handwriting' are data.source=texts. Received: {config.source}"
+        )
+    drawings, texts = write_lines()
+    ids = [f"line-{number}" for number in range(len(drawings))]
+    own = {} if config.source is None else {"texts": list(texts)}
+    return _strokes("handwriting", drawings, ids, config, **own)
+
+
 def _strokes(name, drawings, ids, config, **labels):
     sequences = Sequences(name, "strokes", strokes.FEATURES, drawings, ids, **labels)
     sequences.report.kept = len(drawings)
@@ -129,4 +147,7 @@ def _drums(config):
     return set_bounds(sequences, config)
 
 
-_OPEN = {"weather": _weather, "kanji": _kanji, "pendigits": _pendigits, "drums": _drums}
+_OPEN = {
+    "weather": _weather, "kanji": _kanji, "pendigits": _pendigits, "handwriting": _handwriting,
+    "drums": _drums,
+}  # fmt: skip

@@ -64,6 +64,12 @@ BUILTIN = {
         "CC BY 4.0, E. Alpaydin and F. Alimoglu",
         "strokes",
     ),
+    "handwriting": BuiltIn(
+        "hershey.npz",
+        "10,000 lines of handwriting with their texts (data.source=texts), made of two fonts",
+        "the acknowledgement of the Hershey fonts, LICENSES/Hershey.txt",
+        "strokes",
+    ),
     "drums": BuiltIn(
         "drums.npz",
         "105 drum sounds of at most 1.024 seconds at 16 kHz, in 8 classes",

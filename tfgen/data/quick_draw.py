@@ -41,8 +41,8 @@ def holds_drawings(path):
     return False
 
 
-def read_quick_draw(path, label, report):
-    """Yields `(lines, id, label)` of every drawing of a file.
+def read_quick_draw(path, label, report, source=None):
+    """Yields `(lines, id, label, text)` of every drawing of a file.
 
     What is no drawing is counted in the report, with its line.
 
@@ -50,9 +50,11 @@ def read_quick_draw(path, label, report):
         path: The file.
         label: The key whose value is the class of a drawing.
         report: `tfgen.data.readers.Report`.
+        source: The key whose value is what a drawing says.
 
     Yields:
-        A list of float64 arrays `(points, 2)`; a text; the class, None if there is none.
+        A list of float64 arrays `(points, 2)`; a text; the class and what it says, None if there is
+        none.
 
     Raises:
         Unreadable: The file is damaged.
@@ -67,7 +69,8 @@ def read_quick_draw(path, label, report):
             report.drop(NOT_RECOGNIZED, where)
         name = row.get(label)
         name = readable(str(name)) if isinstance(name, str | int) else None
-        yield lines, readable(str(row.get("key_id", where))), name
+        text = row.get(source)
+        yield lines, readable(str(row.get("key_id", where))), name, text
 
 
 def _lines(drawing):

@@ -95,6 +95,7 @@ class SequenceWindows:
         self._times = _joined(sequences.times, np.int64)
         exact = any(known.dtype == np.float64 for known in sequences.known or ())
         self._known = _joined(sequences.known, np.float64 if exact else np.float32)
+        self._sources = None if sequences.texts is None else _bytes_of(sequences.texts)
         if self.positions:
             self._scales = np.stack([
                 _scale(values, sequences.features, statistic) for values in sequences.values
@@ -138,7 +139,8 @@ class SequenceWindows:
             bool `(batch, window)`, True at the last position of a sequence, if that means
             something. If the sequences have them: `"times"` int64 `(batch, window)`, which go on
             over the padding, `"known"` float32 `(batch, window, known)`, whose last row the padding
-            repeats, `"static"` float32 `(batch, static)` and `"label"` int32 `(batch,)`. If the
+            repeats, `"static"` float32 `(batch, static)`, `"label"` int32 `(batch,)`, and of texts
+            `"source"` int32 `(batch, bytes)` with `"source_valid"`, which of them there are. If the
             sequences are whole things, `"first"` bool `(batch,)` tells which windows begin with the
             beginning of one, and `"previous"` float32 `(batch, features)` is what stands before the
             others (NaN before a beginning). With a `history` that is told of all sequences, and
@@ -214,6 +216,8 @@ class SequenceWindows:
             batch["static"] = self.sequences.static[numbers]
         if self.sequences.labels is not None:
             batch["label"] = self.sequences.labels[numbers].astype(np.int32)
+        if self._sources is not None:
+            batch["source"], batch["source_valid"] = (part[numbers] for part in self._sources)
         return batch
 
     def starts_epoch(self, k):
@@ -288,6 +292,16 @@ class SequenceWindows:
             numbers, starts = numbers[order], starts[order]
         self._dealt = epoch, numbers, starts
         return numbers, starts
+
+
+def _bytes_of(texts):
+    """The bytes of texts, int32 `(texts, longest)`, and which of them there are."""
+    found = [np.frombuffer(text.encode("utf-8", "replace"), np.uint8) for text in texts]
+    lengths = np.array([len(each) for each in found])
+    valid = np.arange(max(lengths, default=0)) < lengths[:, None]
+    source = np.zeros(valid.shape, np.int32)
+    source[valid] = np.concatenate(found)
+    return source, valid
 
 
 def _joined(parts, dtype):

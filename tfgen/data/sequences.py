@@ -37,6 +37,8 @@ class Sequences:
         static_names: Their names.
         labels: int32 array `(sequences,)`: the class of each sequence.
         classes: What the classes are called.
+        texts: What each sequence says, as a drawing of handwriting does; None where that is not
+            known.
         sample_rate: Of audio, positions a second.
         ends: Whether a sequence is a whole thing, a drawing or a clip, whose end means something.
             A part that was cut from a long series has no end to learn. None is as the kind is.
@@ -60,6 +62,7 @@ class Sequences:
     static_names: tuple[str, ...] = ()
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
+    texts: list | None = None
     sample_rate: int | None = None
     ends: bool | None = None
     held_out: np.ndarray | None = None
@@ -96,6 +99,7 @@ class Sequences:
             known=some(self.known),
             static=None if self.static is None else self.static[numbers],
             labels=None if self.labels is None else self.labels[numbers],
+            texts=some(self.texts),
             held_out=None if self.held_out is None else self.held_out[numbers],
             test=None if self.test is None else self.test[numbers],
         )

@@ -62,6 +62,7 @@ class SourceSequences:
             static_names=(),
             labels=None,
             classes=(),
+            texts=None,
             held_out=None,
             report=self._report,
         )

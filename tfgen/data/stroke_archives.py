@@ -7,7 +7,7 @@ import numpy as np
 from tfgen.data.archives import SPLITS, load_npz, load_objects, read_headers
 from tfgen.errors import InputError
 
-_KEYS = {"points", "offsets", "labels", "classes"}
+_KEYS = {"points", "offsets", "labels", "classes", "texts"}
 _PEN = (0, 1)  # down, or lifted after the point
 
 
@@ -19,12 +19,14 @@ class Drawing(NamedTuple):
         id: A text.
         label: Its class, None if the file names none.
         split: `"train"`, `"valid"` or `"test"`, None if the file does not part its drawings.
+        text: What it says, None if the file does not tell or is not asked.
     """
 
     values: np.ndarray
     id: str
     label: str | None = None
     split: str | None = None
+    text: str | None = None
 
 
 def archive_holds_strokes(path):
@@ -43,7 +45,7 @@ def archive_holds_strokes(path):
     )
 
 
-def read_archive(path, budget, report):
+def read_archive(path, budget, report, source=None):
     """Returns a list of `Drawing`.
 
     Args:
@@ -52,6 +54,7 @@ def read_archive(path, budget, report):
             sketch-rnn (Ha and Eck, arXiv:1704.03477) are.
         budget: `tfgen.data.budget.Budget`.
         report: `tfgen.data.readers.Report`.
+        source: Beside `points`: the array with the text of each drawing; None reads none.
 
     Raises:
         InputError: It is damaged, too large, or holds something else.
@@ -66,7 +69,7 @@ def read_archive(path, budget, report):
         return [Drawing(np.asarray(array, np.float32), key) for key, array in arrays.items()]
     if "offsets" not in arrays:
         raise InputError(f"{path} has 'points' but no 'offsets' (drawings + 1 integers)")
-    extra = sorted(set(arrays) - _KEYS)
+    extra = sorted(set(arrays) - _KEYS - {source})
     if extra:
         allowed = ", ".join(sorted(_KEYS))
         raise InputError(f"{path} has the array '{extra[0]}' beside 'points'. Known: {allowed}")
@@ -85,11 +88,27 @@ def read_archive(path, budget, report):
             f"of 'points'. Received: {_short(offsets)}"
         )
     labels = _labels(path, arrays, len(offsets) - 1)
+    texts = _texts(path, arrays, len(offsets) - 1, source)
     points = np.asarray(points, np.float32)
     return [
-        Drawing(points[start:stop], f"{path.stem}-{number}", label)
-        for number, (start, stop, label) in enumerate(zip(offsets[:-1], offsets[1:], labels))
+        Drawing(points[start:stop], f"{path.stem}-{number}", label, text=text)
+        for number, (start, stop, label, text) in enumerate(
+            zip(offsets[:-1], offsets[1:], labels, texts)
+        )
     ]
+
+
+def _texts(path, arrays, count, source):
+    """The text of each drawing, None where the archive has none."""
+    if source not in arrays:
+        return [None] * count
+    texts = arrays[source]
+    if texts.shape != (count,) or texts.dtype.kind != "U":
+        raise InputError(
+            f"{path}: '{source}' must be a text for each of the {count:,} drawings. "
+            f"Received: {_short(texts)}"
+        )
+    return [str(text) for text in texts]
 
 
 def _labels(path, arrays, count):

@@ -1,4 +1,4 @@
-"""`open_strokes`: drawings as pen movements, of NumPy archives, of Quick, Draw! and of SVG files.
+"""`open_strokes`: drawings as pen movements, of NumPy archives, Quick, Draw!, InkML and SVG files.
 
 A drawing of n points is an array `(n, 3)` of dx, dy and pen, as in sketch-rnn (Ha and Eck,
 arXiv:1704.03477, there "stroke-3"): each row moves the pen to a point, and says whether it is down
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfgen.data import inkml as ink
 from tfgen.data import quick_draw, readers
 from tfgen.data.bounds import set_bounds
 from tfgen.data.budget import Budget
@@ -19,6 +20,7 @@ from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
 from tfgen.data.readers import Report, Unreadable
 from tfgen.data.sequences import Sequences
 from tfgen.data.stroke_archives import Drawing, archive_holds_strokes, read_archive
+from tfgen.data.stroke_texts import file_texts
 from tfgen.data.svg import read_svg
 from tfgen.errors import InputError
 
@@ -37,7 +39,7 @@ def open_strokes(name, paths, config):
             `points[offsets[i]:offsets[i + 1]]`, and if it likes `labels` `(drawings,)`, whole
             numbers, with `classes`, texts; or one array `(n, 3)` for each drawing; or, as the files
             of sketch-rnn, the splits `train`, `valid` and `test` as arrays of such arrays: then
-            what is not `train` is for validation.
+            what is not `train` is for validation. An `.inkml`, or an `.xml` of IAM-OnDB, is one.
         config: A `tfgen.recipe.DataConfig`. `simplify` is the tolerance of Ramer, Douglas and
             Peucker's algorithm, `max_length` the number of points from which drawings are cut,
             `max_numbers` bounds what is read. `label="folder"` takes the name of the folder that a
@@ -45,6 +47,10 @@ def open_strokes(name, paths, config):
             name (see `tfgen.data.file_labels.file_label`), and of Quick, Draw!'s drawings another
             key than `word` can be taken. Without it drawings have the classes that their files
             tell, if there are several.
+            `source` names what says their texts: the array of an
+            `.npz`, the key of a line of JSON, the annotation of an `.inkml`; or a table with the
+            columns `file` and `text`. Those without a text are left out, then, and all begin at
+            their first point, wherever on the sheet they were: how wide a text is says no more.
 
     Returns:
         `Sequences` of kind `"strokes"` with the features dx, dy and pen.
@@ -57,6 +63,7 @@ def open_strokes(name, paths, config):
     if by_file is None and not all(_is_quick_draw(path) for path in paths):
         check_label(config)
     report, budget, found = Report(), Budget(config.max_numbers), []
+    beside = None if config.source is None else file_texts(config.source, name)
     for path in paths:
         own = by_file(path) if by_file else None
         if by_file and own is None:
@@ -68,6 +75,14 @@ def open_strokes(name, paths, config):
                     report.drop("no point is drawn", drawing.id)
                     continue
                 budget.take(path, drawing.values.size)
+                if beside is not None:
+                    drawing = drawing._replace(text=beside(path))
+                if config.source is not None:
+                    says = f"the drawing has no text of '{config.source}'"
+                    if not isinstance(drawing.text, str) or not drawing.text.strip():
+                        report.drop(says, drawing.id)
+                        continue
+                    drawing.values[0, :2] = 0
                 found.append(drawing._replace(label=own) if by_file else drawing)
         except Unreadable as error:
             if len(paths) == 1:
@@ -93,6 +108,7 @@ def open_strokes(name, paths, config):
         [drawing.id for drawing in found],
         labels=labels,
         classes=classes,
+        texts=None if config.source is None else [drawing.text for drawing in found],
         held_out=_held_out(found, report),
         report=report,
     )
@@ -104,7 +120,7 @@ def holds_strokes(path):
     if _is_quick_draw(path):
         return quick_draw.holds_drawings(path)
     suffix = readers.suffix_of(path)
-    return suffix == ".svg" or (suffix == ".npz" and archive_holds_strokes(path))
+    return suffix == ".svg" or ink.holds_ink(path) or (suffix == ".npz" and archive_holds_strokes(path))
 
 
 def _is_quick_draw(path):
@@ -114,11 +130,19 @@ def _is_quick_draw(path):
 def _read(path, config, budget, report):
     """Yields the drawings of a file, each a `Drawing`."""
     if readers.suffix_of(path) == ".npz":
-        yield from read_archive(path, budget, report)
+        yield from read_archive(path, budget, report, config.source)
     elif _is_quick_draw(path):
         label = config.label or quick_draw.WORD
-        for lines, identity, word in quick_draw.read_quick_draw(path, label, report):
-            yield Drawing(to_deltas(lines), identity, word)
+        for lines, identity, word, text in quick_draw.read_quick_draw(
+            path, label, report, config.source
+        ):
+            yield Drawing(to_deltas(lines), identity, word, text=text)
+    elif readers.suffix_of(path) in ink.SUFFIXES:
+        lines, own = ink.read_inkml(path)
+        split = own.get("splitTagOriginal")  # of MathWriting
+        yield Drawing(
+            to_deltas(lines), readable(path.stem), split=split, text=own.get(config.source)
+        )
     else:
         lines, notes = read_svg(path, config.simplify / 4)
         for note, count in sorted(notes.items()):

@@ -39,12 +39,15 @@ class GRU(FastRecurrent, keras.layers.GRU):
         )
 
     def scan(self, projected, state, mask=None, recurrent_mask=None):
-        kernel, bias = self._recurrent_weights(projected.dtype)
+        kernel, bias = self.recurrent_weights(projected.dtype)
         outputs = gru_sequence(projected, *state, kernel, bias, mask, recurrent_mask)
         return outputs, [outputs[-1]]
 
+    def recur(self, x, inner, state):
+        return [gru_cell(x, inner, state[0])[0]]
+
     def stepper(self):
-        kernel, bias = self._recurrent_weights(self.compute_dtype)
+        kernel, bias = self.recurrent_weights(self.compute_dtype)
 
         def step(projected, state):
             h, _ = gru_cell(projected, tf.matmul(state[0], kernel) + bias, state[0])
@@ -52,7 +55,7 @@ class GRU(FastRecurrent, keras.layers.GRU):
 
         return step
 
-    def _recurrent_weights(self, dtype):
+    def recurrent_weights(self, dtype):
         kernel = as_tensor(self.cell.recurrent_kernel, dtype)
         if self.use_bias:
             return kernel, as_tensor(self.cell.bias, dtype)[1]

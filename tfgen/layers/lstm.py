@@ -39,6 +39,13 @@ class LSTM(FastRecurrent, keras.layers.LSTM):
         outputs, c_last = lstm_sequence(projected, *state, kernel, mask, recurrent_mask)
         return outputs, [outputs[-1], c_last]
 
+    def recur(self, x, inner, state):
+        return list(lstm_cell(x + inner, state[1])[:2])
+
+    def recurrent_weights(self, dtype):
+        kernel = as_tensor(self.cell.recurrent_kernel, dtype)
+        return kernel, tf.zeros([4 * self.units], dtype)
+
     def stepper(self):
         kernel = as_tensor(self.cell.recurrent_kernel, self.compute_dtype)
 

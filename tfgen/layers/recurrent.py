@@ -42,6 +42,14 @@ class FastRecurrent:
         """
         raise NotImplementedError
 
+    def recur(self, x, inner, state):
+        """The state after one position, of both products; for `windowed_sequence`."""
+        raise NotImplementedError
+
+    def recurrent_weights(self, dtype):
+        """The kernel and the bias of the product with the output."""
+        raise NotImplementedError
+
     def uses_fused_kernels(self, training):
         """Whether Keras' fused GPU kernels do the work."""
         return bool(training) and self.use_cudnn is not False and has_gpu()

@@ -157,6 +157,147 @@ def gru_sequence(projected, h0, recurrent_kernel, recurrent_bias, mask=None, rec
     return run(projected, h0, recurrent_kernel, recurrent_bias)
 
 
+def windowed_sequence(
+    recur, projected, state, shown, weights, items, valid, mask=None, recurrent_mask=None
+):
+    """Runs a recurrent layer with a soft window (arXiv:1308.0850, eq. 46-51) over a sequence.
+
+    Args:
+        recur: Function `(x, inner, state) -> state` of one position of the layer, of its products
+            with the input and with its own output; the first of the state is the output.
+        projected: Float `(time, batch, gates)`, the product with the input.
+        state: List of tensors `(batch, units)` before the sequence.
+        shown: `[window (batch, width), place (batch, components)]` before the sequence.
+        weights: List of the kernel and the bias of the product with the output, the kernel of that
+            with the window, and the kernel and the bias of what the window goes by.
+        items: `(batch, items, width)`, what the window is over.
+        valid: bool `(batch, items)`: which items there are.
+        mask: As of `lstm_sequence`; the window stays where it is, too.
+        recurrent_mask: As there.
+
+    Returns:
+        `(outputs, windows, shares, state, shown)`, the first three `(time, batch, ...)`; the shares
+        have no gradient.
+    """
+    count = len(state)
+    keep = None if mask is None else tf.cast(mask, tf.float32)[:, :, None]
+
+    def kept(position, new, old):
+        """What stays as it was where the mask is False."""
+        if keep is None:
+            return new
+        return old + tf.cast(tf.gather(keep, position), new.dtype) * (new - old)
+
+    @tf.custom_gradient
+    def run(projected, items, window, place, kernel, bias, feedback, own_kernel, own_bias, *state):
+        def cell(position, x, inner, *before):
+            after = recur(x, inner, before)
+            return [kept(position, new, old) for new, old in zip(after, before)]
+
+        def move(position, parameters, place):
+            shares, after = window_shares(parameters, place, valid)
+            return shares, kept(position, after, place)
+
+        def step(position, window, place, *state):
+            x = tf.gather(projected, position) + tf.matmul(window, feedback)
+            inner = tf.matmul(_times(state[0], recurrent_mask), kernel) + bias
+            state = cell(position, x, inner, *state)
+            parameters = tf.matmul(state[0], own_kernel) + own_bias
+            shares, place = move(position, parameters, place)
+            window = kept(position, weighed(shares, items), window)
+            carried = window, place, *state
+            return carried, (*carried, shares, x, inner, parameters)
+
+        half, full = projected.dtype, tf.float32
+        types = [half, full, *[half] * count, full, half, half, half]
+        _, saved = _scan(step, (window, place, *state), projected, types)
+        windows, places, *states = saved[: count + 2]
+        shares, xs, inners, parameters = saved[count + 2 :]
+
+        def gradient(d_outputs, d_windows, _, *d_last):
+            befores = [_shift(*pair) for pair in zip(state, states)]
+            windows_before, places_before = _shift(window, windows), _shift(place, places)
+
+            def step_back(position, d_window, d_place, *d_state):
+                d_window += tf.gather(d_windows, position)
+                d_here = d_window
+                if keep is not None:
+                    d_here *= tf.cast(tf.gather(keep, position), d_window.dtype)
+                d_shown = tf.cast(tf.einsum("bc,bic->bi", d_here, items), tf.float32)
+                inputs = tf.gather(parameters, position), tf.gather(places_before, position)
+                with tf.GradientTape() as tape:
+                    tape.watch(inputs)
+                    moved = move(position, *inputs)
+                d_parameters, d_place = tape.gradient(moved, inputs, [d_shown, d_place])
+                d_output = d_state[0] + tf.gather(d_outputs, position)
+                d_output += tf.matmul(d_parameters, own_kernel, transpose_b=True)
+                inputs = [tf.gather(each, position) for each in (xs, inners, *befores)]
+                with tf.GradientTape() as tape:
+                    tape.watch(inputs)
+                    after = cell(position, *inputs)
+                d_x, d_inner, *d_state = tape.gradient(
+                    after, inputs, [d_output, *d_state[1:]], tf.UnconnectedGradients.ZERO
+                )
+                d_state[0] += _times(tf.matmul(d_inner, kernel, transpose_b=True), recurrent_mask)
+                d_before = d_window - d_here + tf.matmul(d_x, feedback, transpose_b=True)
+                return (d_before, d_place, *d_state), (d_x, d_inner, d_parameters, d_here)
+
+            carried = [*d_last[count:], *d_last[:count]]
+            (d_window, d_place, *d_state), found = _scan(
+                step_back, carried, projected, [half] * 4, reverse=True
+            )
+            d_x, d_inner, d_parameters, d_here = found
+            d_items = tf.einsum("tbi,tbc->bic", tf.cast(shares, half), d_here)
+            outputs_before = _times(befores[0], recurrent_mask)
+            return (
+                d_x,
+                d_items,
+                d_window,
+                d_place,
+                _weight_gradient(outputs_before, d_inner),
+                tf.reduce_sum(d_inner, axis=[0, 1]),
+                _weight_gradient(windows_before, d_x),
+                _weight_gradient(states[0], d_parameters),
+                tf.reduce_sum(d_parameters, axis=[0, 1]),
+                *d_state,
+            )
+
+        last = [each[-1] for each in (*states, windows, places)]
+        return (states[0], windows, shares, *last), gradient
+
+    found = run(projected, items, *shown, *weights, *state)
+    outputs, windows, shares = found[:3]
+    last = list(found[3:])
+    return outputs, windows, tf.stop_gradient(shares), last[:count], last[count:]
+
+
+def window_shares(parameters, place, valid):
+    """How a soft window moves on, and what it then shows.
+
+    Args:
+        parameters: `(batch, 3 * components)`: the logarithms of each Gaussian's height, of the
+            inverse of twice its variance and of how far it moves on.
+        place: float32 `(batch, components)`: where each is, the first item being at 1.
+        valid: bool `(batch, items)`: which items there are.
+
+    Returns:
+        `(shares float32 (batch, items), place)`.
+    """
+    # Beyond this, a step of a training that went astray would be infinite.
+    parameters = tf.minimum(tf.cast(parameters, tf.float32), 20.0)
+    height, sharpness, step = tf.split(parameters, 3, axis=-1)
+    place += tf.exp(step)
+    items = 1 + tf.range(tf.shape(valid)[1], dtype=tf.float32)
+    away = tf.square(place[:, :, None] - items)  # (batch, components, items)
+    shares = tf.exp(height[:, :, None] - tf.exp(sharpness)[:, :, None] * away)
+    return tf.reduce_sum(shares, axis=1) * tf.cast(valid, tf.float32), place
+
+
+def weighed(shares, items):
+    """The sum of items `(batch, items, width)` by their shares `(batch, items)`."""
+    return tf.linalg.matvec(items, tf.cast(shares, items.dtype), transpose_a=True)
+
+
 def lstm_cell(z, c):
     """One position of an LSTM.
 
@@ -196,14 +337,22 @@ def gru_cell(x, inner, h):
     return candidate + z * (h - candidate), tf.concat([gates, candidate, hh], axis=-1)
 
 
-def _scan(step, states, sequence, num_saved, reverse=False):
+def _scan(step, states, sequence, saved, reverse=False):
     """Loops `step(position, *states) -> (states, saved)` over the positions of `sequence`.
+
+    Args:
+        step: Function.
+        states: Tensors before the first position.
+        sequence: `(time, batch, ...)`.
+        saved: How many tensors are saved, of the sequence's dtype; or a list of their dtypes.
+        reverse: Whether to begin with the last position.
 
     Returns:
         `(states, saved)`: the last states, and each saved tensor stacked over positions.
     """
     length = sequence.shape[0] or tf.shape(sequence)[0]
-    arrays = [tf.TensorArray(sequence.dtype, size=length) for _ in range(num_saved)]
+    dtypes = [sequence.dtype] * saved if isinstance(saved, int) else saved
+    arrays = [tf.TensorArray(dtype, size=length) for dtype in dtypes]
 
     def body(count, states, arrays):
         position = length - 1 - count if reverse else count

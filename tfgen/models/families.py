@@ -55,6 +55,7 @@ ENGINES = {
             (
                 "tfgen.models.numbers.emission:NumberEmission",
                 "tfgen.models.numbers.context:SequenceContext",
+                "tfgen.networks.source_encoder:SourceEncoder",
             ),
             mixture="tfgen.models.engines.mixture:Mixture",
         ),
@@ -228,7 +229,7 @@ class Family:
             attends = "cross_attention" in parameters_of(network)
             if self.modality == "text" and not (attends and self.decoder is None):
                 fixed |= {*_CONDITIONS}
-            if self.modality == "text" and not attends and self.decoder is None:
+            if not attends and self.decoder is None:
                 fixed |= {*_SOURCES}
         if self.decoder is not None:
             kind = inspect.Parameter.KEYWORD_ONLY

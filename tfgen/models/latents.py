@@ -12,7 +12,7 @@ METHODS = ("slerp", "linear")
 # Sequences by which the latents of a model are judged.
 LOOKED_AT = 512
 # What a model of numbers is told of a sequence by itself, and not of its latents.
-_TOLD = ("times", "known", "condition", "static")
+_TOLD = ("times", "known", "condition", "static", "source")
 
 
 def has_posterior(model):

@@ -9,7 +9,7 @@ from tfgen.models.conditions import NO_CLASS
 from tfgen.sampling import inversion, random
 
 # What is told of sequences, a row for each.
-_OF_ROWS = ("condition", "static", "known", "start_time")
+_OF_ROWS = ("condition", "static", "known", "start_time", "source")
 
 
 def with_defaults(functions, defaults):

@@ -10,12 +10,14 @@ from tfgen.layers.checks import (
     check_choice,
     check_flag,
     check_most,
+    check_of_use,
     check_rate,
     check_whole,
 )
 from tfgen.layers.gru import GRU
 from tfgen.layers.lstm import LSTM
 from tfgen.layers.past_attention import PastAttention
+from tfgen.layers.soft_window import SoftWindow
 from tfgen.networks.causal import CausalNetwork
 from tfgen.sampling import random
 
@@ -40,6 +42,10 @@ class RecurrentNetwork(CausalNetwork):
         residual: Add to each layer's output its input, where their widths agree.
         attention: How many of the last layer's past outputs, the present one included, each
             position attends to before the output; 0 is no attention.
+        soft_window: Of models with an encoder: how many Gaussians move along the source, from its
+            first item to its last, as the first layer says, which is given what they show at the
+            next position (arXiv:1308.0850, section 5.1): of handwriting, the letter that is being
+            written. 0 lets every position look for what it attends to.
         cross_attention: Whether the first layer's outputs attend to a context, see `context`, which
             the layers after it then know as well.
         seed: Integer that the initial weights are sampled from.
@@ -66,6 +72,7 @@ class RecurrentNetwork(CausalNetwork):
         layer_norm=False,
         residual=False,
         attention=0,
+        soft_window=0,
         cross_attention=False,
         seed=0,
         **kwargs,
@@ -75,7 +82,8 @@ class RecurrentNetwork(CausalNetwork):
         check_most(MOST_LAYERS, layers=layers)
         check_rate(dropout=dropout, recurrent_dropout=recurrent_dropout)
         check_flag(layer_norm=layer_norm, residual=residual, cross_attention=cross_attention)
-        check_whole(0, attention=attention)
+        check_whole(0, attention=attention, soft_window=soft_window)
+        check_of_use(cross_attention, "models with an encoder", 0, soft_window=soft_window)
         super().__init__(seed=seed, **kwargs)
         common = {"dtype": self.dtype_policy}
 
@@ -103,9 +111,11 @@ class RecurrentNetwork(CausalNetwork):
             self.past_attention = PastAttention(
                 attention, seed=self.weight_seed(3), name="past_attention", **common
             )
-        self.context_attention = None
-        if cross_attention:
-            glorot = keras.initializers.GlorotUniform(self.weight_seed(4))
+        self.context_attention = self.window = None
+        glorot = keras.initializers.GlorotUniform(self.weight_seed(4))
+        if soft_window:
+            self.window = SoftWindow(units, soft_window, glorot, name="soft_window", **common)
+        elif cross_attention:
             self.context_attention = AdditiveAttention(
                 units, glorot, name="context_attention", **common
             )
@@ -119,6 +129,7 @@ class RecurrentNetwork(CausalNetwork):
         self.layer_norm = layer_norm
         self.residual = residual
         self.attention = attention
+        self.soft_window = soft_window
         self.has_context = self.cross_attention = cross_attention
 
     @property
@@ -138,6 +149,9 @@ class RecurrentNetwork(CausalNetwork):
         for layer in [*self.norms[-1:], self.past_attention, self.context_attention]:
             if layer is not None:
                 layer.build((None, None, self.units))
+        if self.window is not None:
+            with keras.name_scope(self.window.name):
+                self.window.make_weights(self.recurrent[0].cell.kernel.shape[-1])
         self.built = True
 
     def context(self, vectors, valid):
@@ -147,7 +161,8 @@ class RecurrentNetwork(CausalNetwork):
             vectors: What a condition is told by.
             valid: bool `(batch, items)`: which of them there are.
         """
-        return {"items": self.context_attention.read(vectors), "valid": valid}
+        items = vectors if self.window is not None else self.context_attention.read(vectors)
+        return {"items": items, "valid": valid}
 
     def initial_state(self, batch_size, context=None):
         state = {"recurrent": [[] for _ in self.recurrent]}
@@ -161,6 +176,8 @@ class RecurrentNetwork(CausalNetwork):
             ]
         if self.past_attention is not None:
             state["attention"] = self.past_attention.initial_state(batch_size, self.units)
+        if self.window is not None:
+            state["window"] = self.window.initial_state(batch_size)
         return state
 
     def call(
@@ -198,7 +215,8 @@ class RecurrentNetwork(CausalNetwork):
         new_state = {**state, "recurrent": []}
         for index, (layer, layer_state) in enumerate(zip(self.recurrent, state["recurrent"])):
             recurrent_drop = self._drop(self.recurrent_dropout, batch, training, key, 2 * index)
-            if recurrent_drop is None and layer.uses_fused_kernels(training):
+            windowed = index == 0 and self.window is not None
+            if recurrent_drop is None and not windowed and layer.uses_fused_kernels(training):
                 y, *layer_state = layer(
                     self._normalised(index, x), initial_state=layer_state, mask=mask, training=True
                 )
@@ -210,12 +228,22 @@ class RecurrentNetwork(CausalNetwork):
                     else:
                         gates = layer.project(tf.transpose(self._normalised(index, x), [1, 0, 2]))
                     time_mask = None if mask is None else tf.transpose(mask)
-                    y, layer_state = layer.scan(gates, layer_state, time_mask, recurrent_drop)
+                    if windowed:
+                        y, windows, shares, layer_state, new_state["window"] = self.window.scan(
+                            layer, gates, layer_state, state["window"], state["context"],
+                            time_mask, recurrent_drop,
+                        )  # fmt: skip
+                    else:
+                        y, layer_state = layer.scan(gates, layer_state, time_mask, recurrent_drop)
                     y = tf.transpose(y, [1, 0, 2])  # (batch, time, units)
             if record is not None:
                 record[layer.name] = y
             drop = self._drop(self.dropout, batch, training, key, 2 * index + 1)
             x = self._add(x, y if drop is None else y * drop[:, None, :])
+            if windowed:
+                x += tf.transpose(windows, [1, 0, 2])
+                if attended is not None:
+                    attended(tf.transpose(shares, [1, 0, 2]))
             x = self._attended(index, x, state, attended)
             new_state["recurrent"].append(list(layer_state))
         x = self._normalised(-1, x)
@@ -235,14 +263,22 @@ class RecurrentNetwork(CausalNetwork):
         The weights are read here, once, so that a loop around the function finds them ready.
         """
         steps = [layer.stepper() for layer in self.recurrent]
+        windowed = self.window and self.window.stepper(self.recurrent[0])
 
         def step(x, state, projected=None):
             new_state = {**state, "recurrent": []}
             for index, layer in enumerate(self.recurrent):
                 if index or projected is None:
                     projected = layer.project(self._normalised(index, x))
-                y, layer_state = steps[index](projected, state["recurrent"][index])
-                x = self._add(x, y)
+                layer_state = state["recurrent"][index]
+                if index == 0 and windowed is not None:
+                    y, window, layer_state, new_state["window"] = windowed(
+                        projected, layer_state, state["window"], state["context"]
+                    )
+                    x = self._add(x, y) + window
+                else:
+                    y, layer_state = steps[index](projected, layer_state)
+                    x = self._add(x, y)
                 x = self._attended(index, x[:, None], state)[:, 0]
                 new_state["recurrent"].append(layer_state)
             x = self._normalised(-1, x)

@@ -24,6 +24,9 @@ from tfgen.networks.source_readers import ByteReader, NumberReader
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.sampling import random
 
+# Sources are padded to a multiple of this, because loops are compiled for their length.
+BUCKET = 16
+ITEMS = "embedding"  # the encoder that reads each item by itself
 # Of the key of a step; no site of a network's dropout has it.
 _SITE = -2
 
@@ -33,10 +36,12 @@ class SourceEncoder(keras.layers.Layer):
     """Reads a source in both directions, text or numbers; a decoder attends to what it gives.
 
     Either blocks of attention in which every position sees all (arXiv:1706.03762), or two recurrent
-    networks, one of them backwards (arXiv:1409.0473), whose hidden states stand side by side.
+    networks, one of them backwards (arXiv:1409.0473), whose hidden states stand side by side; or
+    each item is a vector by itself, which is enough for a soft window along it (arXiv:1308.0850).
 
     Args:
-        encoder: `"transformer"`, `"gru"` or `"lstm"`; None is of models that are given no source.
+        encoder: `"transformer"`, `"gru"`, `"lstm"` or `"embedding"`, which has no layers; None is
+            of models that are given no source.
         encoder_units: Features of a position of the transformer, or of each recurrent direction.
         encoder_layers: Its layers.
         encoder_dropout: Share of the features that is dropped in training, of the embedded items
@@ -69,7 +74,7 @@ class SourceEncoder(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         if encoder is not None:
-            check_choice(ENCODERS, encoder=encoder)
+            check_choice((*ENCODERS, ITEMS), encoder=encoder)
         check_whole(1, encoder_units=encoder_units, encoder_layers=encoder_layers)
         check_most(MOST_LAYERS, encoder_layers=encoder_layers)
         check_rate(encoder_dropout=encoder_dropout)
@@ -80,6 +85,8 @@ class SourceEncoder(keras.layers.Layer):
             (None, {"source_processor": source_processor}),
         ):
             check_of_use(encoder is not None, "models with an encoder", default, **given)
+        layered = encoder != ITEMS
+        check_of_use(layered, "encoders with layers", 2, encoder_layers=encoder_layers)
         fits = encoder != "transformer" or encoder_units % 2 == 0
         check(fits, "encoder_units must be even for a transformer", encoder_units=encoder_units)
         common = {"dtype": self.dtype_policy}
@@ -120,7 +127,7 @@ class SourceEncoder(keras.layers.Layer):
             self.final_norm = normalization(
                 block.norm, block.norm_epsilon, block.bias, name="final_norm", **common
             )
-        elif encoder is not None:
+        elif encoder not in (None, ITEMS):
             self.networks = both_ways(
                 encoder, encoder_units, encoder_layers, seed, self.dtype_policy
             )
@@ -153,6 +160,36 @@ class SourceEncoder(keras.layers.Layer):
             self.projection.build((None, None, directions * self.encoder_units))
         self.built = True
 
+    def read(self, given):
+        """`(source, valid)` as `call` takes them, padded, of the tensors of `reader.specs`."""
+        source, lengths = self.reader.read(given)
+        time = tf.maximum(tf.shape(source)[1], 1)
+        room = -(-time // BUCKET) * BUCKET - tf.shape(source)[1]
+        source = tf.pad(source, [[0, 0], [0, room], [0, 0]][: len(source.shape)])
+        return source, tf.range(tf.shape(source)[1])[None] < lengths[:, None]
+
+    def context(self, network, rows, given, key=None):
+        """What a network attends to of the sources of so many rows, as it takes it.
+
+        Args:
+            network: A `CausalNetwork` with cross-attention.
+            rows: Number of them.
+            given: Dict with the tensors of `reader.specs`, a row for each or one for all; or with
+                `source` and `source_valid` as of `call`. Without, rows are told nothing.
+            key: As of `call`.
+        """
+        if "source_valid" in given:
+            source, valid = given["source"], given["source_valid"]
+        elif "source" in given:
+            source, valid = self.read(given)
+        else:
+            source, valid = self.reader.empty(rows), tf.zeros([rows, 1], tf.bool)
+        context = network.context(self.call(source, valid, key), valid)
+        if valid.shape[0] != 1:
+            return context
+        every = tf.zeros([rows], tf.int32)
+        return tf.nest.map_structure(lambda x: tf.gather(x, every, axis=0), context)
+
     def call(self, source, valid, key=None):
         """What a decoder attends to.
 
@@ -169,6 +206,7 @@ class SourceEncoder(keras.layers.Layer):
         x = drop(self.reader.vectors(self.embedding, source), 0)
         if self.networks:
             x = drop(read_both_ways(self.networks, x, valid), 1)
+        if not self.blocks:
             return self.projection(x)
         # As in `TransformerNetwork`, what lies between products is compiled by itself.
         fuse = key is not None and self.compute_dtype != "float32"

@@ -13,8 +13,8 @@ def told(processor, sequences, pieces, horizon=0):
         horizon: Positions after each piece of which is told what is known beforehand.
 
     Returns:
-        A dict with those of `times`, `known`, `condition` and `static` that the model takes, each
-        with an entry for every piece. What is known is filled up to the length of the longest.
+        A dict with those of `times`, `known`, `condition`, `static` and `source` that the model
+        takes, each with an entry for every piece. What is known is filled up to the length of the longest.
     """
     rows = [row for row, *_ in pieces]
     times, known = sequences.times, sequences.known
@@ -24,10 +24,11 @@ def told(processor, sequences, pieces, horizon=0):
         known=known and [known[row][start : stop + horizon] for row, start, stop in pieces],
         labels=None if sequences.labels is None else sequences.labels[rows],
         static=None if sequences.static is None else sequences.static[rows],
+        texts=sequences.texts and [sequences.texts[row] for row in rows],
     )
 
 
-def told_by(processor, *, times=None, known=None, labels=None, static=None):
+def told_by(processor, *, times=None, known=None, labels=None, static=None, texts=None):
     """Returns the same of what is told of each piece; None is told of none.
 
     Args:
@@ -36,6 +37,7 @@ def told_by(processor, *, times=None, known=None, labels=None, static=None):
         known: List of `(time, known)`.
         labels: Numbers of classes.
         static: List of `(static,)`, or an array of them.
+        texts: List of texts.
     """
     found = {}
     if processor.needs_times and times is not None:
@@ -49,6 +51,8 @@ def told_by(processor, *, times=None, known=None, labels=None, static=None):
         found["condition"] = [int(label) for label in labels]
     if processor.static_width:
         found["static"] = np.stack(list(static))
+    if texts is not None:
+        found["source"] = list(texts)
     return found
 
 

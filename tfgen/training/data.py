@@ -288,6 +288,14 @@ def _open_pairs(recipe, preprocessing, data):
 def _open_numbers(recipe, processor, data):
     config = recipe.training
     sequences = open_sequences(recipe.data, data)
+    if (recipe.model.get("encoder") is not None) != (sequences.texts is not None):
+        raise InputError(
+            "model.encoder and data.source go together: the encoder of texts, and what says those "
+            f"of drawings. Received: model.encoder={recipe.model.get('encoder')!r}, "
+            f"data.source={recipe.data.source!r}"
+        )
+    if sequences.texts is not None:
+        sequences = _whole(sequences, config)
     if config.carry_state and not sequences.ends:
         raise InputError(
             "training.carry_state is for text, and for whole drawings or clips: windows of a "
@@ -356,6 +364,21 @@ def _open_numbers(recipe, processor, data):
         parts["train"],
         ends,
     )
+
+
+def _whole(sequences, config):
+    """Drawings with a text that a window holds: the rest of a text has no beginning to follow."""
+    if config.carry_state:
+        raise InputError(
+            "training.carry_state is not for drawings with a text (data.source). "
+            "Received: training.carry_state=true"
+        )
+    kept = [number for number, values in enumerate(sequences.values) if len(values) <= config.window]
+    if len(kept) < len(sequences):
+        reason = f"a drawing is longer than training.window, {config.window}"
+        first = next(n for n, values in enumerate(sequences.values) if len(values) > config.window)
+        sequences.report.drop(reason, sequences.ids[first], len(sequences) - len(kept))
+    return sequences.select(kept)
 
 
 def _choose_on(config):

@@ -35,7 +35,9 @@ def of_sequences(sequences):
         digest.update(np.ascontiguousarray(array).data)
     features = [[each.name, *each.levels] for each in sequences.features]
     lengths = [len(values) for values in sequences.values]
-    digest.update(repr([features, lengths, sequences.ids, sequences.classes]).encode())
+    named = [features, lengths, sequences.ids, sequences.classes]
+    named += [] if sequences.texts is None else [sequences.texts]
+    digest.update(repr(named).encode())
     names = [feature.name for feature in sequences.features]
     return {
         "kind": sequences.kind,

@@ -12,7 +12,7 @@ from tfgen.sampling import random
 
 MOST = 100  # members
 # Inputs of `generate` that may have a row for each sample.
-_OF_SAMPLES = ("condition", "static", "start_time", "known")
+_OF_SAMPLES = ("condition", "static", "start_time", "known", "source")
 # What a mixture has of its first member: the others are alike.
 _ALIKE = (
     "kind", "loss_is_likelihood", "draws_in_order", "rows_at_once", "history", "max_positions",

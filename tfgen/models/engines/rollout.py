@@ -10,7 +10,7 @@ from tfgen.arguments import constructor_config
 from tfgen.errors import unknown
 from tfgen.export import Function
 from tfgen.layers.checks import check_kind
-from tfgen.models.engines.rollout_stream import ALL_ROOM, stream_function
+from tfgen.models.engines.rollout_stream import pieces, stream_function
 from tfgen.models.first_calls import FirstCalls
 from tfgen.models.numbers.context import SequenceContext
 from tfgen.models.numbers.emission import NumberEmission
@@ -18,6 +18,7 @@ from tfgen.models.numbers.results import likelihoods_of, observed_of, summary_of
 from tfgen.models.parts import made_of_parts
 from tfgen.models.serving import constant, option_specs
 from tfgen.networks import CausalNetwork
+from tfgen.networks.source_encoder import SourceEncoder
 from tfgen.recipe import RolloutSampling
 from tfgen.sampling import random
 from tfgen.sampling import rollout as rolling
@@ -28,8 +29,6 @@ from tfgen.values import whole_number
 
 # The loops are compiled for room for so many positions, times a power of two.
 BUCKET = 32
-# Positions that `stream` draws at once.
-STREAM_CHUNK = 32
 POOLINGS = ("mean", "last")
 # Tensors that say how is sampled.
 SAMPLING = option_specs(RolloutSampling, "temperature", "bias")
@@ -44,6 +43,8 @@ class Rollout:
     Args:
         network: A `tfgen.networks.CausalNetwork`; without weights yet, it gets them here.
         emission: A `NumberEmission`.
+        source_encoder: A `SourceEncoder`, if sequences are made of sources, such as drawings of the
+            texts that they say; the network attends to what it gives.
     """
 
     kind = "autoregressive"  # of `tfgen.uses.ENGINES`
@@ -53,12 +54,16 @@ class Rollout:
     draws_in_order = True
     rows_at_once = 4096  # futures, for their memory
 
-    def __init__(self, network, emission):
+    def __init__(self, network, emission, source_encoder=None):
         check_kind(CausalNetwork, network=network)
         check_kind(NumberEmission, emission=emission)
         emission.join(network)
+        if source_encoder is not None:
+            check_kind(SourceEncoder, source_encoder=source_encoder)
+            source_encoder.make_weights(network.output_width)
         self.network = network
         self.emission = emission
+        self.source_encoder = source_encoder
         self.context, self.positions = emission.context, emission.positions
         self.processor = self.positions.processor
         self.history = emission.reading.lags.history  # samples before a window that are of use
@@ -77,17 +82,31 @@ class Rollout:
         emission = take(
             NumberEmission, context=take(SequenceContext, name="context"), name="emission"
         )
-        return cls(take(network, name="network"), emission)
+        source, own = take(SourceEncoder, name="source"), {}
+        source = None if source.encoder is None else source
+        if take.has(network, "cross_attention"):
+            own["cross_attention"] = source is not None
+        return cls(take(network, name="network", **own), emission, source)
 
     @property
     def layers(self):
         """What has weights, in the order in which these are kept."""
-        projection = filter(None, [self.emission.input_projection])
-        return [self.context, self.network, *projection, self.emission]
+        own = filter(None, [self.emission.input_projection, self.source_encoder])
+        return [self.context, self.network, *own, self.emission]
 
-    def initial_state(self, batch_size):
-        """The state before a sequence: a nest of tensors `(batch, ...)`."""
-        return self.network.initial_state(batch_size)
+    def initial_state(self, batch_size, given=None):
+        """The state before a sequence: a nest of tensors `(batch, ...)`.
+
+        Args:
+            batch_size: Number of sequences.
+            given: Dict with their sources, as of `SourceEncoder.context`.
+        """
+        return self.network.initial_state(batch_size, **self._context(batch_size, given or {}))
+
+    def _context(self, rows, given, key=None):
+        if self.source_encoder is None:
+            return {}
+        return {"context": self.source_encoder.context(self.network, rows, given, key)}
 
     def reset_graphs(self):
         """Forgets what was compiled, after a change of what the functions read besides weights."""
@@ -125,7 +144,9 @@ class Rollout:
         self.read(batch, record=record)
         return record
 
-    def read(self, batch, state=None, training=False, key=None, record=None, masked=False):
+    def read(
+        self, batch, state=None, training=False, key=None, record=None, masked=False, attended=None
+    ):  # fmt: skip
         """The network over sequences `batch["values"]` `(batch, time, features)`.
 
         Returns:
@@ -142,7 +163,10 @@ class Rollout:
             x = self.emission.inputs(past, covariates, whole, scale)
         mask = batch["valid"] if masked else None
         x = self.emission.project(x)
-        hidden, state = self.network.call(x, state, mask, training, key, record)
+        given = {} if attended is None else {"attended": attended}
+        if state is None:
+            given |= self._context(rows, batch, key)
+        hidden, state = self.network.call(x, state, mask, training, key, record, **given)
         return tf.cast(hidden, tf.float32), state, scale
 
     # What a person calls, by keyword the options
@@ -212,36 +236,14 @@ class Rollout:
     def stream(self, told, length, defaults, seed, *, temperature=None, bias=None):
         """An iterator of the pieces of one sequence; `told` as of `Told.of_samples`."""
         sampling = self._sampling(defaults, seed, temperature, bias)
-        if "known" in told:
-            told = {**told, "known": self.positions.with_more(told["known"], STREAM_CHUNK)}
-        return self._pieces(length, sampling, told)
-
-    def _pieces(self, length, sampling, told):
-        begun, done, most = None, 0, self.positions.count(length)
-        while done < most:
-            count = min(STREAM_CHUNK, most - done)
-            covariates = self.positions.covariates_ahead(told, tf.constant(done), STREAM_CHUNK, 1)
-            if "known" in told:
-                told = {**told, "known": told["known"][:, STREAM_CHUNK * self.positions.patch :]}
-            if begun is None:
-                # Room for the whole at once, because each size of a state is compiled for.
-                room = ALL_ROOM if self.state_is_constant else int(bucket(most, BUCKET))
-                begun = self.begin(1, told, sampling, covariates, room)
-            begun = begun._replace(covariates=covariates, count=tf.constant(count))
-            with self._first_call("stream"):
-                drawn = self.roll_single(begun)
-            begun = drawn.rollout
-            drawn_now = int(drawn.lengths[0])
-            samples = self.positions.restored(drawn.values)[0, : drawn_now * self.positions.frame]
-            yield samples[: length - done * self.positions.frame].numpy()
-            done += drawn_now
-            if drawn_now < count or (self.processor.ends and bool(drawn.ended[0])):
-                return
+        return pieces(self, told, length, sampling, functools.partial(self._first_call, "stream"))
 
     def functions(self, defaults):
         """What is served: `Function`s of tensors in the data's units."""
         names = "generate", "forecast", "score", "encode"
-        found = (Function(name, self._graph(name), self._specs(name)) for name in names)
+        found = [Function(name, self._graph(name), self._specs(name)) for name in names]
+        if self.source_encoder is not None:  # whose length a state of one size cannot hold
+            return found
         return [*found, stream_function(self, self._specs("generate"), BUCKET)]
 
     def serving_defaults(self, defaults):
@@ -266,11 +268,12 @@ class Rollout:
     # Graphs around the compiled loops
 
     def _specs(self, name):
-        if name == "generate":
-            return self.positions.generate_specs(SAMPLING)
-        if name == "forecast":
-            return self.positions.forecast_specs(SAMPLING)
-        return self.positions.series_specs()
+        specs = {
+            "generate": self.positions.generate_specs,
+            "forecast": self.positions.forecast_specs,
+        }
+        found = specs[name](SAMPLING) if name in specs else self.positions.series_specs()
+        return found | (self.source_encoder.reader.specs if self.source_encoder else {})
 
     def _graph(self, name):
         if name not in self._graphs:
@@ -298,7 +301,7 @@ class Rollout:
     def begin(self, rows, given, sampling, covariates, room):
         """A `tfgen.sampling.rollout.Rollout` before the first position."""
         whole, scale = self.context.of_rows(rows, given)
-        state = self.initial_state(rows)
+        state = self.initial_state(rows, given)
         return rolling.Rollout(
             state=(self.network.reserve(state, room), self.emission.reading.held(rows)),
             previous=tf.fill([rows, self.positions.width], np.float32(np.nan)),
@@ -319,10 +322,10 @@ class Rollout:
         if positions.patch > 1:
             arguments = positions.aligned(arguments)
         elif positions.frame > 1:
-            arguments = {**arguments, **self._last_frames(arguments)}
+            arguments = {**arguments, **positions.last_frames(arguments)}
         batch, lengths = positions.series(arguments), positions.count(arguments["lengths"])
         count = tf.shape(lengths)[0]
-        state = self.initial_state(count)
+        state = self.initial_state(count, batch)
         _, state, _ = self.read(batch, state=state, masked=True)
         frames = positions.count(horizon)
         capacity = bucket(frames, BUCKET)
@@ -351,15 +354,6 @@ class Rollout:
         samples = positions.restored(drawn.values)[:, :horizon]
         samples = tf.reshape(samples, [count, num_samples, horizon, self.processor.num_features])
         return summary_of(samples, arguments["quantiles"], self.processor)
-
-    def _last_frames(self, arguments):
-        """The series without so many first samples that the rest fills whole frames."""
-        lengths = arguments["lengths"]
-        spare = lengths % self.positions.frame
-        index = spare[:, None] + tf.range(tf.shape(arguments["values"])[1])[None]
-        index = tf.minimum(index, tf.maximum(lengths - 1, 0)[:, None])
-        values = tf.gather(arguments["values"], index, batch_dims=1)
-        return {"values": values, "lengths": lengths - spare}
 
     def _score(self, arguments, ends=True):
         batch = self.positions.series(arguments, ends)

@@ -1,4 +1,4 @@
-"""The served function `stream` of a `Rollout`: the state in, the next positions and the state out."""
+"""Streams of a `Rollout`: piece by piece, and the served function, from state to state."""
 
 import tensorflow as tf
 
@@ -6,6 +6,8 @@ from tfgen.export import Function
 from tfgen.models.packing import packed, size_of, unpacked
 from tfgen.sampling.buckets import bucket
 
+# Positions that are drawn at once.
+CHUNK = 32
 # Positions that are made room for at a time, where the state of a network grows.
 ROOM = 1024
 # More positions than any window has: what has a constant size takes all that it will ever have.
@@ -18,6 +20,41 @@ def room_for(network, begun, count):
         return tf.constant(ALL_ROOM)
     most, wanted = network.max_positions, -(-(begun + count) // ROOM) * ROOM
     return (wanted if most is None else tf.maximum(tf.minimum(wanted, most), begun + count)) - begun
+
+
+def pieces(rollout, told, length, sampling, called):
+    """Yields the pieces of one sequence, arrays `(positions, features)`.
+
+    Args:
+        rollout: A `Rollout`.
+        told: As of `tfgen.models.numbers.told.Told.of_samples`.
+        length: Samples at most.
+        sampling: Tensors of the seed and the options.
+        called: Makes a context in which a loop is called.
+    """
+    positions = rollout.positions
+    if "known" in told:
+        told = {**told, "known": positions.with_more(told["known"], CHUNK)}
+    begun, done, most = None, 0, positions.count(length)
+    while done < most:
+        count = min(CHUNK, most - done)
+        covariates = positions.covariates_ahead(told, tf.constant(done), CHUNK, 1)
+        if "known" in told:
+            told = {**told, "known": told["known"][:, CHUNK * positions.patch :]}
+        if begun is None:
+            # Room for the whole at once, because each size of a state is compiled for.
+            room = ALL_ROOM if rollout.state_is_constant else int(bucket(most, CHUNK))
+            begun = rollout.begin(1, told, sampling, covariates, room)
+        begun = begun._replace(covariates=covariates, count=tf.constant(count))
+        with called():
+            drawn = rollout.roll_single(begun)
+        begun = drawn.rollout
+        drawn_now = int(drawn.lengths[0])
+        samples = positions.restored(drawn.values)[0, : drawn_now * positions.frame]
+        yield samples[: length - done * positions.frame].numpy()
+        done += drawn_now
+        if drawn_now < count or (rollout.processor.ends and bool(drawn.ended[0])):
+            return
 
 
 def stream_function(rollout, specs, smallest):

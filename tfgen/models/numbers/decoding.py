@@ -17,11 +17,11 @@ def decoded(model, latents, lengths, told):
         lengths: As well.
         told: `Told`.
     """
-    engine, processor = model.engine, model.processor
+    engine = model.engine
     if not hasattr(engine, "latent_size"):
         latents, lengths, time, single = _noise_of(engine, latents, lengths)
         given = {"latents": latents, "lengths": lengths}
-        return {**given, **told.of_series(processor, lengths, time)}, single
+        return {**given, **told.of_series(engine, lengths, time)}, single
     if told.times is not None:
         raise InputError("times is for diffusion models; give start_time")
     latents, size = finite_numbers("latents", latents), engine.latent_size
@@ -34,7 +34,7 @@ def decoded(model, latents, lengths, told):
     length = length_of(model, lengths)
     given = {"latents": latents, "num_samples": tf.constant(len(latents))}
     given["length"] = tf.constant(length)
-    return {**given, **told.of_samples(processor, len(latents), length)}, single
+    return {**given, **told.of_samples(engine, len(latents), length)}, single
 
 
 def _noise_of(engine, latents, lengths):

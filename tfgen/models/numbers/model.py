@@ -40,7 +40,6 @@ class NumbersModel(SequenceGenerator):
     Args:
         engine: A `Rollout`, a `Diffusion`, a `Latent` or an `Adversarial`.
         **kwargs: Arguments of `SequenceGenerator`.
-
     """
 
     fit_takes = "sequences of numbers (sequences, time, features)"
@@ -132,7 +131,7 @@ class NumbersModel(SequenceGenerator):
 
     def generate(
         self, num_samples=1, length=None, seed=None, *, condition=None, static=None,
-        start_time=None, known=None, **options,
+        start_time=None, known=None, source=None, **options,
     ):  # fmt: skip
         """Draws sequences from nothing.
 
@@ -152,6 +151,8 @@ class NumbersModel(SequenceGenerator):
                 training data.
             known: What is known beforehand, `(length, known)` or `(num_samples, length, known)`, if
                 the model was trained with such columns.
+            source: Of a model with an encoder, here and below: the text that the drawings say, or a
+                list of one for each.
             **options: How is sampled, see `model.options`.
 
         Returns:
@@ -161,7 +162,7 @@ class NumbersModel(SequenceGenerator):
         Raises:
             InputError: For an argument out of its range, or one that the model does not take.
         """
-        told = Told(condition=condition, static=static, start_time=start_time, known=known)
+        told = Told(None, known, condition, static, start_time, source)
         result = self._drawn(num_samples, length, seed, told, "generate", options)
         if self.processor.ends:
             return [row[:size] for row, size in zip(result["values"], result["lengths"])]
@@ -169,7 +170,7 @@ class NumbersModel(SequenceGenerator):
 
     def draw(
         self, num_samples=1, length=None, seed=None, *, condition=None, static=None,
-        start_time=None, known=None, **options,
+        start_time=None, known=None, source=None, **options,
     ):  # fmt: skip
         """As `generate`, but with what is known of the samples besides their values.
 
@@ -178,7 +179,7 @@ class NumbersModel(SequenceGenerator):
             the end of a sequence; int32 `(num_samples,)`; and the share of the numbers that the
             data's bounds have held back.
         """
-        told = Told(condition=condition, static=static, start_time=start_time, known=known)
+        told = Told(None, known, condition, static, start_time, source)
         result = self._drawn(num_samples, length, seed, told, "draw", options)
         return result["values"], result["lengths"], float(result["clip_fraction"])
 
@@ -188,13 +189,14 @@ class NumbersModel(SequenceGenerator):
         arguments = {
             "num_samples": tf.constant(num_samples),
             "length": tf.constant(length),
-            **told.of_samples(self.processor, num_samples, length),
+            **told.of_samples(self.engine, num_samples, length),
         }
         return self.engine.generate(arguments, self.defaults, seed, **options)
 
     def forecast(
         self, context, horizon, num_samples=100, quantiles=QUANTILES, seed=None, *, times=None,
-        known=None, condition=None, static=None, start_time=None, calibrated=False, **options,
+        known=None, condition=None, static=None, start_time=None, calibrated=False, source=None,
+        **options,
     ):  # fmt: skip
         """Draws what may come after a context.
 
@@ -221,7 +223,7 @@ class NumbersModel(SequenceGenerator):
             A `Forecast`; of a frame a frame, see `tfgen.models.numbers.frames.forecast_frame`.
         """
         check_options(self, "forecast", options)
-        told = Told(times, known, condition, static, start_time)
+        told = Told(times, known, condition, static, start_time, source)
         if is_frame(context):
             options = {**options, "quantiles": quantiles, "calibrated": calibrated}
             return forecast_frame(self, context, horizon, num_samples, seed, told, **options)
@@ -242,7 +244,7 @@ class NumbersModel(SequenceGenerator):
 
     def impute(
         self, series, num_samples=10, seed=None, *, times=None, known=None, condition=None,
-        static=None, **options,
+        static=None, source=None, **options,
     ):  # fmt: skip
         """Draws what may stand in the gaps of a series, given all of what was observed.
 
@@ -259,7 +261,7 @@ class NumbersModel(SequenceGenerator):
             float32 `(num_samples, time, features)`; what was observed is as it was.
         """
         check_options(self, "impute", options)
-        told = Told(times=times, known=known, condition=condition, static=static)
+        told = Told(times, known, condition, static, source=source)
         arguments, single = self._series(series, told)
         if not single:
             count = len(arguments["lengths"])
@@ -267,7 +269,9 @@ class NumbersModel(SequenceGenerator):
         arguments["num_samples"] = tf.constant(whole_number("num_samples", num_samples, 1))
         return self.engine.impute(arguments, self.defaults, seed, **options)
 
-    def score(self, series, *, times=None, known=None, condition=None, static=None, **options):
+    def score(
+        self, series, *, times=None, known=None, condition=None, static=None, source=None, **options
+    ):  # fmt: skip
         """How likely the model finds series.
 
         Args:
@@ -284,11 +288,13 @@ class NumbersModel(SequenceGenerator):
             `nats_per_value`; and `nats_per_position`.
         """
         check_options(self, "score", options)
-        told = Told(times=times, known=known, condition=condition, static=static)
+        told = Told(times, known, condition, static, source=source)
         arguments, single = self._series(series, told)
         return scores_of(self.engine.score(arguments, self.defaults, **options), single)
 
-    def encode(self, series, *, times=None, known=None, condition=None, static=None, **options):
+    def encode(
+        self, series, *, times=None, known=None, condition=None, static=None, source=None, **options
+    ):  # fmt: skip
         """Embeds series: their last hidden states, or the latents of a diffusion model.
 
         Args:
@@ -303,7 +309,7 @@ class NumbersModel(SequenceGenerator):
             `(batch, positions, channels)` of latents; without the batch axis for a single series.
         """
         check_options(self, "encode", options)
-        told = Told(times=times, known=known, condition=condition, static=static)
+        told = Told(times, known, condition, static, source=source)
         arguments, single = self._series(series, told)
         result = self.engine.encode(arguments, self.defaults, **options)
         return result[0] if single else result
@@ -348,7 +354,7 @@ class NumbersModel(SequenceGenerator):
             float32 `(time, features)` or `(batch, time, features)` in the data's units.
         """
         check_options(self, "denoise", {})
-        told = Told(times=times, known=known, condition=condition, static=static)
+        told = Told(times, known, condition, static)
         arguments, single = self._series(series, told)
         sigma = for_each("sigma", sigma, len(arguments["lengths"]))
         if not (sigma > 0).all():
@@ -358,7 +364,7 @@ class NumbersModel(SequenceGenerator):
 
     def stream(
         self, length=None, seed=None, *, condition=None, static=None, start_time=None,
-        known=None, **options,
+        known=None, source=None, **options,
     ):  # fmt: skip
         """Draws one sequence piece by piece; joined, the pieces are what `generate` returns.
 
@@ -371,8 +377,8 @@ class NumbersModel(SequenceGenerator):
         """
         check_options(self, "stream", options)
         length = length_of(self, length)
-        told = Told(condition=condition, static=static, start_time=start_time, known=known)
-        told = told.of_samples(self.processor, 1, length)
+        told = Told(None, known, condition, static, start_time, source)
+        told = told.of_samples(self.engine, 1, length)
         return self.engine.stream(told, length, self.defaults, seed, **options)
 
     # Serving
@@ -408,15 +414,15 @@ class NumbersModel(SequenceGenerator):
         - of a diffusion model, `impute`: as `forecast` without a horizon and quantiles ->
           `samples`; `decode`: `latents` -> `values`; `denoise`: `values`, `lengths`, `sigma`
           `(batch,)` -> `values`;
-        - of models of any length, `stream`: `state` and `index`, zeros at first, -> the next
-          positions `values`, and the `state` and `index` after them, see docs/serving.md;
+        - of models of any length without an encoder, `stream`: `state` and `index`, zeros at first,
+          -> the next positions `values`, and the `state` and `index` after, see docs/serving.md;
         - `generate_default`, `forecast_default` and so on: the same without the inputs that
           `generate`, `forecast` and so on have defaults for, so that a forecast takes `values` and
           `horizon`, and what the model cannot do without.
 
-        A model that was trained with timestamps, with covariates, classes or static numbers takes
-        `times` (int64 seconds; `start_time` where it draws), `known`, `condition` (int32, -1 for
-        none) and `static` as well. The solver is that of `model.generation`.
+        A model that was trained with timestamps, with covariates, classes, static numbers or sources
+        takes `times` (int64 seconds; `start_time` where it draws), `known`, `condition` (int32, -1
+        for none), `static` and `source` as well. The solver is that of `model.generation`.
 
         Args:
             filepath: Folder to write; servers expect the name `<model>/<number>`.
@@ -440,7 +446,7 @@ class NumbersModel(SequenceGenerator):
         values, lengths, single = self.processor.as_values(series)
         time = int(lengths.max())
         check_room(self.max_positions, time, horizon)
-        given = told.of_series(self.processor, lengths, time, horizon)
+        given = told.of_series(self.engine, lengths, time, horizon)
         return {"values": values, "lengths": lengths, **given}, single
 
     def get_config(self):

@@ -154,7 +154,7 @@ class Positions:
         """
         batch = {
             name: arguments[name]
-            for name in ("times", "known", "static", "latents")
+            for name in ("times", "known", "static", "latents", "source")
             if name in arguments
         }
         values, lengths = self.processor.counted(arguments["values"]), arguments["lengths"]
@@ -246,6 +246,15 @@ class Positions:
             else:
                 found[name] = tf.where(index[..., None] < 0, np.nan, moved)
         return {**found, "lengths": arguments["lengths"] + spare}
+
+    def last_frames(self, arguments):
+        """The series without so many first samples that the rest fills whole frames."""
+        lengths = arguments["lengths"]
+        spare = lengths % self.frame
+        index = spare[:, None] + tf.range(tf.shape(arguments["values"])[1])[None]
+        index = tf.minimum(index, tf.maximum(lengths - 1, 0)[:, None])
+        values = tf.gather(arguments["values"], index, batch_dims=1)
+        return {"values": values, "lengths": lengths - spare}
 
     def with_one_more(self, arguments):
         """The arguments of a function of series, with room for a patch after each."""

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfgen.errors import InputError, unknown
 from tfgen.models.conditions import NO_CLASS
+from tfgen.models.sources import sources_of
 
 
 class Told(NamedTuple):
@@ -19,6 +20,7 @@ class Told(NamedTuple):
         condition: The class: its name or number, or a list of one for each.
         static: Numbers of the whole sequence, `(static,)` or `(batch, static)`.
         start_time: Where the calendar of what is drawn from nothing begins.
+        source: Of a model with an encoder: the text that a drawing says, or a list of one for each.
     """
 
     times: Any = None
@@ -26,26 +28,28 @@ class Told(NamedTuple):
     condition: Any = None
     static: Any = None
     start_time: Any = None
+    source: Any = None
 
-    def of_samples(self, processor, count, length):
+    def of_samples(self, engine, count, length):
         """The tensors of `count` sequences of so many positions that are drawn from nothing."""
-        given = self._whole(processor, count)
+        processor = engine.processor
+        given = self._whole(processor, count) | self._made_of(engine, count)
         start = self._start(processor, count)
         if start is not None:
             given["start_time"] = tf.constant(start)
         return given | self._known(processor, count, length)
 
-    def of_series(self, processor, lengths, time, horizon=0):
+    def of_series(self, engine, lengths, time, horizon=0):
         """The tensors of series of these lengths, in an array of so many positions.
 
         Args:
-            processor: A `tfgen.preprocessing.SequenceProcessor`.
+            engine: That of the model.
             lengths: int32 `(batch,)`.
             time: Positions of the array.
             horizon: Positions to come, for which what is known beforehand is told, too.
         """
-        count, empty = len(lengths), lengths == 0
-        given = self._whole(processor, count)
+        count, empty, processor = len(lengths), lengths == 0, engine.processor
+        given = self._whole(processor, count) | self._made_of(engine, count)
         if processor.needs_times:
             if self.times is None and not empty.all():
                 raise InputError(
@@ -91,6 +95,17 @@ class Told(NamedTuple):
                 f"Received: start_time={self.start_time!r}"
             )
         return before
+
+    def _made_of(self, engine, count):
+        engine = getattr(engine, "engines", [engine])[0]  # the members of a mixture are alike
+        encoder = getattr(engine, "source_encoder", None)
+        if encoder is not None:
+            return sources_of(encoder, self.source).tensors(count)
+        if self.source is not None:
+            raise InputError(
+                f"source is for models with an encoder. Received: source={self.source!r}"
+            )
+        return {}
 
     def _whole(self, processor, count):
         given, condition, static = {}, self.condition, self.static

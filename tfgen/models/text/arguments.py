@@ -3,19 +3,15 @@
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tfgen.errors import InputError
-from tfgen.kinds import find_kind
 from tfgen.models.conditions import condition_tensors
+from tfgen.models.sources import sources_of, texts_of
 from tfgen.models.text.graphs import ARGUMENTS, SAMPLED
 from tfgen.recipe import TokenSampling
 from tfgen.sampling.search import check_search
-from tfgen.values import check_texts
 
 
 def options_of(generation, given):
@@ -46,7 +42,7 @@ def condition_of(emission, value, count, source=None):
     """The tensors of a condition, or of sources, that a person gave for so many texts."""
     if emission.reads_source:
         check_unused("models made with num_classes or condition_width", condition=value)
-        return _sources_of(emission, source).tensors(count)
+        return sources_of(emission.source_encoder, source).tensors(count)
     check_unused("models made with an encoder", source=source)
     given = emission.num_classes, emission.condition_width, emission.latents, emission.classes
     return condition_tensors(value, count, *given)
@@ -56,62 +52,9 @@ def for_each_source(emission, prompts, source):
     """A list of prompts, the one for all where there is a list of sources, and the sources read."""
     if not emission.reads_source or source is None:
         return prompts, source
-    source = _sources_of(emission, source)
+    source = sources_of(emission.source_encoder, source)
     several = isinstance(prompts, str) and not source.single
     return [prompts] * source.count if several else prompts, source
-
-
-class Sources(NamedTuple):
-    """Sources that a person gave, looked through.
-
-    Attributes:
-        given: Dict of arrays, a row for each source.
-        count: How many there are.
-        single: Whether it is one for all texts.
-    """
-
-    given: dict
-    count: int
-    single: bool
-
-    def tensors(self, count):
-        """The tensors of the sources of so many texts."""
-        if not self.single and self.count != count:
-            raise InputError(
-                f"source must be one for all texts or {count}, one for each. "
-                f"Received: {self.count} sources"
-            )
-        repeats = count if self.single else 1
-        return {name: tf.constant(np.repeat(rows, repeats, 0)) for name, rows in self.given.items()}
-
-
-def _sources_of(emission, source):
-    """The `Sources` of what a person gave; those that are so already are left."""
-    processor = emission.source_encoder.source_processor
-    if source is None:
-        raise InputError(
-            "This model makes texts of sources: give source= (--source). Received: source=None"
-        )
-    if isinstance(source, Sources):
-        return source
-    if processor is None:
-        texts = texts_of("source", source)
-        for text in texts:
-            if not text or text.isspace():
-                raise InputError(f"A source must not be empty. Received: source={text!r}")
-        given = {"source": np.array([text.encode("utf-8") for text in texts], object)}
-        return Sources(given, len(texts), isinstance(source, (str, bytes)))
-    if isinstance(source, (list, tuple)) and not source:
-        return Sources({}, 0, False)
-    if isinstance(source, (str, bytes)):
-        raise InputError(
-            f"This model makes texts of {find_kind(processor.kind).words}: arrays (time, "
-            f"{processor.num_features}). Received: source={source!r}"
-        )
-    values, lengths, single = processor.as_values(source)
-    if not lengths.all():
-        raise InputError("A source must not be empty. Received: a source of length 0")
-    return Sources({"source": values, "source_lengths": lengths}, len(lengths), single)
 
 
 def guided_condition(emission, value, count, guidance_scale, options, source=None):
@@ -136,13 +79,6 @@ def guided_condition(emission, value, count, guidance_scale, options, source=Non
         scale = 1.0 if value is None else options.guidance_scale
         tensors["guidance_scale"] = tf.constant(scale, tf.float32)
     return tensors
-
-
-def texts_of(name, value):
-    """A text or several as a list, checked: TensorFlow says less clearly what is wrong."""
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        value = list(value)
-    return list(check_texts(name, value))
 
 
 def check_unused(what, **given):

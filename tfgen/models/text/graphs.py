@@ -17,8 +17,6 @@ from tfgen.sampling.rows import repeat_rows
 TOKENS_BUCKET = 64
 # Prompts are padded to a multiple of this where their length is compiled for.
 PROMPT_BUCKET = 64
-# Sources are padded to a multiple of this, because the loop is compiled for their length.
-SOURCE_BUCKET = 16
 # Positions that `score` handles at once.
 SCORE_CHUNK = 256
 
@@ -108,11 +106,7 @@ class TextGraphs:
         """The tensors that the engine takes of those of a condition: numbers, no strings."""
         if "source" not in condition:
             return condition
-        source, lengths = self.emission.source_encoder.reader.read(condition)
-        time = tf.maximum(tf.shape(source)[1], 1)
-        room = -(-time // SOURCE_BUCKET) * SOURCE_BUCKET - tf.shape(source)[1]
-        source = tf.pad(source, [[0, 0], [0, room], [0, 0]][: len(source.shape)])
-        valid = tf.range(tf.shape(source)[1])[None] < lengths[:, None]
+        source, valid = self.emission.source_encoder.read(condition)
         return {"condition": source, "condition_valid": valid}
 
     def generate_specs(self):
