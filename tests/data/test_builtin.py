@@ -318,7 +318,11 @@ def test_drums_at_another_rate():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("names", {}, "'names' is text; those of numbers are weather, kanji, pendigits, drums"),
+        (
+            "names",
+            {},
+            "'names' is text; those of numbers are weather, kanji, pendigits, handwriting, drums",
+        ),
         ("kanjy", {}, "Unknown built-in set of numbers 'kanjy'. Did you mean 'kanji'"),
         ("drums", {"label": "folder"}, "has its own classes or none. Received: data.label=folder"),
     ],

@@ -24,6 +24,13 @@ def parser():
         "--num-samples", type=integer, default=1, help="how many; of text, for each prompt"
     )
     parser.add_argument("--condition", metavar="CLASS", help="the class to generate")
+    parser.add_argument(
+        "--source",
+        metavar="TEXT",
+        action="append",
+        help="what a model with an encoder makes a text or a drawing of, or the file of it; may be "
+        "repeated",
+    )
     parser.add_argument("--stream", action="store_true", help="print samples as they come")
     parser.add_argument(
         "--out",

@@ -5,7 +5,7 @@ import re
 import shlex
 import sys
 
-from tfgen.cli.arguments import add_fields, check_counts, given_fields, numbers_of
+from tfgen.cli.arguments import add_fields, check_counts, given_fields, numbers_of, to_unicode
 from tfgen.cli.models import open_model, taken
 from tfgen.cli.screen import show, with_progress
 from tfgen.errors import InputError
@@ -43,7 +43,9 @@ def run(arguments, kind):
 
     given_fields(arguments, ("length", *_SAMPLING), RolloutSampling, DiffusionSampling)
     check_counts(arguments, "num_samples")
-    if arguments.stream and (arguments.num_samples > 1 or arguments.out):
+    sources = None if arguments.source is None else [*map(to_unicode, arguments.source)]
+    count = arguments.num_samples * len(sources or [None])
+    if arguments.stream and (count > 1 or arguments.out):
         raise InputError("--stream is for one sample and no --out")
     row = find_kind(kind)
     if row.audible and arguments.out is None:
@@ -74,6 +76,7 @@ def run(arguments, kind):
         "condition": _class(arguments.condition, processor.classes),
         "static": static,
         "start_time": start,
+        "source": sources and [each for each in sources for _ in range(arguments.num_samples)],
     }
     if processor.step is None:
         start = None  # of rows without times
@@ -85,11 +88,11 @@ def run(arguments, kind):
         _stream(processor, model.stream(**options), start)
         return
     options = with_progress(options, model)
-    once = hasattr(model.engine, "without_xla") and arguments.num_samples <= _FEW
+    once = hasattr(model.engine, "without_xla") and count <= _FEW
     if once:
         model.engine.without_xla()
     with _unoptimised() if once else contextlib.nullcontext():
-        arrays = list(model.generate(num_samples=arguments.num_samples, **options))
+        arrays = list(model.generate(num_samples=count, **options))
     times = None
     if start is not None:
         times = [_times(processor, start, len(values)) for values in arrays]
@@ -104,7 +107,7 @@ def _write(arguments, kind, processor, arrays, times=None):
     from tfgen.report.output import write_sequences
 
     written = write_sequences(
-        arguments.out, arrays, processor.features, kind, times=times,
+        arguments.out, arrays, processor.features, kind, times=times, ids=options["source"],
         sample_rate=processor.sample_rate,
     )  # fmt: skip
     for path in written:

@@ -17,7 +17,7 @@ _SAMPLING = tuple(field.name for field in dataclasses.fields(TokenSampling))
 _OWN = tuple(name for name in _SAMPLING if name not in ("temperature", "guidance_scale"))
 # Options that only a model of text takes.
 OPTIONS = (
-    *_OWN, "source", "strip_prompt", "beams", "length_penalty", "contrastive", "draft",
+    *_OWN, "strip_prompt", "beams", "length_penalty", "contrastive", "draft",
     "draft_tokens",
 )  # fmt: skip
 # Of models of events of music: files to go on with, and files to write.
@@ -29,12 +29,6 @@ def add_options(parser):
     """Adds the options that `generate` has for models of text."""
     group = parser.add_argument_group("models of text")
     add_fields(group, _OWN, TokenSampling)
-    group.add_argument(
-        "--source",
-        metavar="TEXT",
-        action="append",
-        help="what a model with an encoder makes a text of, or the file of it; may be repeated",
-    )
     group.add_argument("--strip-prompt", action="store_true", help="leave the prompt out")
     group.add_argument("--beams", type=integer, help="look for the most likely text: beam search")
     group.add_argument(

@@ -50,6 +50,7 @@ class Cuts:
         known: float32 `(number, time, known)`, or None.
         static: float32 `(number, static)`, or None.
         labels: int32 `(number,)`, or None.
+        texts: Array of texts, or None.
         places: int64 `(number, 2)`: of which sequence each is, and its first position there.
     """
 
@@ -58,6 +59,7 @@ class Cuts:
     known: np.ndarray | None = None
     static: np.ndarray | None = None
     labels: np.ndarray | None = None
+    texts: np.ndarray | None = None
     places: np.ndarray | None = None
 
     def __len__(self):
@@ -228,6 +230,7 @@ def cut_at(sequences, places, length):
         known=pieces(sequences.known),
         static=None if sequences.static is None else sequences.static[whole],
         labels=None if sequences.labels is None else sequences.labels[whole],
+        texts=None if sequences.texts is None else np.array(sequences.texts)[whole],
         places=places,
     )
 

@@ -114,6 +114,6 @@ def _glyphs():
 def _even(line):
     """Points of a polyline at equal distances along it, its ends among them."""
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
-    count = max(int(round(along[-1] / _SPACING)), 1) + 1 if along[-1] else 1
+    count = max(round(along[-1] / _SPACING), 1) + 1 if along[-1] else 1
     wanted = np.linspace(0, along[-1], count)
     return np.stack([np.interp(wanted, along, line[:, axis]) for axis in (0, 1)], axis=1)

@@ -34,7 +34,9 @@ def file_texts(source, name):
     try:
         header = [each.strip() for each in next(rows, [])]
         if header[:2] != _COLUMNS:
-            raise InputError(f"{path} must begin with the columns file and text. Received: {header}")
+            raise InputError(
+                f"{path} must begin with the columns file and text. Received: {header}"
+            )
         found = {row[0].strip(): row[1].strip() for row in rows if len(row) > 1}
     except csv.Error as error:
         raise InputError(f"{path} is no table: {error}") from error

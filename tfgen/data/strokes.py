@@ -120,7 +120,11 @@ def holds_strokes(path):
     if _is_quick_draw(path):
         return quick_draw.holds_drawings(path)
     suffix = readers.suffix_of(path)
-    return suffix == ".svg" or ink.holds_ink(path) or (suffix == ".npz" and archive_holds_strokes(path))
+    return (
+        suffix == ".svg"
+        or ink.holds_ink(path)
+        or (suffix == ".npz" and archive_holds_strokes(path))
+    )
 
 
 def _is_quick_draw(path):

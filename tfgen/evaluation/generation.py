@@ -159,7 +159,8 @@ def _generate(model, real, length, ends, seeds):
     for number, group in enumerate(groups):
         # Of one size, so that one compilation serves all.
         here = real.take(np.resize(group, rows))
-        told = told_by(model.processor, known=here.known, labels=here.labels, static=here.static)
+        own = {name: getattr(here, name) for name in ("known", "labels", "static", "texts")}
+        told = told_by(model.processor, **own)
         if model.processor.needs_times:
             told["start_time"] = here.times[:, 0]
         drawn = model.generate(rows, asked, seed=one_seed([*seeds, number]), **told)

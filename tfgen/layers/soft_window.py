@@ -100,6 +100,10 @@ class SoftWindow(keras.layers.Layer):
             output, state = step(projected + tf.matmul(shown[0], feedback), state)
             shares, place = window_shares(dense(output, kernel, bias), shown[1], context["valid"])
             window = weighed(shares, tf.cast(context["items"], dtype))
+            # As a loop wants it, whose state keeps its shape.
+            window, place = (
+                tf.ensure_shape(new, old.shape) for new, old in zip((window, place), shown)
+            )
             return output, window, state, [window, place]
 
         return windowed

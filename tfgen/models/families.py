@@ -231,6 +231,8 @@ class Family:
                 fixed |= {*_CONDITIONS}
             if not attends and self.decoder is None:
                 fixed |= {*_SOURCES}
+        if self.engine != "rollout":
+            fixed.add("soft_window")  # of sources, and latents are none
         if self.decoder is not None:
             kind = inspect.Parameter.KEYWORD_ONLY
             found["decoder"] = inspect.Parameter("decoder", kind, default=self.decoder)

@@ -185,10 +185,10 @@ class SourceEncoder(keras.layers.Layer):
         else:
             source, valid = self.reader.empty(rows), tf.zeros([rows, 1], tf.bool)
         context = network.context(self.call(source, valid, key), valid)
-        if valid.shape[0] != 1:
+        if valid.shape[0] not in (None, 1):
             return context
-        every = tf.zeros([rows], tf.int32)
-        return tf.nest.map_structure(lambda x: tf.gather(x, every, axis=0), context)
+        row = tf.minimum(tf.range(rows), tf.shape(valid)[0] - 1)
+        return tf.nest.map_structure(lambda x: tf.gather(x, row, axis=0), context)
 
     def call(self, source, valid, key=None):
         """What a decoder attends to.

@@ -14,7 +14,8 @@ def told(processor, sequences, pieces, horizon=0):
 
     Returns:
         A dict with those of `times`, `known`, `condition`, `static` and `source` that the model
-        takes, each with an entry for every piece. What is known is filled up to the length of the longest.
+        takes, each with an entry for every piece. What is known is filled up to the length of the
+        longest.
     """
     rows = [row for row, *_ in pieces]
     times, known = sequences.times, sequences.known

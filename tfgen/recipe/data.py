@@ -28,8 +28,8 @@ class DataConfig(Section):
     source: str | None = field(
         None,
         "the column of the texts from which a model with model.encoder makes those of data.column; "
-        "strokes: what says the text of a drawing, an array of an .npz ('texts'), a key of lines of "
-        "JSON ('word'), an annotation of InkML ('label'), or a .csv with the columns file and text",
+        "strokes: what says the text of a drawing, an array of an .npz ('texts'), a key of lines "
+        "of JSON ('word'), an annotation of InkML ('label'), or a .csv of file and text",
         of=("text", "strokes"),
     )
     source_data: str | None = field(

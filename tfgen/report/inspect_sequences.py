@@ -55,6 +55,12 @@ def inspect_sequences(config):
         lines.append(
             f"classes: {len(sequences.classes)}: {_some(_counted(sequences.classes, counts))}"
         )
+    if sequences.texts is not None:
+        sizes = [len(text) for text in sequences.texts]
+        lines.append(
+            f"texts: {min(sizes)} to {max(sizes)} of {len(set().union(*sequences.texts))} "
+            f"characters: {_some(map(repr, sequences.texts[:_SHOWN]))}"
+        )
     facts = load(find_kind(sequences.kind).facts)
     lines += _of_features(sequences, config) if facts is None else facts(sequences)
     return "\n".join(_shown(line) for line in lines)

@@ -373,7 +373,14 @@ def _whole(sequences, config):
             "training.carry_state is not for drawings with a text (data.source). "
             "Received: training.carry_state=true"
         )
-    kept = [number for number, values in enumerate(sequences.values) if len(values) <= config.window]
+    kept = [
+        number for number, values in enumerate(sequences.values) if len(values) <= config.window
+    ]
+    if not kept:
+        raise InputError(
+            f"Every drawing of {sequences.name} is longer than a window: use a larger one. "
+            f"Received: training.window={config.window}"
+        )
     if len(kept) < len(sequences):
         reason = f"a drawing is longer than training.window, {config.window}"
         first = next(n for n, values in enumerate(sequences.values) if len(values) > config.window)

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tfgen.kinds import find_kind
 from tfgen.models.latents import has_posterior
 from tfgen.preprocessing.told import told, told_of_one
+from tfgen.report.attention import attention_figure
 from tfgen.report.kinds import Samples, figure_of, lines_of, noun_of, sounds_of
 from tfgen.report.series import forecast_figure
 from tfgen.report.thumbnails import thumbnail
@@ -25,6 +26,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 POINTS = 256
 POSITIONS = 1 << 18
 PIECE = 48
+ATTENDED = 3  # held-out drawings of which is shown what of their texts is attended to
 
 
 class SeriesDashboard(Dashboard):
@@ -66,12 +68,26 @@ class SeriesDashboard(Dashboard):
             picture(f"samples/{noun_of(row.name)}", figure)
             if row.audible:
                 sound("samples/sound", *sounds_of(row.name, samples))
+            if self.held_out.texts is not None:
+                picture("samples/attention", attention_figure([*self._attended()]))
             if row.beside and self.model.can("forecast"):
                 self._forecast(processor.features, length)
             if has_posterior(self.model):
                 self._latents(row, most, rate)
             if self.model.engine.emission.bounds is not None:
                 tf.summary.scalar("units/samples/clip_fraction", clip_fraction)
+
+    def _attended(self):
+        """What of its text each point of a few held-out drawings attends to, for a picture."""
+        texts, found = self.held_out.texts[:ATTENDED], []
+        values, lengths, _ = self.model.processor.as_values(self.held_out.values[:ATTENDED])
+        engine = getattr(self.model.engine, "engines", [self.model.engine])[0]
+        given = {"values": values, "lengths": lengths, "source": tf.constant(texts)}
+        engine.read(engine.positions.series(given), attended=found.append)
+        for text, shares, length in zip(texts, found[-1].numpy(), lengths, strict=True):
+            items = [bytes([each]).decode("ascii", "ignore") for each in text.encode()]
+            shares = shares[:length, : len(items)].astype(np.float32)
+            yield text, [""] * length, items, shares
 
     def _latents(self, row, most, rate):
         features = self.model.processor.features
@@ -97,9 +113,13 @@ class SeriesDashboard(Dashboard):
             known = self._longest(self.held_out.known)
             length = min(length, len(known))
             given["known"] = known[:length]
+        texts = self.held_out.texts
+        if texts is not None:
+            given["source"] = [texts[number % len(texts)] for number in range(count)]
         values, lengths, clip_fraction = self.model.draw(count, length, seed=SAMPLE_SEED, **given)
         samples = [row[:size] for row, size in zip(values, lengths)]
         titles = [classes[number] for number in given["condition"]] if classes else None
+        titles = given.get("source", titles)
         return samples, titles, clip_fraction
 
     def _drawn_times(self, samples):

@@ -39,7 +39,8 @@ def _command(recipe, folder):
     kind = find_kind(data_kind_of(final))
     if recipe.data.source is not None:
         what = _SOURCE if recipe.data.source_data is None else "FILE"
-        return f"tfgen generate {name} --source {what}"
+        out = "" if kind.modality == "text" else f" --out sample{kind.usual_suffix}"
+        return f"tfgen generate {name} --source {what}{out}"
     if kind.name == "events":
         return f"tfgen generate {name} --out sample.mid"
     if kind.modality == "text":
@@ -186,6 +187,7 @@ def _number_examples(model):
                 "horizon": horizon,
                 "quantiles": [0.1, 0.5, 0.9],
                 "condition": [0],
+                "source": [_SOURCE],
                 "start_time": [processor.start_time or 0],
                 "sigma": [1.0],
                 "steps": _STEPS,

@@ -79,6 +79,7 @@ CHANGES = {
         "layer_norm": to(True, wrong=("false",)),
         "residual": to(True, wrong=(1,), layers=2),
         "attention": to(3, wrong=(-1, 1.0, True)),
+        "soft_window": to(2, wrong=(-1, 1.5), encoder="embedding", encoder_units=6),
     },
     "TransformerNetwork": {
         "layers": to(2, wrong=(0, 1.5)),
@@ -165,7 +166,7 @@ CHANGES = {
         "tokenizer": to(ByteTokenizer(), wrong=("byte",)),
     },
     "SourceEncoder": {
-        "encoder": to("gru", wrong=("unet",)),
+        "encoder": to("gru", "embedding", wrong=("unet",)),
         "encoder_units": to(6, wrong=(0, True), encoder="gru"),
         "encoder_layers": to(1, wrong=(0, 1001), encoder="gru"),
         "encoder_dropout": to(0.5, wrong=RATES, encoder="transformer"),

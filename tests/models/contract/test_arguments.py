@@ -148,7 +148,11 @@ def loss_of(model):
         elif emission.reads_source:
             batch += ((tf.constant(ids), tf.ones(ids.shape, tf.bool)),)
     else:
-        batch = model.unpack(numbers_for(model.processor))
+        batch = numbers_for(model.processor)
+        if getattr(model.engine, "source_encoder", None) is not None:
+            batch["source"] = tf.constant(np.arange(24).reshape(3, 8) % 10)
+            batch["source_valid"] = tf.ones([3, 8], tf.bool)
+        batch = model.unpack(batch)
     key = tf.constant([1, 2])
     losses = [model.batch_loss(batch, key, training=training)[0] for training in (True, False)]
     return [loss.numpy() for loss in losses]
