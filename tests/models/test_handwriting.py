@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfgen import models
+from tfgen.cli import main
 from tfgen.data import SequenceWindows, open_sequences
 from tfgen.errors import InputError
 from tfgen.evaluation import evaluate
@@ -142,3 +143,11 @@ def test_a_training_learns_what_a_text_says(tmp_path):
         assert np.array_equal(np.sign(drawing[1::3, 0]), [1 if c == "r" else -1 for c in text])
     report = evaluate(model, str(tmp_path / "lines.npz"))
     assert "likelihood" in report.sections
+    # A prompt is gone on with, of a text that begins with its own.
+    np.savez(tmp_path / "prompt.npz", points=drawn[0][:3], offsets=[0, 3])
+    out = tmp_path / "out.npz"
+    common = ["generate", str(tmp_path / "run"), "--seed", "1", "--temperature", "0.1"]
+    for words in (["--source", "lrl"], [str(tmp_path / "prompt.npz"), "--source", "lrl"]):
+        assert main([*common, *words, "--out", str(out)]) == 0
+        with np.load(out) as found:
+            assert np.array_equal(np.sign(found["points"][1::3, 0]), [-1, 1, -1])

@@ -66,7 +66,7 @@ def run(arguments, kind):
             "--horizon ROWS, or model.generate(known=...) in Python"
         )
     if arguments.prompts:
-        arrays = _continued(model, arguments)
+        arrays = _continued(model, arguments, sources)
         _write(arguments, kind, processor, arrays)
         return
     options = {
@@ -100,21 +100,21 @@ def run(arguments, kind):
         numbers = range(1, len(arrays) + 1)
         _print_table(arrays, processor.features, times, {"sample": list(numbers)})
         return
-    _write(arguments, kind, processor, arrays, times)
+    _write(arguments, kind, processor, arrays, times, options["source"])
 
 
-def _write(arguments, kind, processor, arrays, times=None):
+def _write(arguments, kind, processor, arrays, times=None, ids=None):
     from tfgen.report.output import write_sequences
 
     written = write_sequences(
-        arguments.out, arrays, processor.features, kind, times=times, ids=options["source"],
+        arguments.out, arrays, processor.features, kind, times=times, ids=ids,
         sample_rate=processor.sample_rate,
     )  # fmt: skip
     for path in written:
         show(f"Wrote {path}")
 
 
-def _continued(model, arguments):
+def _continued(model, arguments, sources=None):
     """The first sequence of a file, with what may come after it: a list of arrays."""
     import numpy as np
 
@@ -126,12 +126,18 @@ def _continued(model, arguments):
     for name in ("stream", "static", "start_time"):
         if getattr(arguments, name):
             raise InputError(f"--{name.replace('_', '-')} is not for what goes on with a file")
-    sequences = open_series(model, arguments.prompts[0]).select([0])
+    if sources and len(sources) > 1:
+        raise InputError(f"One text is gone on with. Received: {len(sources)} of --source")
+    sequences = open_series(model, arguments.prompts[0], source=None).select([0])
     values, given = sequences.values[0], told_of_one(model.processor, sequences, 0)
     if arguments.condition is not None:
         given["condition"] = _class(arguments.condition, model.processor.classes)
     options = taken(arguments, _SAMPLING, model.options["forecast"])
-    horizon = arguments.length or model.generation.length or _GOES_ON
+    goes_on = _GOES_ON
+    if sources:  # of what the file says, and what comes after it
+        given["source"], goes_on = sources[0], model.processor.length
+        values[0, :2] = 0
+    horizon = arguments.length or model.generation.length or goes_on
     found = model.forecast(
         values, horizon, arguments.num_samples, seed=arguments.seed, **given, **options
     )

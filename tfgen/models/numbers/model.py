@@ -186,11 +186,8 @@ class NumbersModel(SequenceGenerator):
     def _drawn(self, num_samples, length, seed, told, method, options):
         check_options(self, "generate", options, method)
         num_samples, length = whole_number("num_samples", num_samples, 1), length_of(self, length)
-        arguments = {
-            "num_samples": tf.constant(num_samples),
-            "length": tf.constant(length),
-            **told.of_samples(self.engine, num_samples, length),
-        }
+        arguments = {"num_samples": tf.constant(num_samples), "length": tf.constant(length)}
+        arguments |= told.of_samples(self.engine, num_samples, length)
         return self.engine.generate(arguments, self.defaults, seed, **options)
 
     def forecast(
@@ -233,11 +230,8 @@ class NumbersModel(SequenceGenerator):
             check_calibrated(self, horizon, options)
         levels = quantile_levels(quantiles)
         arguments, single = self._series(context, told, horizon)
-        arguments |= {
-            "horizon": tf.constant(horizon),
-            "num_samples": tf.constant(num_samples),
-            "quantiles": levels,
-        }
+        arguments |= {"horizon": tf.constant(horizon), "num_samples": tf.constant(num_samples)}
+        arguments["quantiles"] = levels
         result = self.engine.forecast(arguments, self.defaults, seed, **options)
         result = calibrated_result(self, arguments, result) if calibrated else result
         return Forecast.of(result, quantiles, single)

@@ -23,18 +23,20 @@ def data_of(model, name):
     return config
 
 
-def open_series(model, name, identity=None):
+def open_series(model, name, identity=None, **changes):
     """Returns the `Sequences` of data as a model takes them.
 
     Args:
         model: A `NumbersModel` with a recipe.
         name: A path, or the name of a built-in set.
         identity: The id of the only series that is wanted.
+        **changes: Fields of the data's configuration that are others than the recipe's.
 
     Raises:
         InputError: The data cannot be read, or do not fit the model, or have no such series.
     """
-    sequences = model.processor.check(open_sequences(data_of(model, name)))
+    config = dataclasses.replace(data_of(model, name), **changes)
+    sequences = model.processor.check(open_sequences(config))
     if identity is None:
         return sequences
     if identity not in sequences.ids:
