@@ -20,7 +20,7 @@ NUMBERS = (SERIES, STROKES, AUDIO, MUSIC)
 TEXTS = (TEXT, "events")
 USED = {
     "data.column": TEXTS,
-    "data.source": ["text", "strokes"],
+    "data.source": (*TEXTS, "strokes"),
     "data.source_data": TEXTS,
     **dict.fromkeys(
         ("data.columns", "data.time", "data.time_format", "data.id", "data.categories", "data.known", "data.static",

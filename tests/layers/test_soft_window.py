@@ -54,7 +54,7 @@ def by_hand(layer, window, projected, items):
     return tf.stack(outputs), tf.stack(windows), tf.stack(shares)
 
 
-@pytest.mark.parametrize("cell", [LSTM, GRU])
+@pytest.mark.parametrize("cell", [LSTM, pytest.param(GRU, marks=pytest.mark.long)])
 def test_values_and_gradients_are_those_of_the_equations(cell):
     layer, window = made(cell)
     projected = tf.Variable(drawn(TIME, BATCH, layer.cell.kernel.shape[-1]))

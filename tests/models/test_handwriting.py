@@ -13,6 +13,7 @@ from tfgen.models import families
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import DataConfig, Recipe
 from tfgen.training import train
+from tfgen.training.choices import choose
 from tfgen.training.data import open_data
 
 TEXTS = ["a", "to be", "or not"]
@@ -99,6 +100,15 @@ def test_an_encoder_and_the_texts_of_the_data_go_together(lines):
     )
     with pytest.raises(InputError, match="longer than a window"):
         open_data(both)
+
+
+def test_what_reads_a_text_is_chosen_where_nothing_is_said(lines):
+    changes = {"data.name": str(lines), "data.kind": "strokes", "data.source": "texts"}
+    found = {name: choose(Recipe(name).override(changes))[0] for name in ("lstm", "transformer")}
+    assert found["lstm"].model == {"encoder": "embedding", "soft_window": 10, "residual": True}
+    assert found["transformer"].model == {"encoder": "transformer"}
+    own = Recipe("gru").override({**changes, "model.encoder": "gru", "model.soft_window": 0})
+    assert choose(own, ["model.encoder", "model.soft_window"])[0].model["soft_window"] == 0
 
 
 @pytest.mark.long

@@ -122,12 +122,21 @@ def _of_series(recipe, row, said, data):
 
 
 def _of_drawings(recipe, row, said, data):
-    """A window no longer than the longest of them; a diffusion model tells what is shorter."""
+    """A window no longer than the longest of them; a diffusion model tells what is shorter.
+
+    Of those that say a text an encoder, along which a recurrent network moves a soft window.
+    """
     if row.engine_kind == "diffusion":
         return {}
+    arguments, reads = row.arguments(), {}
+    if recipe.data.source is not None and "encoder" in arguments:
+        reads = {"model.encoder": "transformer"}
+        if "soft_window" in arguments:
+            reads = {"model.encoder": "embedding", "model.soft_window": 10, "model.residual": True}
     longest = max(map(len, open_sequences(recipe.data, data).values), default=0)
     longest = -(-longest // _MULTIPLE) * _MULTIPLE
-    return {"training.window": longest} if 0 < longest < recipe.training.window else {}
+    shorter = 0 < longest < recipe.training.window
+    return reads | ({"training.window": longest} if shorter else {})
 
 
 # By the kind of data.
