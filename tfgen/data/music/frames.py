@@ -17,6 +17,8 @@ from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
 from tfgen.data.music.grid import roll_of
 from tfgen.data.music.midi import SUFFIXES, read_midi
 from tfgen.data.music.rolls import HIGHEST, LOWEST, REST, SPLITS, holds_rolls, read_rolls
+from tfgen.data.music.scores import SUFFIXES as SCORES
+from tfgen.data.music.scores import read_score
 from tfgen.data.music.voices import split_voices
 from tfgen.data.readers import Report, Unreadable
 from tfgen.data.sequences import Sequences
@@ -27,7 +29,7 @@ OFF, ON = "off", "on"
 REST_LEVEL, HELD_LEVEL = "rest", "held"
 CHOIR = ("soprano", "alto", "tenor", "bass")
 QUARTERS_A_SECOND = 2  # 120 a minute, as MIDI has it where nothing is said
-ROLL_STEP, MIDI_STEP = "1/4", "1/16"  # of a whole note
+ROLL_STEP, NOTE_STEP = "1/4", "1/16"  # of a whole note
 
 
 def open_music(name, paths, config):
@@ -35,8 +37,8 @@ def open_music(name, paths, config):
 
     Args:
         name: As the data was asked for.
-        paths: List of files: MIDI, or JSON as `tfgen.data.music.rolls.read_rolls` takes it, whose
-            frames are taken as they are.
+        paths: List of files: MIDI, MusicXML, ABC or Humdrum, or JSON as
+            `tfgen.data.music.rolls.read_rolls` takes it, whose frames are taken as they are.
         config: A `tfgen.recipe.DataConfig`. `voices` is 0 for the pitches that sound, else the
             number of voices; `pitches` the lowest and the highest pitch; `frame_step` the length of
             a frame, as a part of a whole note; `max_length` bounds the frames of a piece; `label`
@@ -54,8 +56,8 @@ def open_music(name, paths, config):
     report, budget, found = Report(), Budget(config.max_numbers), []
     low, high = pitch_range(config.pitches)
     features = features_of(config.voices, low, high)
-    midi = any(is_midi(path) for path in paths)
-    rate = frames_a_second(config.frame_step or (MIDI_STEP if midi else ROLL_STEP))
+    notes = any(is_midi(path) or is_score(path) for path in paths)
+    rate = frames_a_second(config.frame_step or (NOTE_STEP if notes else ROLL_STEP))
     for path in paths:
         label = by_file(path) if by_file else None
         if by_file and label is None:
@@ -64,6 +66,8 @@ def open_music(name, paths, config):
         try:
             if is_midi(path):
                 rolls = [roll_of(read_midi(path, report), rate, config.voices, report)]
+            elif is_score(path):
+                rolls = [roll_of(read_score(path), rate, config.voices, report)]
             else:
                 rolls = read_rolls(path)
             for roll in rolls:
@@ -91,11 +95,15 @@ def open_music(name, paths, config):
 
 def holds_music(path):
     """Whether a file looks like music."""
-    return is_midi(path) or holds_rolls(path)
+    return is_midi(path) or (is_score(path) and path.suffix != ".xml") or holds_rolls(path)
 
 
 def is_midi(path):
     return path.suffix.lower() in SUFFIXES
+
+
+def is_score(path):
+    return path.suffix.lower() in SCORES
 
 
 def features_of(voices, low, high):
