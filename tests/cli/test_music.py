@@ -102,3 +102,37 @@ def test_from_midi_files_to_midi_sound_and_pictures(run, folder, tmp_path):
     found = json.loads(scores.read_text())
     assert found["unknown_words"] == 0 and found["nats_per_note"] > found["nats_per_word"] > 0
     assert found["notes"] == 32  # of the piece that is held out
+
+
+@pytest.mark.long
+def test_pieces_of_folders_are_classes_and_served_words_are_the_same_music(run, tmp_path):
+    import tensorflow as tf
+
+    for number in range(12):
+        place = tmp_path / "sets" / ("low" if number < 6 else "high") / f"{number}.mid"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(scale(36 + 5 * number))
+    logdir = tmp_path / "run"
+    settings = {
+        "training.steps": 30, "training.window": 32, "training.batch_size": 4, "model.units": 32,
+        "training.sample_every": 30, "data.label": "folder", "training.augment": '["transpose=2"]',
+    }  # fmt: skip
+    sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    code, _, err = run("train", "gru", "--data", tmp_path / "sets", "--logdir", logdir, *sets)
+    assert code == 0 and "2 classes" in err, err
+    events = event_files.open_events(logdir / "logs" / "train")
+    assert "samples/temperature_1.0/low/sound" in events.PluginTagToContent("audio")
+    options = ["--seed", "3", "--max-new-tokens", "40", "--condition", "low"]
+    assert run("generate", logdir, "--out", tmp_path / "a.mid", *options)[0] == 0
+    assert run("export", logdir, tmp_path / "served")[0] == 0
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    scored = served.signatures["score"](
+        texts=tf.constant(["Bar Position_0 Pitch_60 Duration_12\n"]), condition=tf.constant([1])
+    )
+    from tfgen.zoo import get
+
+    model = get(logdir)
+    own = model.score("Bar Position_0 Pitch_60 Duration_12\n", condition="low")
+    assert float(scored["log_likelihood"][0]) == pytest.approx(own["log_likelihood"], abs=1e-4)
+    pieces = "".join(model.stream("Bar", seed=3, max_new_tokens=40, condition="low"))
+    assert pieces == model.generate("Bar", seed=3, max_new_tokens=40, condition="low")

@@ -1,14 +1,52 @@
 """`Converted`: files that are no text, as the texts that they are read as."""
 
+import collections
 import hashlib
 import re
 import tempfile
 
 import numpy as np
 
-from tfgen.data.readers import Unreadable
+from tfgen.data.file_labels import NOT_MATCHED
+from tfgen.data.readers import Unreadable, suffix_of
 from tfgen.errors import InputError
-from tfgen.kinds import load
+from tfgen.kinds import KINDS, load
+
+
+def files_in(folder):
+    """The files below a folder that are not hidden, in the order of their names."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if not file.is_dir() and not any(p.startswith(".") for p in file.relative_to(folder).parts)
+    )
+
+
+def find_converted(files, report):
+    """Tells what files are read as, by what most of them are.
+
+    Args:
+        files: List of paths.
+        report: `tfgen.data.readers.Report`, in which others are counted.
+
+    Returns:
+        `(row, files)`: the `tfgen.kinds.Kind` and its files, or None and all where most are text.
+    """
+    kinds = [_kind_read_of(file) for file in files]
+    [(kind, _)] = collections.Counter(kinds).most_common(1) or [(None, 0)]
+    if kind is None:
+        return None, files
+    for file, other in zip(files, kinds):
+        if other != kind:
+            report.drop(f"a file is no {KINDS[kind].words}", str(file))
+    return KINDS[kind], [file for file, own in zip(files, kinds) if own == kind]
+
+
+def _kind_read_of(path):
+    """The name of the kind of a file that is read as text and is none itself, or None."""
+    suffix = suffix_of(path)
+    rows = (row for row in KINDS.values() if row.read is not None and suffix in row.suffixes)
+    return next((row.name for row in rows), None)
 
 
 class Converted:
@@ -22,30 +60,36 @@ class Converted:
         row: A `tfgen.kinds.Kind` with a `read`.
         paths: List of files.
         report: `tfgen.data.readers.Report`, in which files that cannot be read are counted.
+        label: Function of a path to the class of the file, or to None, see
+            `tfgen.data.file_labels.file_label`; None is of files without classes.
 
     Attributes:
+        labels: The classes of the documents, if there are.
         unit: What one piece of a document is: what the kind calls it, or a bar of a single file.
-        vocabulary: The words that a tokenizer knows in any case, as one text.
 
     Raises:
         InputError: A single file cannot be read, or the disk is full.
     """
 
-    def __init__(self, row, paths, report):
+    def __init__(self, row, paths, report, label=None):
         read, single = load(row.read), len(paths) == 1
         self.unit = "bar" if single else row.unit
-        self.vocabulary = load(row.vocabulary)() if row.vocabulary else ""
-        self._ends = [0]
+        self._ends, self.labels = [0], []
         file = tempfile.TemporaryFile(prefix="tfgen-texts-")
         try:
             for path in sorted(paths, key=_hash):
                 try:
+                    own = label(path) if label else None
+                    if label and own is None:
+                        report.drop(NOT_MATCHED, str(path))
+                        continue
                     text = read(path, report)
                 except Unreadable as error:
                     if single:
                         raise
                     report.drop(error.reason, str(error))
                     continue
+                self.labels.append(own)
                 self._ends.append(self._ends[-1] + file.write(text.encode("utf-8")))
             file.flush()
         except OSError as error:
@@ -59,10 +103,14 @@ class Converted:
             np.memmap(file, np.uint8, "r", shape=(size,)) if size else np.zeros(0, np.uint8)
         )
 
-    def __call__(self, report):
+    def texts(self):
+        """Yields the text of each file."""
         for start, stop in zip(self._ends, self._ends[1:]):
+            yield self._data[start:stop].tobytes().decode("utf-8")
+
+    def __call__(self, report):
+        for text in self.texts():
             report.kept += 1
-            text = self._data[start:stop].tobytes().decode("utf-8")
             yield re.split("(?= Bar)", text) if self.unit == "bar" else [text]
 
 

@@ -1,4 +1,4 @@
-"""The classes of files of strokes and sound: of their folders' names, or of a part of their own."""
+"""The classes of files: of their folders' names, or of a part of their own."""
 
 import re
 

@@ -5,18 +5,23 @@ import itertools
 import numpy as np
 
 from tfgen.data import readers
+from tfgen.data.converted import Converted, files_in, find_converted
+from tfgen.data.file_labels import file_label
 from tfgen.data.text_rows import check_fraction, open_rows
 from tfgen.data.windows import spread
 from tfgen.errors import InputError, unknown
+from tfgen.files import home_path
 
 
 def open_labeled(name, label, column=None, validation_fraction=0.1, data=None):
     """Opens texts of several classes to train or to score on.
 
     Args:
-        name: A path of a `.csv`, `.tsv`, `.jsonl` or `.parquet` file (also `.gz` and `.xz`).
-        label: The column, or the key, of the class: a text, or a whole number.
-        column: That of the text.
+        name: A path of a `.csv`, `.tsv`, `.jsonl` or `.parquet` file (also `.gz` and `.xz`), or of
+            a folder of files that are read as text, as MIDI files are.
+        label: The column, or the key, of the class: a text, or a whole number; of files as
+            `tfgen.data.file_labels.file_label` has it.
+        column: That of the text; of files there is none.
         validation_fraction: Share of the texts of each class, the last ones, that is for
             validation; at least 0 and less than 1.
         data: A frame in memory, in place of what `name` names.
@@ -28,6 +33,12 @@ def open_labeled(name, label, column=None, validation_fraction=0.1, data=None):
         InputError: If there is no such table or column, or no text in it.
     """
     check_fraction(validation_fraction)
+    path = home_path(str(name))
+    if data is None and column is None and path.is_dir() and file_label(label):
+        report = readers.Report()
+        row, files = find_converted(files_in(path), report)
+        if row is not None:
+            return LabeledTexts(name, _of_files(row, files, label), validation_fraction, report)
     if column is None:
         raise InputError(
             "Texts with classes need the column of the texts as well (data.column). "
@@ -40,6 +51,18 @@ def open_labeled(name, label, column=None, validation_fraction=0.1, data=None):
     return LabeledTexts(name, rows, validation_fraction)
 
 
+def _of_files(row, files, label):
+    """The texts of files with their classes, as `LabeledTexts` takes them."""
+
+    def rows(report):
+        documents = Converted(row, files, report, file_label(label))
+        for text, own in zip(documents.texts(), documents.labels, strict=True):
+            report.kept += 1
+            yield text.removesuffix("\n"), own
+
+    return rows
+
+
 class LabeledTexts:
     """Texts by their class. See `open_labeled`.
 
@@ -47,6 +70,7 @@ class LabeledTexts:
         name: As it was asked for.
         rows: Function of a `tfgen.data.readers.Report` that yields pairs of a text and its class.
         validation_fraction: As of `open_labeled`.
+        report: A report that tells of files left out before.
 
     Attributes:
         name: As it was asked for.
@@ -56,8 +80,8 @@ class LabeledTexts:
         split_rule: The rule of the split, as a sentence.
     """
 
-    def __init__(self, name, rows, validation_fraction):
-        self.name, self.report = name, readers.Report()
+    def __init__(self, name, rows, validation_fraction, report=None):
+        self.name, self.report = name, report or readers.Report()
         found = {}
         for text, label in rows(self.report):
             found.setdefault(label, []).append(text)

@@ -1,6 +1,5 @@
 """`open_text`: a built-in set, a file, a folder or a column, as one stream of text."""
 
-import collections
 import contextlib
 import difflib
 import fractions
@@ -10,12 +9,12 @@ import numpy as np
 
 from tfgen.data import readers, text_columns
 from tfgen.data.catalog import BUILTIN
-from tfgen.data.converted import Converted
+from tfgen.data.converted import Converted, files_in, find_converted
 from tfgen.data.memory import MEMORY, hold, not_given
 from tfgen.data.text_rows import check_fraction
 from tfgen.errors import InputError, unknown
 from tfgen.files import home_path
-from tfgen.kinds import KINDS, find_kind
+from tfgen.kinds import find_kind
 from tfgen.names import normalise
 
 # What a person names. The halves of validation are "choice", which chooses the best weights of a
@@ -99,9 +98,10 @@ def _open_file(name, path, column, validation_fraction):
     if column is not None and not readers.is_table(path):
         allowed = ", ".join(sorted(readers.TABLES))
         raise InputError(f"{path} has no columns: a column needs one of {allowed}")
-    kind = _kind_read_of(path)
-    if kind is not None:
-        return _open_converted(name, kind, [path], validation_fraction, readers.Report())
+    report = readers.Report()
+    row, files = find_converted([path], report)
+    if row is not None:
+        return _open_converted(name, row, files, validation_fraction, report)
     documents = _of_files([path]) if column is None else _of_column(path, column)
     return TextSource(name, documents, validation_fraction)
 
@@ -109,38 +109,20 @@ def _open_file(name, path, column, validation_fraction):
 def _open_folder(name, path, column, validation_fraction):
     if column is not None:
         raise InputError(f"{path} is a folder and has no columns. Received: column={column!r}")
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if not file.is_dir() and not any(p.startswith(".") for p in file.relative_to(path).parts)
-    )
+    files = files_in(path)
     if not files:
         raise InputError(f"{path} holds no files")
     report = readers.Report()
-    kinds = [_kind_read_of(file) for file in files]
-    [(kind, _)] = collections.Counter(kinds).most_common(1)
-    if kind is not None:
-        for file, other in zip(files, kinds):
-            if other != kind:
-                report.drop(f"a file is no {KINDS[kind].words}", str(file))
-        files = [file for file, own in zip(files, kinds) if own == kind]
-        return _open_converted(name, kind, files, validation_fraction, report)
+    row, files = find_converted(files, report)
+    if row is not None:
+        return _open_converted(name, row, files, validation_fraction, report)
     texts = [file for file in files if _readable(file, report)]
     return TextSource(name, _of_files(texts), validation_fraction, report)
 
 
-def _kind_read_of(path):
-    """The name of the kind of a file that is read as text and is none itself, or None."""
-    suffix = readers.suffix_of(path)
-    rows = (row for row in KINDS.values() if row.read is not None and suffix in row.suffixes)
-    return next((row.name for row in rows), None)
-
-
-def _open_converted(name, kind, paths, validation_fraction, report):
-    documents = Converted(KINDS[kind], paths, report)
-    return TextSource(
-        name, documents, validation_fraction, report, documents.unit, documents.vocabulary
-    )
+def _open_converted(name, row, paths, validation_fraction, report):
+    documents = Converted(row, paths, report)
+    return TextSource(name, documents, validation_fraction, report, documents.unit)
 
 
 def _of_files(paths):
@@ -193,19 +175,17 @@ class TextSource:
         validation_fraction: As of `open_text`.
         report: A report that tells of documents left out before.
         unit: What a piece of a document is called, if none is to be on both sides of the split.
-        vocabulary: A text of words that a tokenizer is to know in any case.
 
     Attributes:
         name: As it was asked for.
-        vocabulary: As given.
         report: `tfgen.data.readers.Report` of the documents kept and dropped.
         characters: Dict with the number of characters in `"train"`, `"validation"`, `"all"`, and in
             the halves of validation, `"choice"` and `"test"`.
         split_rule: The rule of the split, as a sentence.
     """
 
-    def __init__(self, name, documents, validation_fraction, report=None, unit=None, vocabulary=""):
-        self.name, self.vocabulary = name, vocabulary
+    def __init__(self, name, documents, validation_fraction, report=None, unit=None):
+        self.name = name
         self.report = readers.Report() if report is None else report
         self._documents = documents
         ends = np.cumsum([len(piece) for piece in self._pieces(self.report)], dtype=np.int64)

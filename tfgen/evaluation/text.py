@@ -144,9 +144,9 @@ def evaluate(
     words = isinstance(model.tokenizer, WordTokenizer)
     unknown = 0 if unknown_id is None else int(np.sum(tokens == unknown_id))
     of_words = {"words": len(tokens), "nats_per_word": nats / len(tokens)} if words else {}
-    if text.vocabulary:
-        notes = sum(len(NOTE.findall(chunk)) for chunk in text.chunks(split))
-        of_words |= {"notes": notes, "nats_per_note": nats / max(notes, 1)}
+    notes = sum(len(NOTE.findall(chunk)) for chunk in text.chunks(split)) if words else 0
+    if notes:
+        of_words |= {"notes": notes, "nats_per_note": nats / notes}
     return {
         "data": text.name,
         "split": split,

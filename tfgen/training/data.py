@@ -24,7 +24,7 @@ from tfgen.data import (
 from tfgen.data.augmentation import check_augmentation, open_augmentation
 from tfgen.data.sequences import HALVES
 from tfgen.errors import InputError
-from tfgen.kinds import find_kind
+from tfgen.kinds import find_kind, load
 from tfgen.preprocessing import (
     ByteTokenizer,
     SequenceProcessor,
@@ -129,8 +129,7 @@ def _open_text(recipe, tokenizer, data):
                 f"would go on in another one. Received: training.augment={list(config.augment)}"
             )
     if tokenizer is None:
-        chunks = itertools.chain(source.chunks("train"), [source.vocabulary])
-        tokenizer = build_tokenizer(recipe.preprocessing, chunks, kind)
+        tokenizer = _fitted(recipe, source, kind)
     tokens = {"train": encode(source, tokenizer, "train")}
     choose_on = _choose_on(config)
     if choose_on == "half":
@@ -149,7 +148,7 @@ def _open_text(recipe, tokenizer, data):
         f"{len(windows['validation'].tokens):,} to validate{_OF_HALF[choose_on]}, "
         f"{tokenizer.vocabulary_size} symbols"
     )
-    if source.vocabulary:
+    if find_kind(kind).read:
         summary = "\n".join([summary, source.split_rule])
         summary = "\n".join([summary, *(f"dropped: {each}" for each in source.report.reasons())])
     found = fingerprint.of_text(source)
@@ -159,6 +158,13 @@ def _open_text(recipe, tokenizer, data):
         return TextDashboard(folder, model, lines, show_piece if kind == "events" else None)
 
     return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
+
+
+def _fitted(recipe, source, kind):
+    """The tokenizer of a kind, which knows the training split, and the kind's own words."""
+    vocabulary = load(find_kind(kind).vocabulary)
+    chunks = itertools.chain(source.chunks("train"), [vocabulary()] if vocabulary else [])
+    return build_tokenizer(recipe.preprocessing, chunks, kind)
 
 
 def _cut(kind, tokens, config, augment, **own):
@@ -194,9 +200,9 @@ def _open_labeled(recipe, row, tokenizer, data):
         )
     settings = recipe.data
     given = settings.name, settings.label, settings.column, settings.validation_fraction
-    source = open_labeled(*given, data=data)
+    source, kind = open_labeled(*given, data=data), data_kind(recipe.data, data)
     if tokenizer is None:
-        tokenizer = build_tokenizer(recipe.preprocessing, source.chunks("train"))
+        tokenizer = _fitted(recipe, source, kind)
     classes = tuple(recipe.model.get("classes", source.classes))
     choose_on = _choose_on(config)
     if choose_on == "half" and config.choose_on is None:
@@ -207,7 +213,7 @@ def _open_labeled(recipe, row, tokenizer, data):
         for split, part in (("train", "train"), ("validation", held))
     }
     shown = np.concatenate(tokens["train"]), tokenizer
-    augment = open_augmentation(config.augment, "text", shown)
+    augment = open_augmentation(config.augment, kind, shown)
     windows = _cut(ClassWindows, tokens, config, augment)
     summary = (
         f"{len(windows['train'].tokens):,} tokens of {len(classes)} classes to train on, "
@@ -217,7 +223,11 @@ def _open_labeled(recipe, row, tokenizer, data):
     summary = "\n".join([summary, *(f"dropped: {each}" for each in source.report.reasons())])
     found = fingerprint.of_text(source, classes)
     own = {"model": {"classes": list(classes)}}
-    return Data(tokenizer, windows, summary, "tokens", TextDashboard, found, choose_on, **own)
+
+    def dashboard(folder, model):
+        return TextDashboard(folder, model, show=show_piece if kind == "events" else None)
+
+    return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on, **own)
 
 
 def _open_pairs(recipe, preprocessing, data):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.data.music.midi_bytes import END, midi, off, on, simple, track
-from tfgen.data import data_kind, open_text
+from tfgen.data import data_kind, open_labeled, open_text
 from tfgen.errors import InputError
 from tfgen.recipe import DataConfig
 
@@ -61,3 +61,19 @@ def test_a_broken_file_alone_is_an_error_of_one_line(tmp_path):
         open_text(str(tmp_path))
     with pytest.raises(InputError, match="has no columns"):
         open_text(str(path), column="words")
+
+
+def test_folders_and_names_of_files_are_classes(folder):
+    source = open_labeled(str(folder), "folder", validation_fraction=0.2)
+    assert source.classes == ("in", "out") and source.report.kept == 20
+    assert {reason: count for reason, (count, _) in source.report.dropped.items()} == {
+        "damaged": 1,
+        "a file is no music as events": 1,
+    }
+    for label, parity in (("in", 1), ("out", 0)):
+        texts = source.texts("all")[label]
+        assert {int(t.rpartition("Pitch_")[2].split()[0]) % 2 for t in texts} == {parity}
+        assert len(texts) == 10 and len(source.texts("validation")[label]) == 2
+    source = open_labeled(str(folder), "name:^(1.)[.]")
+    assert source.classes == tuple(str(number) for number in range(10, 20))
+    assert source.report.dropped["the file's name does not match data.label"][0] == 11
