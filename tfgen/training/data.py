@@ -134,7 +134,8 @@ def _open_text(recipe, tokenizer, data):
     choose_on = _choose_on(config)
     if choose_on == "half":
         tokens["validation"] = encode(source, tokenizer, "choice")
-        if config.choose_on is None and len(tokens["validation"]) <= 2 * config.window:
+        few = len(tokens["validation"]) <= 2 * config.window or not source.characters["test"]
+        if config.choose_on is None and few:
             choose_on = "all"
     if choose_on == "all":
         tokens["validation"] = encode(source, tokenizer, "validation")
