@@ -51,7 +51,7 @@ class Start:
             given: What is in memory, as of `tfgen.training.data.open_data`.
 
         Returns:
-            `(recipe, data)`: the recipe with what is so, and the `tfgen.training.data.Data`.
+            `(recipe, data)`: the recipe with what is so, and the `tfgen.training.opened.Data`.
 
         Raises:
             InputError: If the data are of another kind, or are not what the model takes.
