@@ -20,8 +20,7 @@ OPTIONS = (
     *_OWN, "strip_prompt", "beams", "length_penalty", "contrastive", "draft",
     "draft_tokens",
 )  # fmt: skip
-# Of models of events of music: files to go on with, and files to write.
-_MIDI = (".mid", ".midi", ".kar")
+# Of models of events of music: files to write.
 _MUSIC = (".mid", ".midi", ".wav", ".png")
 
 
@@ -128,9 +127,11 @@ def run(arguments, kind):
 
 
 def _words(prompt):
-    """A prompt, or the words of the MIDI file that it is the name of, which go on."""
-    if Path(prompt).suffix.lower() not in _MIDI or not Path(prompt).is_file():
+    """A prompt, or the words of the file of music that it is the name of, which go on."""
+    if Path(prompt).suffix.lower() not in find_kind("events").suffixes:
         return prompt
+    if not Path(prompt).is_file():
+        raise InputError(f"There is no file {prompt} to go on with")
     from tfgen.data.music.events import read_words
 
     return read_words(Path(prompt)).removesuffix("\n")

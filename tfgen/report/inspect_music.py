@@ -1,4 +1,4 @@
-"""`inspect_events`: what is in MIDI files before anybody trains on them."""
+"""`inspect_events`: what is in files of music before anybody trains on them."""
 
 import collections
 import contextlib
@@ -6,7 +6,7 @@ import contextlib
 import numpy as np
 
 from tfgen.data import readers
-from tfgen.data.music.midi import read_midi
+from tfgen.data.music.notation import read_pieces
 from tfgen.data.music.piece import DRUMS, DURATION, PITCH, PROGRAM
 from tfgen.data.text import open_text
 from tfgen.files import home_path
@@ -112,7 +112,7 @@ def _pieces(name):
         if file.is_file() and readers.suffix_of(file) in suffixes:
             if not any(part.startswith(".") for part in file.relative_to(path).parts):
                 with contextlib.suppress(readers.Unreadable):
-                    yield read_midi(file)
+                    yield from read_pieces(file)
 
 
 def _polyphony(start, duration):

@@ -18,7 +18,7 @@ import re
 
 import numpy as np
 
-from tfgen.data.music.midi import read_midi
+from tfgen.data.music.notation import read_pieces
 from tfgen.data.music.piece import (
     DRUMS,
     DURATION,
@@ -68,8 +68,9 @@ def vocabulary():
 
 
 def read_words(path, report=None):
-    """The words of a MIDI file, as a line; see `read_midi`."""
-    return " ".join(to_words(read_midi(path, report))) + "\n"
+    """The words of a file, a line for each piece in it; see `read_pieces`."""
+    pieces = read_pieces(path, report)
+    return "".join(" ".join(to_words(piece)) + "\n" for piece in pieces)
 
 
 def to_words(piece):
