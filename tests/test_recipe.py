@@ -54,6 +54,8 @@ OTHER = {
     "data.sample_rate": 16000,
     "data.max_length": 4096,
     "data.split": "sequences",
+    "data.pitches": "36:81",
+    "data.frame_step": "1/8",
     "data.validation_fraction": 0.25,
     "preprocessing.tokenizer": "byte",
     "preprocessing.max_vocabulary": 64,
