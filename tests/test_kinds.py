@@ -5,7 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfgen.data import Feature, Kind, Sequences, data_kind, open_sequences, register_kind
+from tfgen.data import (
+    Feature,
+    Kind,
+    Sequences,
+    data_kind,
+    open_sequences,
+    open_text,
+    register_kind,
+)
 from tfgen.data.augmentation import check_augmentation
 from tfgen.data.readers import Report
 from tfgen.errors import InputError
@@ -190,3 +198,21 @@ def test_an_unknown_kind_is_refused_with_near_names():
         DataConfig(kind="strokse")
     with pytest.raises(InputError, match="Unknown kind of data 'dice'"):
         check_output("a.csv", "dice")
+
+
+def test_a_persons_kind_may_be_read_as_text(tmp_path):
+    def read(path, report):
+        return " ".join(path.read_text().split(",")) + "\n"
+
+    chess = Kind(
+        name="chess", words="games", open=None, read=read, suffixes=(".moves",), like=("text",),
+        tokenizer="word", unit="game",
+    )  # fmt: skip
+    register_kind(chess)
+    for number in range(10):
+        (tmp_path / f"{number}.moves").write_text(f"e4,e5,Nf{number}")
+    assert data_kind(DataConfig(name=str(tmp_path))) == "chess"
+    source = open_text(str(tmp_path))
+    assert "e4 e5 Nf7\n" in "".join(source.chunks("all"))
+    assert source.split_rule.startswith("9 games are for training, 1 (")
+    Recipe("lstm").override({"preprocessing.max_vocabulary": 9}).check_used("chess")

@@ -25,8 +25,10 @@ class Kind:
         open: Function `(name, paths, config)` that makes `tfgen.data.Sequences` of files, as a
             `tfgen.recipe.DataConfig` says; None of text, which is no numbers.
         read: Of what is modelled as text, a function `(path, report)` of a file to its text, a
-            line, and `vocabulary` the one of `()` to a text of words that a tokenizer knows in any
-            case; None of files that are text themselves.
+            line, which may raise `tfgen.data.readers.Unreadable`; None of files that are text
+            themselves.
+        vocabulary: Of what is modelled as text, a function of `()` to a text of words that a
+            tokenizer knows in any case, or None.
         suffixes: Of its files, in lower case. Those of a folder are read if a recipe names the
             kind.
         holds: Function of a `Path` to whether the file looks like data of this kind; None goes by
@@ -240,7 +242,8 @@ def kinds_of_numbers():
 
 
 def register_kind(kind):
-    """Adds a person's own kind of sequences of numbers; every command knows it then.
+    """Adds a person's own kind of sequences of numbers, or of files that are read as text; every
+    command knows it then.
 
     A cell of a notebook that runs twice, or a module that is reloaded, adds the same kind again:
     the later one takes the place of the earlier one.
@@ -268,7 +271,7 @@ def register_kind(kind):
         )
     if name in _RESERVED or (name in KINDS and not _is_same(kind, KINDS[name])):
         raise InputError(f"The name '{name}' is taken: it is not free for a kind of data")
-    if kind.open is None:
+    if kind.open is None and kind.read is None:
         raise InputError(f"The kind '{name}' needs a reader of files. Received: open=None")
     for field in ("suffixes", "formats"):
         suffixes = getattr(kind, field)
@@ -287,7 +290,7 @@ def register_kind(kind):
 
 def _is_same(one, other):
     """Whether two rows are of the same reader, which may have been defined anew."""
-    return one == other or _place(one.open) == _place(other.open)
+    return one == other or _place(one.open or one.read) == _place(other.open or other.read)
 
 
 def _place(function):

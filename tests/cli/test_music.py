@@ -84,7 +84,7 @@ def test_from_midi_files_to_midi_sound_and_pictures(run, folder, tmp_path):
     options = ["--seed", "1", "--max-new-tokens", "60"]
     assert run("generate", logdir, "--out", song, *options)[0] == 0
     # The file is the text that is printed, word for word.
-    text = run("generate", logdir, *options)[1]
+    text = run("generate", logdir, *options, "--stop", "\n")[1]
     assert to_words(read_midi(song)) == to_words(to_piece(text))
     assert run("generate", logdir, "--num-samples", "2", "--out", sound, *options)[0] == 0
     for number in (1, 2):
@@ -125,7 +125,8 @@ def test_pieces_of_folders_are_classes_and_served_words_are_the_same_music(run, 
     options = ["--seed", "3", "--max-new-tokens", "40", "--condition", "low"]
     assert run("generate", logdir, "--out", tmp_path / "a.mid", *options)[0] == 0
     assert run("export", logdir, tmp_path / "served")[0] == 0
-    served = tf.saved_model.load(str(tmp_path / "served"))
+    [found] = (tmp_path / "served").glob("**/saved_model.pb")
+    served = tf.saved_model.load(str(found.parent))
     scored = served.signatures["score"](
         texts=tf.constant(["Bar Position_0 Pitch_60 Duration_12\n"]), condition=tf.constant([1])
     )

@@ -83,6 +83,8 @@ def run(arguments, kind):
         raise InputError(
             f"{arguments.name} is no model of events of music. Received: --out {arguments.out}"
         )
+    if music:
+        options.setdefault("stop", ["\n"])  # where a piece ends
     if kind == "events":
         prompts = [_words(prompt) for prompt in prompts]
 
