@@ -116,6 +116,15 @@ def test_a_piece_on_the_grid_and_back_is_what_it_was():
     assert again.notes[:, :3].tolist() == [[0, 480, 60], [480, 960, 64]]
 
 
+def test_a_note_that_is_too_short_for_the_grid_makes_no_chord_with_the_next():
+    sixteenths = [[240 * n, 240, 60 + n, 80, 0, 0] for n in range(4)]
+    lower = [[0, 960, 48, 80, 0, 1]]
+    piece = Piece(notes=sixteenths + lower, ticks_per_quarter=960)
+    assert roll_of(piece, rate=4).frames == [[48, 60], [48, 62]]  # eighths
+    sung = roll_of(piece, rate=4, voices=2)
+    assert sung.by_voice and sung.frames == [[60, 48], [62, 48]]
+
+
 def test_frames_become_notes_that_last(tmp_path):
     sequences = opened(tmp_path, [CHORDS], pitches="59:72", voices=3)
     rows = notes_of(sequences.values[0], sequences.features).tolist()

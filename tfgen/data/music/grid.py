@@ -22,9 +22,10 @@ PIANO, CHOIR = 0, 52  # programs of General MIDI: of pitches, and of voices
 def roll_of(piece, rate, voices=0, report=None):
     """The frames of a piece, as a `Roll`.
 
-    A note sounds from the frame that is nearest to its start to that which is nearest to its end,
-    and in one at least. Where there are as many tracks as voices, and none sounds two pitches at
-    once, each is a voice, from the highest to the lowest by their mean pitch.
+    A note sounds from the frame that is nearest to its start to that which is nearest to its end;
+    one that is too short for that sounds in the one that its middle is in, if nothing else of its
+    track does. Where there are as many tracks as voices, and none sounds two pitches at once, each
+    is a voice, from the highest to the lowest by their mean pitch.
 
     Args:
         piece: A `Piece`.
@@ -37,28 +38,36 @@ def roll_of(piece, rate, voices=0, report=None):
         report.drop("a note of drums", piece.name, int(drums.sum()))
     notes = piece.notes[~drums]
     ticks = piece.ticks_per_quarter * 2 / rate  # of a frame
-    starts = np.floor(notes[:, START] / ticks + 0.5).astype(np.int64)
-    stops = np.floor((notes[:, START] + notes[:, DURATION]) / ticks + 0.5).astype(np.int64)
-    stops = np.maximum(stops, starts + 1)
-    time = int(min(stops.max(initial=0), MOST_FRAMES))
-    tracks = np.unique(notes[:, TRACK])
-    if voices and len(tracks) == voices:
-        means = [notes[notes[:, TRACK] == track, PITCH].mean() for track in tracks]
-        sung = np.full([time, voices], REST, np.int64)
-        alone = True
-        for voice, order in enumerate(np.argsort(means)[::-1]):
-            own = np.flatnonzero(notes[:, TRACK] == tracks[order])
-            for number in own:
-                part = slice(starts[number], stops[number])
-                alone &= bool((sung[part, voice] == REST).all())
-                sung[part, voice] = notes[number, PITCH]
-        if alone:
-            return Roll(sung.tolist(), piece.name, by_voice=True)
+    begins = notes[:, START] / ticks  # in frames
+    ends = begins + notes[:, DURATION] / ticks
+    starts, stops = (np.floor(each + 0.5).astype(np.int64) for each in (begins, ends))
+    middles = np.floor((begins + ends) / 2).astype(np.int64)
+    short = starts >= stops
+    starts, stops = np.where(short, middles, starts), np.where(short, middles, stops)
+    time = int(min(np.maximum(stops, starts + 1).max(initial=0), MOST_FRAMES))
+    tracks = [np.flatnonzero(notes[:, TRACK] == track) for track in np.unique(notes[:, TRACK])]
+    sung = [_by_track(notes[own, PITCH], starts[own], stops[own], time) for own in tracks]
+    # A note may last until the next one has begun, by what the grid does not tell.
+    alone = all((ends[own][:-1] <= begins[own][1:] + 0.5).all() for own in tracks)
+    if voices and len(tracks) == voices and alone:
+        order = np.argsort([-notes[own, PITCH].mean() for own in tracks], kind="stable")
+        columns = [[max(frame, default=REST) for frame in sung[track]] for track in order]
+        return Roll([list(frame) for frame in zip(*columns)], piece.name, by_voice=True)
+    frames = [sorted(set().union(*frame)) for frame in zip(*sung)]
+    return Roll(frames, piece.name)
+
+
+def _by_track(pitches, starts, stops, time):
+    """A list of the sets of pitches of a track in each frame."""
     frames = [set() for _ in range(time)]
-    for start, stop, pitch in zip(starts.tolist(), stops.tolist(), notes[:, PITCH].tolist()):
-        for place in range(start, min(stop, time)):
-            frames[place].add(pitch)
-    return Roll([sorted(frame) for frame in frames], piece.name)
+    short = starts >= stops
+    for group in (~short, short):
+        for number in np.flatnonzero(group).tolist():
+            first, pitch = int(starts[number]), int(pitches[number])
+            if first < time and not (short[number] and frames[first]):
+                for place in range(first, min(max(int(stops[number]), first + 1), time)):
+                    frames[place].add(pitch)
+    return frames
 
 
 def piece_of(notes, rate, by_voice=False, name=""):
