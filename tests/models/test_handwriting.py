@@ -8,7 +8,7 @@ from tfgen import models
 from tfgen.cli import main
 from tfgen.data import SequenceWindows, open_sequences
 from tfgen.errors import InputError
-from tfgen.evaluation import evaluate
+from tfgen.evaluation import evaluate_sequences
 from tfgen.models import families
 from tfgen.preprocessing import SequenceProcessor
 from tfgen.recipe import DataConfig, Recipe
@@ -132,27 +132,32 @@ def test_the_saved_model_takes_the_text(lines, tmp_path):
 def test_a_training_learns_what_a_text_says(tmp_path):
     """Strokes to the right say "r", to the left "l": of as many letters as there are."""
     rng, points, offsets, texts = np.random.default_rng(1), [], [0], []
-    for _ in range(200):
-        text = "".join(rng.choice(["l", "r"], 3))
+    for _ in range(300):
+        text = "".join(rng.choice(["l", "r"], rng.integers(1, 5)))
         moves = np.repeat([[1.0 if letter == "r" else -1.0] for letter in text], 3, axis=0)
-        points.append(np.c_[moves, rng.normal(0, 0.05, [9, 1]), np.arange(9) % 3 == 2])
-        offsets.append(offsets[-1] + 9)
+        points.append(np.c_[moves, rng.normal(0, 0.2, [len(moves), 1])])
+        points[-1] = np.c_[points[-1], np.arange(len(moves)) % 3 == 2]
+        offsets.append(offsets[-1] + len(moves))
         texts.append(text)
     np.savez(tmp_path / "lines.npz", points=np.concatenate(points), offsets=offsets, texts=texts)
     recipe = Recipe("lstm").override({
         "data.name": str(tmp_path / "lines.npz"), "data.kind": "strokes", "data.source": "texts",
-        "model.encoder": "embedding", "model.encoder_units": 4, "model.soft_window": 2,
-        "model.units": 32, "model.layers": 1, "model.components": 2, "training.window": 9,
-        "training.batch_size": 32, "training.steps": 150, "training.learning_rate": 0.02,
-        "training.validate_every": 0, "training.sample_every": 150, "training.histogram_every": 0,
+        "model.encoder": "embedding", "model.encoder_units": 4, "model.soft_window": 4,
+        "model.units": 32, "model.layers": 1, "model.components": 2, "training.window": 12,
+        "training.batch_size": 32, "training.steps": 500, "training.learning_rate": 0.02,
+        "training.validate_every": 0, "training.sample_every": 500, "training.histogram_every": 0,
     })  # fmt: skip
     model = models.load(train(recipe, tmp_path / "run"))
-    drawn = model.generate(2, 20, seed=1, source=["lrl", "rrl"], temperature=0.1)
-    for drawing, text in zip(drawn, ["lrl", "rrl"], strict=True):
-        assert len(drawing) == 9
-        assert np.array_equal(np.sign(drawing[1::3, 0]), [1 if c == "r" else -1 for c in text])
-    report = evaluate(model, str(tmp_path / "lines.npz"))
-    assert "likelihood" in report.sections
+    # The last letter tells how the last strokes go, and no other text is as likely.
+    drawing = np.concatenate([[[0, 0, 0]], points[0][1:]])
+    other = texts[0][:-1] + ("r" if texts[0][-1] == "l" else "l")
+    right, wrong = (model.score(drawing, source=t)["log_likelihood"] for t in (texts[0], other))
+    assert right > wrong + 2
+    drawn = model.generate(2, 20, seed=1, source=["lrl", "rrr"], temperature=0.1)
+    for drawing, text in zip(drawn, ["lrl", "rrr"], strict=True):
+        assert np.array_equal(np.sign(drawing[1:9:3, 0]), [1 if c == "r" else -1 for c in text])
+    report = evaluate_sequences(model, str(tmp_path / "lines.npz"), metrics=("likelihood",))
+    assert report["likelihood"]["log_likelihood"] > 0
     # A prompt is gone on with, of a text that begins with its own.
     np.savez(tmp_path / "prompt.npz", points=drawn[0][:3], offsets=[0, 3])
     out = tmp_path / "out.npz"
@@ -160,4 +165,4 @@ def test_a_training_learns_what_a_text_says(tmp_path):
     for words in (["--source", "lrl"], [str(tmp_path / "prompt.npz"), "--source", "lrl"]):
         assert main([*common, *words, "--out", str(out)]) == 0
         with np.load(out) as found:
-            assert np.array_equal(np.sign(found["points"][1::3, 0]), [-1, 1, -1])
+            assert np.array_equal(np.sign(found["points"][1:9:3, 0]), [-1, 1, -1])

@@ -46,8 +46,8 @@ def add_options(parser):
 
 
 def refuse(arguments, kind):
-    """Refuses prompts, which a model of another kind does not take."""
-    if arguments.prompts and not find_kind(kind).continues:
+    """Refuses prompts, which models of other kinds do not take, but with a text to go on with."""
+    if arguments.prompts and not (find_kind(kind).continues or arguments.source):
         raise InputError(
             f"A model of {find_kind(kind).words} takes no prompt. "
             f"Received: {to_unicode(arguments.prompts[0])!r}"

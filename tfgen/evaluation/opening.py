@@ -27,7 +27,8 @@ def open_for(model, data):
             rules = data
         else:
             own = trained_on is not None and trained_on.name == str(data)
-            rules = trained_on if own else DataConfig(name=str(data))
+            source = getattr(trained_on, "source", None)  # what says the texts of drawings
+            rules = trained_on if own else DataConfig(name=str(data), source=source)
         sequences = open_sequences(rules)
     return model.processor.check(sequences), rules
 

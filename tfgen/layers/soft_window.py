@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfgen.arguments import constructor_config
@@ -10,8 +11,9 @@ from tfgen.layers.checks import MOST_PARTS, check_most, check_whole
 from tfgen.layers.products import as_tensor, dense
 from tfgen.layers.recurrent_kernels import weighed, window_shares, windowed_sequence
 
-# Items that a new window moves on by at each position, as a logarithm: a letter has many points.
-_FIRST_STEP = math.log(0.05)
+# Items that the Gaussians of a new window move on by at each position, from the slowest to the
+# fastest: one of them is near to how many points a letter has, from which the others can learn.
+_FIRST_STEPS = 0.02, 0.5
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -44,8 +46,10 @@ class SoftWindow(keras.layers.Layer):
         """Makes the weights, for a recurrent layer with inputs of so many `gates`."""
 
         def first(shape, dtype=None):
-            parts = [-math.log(self.components), 0.0, _FIRST_STEP]
-            return tf.repeat(tf.constant(parts, dtype), self.components)
+            low, high = (math.log(step) for step in _FIRST_STEPS)
+            steps = np.linspace(low, high, self.components + 2)[1:-1]
+            height = np.full(self.components, -math.log(self.components))
+            return tf.constant(np.concatenate([height, np.zeros_like(height), steps]), dtype)
 
         shape = (self.width, 3 * self.components)
         self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
