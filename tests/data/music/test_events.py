@@ -100,7 +100,7 @@ def test_any_words_are_a_piece_and_the_words_of_a_piece_are_its_own(tmp_path):
         "_",
         "٣",
     ]
-    for seed in range(30):
+    for seed in range(10):
         random = np.random.default_rng(seed)
         piece = to_piece(random.choice(words, random.integers(0, 400)).tolist())
         assert (piece.notes[:, 1] > 0).all() and (piece.notes[:, 0] >= 0).all()

@@ -145,7 +145,7 @@ def test_thousands_of_damaged_files_are_read_or_refused(tmp_path):
     pytest.importorskip("symusic")
     random = np.random.default_rng(3)
     refused = 0
-    for seed in range(1000):
+    for seed in range(400):
         data = bytearray(fuzzed(np.random.default_rng(seed))[0])
         for _ in range(random.integers(1, 4)):
             at = int(random.integers(len(data)))
@@ -162,7 +162,7 @@ def test_thousands_of_damaged_files_are_read_or_refused(tmp_path):
             refused += 1
         else:
             assert piece.notes[:, :2].min() >= 0 and piece.notes[:, 2:5].max() <= DRUMS
-    assert 100 < refused < 950
+    assert 40 < refused < 380
 
 
 def test_without_symusic_a_line_says_what_to_install(tmp_path, monkeypatch):

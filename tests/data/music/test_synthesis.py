@@ -31,8 +31,8 @@ def test_it_is_heard_when_it_is_played_and_louder_notes_are_louder():
     assert rms[[0, 1]].max() < 1e-6 and rms[2] > 0.01 and rms[5] < 1e-3 and rms[6] > 2 * rms[2]
 
 
-def test_a_thousand_notes_at_once_and_drums_are_bounded_and_silence_is_silence():
-    crowd = [(0, 480, 24 + i % 80, 127, (i % 16) * 8) for i in range(1000)]
+def test_many_notes_at_once_and_drums_are_bounded_and_silence_is_silence():
+    crowd = [(0, 480, 24 + i % 80, 127, (i % 16) * 8) for i in range(200)]
     crowd += [(0, 1, pitch, 127, DRUMS) for pitch in range(27, 88)]
     sound = synthesise(piece(*crowd), sample_rate=8000)
     assert np.isfinite(sound).all() and np.abs(sound).max() <= 0.9001
