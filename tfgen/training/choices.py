@@ -122,12 +122,10 @@ def _of_series(recipe, row, said, data):
 
 
 def _of_drawings(recipe, row, said, data):
-    """A window no longer than the longest of them; a diffusion model tells what is shorter.
+    """A window no longer than the longest of them.
 
     Of those that say a text an encoder, along which a recurrent network moves a soft window.
     """
-    if row.engine_kind == "diffusion":
-        return {}
     arguments, reads = row.arguments(), {}
     if recipe.data.source is not None and "encoder" in arguments:
         reads = {"model.encoder": "transformer"}
