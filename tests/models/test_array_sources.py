@@ -106,7 +106,7 @@ def test_what_a_drawing_may_be_is_told_in_a_line():
         ("seven", "arrays \\(time, 3\\). Received: source='seven'"),
         (np.zeros([4, 2]), "3"),
         (np.zeros([0, 3]), "must not be empty"),
-        ([np.zeros([2, 3])] * 2, "one for all texts or 3"),
+        ([np.zeros([2, 3])] * 2, "one for all or 3"),
     ):
         with pytest.raises(InputError, match=rule) as caught:
             model.generate(["a"] * 3, source=wrong)

@@ -209,7 +209,7 @@ def test_what_a_source_may_be_is_told_in_a_line():
     assert "give source=" in refused(model.generate)
     assert "give source=" in refused(model.score, "ab")
     assert "must not be empty" in refused(model.generate, source=["a", " "])
-    assert "one for all texts or 3" in refused(model.generate, ["a"] * 3, source=["x", "y"])
+    assert "one for all or 3" in refused(model.generate, ["a"] * 3, source=["x", "y"])
     assert "source is for models made with an encoder" in refused(other.generate, source="a")
     assert "condition is for" in refused(model.generate, source="a", condition=1)
     assert "must be None where there is an encoder" in refused(make, "transformer", num_classes=2)

@@ -76,8 +76,9 @@ def run(arguments, kind):
         "condition": _class(arguments.condition, processor.classes),
         "static": static,
         "start_time": start,
-        "source": sources and [each for each in sources for _ in range(arguments.num_samples)],
     }
+    if sources:
+        options["source"] = [each for each in sources for _ in range(arguments.num_samples)]
     if processor.step is None:
         start = None  # of rows without times
     elif start is None:
@@ -100,7 +101,7 @@ def run(arguments, kind):
         numbers = range(1, len(arrays) + 1)
         _print_table(arrays, processor.features, times, {"sample": list(numbers)})
         return
-    _write(arguments, kind, processor, arrays, times, options["source"])
+    _write(arguments, kind, processor, arrays, times, options.get("source"))
 
 
 def _write(arguments, kind, processor, arrays, times=None, ids=None):
