@@ -1,5 +1,7 @@
 """Forecasts of new series, of which nothing but what belongs to them is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -35,18 +37,19 @@ def processor(**changes):
 
 def test_a_series_without_a_position_has_the_time_before_its_start():
     own = processor()
+    engine = SimpleNamespace(processor=own)
     lengths = np.array([0, 2], np.int32)
     told = Told([[], [START, START + HOUR]], np.zeros([5, 1]), None, [1.0], START + 5 * HOUR)
-    given = told.of_series(own, lengths, 2, 3)
+    given = told.of_series(engine, lengths, 2, 3)
     np.testing.assert_array_equal(given["times"] - START, [[4 * HOUR, 4 * HOUR], [0, HOUR]])
-    alone = Told(None, np.zeros([3, 1]), None, [1.0], None).of_series(own, lengths[:1], 0, 3)
+    alone = Told(None, np.zeros([3, 1]), None, [1.0], None).of_series(engine, lengths[:1], 0, 3)
     np.testing.assert_array_equal(alone["times"], [[own.start_time - HOUR]])
     with pytest.raises(InputError, match="start_time is for a context of length 0"):
-        Told([START] * 2, np.zeros([5, 1]), None, [1.0], START).of_series(own, lengths[1:], 2, 3)
+        Told([START] * 2, np.zeros([5, 1]), None, [1.0], START).of_series(engine, lengths[1:], 2, 3)
     with pytest.raises(InputError, match="times is needed"):
-        Told(None, np.zeros([5, 1]), None, [1.0], START).of_series(own, lengths, 2, 3)
+        Told(None, np.zeros([5, 1]), None, [1.0], START).of_series(engine, lengths, 2, 3)
     with pytest.raises(InputError, match="times must have one time"):
-        Told([[], [START]], np.zeros([5, 1]), None, [1.0]).of_series(own, lengths, 2, 3)
+        Told([[], [START]], np.zeros([5, 1]), None, [1.0]).of_series(engine, lengths, 2, 3)
 
 
 def test_calendar_steps_go_back_as_they_go_on():
@@ -57,6 +60,7 @@ def test_calendar_steps_go_back_as_they_go_on():
     assert own.times_after(months[2], np.int64(-1)) == months[1]
     given = Told(None, np.zeros([2, 1]), None, [1.0], months[2])
     if own.needs_times:
+        own = SimpleNamespace(processor=own)
         np.testing.assert_array_equal(
             given.of_series(own, np.zeros(1, np.int32), 0, 2)["times"], [[months[1]]]
         )

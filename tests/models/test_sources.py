@@ -106,15 +106,27 @@ def test_every_position_is_told_by_all_of_the_source_and_by_nothing_behind_it():
         layer = SourceEncoder(encoder, encoder_units=8, encoder_layers=1, seed=2)
         layer.make_weights(5)
         ids, valid = np.array([[1, 2, 3, 4, 0, 0]]), np.array([[True] * 4 + [False] * 2])
-        first = layer(ids, valid).numpy()
+        first = layer(ids, valid)[0].numpy()
         assert first.shape == (1, 6, 5)
         beyond = np.array([[1, 2, 3, 4, 9, 9]])
-        np.testing.assert_allclose(layer(beyond, valid)[:, :4], first[:, :4], atol=1e-6)
+        np.testing.assert_allclose(layer(beyond, valid)[0][:, :4], first[:, :4], atol=1e-6)
         for place in range(4):
             other = ids.copy()
             other[0, place] = 7
-            moved = np.abs(layer(other, valid).numpy() - first)[0, :4].max(axis=-1)
+            moved = np.abs(layer(other, valid)[0].numpy() - first)[0, :4].max(axis=-1)
             assert (moved > 1e-6).all()
+
+
+def test_items_by_themselves_are_followed_by_an_end():
+    layer = SourceEncoder("embedding", encoder_units=8, seed=2)
+    layer.make_weights(5)
+    ids, valid = np.array([[1, 2], [2, 9], [3, 4]]), np.array([[1, 1], [1, 0], [0, 0]], bool)
+    vectors, there = layer(ids, valid)
+    np.testing.assert_array_equal(there, [[1, 1, 1], [1, 1, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(vectors[0, 1], vectors[1, 0])  # of the same item
+    np.testing.assert_array_equal(vectors[0, 2], vectors[1, 1])  # the end
+    np.testing.assert_allclose(vectors[0, 2], layer.projection(layer.end[None])[0], atol=1e-6)
+    assert np.abs(vectors[0, 2] - vectors[0, 1]).max() > 1e-3
 
 
 def test_additive_attention_is_the_sum_of_the_paper():

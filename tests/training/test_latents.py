@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests.event_files import scalars
 from tests.models.contract.rows import ROWS, TOKENIZER, model_of, series
 from tfgen.data import LineWindows
+from tfgen.networks.latent_prior import LatentPrior
 from tfgen.sampling.posterior import Posterior
 from tfgen.training.latents import LatentWatch, held_lines, lines_shown, sequences_shown
 
@@ -16,7 +17,8 @@ from tfgen.training.latents import LatentWatch, held_lines, lines_shown, sequenc
 def watched(means, folder):
     """What is written and said of posteriors of unit variance with these means, at two steps."""
     engine = types.SimpleNamespace(
-        posterior_of=lambda batch: Posterior(batch, tf.zeros_like(batch))
+        posterior_of=lambda batch: Posterior(batch, tf.zeros_like(batch)),
+        space=types.SimpleNamespace(latent_prior=LatentPrior(2), quantized=False),
     )
     model = types.SimpleNamespace(engine=engine, unpack=lambda batch: batch)
     halves = np.split(np.array(means, np.float32), [1])

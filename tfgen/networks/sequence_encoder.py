@@ -74,7 +74,7 @@ class SequenceEncoder(keras.layers.Layer):
             self.projection = dense(self.networks[0].input_width, 0, "projection")
         self.attention = dense(1, 1, "attention", use_bias=False)
         numbers = 2 if latent == "gaussian" else 1
-        self.latents = dense(numbers * latent_size, 2, latent)
+        self.gaussian = dense(numbers * latent_size, 2, latent)
 
         # Config
         self.latent_size = latent_size
@@ -93,7 +93,7 @@ class SequenceEncoder(keras.layers.Layer):
             with keras.name_scope(network.name):
                 network.make_weights(width)
         self.attention.build((None, None, 2 * self.encoder_units))
-        self.latents.build((None, 2 * self.encoder_units))
+        self.gaussian.build((None, 2 * self.encoder_units))
         self.built = True
 
     def call(self, x, mask, record=None):
@@ -115,7 +115,7 @@ class SequenceEncoder(keras.layers.Layer):
         scores = tf.where(mask, tf.cast(self.attention(hidden), tf.float32)[..., 0], -1e9)
         shares = tf.nn.softmax(scores, axis=1) * tf.cast(mask, tf.float32)
         pooled = tf.reduce_sum(hidden * shares[..., None], axis=1)
-        found = tf.cast(self.latents(pooled), tf.float32)
+        found = tf.cast(self.gaussian(pooled), tf.float32)
         found = tf.where(tf.reduce_any(mask, axis=1)[:, None], found, 0.0)
         quantized = self.latent == "quantized"
         mean, log_variance = (found, None) if quantized else tf.split(found, 2, axis=-1)

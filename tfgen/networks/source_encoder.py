@@ -18,6 +18,7 @@ from tfgen.layers.checks import (
     check_whole,
 )
 from tfgen.layers.decoder_block import DecoderBlock, normalization, normalized
+from tfgen.layers.products import as_tensor
 from tfgen.networks.both_ways import ENCODERS, both_ways, heads_of, read_both_ways
 from tfgen.networks.causal import weight_seed
 from tfgen.networks.source_readers import ByteReader, NumberReader
@@ -37,7 +38,8 @@ class SourceEncoder(keras.layers.Layer):
 
     Either blocks of attention in which every position sees all (arXiv:1706.03762), or two recurrent
     networks, one of them backwards (arXiv:1409.0473), whose hidden states stand side by side; or
-    each item is a vector by itself, which is enough for a soft window along it (arXiv:1308.0850).
+    each item is a vector by itself, which is enough for a soft window along it (arXiv:1308.0850);
+    then a further item says that the source is over, as a recurrent network sees by itself.
 
     Args:
         encoder: `"transformer"`, `"gru"`, `"lstm"` or `"embedding"`, which has no layers; None is
@@ -58,7 +60,8 @@ class SourceEncoder(keras.layers.Layer):
 
     >>> encoder = SourceEncoder("gru", encoder_units=4)
     >>> encoder.make_weights(width=6)
-    >>> encoder(tf.constant([[104, 105, 0]]), tf.constant([[True, True, False]])).shape
+    >>> vectors, valid = encoder(tf.constant([[104, 105, 0]]), tf.constant([[True, True, False]]))
+    >>> vectors.shape
     TensorShape([1, 3, 6])
     """
 
@@ -150,6 +153,9 @@ class SourceEncoder(keras.layers.Layer):
         # A weight is kept by its path, and the decoder has blocks of the same names.
         with keras.name_scope(self.name):
             self.reader.build(self.embedding)
+            if self.tells_end:
+                normal = keras.initializers.RandomNormal(0.0, 0.1, weight_seed(self.seed, 72))
+                self.end = self.add_weight([self.encoder_units], normal, name="end")
             for layer in [*self.blocks, self.final_norm]:
                 if layer is not None:
                     layer.build(shape)
@@ -184,7 +190,8 @@ class SourceEncoder(keras.layers.Layer):
             source, valid = self.read(given)
         else:
             source, valid = self.reader.empty(rows), tf.zeros([rows, 1], tf.bool)
-        context = network.context(self.call(source, valid, key), valid)
+        vectors, valid = self.call(source, valid, key)
+        context = network.context(vectors, valid)
         if valid.shape[0] not in (None, 1):
             return context
         row = tf.minimum(tf.range(rows), tf.shape(valid)[0] - 1)
@@ -200,14 +207,18 @@ class SourceEncoder(keras.layers.Layer):
             key: int32 `(2,)`, what the dropout is drawn from; None is none.
 
         Returns:
-            Float `(batch, items, width)`.
+            `(vectors (batch, items, width), valid (batch, items))`, with an item more of items by
+            themselves.
         """
         drop = self._drop(key)
-        x = drop(self.reader.vectors(self.embedding, source), 0)
+        x = self.reader.vectors(self.embedding, source)
+        if self.tells_end:
+            x, valid = self._ended(x, valid)
+        x = drop(x, 0)
         if self.networks:
             x = drop(read_both_ways(self.networks, x, valid), 1)
         if not self.blocks:
-            return self.projection(x)
+            return self.projection(x), valid
         # As in `TransformerNetwork`, what lies between products is compiled by itself.
         fuse = key is not None and self.compute_dtype != "float32"
         steps = tf.range(tf.shape(source)[1])[None]
@@ -220,7 +231,20 @@ class SourceEncoder(keras.layers.Layer):
                 drop=lambda x, name, number=number: drop(x, len(_DROPPED) * number, name),
                 fuse=fuse,
             )
-        return self.projection(normalized(self.final_norm, x, fuse))
+        return self.projection(normalized(self.final_norm, x, fuse)), valid
+
+    @property
+    def tells_end(self):
+        """Whether there is an item for the end of a source."""
+        return self.encoder == ITEMS
+
+    def _ended(self, x, valid):
+        """Items with that of the end after the last; of a source without an item there is none."""
+        there = tf.pad(valid, [[0, 0], [0, 1]])
+        valid = tf.concat([tf.reduce_any(valid, axis=1, keepdims=True), valid], axis=1)
+        ends = (valid & ~there)[..., None]
+        x = tf.pad(x, [[0, 0], [0, 1], [0, 0]])
+        return tf.where(ends, as_tensor(self.end, x.dtype), x), valid
 
     def _drop(self, key):
         """A function that drops features, with noise that is the site's own."""

@@ -86,6 +86,7 @@ class SeriesDashboard(Dashboard):
         engine.read(engine.positions.series(given), attended=found.append)
         for text, shares, length in zip(texts, found[-1].numpy(), lengths, strict=True):
             items = [bytes([each]).decode("ascii", "ignore") for each in text.encode()]
+            items += ["end"] if engine.source_encoder.tells_end else []
             shares = shares[:length, : len(items)].astype(np.float32)
             yield text, [""] * length, items, shares
 

@@ -24,7 +24,10 @@ def cases(diffusion=()):
     """
     seen = set()
     for row in ROWS:
-        parts = {part.__name__: parameters_of(part) for part in row.entry.load_parts()}
+        parts = {
+            part.__name__: parameters_of(part).keys() - {*getattr(part, "follows", ())}
+            for part in row.entry.load_parts()
+        }
         for name in [*row.entry.arguments(), *row.entry.preset, *ELSEWHERE]:
             # What of a network follows from the other parts comes first.
             owners = [part for part, own in parts.items() if name in own]

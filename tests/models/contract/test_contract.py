@@ -272,7 +272,7 @@ def _without_names(config):
 
 @every
 def test_a_stream_is_what_generate_gives_or_is_refused(row, monkeypatch):
-    monkeypatch.setattr("tfgen.models.engines.rollout.STREAM_CHUNK", 2)
+    monkeypatch.setattr("tfgen.models.engines.rollout_stream.CHUNK", 2)
     model = model_of(row)
     # A diffusion model goes on window after window.
     own = {"windows": Windows("overlap", 2, 2)} if row.family == "unet1d" else {}

@@ -245,7 +245,7 @@ class TokenEmission(keras.layers.Layer):
             if condition is None:  # of a text that nothing is told of
                 condition = self.source_encoder.reader.empty(batch)
                 valid = tf.zeros([batch, 1], tf.bool)
-            return self.source_encoder.call(condition, valid, key), valid
+            return self.source_encoder.call(condition, valid, key)
         if condition is None:
             items = [batch] if self.num_classes else [batch, 1, self.condition_width]
             condition = tf.zeros(items, tf.int32 if self.num_classes else tf.float32)
