@@ -55,6 +55,8 @@ class Kind:
             of each feature.
         inspect: Of what is modelled as text, a function of a `DataConfig` to what `tfgen inspect`
             tells, and a picture, a matplotlib Figure; None tells of characters.
+        show: Of what is modelled as text, a function `(tag, text)` by which TensorBoard shows a
+            sample besides its words; None shows these alone.
         noun: What samples are called, in titles of pictures and tags of TensorBoard; None is the
             name.
         unit: What its reader counts, e.g. `"row"`.
@@ -90,6 +92,7 @@ class Kind:
     sounds: Callable | str | None = None
     facts: Callable | str | None = None
     inspect: Callable | str | None = None
+    show: Callable | str | None = None
     noun: str | None = None
     unit: str = "sequence"
     per: Mapping[str, Callable | str] = dataclasses.field(default_factory=dict)
@@ -220,6 +223,7 @@ KINDS = {
             read="tfgen.data.music.events:read_words",
             vocabulary="tfgen.data.music.events:vocabulary",
             inspect="tfgen.report.inspect_music:inspect_events",
+            show="tfgen.training.music:show_piece",
             suffixes=(".mid", ".midi", ".kar", ".musicxml", ".mxl", ".abc", ".krn"),
             like=("text",),
             tokenizer="word",

@@ -12,7 +12,7 @@ import numpy as np
 from tfgen.data.bounds import set_bounds
 from tfgen.data.budget import Budget
 from tfgen.data.features import Feature
-from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
+from tfgen.data.file_labels import file_label, readable, with_labels
 from tfgen.data.readers import Report, Unreadable
 from tfgen.data.sequences import Sequences
 from tfgen.data.strokes import check_label, nothing_found, number_labels
@@ -50,11 +50,7 @@ def open_audio(name, paths, config):
     check_label(config)
     by_file = file_label(config.label)
     paths, report, found = [Path(path) for path in paths], Report(), []
-    for path in paths:
-        label = by_file(path) if by_file else None
-        if by_file and label is None:
-            report.drop(NOT_MATCHED, str(path))
-            continue
+    for path, label in with_labels(paths, by_file, report):
         try:
             found.append((path, label, file_header(path)))
         except Unreadable as error:

@@ -7,7 +7,7 @@ import tempfile
 
 import numpy as np
 
-from tfgen.data.file_labels import NOT_MATCHED
+from tfgen.data.file_labels import with_labels
 from tfgen.data.readers import Unreadable, suffix_of
 from tfgen.errors import InputError
 from tfgen.kinds import KINDS, load
@@ -77,12 +77,8 @@ class Converted:
         self._ends, self.labels = [0], []
         file = tempfile.TemporaryFile(prefix="tfgen-texts-")
         try:
-            for path in sorted(paths, key=_hash):
+            for path, own in with_labels(sorted(paths, key=_hash), label, report):
                 try:
-                    own = label(path) if label else None
-                    if label and own is None:
-                        report.drop(NOT_MATCHED, str(path))
-                        continue
                     text = read(path, report)
                 except Unreadable as error:
                     if single:

@@ -47,6 +47,23 @@ def file_label(label):
     return find
 
 
+def with_labels(paths, find, report):
+    """Yields `(path, class)` of each of many files.
+
+    Args:
+        paths: List of paths.
+        find: What `file_label` gives; None is of files without classes, whose class is None.
+        report: `tfgen.data.readers.Report`, in which files without a class are counted, if they are
+            to have one.
+    """
+    for path in paths:
+        label = find(path) if find else None
+        if find and label is None:
+            report.drop(NOT_MATCHED, str(path))
+        else:
+            yield path, label
+
+
 def readable(text):
     """Returns a text that UTF-8 can write: the bytes of a name that is none are spelled out."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

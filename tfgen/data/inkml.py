@@ -6,11 +6,11 @@ otherwise. A `<Stroke>` of IAM-OnDB holds `<Point x="..." y="..."/>`.
 """
 
 import re
-from xml.parsers import expat
 
 import numpy as np
 
 from tfgen.data import readers
+from tfgen.data.elements import read_elements
 from tfgen.data.readers import Unreadable
 
 SUFFIXES = (".inkml", ".xml")
@@ -52,18 +52,7 @@ def read_inkml(path):
     if len(data) > MAX_FILE_BYTES:
         raise Unreadable("too large", f"{path} is larger than {MAX_FILE_BYTES:,} bytes")
     ink = _Ink(path)
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.EntityDeclHandler = ink.entity
-    parser.StartElementHandler = ink.start
-    parser.EndElementHandler = ink.end
-    parser.CharacterDataHandler = ink.text
-    try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, LookupError, ValueError) as error:
-        if isinstance(error, Unreadable):
-            raise
-        raise Unreadable("no ink", f"{path} is no ink: {error}") from error
+    read_elements(data, path, "ink", entity=ink.entity, start=ink.start, end=ink.end, text=ink.text)
     return ink.lines, ink.annotations
 
 

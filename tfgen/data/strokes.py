@@ -16,7 +16,7 @@ from tfgen.data import quick_draw, readers
 from tfgen.data.bounds import set_bounds
 from tfgen.data.budget import Budget
 from tfgen.data.features import Feature
-from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
+from tfgen.data.file_labels import file_label, readable, with_labels
 from tfgen.data.readers import Report, Unreadable
 from tfgen.data.sequences import Sequences
 from tfgen.data.stroke_archives import Drawing, archive_holds_strokes, read_archive
@@ -64,11 +64,7 @@ def open_strokes(name, paths, config):
         check_label(config)
     report, budget, found = Report(), Budget(config.max_numbers), []
     beside = None if config.source is None else file_texts(config.source, name)
-    for path in paths:
-        own = by_file(path) if by_file else None
-        if by_file and own is None:
-            report.drop(NOT_MATCHED, str(path))
-            continue
+    for path, own in with_labels(paths, by_file, report):
         try:
             for drawing in _read(path, config, budget, report):
                 if not len(drawing.values):

@@ -15,10 +15,10 @@ with each line.
 import collections
 from pathlib import Path
 from typing import NamedTuple
-from xml.parsers import expat
 
 import numpy as np
 
+from tfgen.data.elements import read_elements
 from tfgen.data.readers import Unreadable
 from tfgen.data.svg_paths import (
     MAX_LINES,
@@ -102,18 +102,10 @@ class _Document:
         self.path, self.root, self.ids = path, None, {}
         self._open, self._count, self._styles = [], 0, []
         self._references = data.count(b"&")
-        parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.EntityDeclHandler = self._entity
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text
-        try:
-            parser.Parse(data, True)
-        except (expat.ExpatError, LookupError, ValueError) as error:
-            if isinstance(error, Unreadable):
-                raise
-            raise Unreadable("no SVG", f"{path} is no SVG: {error}") from error
+        read_elements(
+            data, path, "SVG",
+            entity=self._entity, start=self._start, end=self._end, text=self._text,
+        )  # fmt: skip
         self.sheet = StyleSheet("".join(self._styles))
 
     def _entity(self, name, is_parameter, value, *_):

@@ -8,7 +8,13 @@ import tensorflow as tf
 
 from tfgen.data.memory import each_text
 from tfgen.errors import InputError
-from tfgen.preprocessing.tokenizer import Tokenizer, valid_rows, valid_text
+from tfgen.preprocessing.tokenizer import (
+    PieceDecoder,
+    Tokenizer,
+    check_max_vocabulary,
+    valid_rows,
+    valid_text,
+)
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
@@ -37,11 +43,7 @@ class CharacterTokenizer(Tokenizer):
 
     def __init__(self, vocabulary=None, max_vocabulary=None, **kwargs):
         super().__init__(**kwargs)
-        if max_vocabulary is not None and not (type(max_vocabulary) is int and max_vocabulary >= 1):
-            raise ValueError(
-                "max_vocabulary must be an integer from 1 on, or None. "
-                f"Received: max_vocabulary={max_vocabulary!r}"
-            )
+        check_max_vocabulary(max_vocabulary)
         if not isinstance(vocabulary, (str, list, tuple, type(None))):
             raise ValueError(
                 f"vocabulary must be a text or a list. Received: vocabulary={vocabulary!r}"
@@ -129,7 +131,7 @@ class CharacterTokenizer(Tokenizer):
         return table[np.minimum(code_points, len(table) - 1)]
 
     def decoder(self):
-        return _Decoder(UNKNOWN + self.vocabulary)
+        return PieceDecoder(UNKNOWN + self.vocabulary)
 
     def get_config(self):
         return {
@@ -137,14 +139,6 @@ class CharacterTokenizer(Tokenizer):
             "vocabulary": self.vocabulary,
             "max_vocabulary": self.max_vocabulary,
         }
-
-
-class _Decoder:
-    def __init__(self, characters):
-        self._characters = characters
-
-    def decode(self, ids, final=False):
-        return "".join(self._characters[token] for token in np.asarray(ids).tolist())
 
 
 def _code_points(text):

@@ -173,6 +173,29 @@ class Tokenizer(keras.layers.Layer):
         return np.min_scalar_type(self.vocabulary_size - 1)
 
 
+class PieceDecoder:
+    """Joins what each token is, a text of its own.
+
+    Args:
+        pieces: The text of each token, or characters as one text.
+    """
+
+    def __init__(self, pieces):
+        self._pieces = pieces
+
+    def decode(self, ids, final=False):
+        return "".join(self._pieces[token] for token in np.asarray(ids).tolist())
+
+
+def check_max_vocabulary(value):
+    """Refuses what is no number of tokens to keep; None keeps all."""
+    if value is not None and not (type(value) is int and value >= 1):
+        raise ValueError(
+            "max_vocabulary must be an integer from 1 on, or None. "
+            f"Received: max_vocabulary={value!r}"
+        )
+
+
 def valid_text(text):
     """The text with U+FFFD for lone surrogates: a Python str may hold them, UTF-8 may not."""
     return text if text.isascii() else re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)

@@ -10,7 +10,13 @@ import tensorflow as tf
 from tfgen.data.memory import each_text
 from tfgen.errors import InputError
 from tfgen.preprocessing.character import UNKNOWN
-from tfgen.preprocessing.tokenizer import Tokenizer, valid_rows, valid_text
+from tfgen.preprocessing.tokenizer import (
+    PieceDecoder,
+    Tokenizer,
+    check_max_vocabulary,
+    valid_rows,
+    valid_text,
+)
 
 # What is no space of ASCII is a word, with a space before it, if there is one, as a part of it: so
 # tokens joined are the text. Any other space, a line break among them, is a token of its own.
@@ -45,11 +51,7 @@ class WordTokenizer(Tokenizer):
 
     def __init__(self, vocabulary=None, max_vocabulary=None, **kwargs):
         super().__init__(**kwargs)
-        if max_vocabulary is not None and not (type(max_vocabulary) is int and max_vocabulary >= 1):
-            raise ValueError(
-                "max_vocabulary must be an integer from 1 on, or None. "
-                f"Received: max_vocabulary={max_vocabulary!r}"
-            )
+        check_max_vocabulary(max_vocabulary)
         if not isinstance(vocabulary, (list, tuple, type(None))):
             raise ValueError(f"vocabulary must be a list. Received: vocabulary={vocabulary!r:.80}")
         self.max_vocabulary = max_vocabulary
@@ -130,7 +132,7 @@ class WordTokenizer(Tokenizer):
         return np.array(ids, self._encoded_dtype)
 
     def decoder(self):
-        return _Decoder([UNKNOWN, *self.vocabulary])
+        return PieceDecoder([UNKNOWN, *self.vocabulary])
 
     def get_config(self):
         return {
@@ -138,14 +140,6 @@ class WordTokenizer(Tokenizer):
             "vocabulary": list(self.vocabulary),
             "max_vocabulary": self.max_vocabulary,
         }
-
-
-class _Decoder:
-    def __init__(self, tokens):
-        self._tokens = tokens
-
-    def decode(self, ids, final=False):
-        return "".join(self._tokens[token] for token in np.asarray(ids).tolist())
 
 
 def _hashes(tokens):

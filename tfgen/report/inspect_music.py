@@ -6,12 +6,13 @@ import contextlib
 import numpy as np
 
 from tfgen.data import readers
+from tfgen.data.converted import files_in
 from tfgen.data.music.notation import read_pieces
 from tfgen.data.music.piece import DRUMS, DURATION, PITCH, PROGRAM
 from tfgen.data.text import open_text
 from tfgen.files import home_path
 from tfgen.kinds import find_kind
-from tfgen.report.music import MOST_PIECES, class_name, pitch_name, roll_figure
+from tfgen.report.music import MOST_PIECES, class_name, pitch_span, roll_figure
 
 # The families of General MIDI, of 8 programs each.
 _FAMILIES = (
@@ -99,7 +100,7 @@ class _Facts:
         sung = np.flatnonzero(self._pitches)
         if len(sung):
             low, high = sung[[0, -1]].tolist()
-            yield f"pitches: {pitch_name(low)} to {pitch_name(high)} ({low} to {high})"
+            yield f"pitches: {pitch_span(low, high)}"
             most, mean = np.max(self._together, axis=0)[0], np.mean(self._together, axis=0)[1]
             yield f"notes at once: {mean:.3g} while any sounds, {most:.0f} at most"
 
@@ -107,12 +108,10 @@ class _Facts:
 def _pieces(name):
     """Yields the pieces of a file or a folder that can be read."""
     path, suffixes = home_path(name), find_kind("events").suffixes
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    for file in files:
+    for file in files_in(path) if path.is_dir() else [path]:
         if file.is_file() and readers.suffix_of(file) in suffixes:
-            if not any(part.startswith(".") for part in file.relative_to(path).parts):
-                with contextlib.suppress(readers.Unreadable):
-                    yield from read_pieces(file)
+            with contextlib.suppress(readers.Unreadable):
+                yield from read_pieces(file)
 
 
 def _polyphony(start, duration):

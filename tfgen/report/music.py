@@ -105,11 +105,23 @@ def draw_rolls(rolls, ends, titles=None, title=None, quick=False, shaded=None):
     return titled(figure, title)
 
 
-def _as_midi(pieces):
+def pitch_span(low, high):
+    """Returns what people call a range of pitches."""
+    return f"{pitch_name(low)} to {pitch_name(high)} ({low} to {high})"
+
+
+def heard(pieces):
+    """Sounds `(samples, 1)` of pieces, the beginning of long ones, and their sample rate."""
+    sounds = [synthesise(piece, SOUND_RATE, MOST_HEARD)[:, None] for piece in pieces]
+    return sounds, SOUND_RATE
+
+
+def as_midi(pieces):
+    """Functions of a path, each of which writes a piece; so does `as_wav`."""
     return [lambda path, piece=piece: write_midi(piece, path) for piece in pieces]
 
 
-def _as_wav(pieces):
+def as_wav(pieces):
     return [
         lambda path, piece=piece: write_wav(path, synthesise(piece, SOUND_RATE), SOUND_RATE)
         for piece in pieces
@@ -123,7 +135,7 @@ def _as_png(pieces):
 
 
 # What pieces are written as, by suffix.
-PIECE_FORMATS = {".mid": _as_midi, ".midi": _as_midi, ".wav": _as_wav, ".png": _as_png}
+PIECE_FORMATS = {".mid": as_midi, ".midi": as_midi, ".wav": as_wav, ".png": _as_png}
 
 
 def write_pieces(path, pieces):

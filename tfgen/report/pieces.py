@@ -4,18 +4,17 @@ import numpy as np
 
 from tfgen.data.music.frames import is_roll, notes_of, sounding
 from tfgen.data.music.grid import piece_of
-from tfgen.data.music.midi import write_midi
 from tfgen.data.music.rolls import REST
-from tfgen.data.music.synthesis import synthesise
 from tfgen.report.music import (
-    MOST_HEARD,
     MOST_PIECES,
     NAMES,
-    SOUND_RATE,
+    as_midi,
+    as_wav,
     draw_rolls,
+    heard,
     pitch_name,
+    pitch_span,
 )
-from tfgen.report.sounds import write_wav
 
 _SHOWN = 8
 
@@ -48,20 +47,16 @@ def lines_of_piece(values):
 
 
 def pieces_as_midi(samples):
-    return [lambda path, p=piece: write_midi(p, path) for piece in _pieces(samples)]
+    return as_midi(_pieces(samples))
 
 
 def pieces_as_wav(samples):
-    return [
-        lambda path, p=piece: write_wav(path, synthesise(p, SOUND_RATE), SOUND_RATE)
-        for piece in _pieces(samples)
-    ]
+    return as_wav(_pieces(samples))
 
 
 def sounds_of_pieces(samples):
     """Sounds `(samples, 1)` of pieces, and their rate, for `tfgen.kinds.Kind.sounds`."""
-    sounds = [synthesise(piece, SOUND_RATE, MOST_HEARD)[:, None] for piece in _pieces(samples)]
-    return sounds, SOUND_RATE
+    return heard(_pieces(samples))
 
 
 def facts_of_pieces(sequences):
@@ -92,8 +87,7 @@ def facts_of_pieces(sequences):
 
 
 def _range(pitches):
-    low, high = int(pitches.min()), int(pitches.max())
-    return f"{pitch_name(low)} to {pitch_name(high)} ({low} to {high})"
+    return pitch_span(int(pitches.min()), int(pitches.max()))
 
 
 def _pieces(samples):

@@ -1,8 +1,7 @@
 """`show_piece`: a sample of events of music, as TensorBoard shows it."""
 
 from tfgen.data.music.events import to_piece
-from tfgen.data.music.synthesis import synthesise
-from tfgen.report.music import MOST_HEARD, SOUND_RATE, roll_figure
+from tfgen.report.music import heard, roll_figure
 from tfgen.training.dashboard import picture
 from tfgen.training.series_dashboard import sound
 
@@ -11,4 +10,4 @@ def show_piece(tag, text):
     """Writes the piano roll of a text of events, and its sound."""
     piece = to_piece(text)
     picture(f"{tag}/roll", roll_figure([piece], quick=True))
-    sound(f"{tag}/sound", [synthesise(piece, SOUND_RATE, MOST_HEARD)[:, None]], SOUND_RATE)
+    sound(f"{tag}/sound", *heard([piece]))

@@ -28,7 +28,6 @@ from tfgen.preprocessing import (
 from tfgen.training import fingerprint
 from tfgen.training.dashboard import PairDashboard, TextDashboard
 from tfgen.training.latents import held_lines
-from tfgen.training.music import show_piece
 from tfgen.training.opened import OF_HALF, SPLIT_NAMES, Data, choose_on_of
 
 
@@ -98,7 +97,7 @@ def open_text_data(recipe, tokenizer, data):
     lines = held_lines(windows["validation"], tokenizer) if cut is LineWindows else ()
 
     def dashboard(folder, model):
-        return TextDashboard(folder, model, lines, show_piece if kind == "events" else None)
+        return TextDashboard(folder, model, lines, load(find_kind(kind).show))
 
     return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on)
 
@@ -168,7 +167,7 @@ def _open_labeled(recipe, row, tokenizer, data):
     own = {"model": {"classes": list(classes)}}
 
     def dashboard(folder, model):
-        return TextDashboard(folder, model, show=show_piece if kind == "events" else None)
+        return TextDashboard(folder, model, show=load(find_kind(kind).show))
 
     return Data(tokenizer, windows, summary, "tokens", dashboard, found, choose_on, **own)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfgen.data.budget import Budget
 from tfgen.data.features import Feature
-from tfgen.data.file_labels import NOT_MATCHED, file_label, readable
+from tfgen.data.file_labels import file_label, readable, with_labels
 from tfgen.data.music.grid import roll_of
 from tfgen.data.music.midi import SUFFIXES, read_midi
 from tfgen.data.music.rolls import HIGHEST, LOWEST, REST, SPLITS, holds_rolls, read_rolls
@@ -58,11 +58,7 @@ def open_music(name, paths, config):
     features = features_of(config.voices, low, high)
     notes = any(is_midi(path) or is_score(path) for path in paths)
     rate = frames_a_second(config.frame_step or (NOTE_STEP if notes else ROLL_STEP))
-    for path in paths:
-        label = by_file(path) if by_file else None
-        if by_file and label is None:
-            report.drop(NOT_MATCHED, str(path))
-            continue
+    for path, label in with_labels(paths, by_file, report):
         try:
             if is_midi(path):
                 rolls = [roll_of(read_midi(path, report), rate, config.voices, report)]
