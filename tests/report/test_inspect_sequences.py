@@ -119,6 +119,11 @@ def test_other_kinds_are_shown():
     assert "seconds at 16,000 samples a second" in lines[4] and "clips" in lines[1]
 
 
+def test_texts_of_drawings_are_shown():
+    [line] = [line for line in inspected("handwriting", source="texts") if "texts: " in line]
+    assert line.startswith("texts: 1 to 20 of 95 characters: '") and "and 9,99" in line
+
+
 def test_nothing_that_a_terminal_would_obey_is_shown(tmp_path):
     lines = inspected(tmp_path / "a.csv", "a\x1b[1m,b\n1,\x1b[2m\n2,y\n")
     assert not any("\x1b" in line for line in lines)

@@ -59,7 +59,7 @@ def inspect_sequences(config):
         sizes = [len(text) for text in sequences.texts]
         lines.append(
             f"texts: {min(sizes)} to {max(sizes)} of {len(set().union(*sequences.texts))} "
-            f"characters: {_some(map(repr, sequences.texts[:_SHOWN]))}"
+            f"characters: {_some([repr(text) for text in sequences.texts])}"
         )
     facts = load(find_kind(sequences.kind).facts)
     lines += _of_features(sequences, config) if facts is None else facts(sequences)
