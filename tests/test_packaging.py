@@ -89,7 +89,7 @@ def test_every_import_is_required_and_every_requirement_imported():
             sections["options"]["install_requires"],
             *(
                 sections["options.extras_require"][extra]
-                for extra in ("hf", "data", "audio", "music", "notation", "tune", "report")
+                for extra in ("hf", "data", "audio", "music", "tune", "report")
             ),
         )
         for line in lines(requirements)

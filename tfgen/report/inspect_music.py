@@ -7,8 +7,8 @@ import numpy as np
 
 from tfgen.data import readers
 from tfgen.data.converted import files_in
-from tfgen.data.music.notation import read_pieces
 from tfgen.data.music.piece import DRUMS, DURATION, PITCH, PROGRAM
+from tfgen.data.music.scores import read_pieces
 from tfgen.data.text import open_text
 from tfgen.files import home_path
 from tfgen.kinds import find_kind

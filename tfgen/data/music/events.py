@@ -18,7 +18,6 @@ import re
 
 import numpy as np
 
-from tfgen.data.music.notation import read_pieces
 from tfgen.data.music.piece import (
     DRUMS,
     DURATION,
@@ -31,6 +30,7 @@ from tfgen.data.music.piece import (
     VELOCITY,
     Piece,
 )
+from tfgen.data.music.scores import read_pieces
 
 GRID = 12  # positions of a quarter note
 WHOLE = 4 * GRID

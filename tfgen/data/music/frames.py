@@ -15,10 +15,10 @@ from tfgen.data.budget import Budget
 from tfgen.data.features import Feature
 from tfgen.data.file_labels import file_label, readable, with_labels
 from tfgen.data.music.grid import roll_of
-from tfgen.data.music.midi import SUFFIXES, read_midi
+from tfgen.data.music.midi import SUFFIXES
 from tfgen.data.music.rolls import HIGHEST, LOWEST, REST, SPLITS, holds_rolls, read_rolls
 from tfgen.data.music.scores import SUFFIXES as SCORES
-from tfgen.data.music.scores import read_score
+from tfgen.data.music.scores import read_pieces
 from tfgen.data.music.voices import split_voices
 from tfgen.data.readers import Report, Unreadable
 from tfgen.data.sequences import Sequences
@@ -60,10 +60,9 @@ def open_music(name, paths, config):
     rate = frames_a_second(config.frame_step or (NOTE_STEP if notes else ROLL_STEP))
     for path, label in with_labels(paths, by_file, report):
         try:
-            if is_midi(path):
-                rolls = [roll_of(read_midi(path, report), rate, config.voices, report)]
-            elif is_score(path):
-                rolls = [roll_of(read_score(path), rate, config.voices, report)]
+            if is_midi(path) or is_score(path):
+                pieces = read_pieces(path, report)
+                rolls = [roll_of(piece, rate, config.voices, report) for piece in pieces]
             else:
                 rolls = read_rolls(path)
             for roll in rolls:
