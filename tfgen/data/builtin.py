@@ -9,6 +9,7 @@ from tfgen.data.archives import load_npz
 from tfgen.data.bounds import set_bounds
 from tfgen.data.catalog import BUILTIN
 from tfgen.data.handwriting import write_lines
+from tfgen.data.music.chorales import open_chorales
 from tfgen.data.sequences import Sequences
 from tfgen.data.time_series import open_tables
 from tfgen.errors import InputError, unknown
@@ -147,7 +148,12 @@ def _drums(config):
     return set_bounds(sequences, config)
 
 
+def _chorales(config):
+    _no_label("chorales", config)
+    return open_chorales(config)
+
+
 _OPEN = {
     "weather": _weather, "kanji": _kanji, "pendigits": _pendigits, "handwriting": _handwriting,
-    "drums": _drums,
+    "drums": _drums, "chorales": _chorales,
 }  # fmt: skip

@@ -8,17 +8,17 @@ FILES = Path(__file__).parent / "files"
 
 @dataclasses.dataclass(frozen=True)
 class BuiltIn:
-    """A data set in this package.
+    """A data set in this package, or in another one.
 
     Attributes:
-        file: Name of its file.
+        file: Name of its file; None of what another package carries.
         summary: One line for people.
         licence: Its licence.
         kind: One of `tfgen.kinds.KINDS`.
         column: Of a table of texts, the column that is read unless another is named.
     """
 
-    file: str
+    file: str | None
     summary: str
     licence: str
     kind: str = "text"
@@ -75,5 +75,11 @@ BUILTIN = {
         "105 drum sounds of at most 1.024 seconds at 16 kHz, in 8 classes",
         "CC0",
         "audio",
+    ),
+    "chorales": BuiltIn(
+        None,
+        "some 350 four-part chorales of Bach's, in eighths, which an installed music21 carries",
+        "not shipped: Bach's are in the public domain, music21's encodings without an open licence",
+        "music",
     ),
 }

@@ -51,16 +51,23 @@ def open_music(name, paths, config):
     Raises:
         InputError: A single file cannot be read, or there is no piece in any of them.
     """
+    return open_pieces(name, [Path(path) for path in paths], config)
+
+
+def open_pieces(name, paths, config, read=None):
+    """As `open_music`; `read` makes a `Piece` of a file, None goes by its suffix."""
     check_label(config)
-    paths, by_file = [Path(path) for path in paths], file_label(config.label)
+    by_file = file_label(config.label)
     report, budget, found = Report(), Budget(config.max_numbers), []
     low, high = pitch_range(config.pitches)
     features = features_of(config.voices, low, high)
-    notes = any(is_midi(path) or is_score(path) for path in paths)
+    notes = read is not None or any(is_midi(path) or is_score(path) for path in paths)
     rate = frames_a_second(config.frame_step or (NOTE_STEP if notes else ROLL_STEP))
     for path, label in with_labels(paths, by_file, report):
         try:
-            if is_midi(path) or is_score(path):
+            if read is not None:
+                rolls = [roll_of(read(path), rate, config.voices, report)]
+            elif is_midi(path) or is_score(path):
                 pieces = read_pieces(path, report)
                 rolls = [roll_of(piece, rate, config.voices, report) for piece in pieces]
             else:
