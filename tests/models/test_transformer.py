@@ -12,6 +12,7 @@ from tfgen.networks import TransformerNetwork, slots
 from tfgen.networks.transformer import POSITIONS, SITES
 from tfgen.preprocessing import CharacterTokenizer
 from tfgen.sampling import random
+from tfgen.sampling.buckets import stepped
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 as_graphs = pytest.mark.usefixtures("as_graphs")
@@ -253,7 +254,7 @@ def test_reserve_makes_room_in_few_sizes_and_changes_nothing_else():
     _, state = model.engine.hidden_states(IDS[:, :6], model.initial_state(BATCH))
     found = set()
     for count in range(1, 1000):
-        size = int(slots.round_up(tf.constant(count)))
+        size = int(stepped(tf.constant(count), slots.SLOTS))
         assert count <= size < count + max(64, count / 4)
         found.add(size)
     assert len(found) < 20

@@ -16,6 +16,7 @@ def rollout(rows, capacity, count, features=1, seed=0, covariates=None):
         state=tf.zeros([rows], tf.int32),
         previous=tf.fill([rows, features], np.float32(np.nan)),
         first=tf.ones([rows], tf.bool),
+        finished=tf.zeros([rows], tf.bool),
         covariates=covariates,
         whole=tf.zeros([rows, 0]),
         scale=tf.zeros([rows, 0]),

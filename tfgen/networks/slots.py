@@ -7,10 +7,10 @@ needs; for all blocks the `position` that each slot holds `(batch, slots)`, -1 f
 same in each row; and the `context`.
 """
 
-import numpy as np
 import tensorflow as tf
 
 from tfgen.layers.causal_self_attention import Places
+from tfgen.sampling.buckets import stepped
 
 # Slots are reserved by at least so many; a window's ring has so many more than it needs, so that
 # what `verifier` reads at once does not overwrite what is still attended to.
@@ -26,7 +26,7 @@ def reserve(state, count, window):
     """A state in which `count` more positions have room; `window` is 0 or that of the attention."""
     slots, cursor = tf.shape(state["position"])[1], state["cursor"]
     used = tf.reduce_max(tf.concat([cursor, [0]], axis=0))  # no row is no cursor
-    wanted = round_up(used + count)
+    wanted = stepped(used + count, SLOTS)
     if window:
         wanted = tf.minimum(wanted, ring_of(window))
     count = tf.maximum(wanted - slots, 0)
@@ -37,14 +37,6 @@ def reserve(state, count, window):
         "values": tf.pad(state["values"], added),
         "position": tf.pad(state["position"], [[0, 0], [0, count]], constant_values=-1),
     }
-
-
-def round_up(count):
-    """Slots for `count` tokens: the sizes grow by an eighth to a quarter, and are few."""
-    eighth = tf.cast(tf.maximum(count, 1), tf.float64) / 4.0
-    step = tf.pow(tf.constant(2.0, tf.float64), tf.math.floor(tf.math.log(eighth) / np.log(2.0)))
-    step = tf.maximum(tf.cast(step + 0.5, tf.int32), SLOTS)
-    return (count + step - 1) // step * step
 
 
 def cache_of(state, index):

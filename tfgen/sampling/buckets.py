@@ -3,17 +3,29 @@
 import numpy as np
 import tensorflow as tf
 
-# Rows up to so many are rounded up to a power of two, more to a multiple of half of it.
+# Rows up to so many are rounded up to a power of two, more to a multiple of half of it or more.
 _ROWS = 32
 
 
 def row_bucket(rows):
     """The number of rows that so many are filled up to, an int32 scalar tensor.
 
-    What is compiled for it serves all numbers of rows that are filled up to the same.
+    1, 2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, ...: see `stepped`. What is compiled for it
+    serves all numbers of rows that are filled up to the same.
     """
-    many = -(-rows // (_ROWS // 2)) * (_ROWS // 2)
-    return tf.where(rows < 2, rows, tf.where(rows <= _ROWS, bucket(rows, 1), many))
+    few = tf.where(rows < 2, rows, bucket(rows, 1))
+    return tf.where(rows <= _ROWS, few, stepped(rows, _ROWS // 2))
+
+
+def stepped(count, smallest):
+    """The least multiple of `smallest * 2**n` that is at least `count`, as an int32 scalar tensor.
+
+    The sizes grow by at most a quarter, those above `8 * smallest` by at least an eighth.
+    """
+    eighth = tf.cast(tf.maximum(count, 1), tf.float64) / 4.0
+    step = tf.pow(tf.constant(2.0, tf.float64), tf.math.floor(tf.math.log(eighth) / np.log(2.0)))
+    step = tf.maximum(tf.cast(step + 0.5, tf.int32), smallest)
+    return (count + step - 1) // step * step
 
 
 def bucket(count, smallest):

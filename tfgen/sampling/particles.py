@@ -38,16 +38,18 @@ class Observed(NamedTuple):
     values: Any
 
 
-def fill(observed, rollout, num_samples):
+def fill(observed, rollout, num_samples, slots=None):
     """Draws complete series.
 
     Args:
         observed: An `Observed`.
         rollout: A `tfgen.sampling.rollout.Rollout` with a row for each line of descent.
-        num_samples: int32 scalar, series to return.
+        num_samples: int32 scalar, series to draw.
+        slots: Series to return, of which those beyond `num_samples` mean nothing: a number that the
+            loop is compiled for. None is no more than are drawn.
 
     Returns:
-        float32 `(num_samples, capacity, features)`.
+        float32 `(slots, capacity, features)`.
     """
     rows, capacity, _ = sizes(rollout.covariates)
     values = tf.fill([capacity, rows, rollout.previous.shape[-1]], np.float32(np.nan))
@@ -72,8 +74,9 @@ def fill(observed, rollout, num_samples):
     _, values, parents, _, _, _, weights = tf.while_loop(
         lambda index, *_: index < rollout.count, body, (0, values, parents, *carry)
     )
-    lines = _systematic(weights, fold(rollout.key, _FINAL), num_samples)
-    paths = tf.fill([capacity, num_samples, values.shape[-1]], np.float32(np.nan))
+    slots = num_samples if slots is None else slots
+    lines = _systematic(weights, fold(rollout.key, _FINAL), num_samples, slots)
+    paths = tf.fill([capacity, slots, values.shape[-1]], np.float32(np.nan))
 
     def back(index, lines, paths):
         found = tf.gather(tf.gather(values, index), lines)
@@ -92,17 +95,17 @@ def _resampled(weights, key):
     (rows,) = sizes(weights)
     effective = 1.0 / tf.reduce_sum(tf.square(share))
     few = effective < LEAST_EFFECTIVE * tf.cast(rows, tf.float32)
-    chosen = tf.where(few, _systematic(weights, key, rows), tf.range(rows))
+    chosen = tf.where(few, _systematic(weights, key, rows, rows), tf.range(rows))
     return chosen, tf.where(few, tf.zeros_like(weights), weights - tf.reduce_max(weights))
 
 
-def _systematic(weights, key, count):
-    """int32 `(count,)`: lines drawn by their log-weights, with one random number for all.
+def _systematic(weights, key, count, slots):
+    """int32 `(slots,)`: `count` lines drawn by their log-weights, with one random number for all.
 
     Each is taken as often as its share of `count` tells, rounded up or down (Carpenter et al.
     1999).
     """
     edges = tf.cumsum(tf.nn.softmax(weights))
-    places = (tf.cast(tf.range(count), tf.float32) + uniform(key, [1])) / tf.cast(count, tf.float32)
+    places = (tf.cast(tf.range(slots), tf.float32) + uniform(key, [1])) / tf.cast(count, tf.float32)
     found = tf.reduce_sum(tf.cast(edges[None] <= places[:, None] * edges[-1], tf.int32), axis=1)
     return tf.minimum(found, tf.shape(weights)[0] - 1)

@@ -1,5 +1,6 @@
 """The loop that draws positions of numbers one after another, for any model."""
 
+import functools
 from typing import Any, NamedTuple
 
 import keras
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from tfgen.sampling.decode import sizes
 from tfgen.sampling.random import fold
+from tfgen.sampling.rows import in_sizes
 
 
 class Rollout(NamedTuple):
@@ -18,6 +20,7 @@ class Rollout(NamedTuple):
         previous: float32 `(rows, features)`, the values of the position before, in the data's
             units; NaN is missing.
         first: bool `(rows,)`: whether there is no position before.
+        finished: bool `(rows,)`: of which rows nothing is drawn.
         covariates: float32 `(rows, capacity, covariates)` of the positions to draw. Their number is
             what the loop is compiled for.
         whole: float32 `(rows, width)`, what the model knows of a whole sequence.
@@ -32,6 +35,7 @@ class Rollout(NamedTuple):
     state: Any
     previous: Any
     first: Any
+    finished: Any
     covariates: Any
     whole: Any
     scale: Any
@@ -41,11 +45,17 @@ class Rollout(NamedTuple):
     temperature: Any
     bias: Any
 
-    def rows(self, change):
-        """The rollout with `change` applied to every tensor that has rows."""
-        names = ("state", "previous", "first", "covariates", "whole", "scale")
-        changed = tf.nest.map_structure(change, [getattr(self, name) for name in names])
-        return self._replace(**dict(zip(names, changed)))
+    @property
+    def of_rows(self):
+        """A tuple of every tensor that has rows."""
+        return tuple(getattr(self, name) for name in _OF_ROWS)
+
+    def with_rows(self, tensors):
+        """The rollout with others in the place of `of_rows`."""
+        return self._replace(**dict(zip(_OF_ROWS, tensors)))
+
+
+_OF_ROWS = ("state", "previous", "first", "finished", "covariates", "whole", "scale")
 
 
 class Drawn(NamedTuple):
@@ -83,7 +93,6 @@ def roll(draw, rollout):
     rows, capacity, _ = sizes(rollout.covariates)
     # Positions first: one that is drawn is written as a whole, wherever the loop is.
     values = tf.fill([capacity, rows, rollout.previous.shape[-1]], np.float32(np.nan))
-    finished = tf.zeros([rows], tf.bool)
     lengths = tf.zeros([rows], tf.int32)
 
     def body(index, values, state, previous, first, lengths, clipped, finished):
@@ -107,7 +116,7 @@ def roll(draw, rollout):
     def running(index, *carry):
         return (index < rollout.count) & ~tf.reduce_all(carry[-1])
 
-    carry = (rollout.state, rollout.previous, rollout.first, lengths, 0.0, finished)
+    carry = (rollout.state, rollout.previous, rollout.first, lengths, 0.0, rollout.finished)
     index, values, state, previous, first, lengths, clipped, ended = tf.while_loop(
         running, body, (0, values, *carry)
     )
@@ -120,3 +129,17 @@ def roll(draw, rollout):
             state=state, previous=previous, first=first, begun=rollout.begun + index
         ),
     )
+
+
+def roll_in_sizes(rollout, several, single):
+    """`roll` of any number of rows by two compiled functions of a `Rollout`, see `in_sizes`."""
+
+    def call(function, rows, beyond):
+        given = rollout.with_rows(rows)
+        drawn = function(given._replace(finished=given.finished | beyond))
+        return drawn._replace(rollout=(drawn.rollout.of_rows, drawn.rollout.begun))
+
+    functions = (functools.partial(call, function) for function in (several, single))
+    drawn = in_sizes(rollout.of_rows, *functions)
+    rows, begun = drawn.rollout
+    return drawn._replace(rollout=rollout.with_rows(rows)._replace(begun=begun))

@@ -1,6 +1,43 @@
-"""Rows of tensors: repeated for several samples of each, or some of them in turn."""
+"""Rows of tensors: repeated for several samples of each, filled up, or some of them in turn."""
 
 import tensorflow as tf
+
+from tfgen.sampling.buckets import row_bucket
+
+
+def in_sizes(nest, several, single=None):
+    """What a compiled function gives of rows, which are filled up to one of few numbers.
+
+    XLA compiles for each number of rows anew, and keeps what it has compiled. So every function
+    that it compiles and that takes rows is called through this, live and where it is served.
+
+    Args:
+        nest: Nest of tensors `(rows, ...)`, and perhaps of None.
+        several: Function `(nest, beyond)` of as many rows as `row_bucket` says, of which those
+            that `beyond`, bool `(rows,)`, tells of are copies of the last one. No row may depend on
+            another.
+        single: The same for one row, whose number is then known when it is traced: XLA code can go
+            by it, as products with a vector do. None takes `several`.
+
+    Returns:
+        The nest of tensors that the function gives, of the rows that there are. Scalars stay as
+        they are.
+    """
+    rows = tf.shape(next(x for x in tf.nest.flatten(nest) if x is not None))[0]
+
+    def select(index):
+        return tf.nest.map_structure(lambda x: None if x is None else tf.gather(x, index), nest)
+
+    def call(function, index):
+        found = function(select(tf.minimum(index, rows - 1)), index >= rows)
+        return tf.nest.map_structure(lambda x: x[:rows] if x.shape.rank else x, found)
+
+    def filled():
+        return call(several, tf.range(row_bucket(rows)))
+
+    if single is None:
+        return filled()
+    return tf.cond(rows == 1, lambda: call(single, tf.constant([0])), filled)
 
 
 def repeat_rows(nest, times):

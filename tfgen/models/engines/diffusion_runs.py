@@ -15,6 +15,7 @@ from tfgen.sampling.guidance import classifier_free_joint, reconstruction
 from tfgen.sampling.langevin import mala
 from tfgen.sampling.noise_schedules import places
 from tfgen.sampling.repaint import repaint
+from tfgen.sampling.rows import in_sizes
 
 # The levels of a run are so many, those beyond its steps being 0: runs of any number of steps share
 # one compiled loop.
@@ -195,17 +196,21 @@ class Runs:
     def density(self, method, given, x0, observed, num_steps, key):
         """Log-density `(rows,)` of channels: see `tfgen.sampling.likelihood`."""
         sigmas = self.levels(num_steps)
-        return self._jitted(self._density, method)(given, x0, observed, sigmas, key)
+        return self._of_rows((given, x0, observed), sigmas, key, core=(self._density, method))
 
     def upward(self, given, x0, num_steps):
         """The latents of channels: the noise from which the ODE leads to them."""
         sigmas = self.levels(num_steps)
-        return self._jitted(self._upward)(given, x0, sigmas) / sigmas[0]
+        return self._of_rows((given, x0), sigmas, core=(self._upward,)) / sigmas[0]
 
     def downward(self, given, latents, num_steps):
         """The channels of latents."""
         sigmas = self.levels(num_steps)
-        return self._jitted(self._downward)(given, latents * sigmas[0], sigmas)
+        return self._of_rows((given, latents * sigmas[0]), sigmas, core=(self._downward,))
+
+    def _of_rows(self, rows, *operands, core):
+        """What a compiled core gives of rows and other operands."""
+        return in_sizes(rows, lambda rows, beyond: self._jitted(*core)(*rows, *operands))
 
     def once(self, given):
         """What is `given`, with a network that is traced once for all that is compiled.

@@ -22,7 +22,7 @@ from tfgen.networks.source_encoder import SourceEncoder
 from tfgen.recipe import RolloutSampling
 from tfgen.sampling import random
 from tfgen.sampling import rollout as rolling
-from tfgen.sampling.buckets import bucket
+from tfgen.sampling.buckets import bucket, row_bucket
 from tfgen.sampling.particles import Observed, fill
 from tfgen.sampling.rows import repeat_rows
 from tfgen.values import whole_number
@@ -186,7 +186,7 @@ class Rollout:
         """
         arguments = {**arguments, **self._sampling(defaults, seed, temperature, bias)}
         rows, length = int(arguments["num_samples"]), int(arguments["length"])
-        with self._first_call("generate", rows, self._capacity(length)):
+        with self._first_call("generate", _size(rows), self._capacity(length)):
             result = self._graph("generate")(arguments)
         return {name: value.numpy() for name, value in result.items()}
 
@@ -194,7 +194,8 @@ class Rollout:
         """Samples what comes after series: tensors as of `Positions.forecast_specs`."""
         arguments = {**arguments, **self._sampling(defaults, seed, temperature, bias)}
         rows = len(arguments["lengths"]) * int(arguments["num_samples"])
-        with self._first_call("forecast", rows, self._capacity(int(arguments["horizon"]))):
+        capacity = self._capacity(int(arguments["horizon"]))
+        with self._first_call("forecast", _size(rows), capacity):
             return self._graph("forecast")(arguments)
 
     def impute(self, arguments, defaults, seed, *, particles=256):
@@ -219,9 +220,11 @@ class Rollout:
         sampling = self._sampling(defaults, seed, 1.0, 0.0)
         begun = self.begin(particles, batch, sampling, covariates, capacity)
         begun = begun._replace(count=tf.constant(frames))
-        with self._first_call("impute", particles, num_samples, capacity):
-            filled = self.positions.restored(self._fill(begun, padded, tf.zeros([num_samples])))
-        return np.where(np.isnan(values), filled[:, :time].numpy(), values)
+        with self._first_call("impute", particles, capacity):
+            slots = tf.zeros([_size(num_samples)])
+            filled = self._fill(begun, padded, slots, tf.constant(num_samples))
+        filled = self.positions.restored(filled)[:num_samples, :time]
+        return np.where(np.isnan(values), filled.numpy(), values)
 
     def score(self, arguments, defaults, *, ends=True):
         """The likelihood of series, tensors as of `Positions.series_specs`; of their ends, too?"""
@@ -306,6 +309,7 @@ class Rollout:
             state=(self.network.reserve(state, room), self.emission.reading.held(rows)),
             previous=tf.fill([rows, self.positions.width], np.float32(np.nan)),
             first=tf.ones([rows], tf.bool),
+            finished=tf.zeros([rows], tf.bool),
             covariates=covariates,
             whole=whole,
             scale=scale,
@@ -350,7 +354,7 @@ class Rollout:
             first=lengths == 0,
             count=frames,
         )
-        drawn = self.run(begun.rows(lambda x: repeat_rows(x, num_samples)))
+        drawn = self.run(begun.with_rows(repeat_rows(begun.of_rows, num_samples)))
         samples = positions.restored(drawn.values)[:, :horizon]
         samples = tf.reshape(samples, [count, num_samples, horizon, self.processor.num_features])
         return summary_of(samples, arguments["quantiles"], self.processor)
@@ -417,7 +421,7 @@ class Rollout:
 
         return rolling.roll(draw, begun)
 
-    def _fill_core(self, begun, values, samples):
+    def _fill_core(self, begun, values, slots, num_samples):
         step = self._stepper()
 
         def draw(begun, state, previous, first, covariates, key, given):
@@ -428,17 +432,17 @@ class Rollout:
             values, _, _ = self._sample(begun, hidden, past, scale, key, given)
             return values, self.emission.weight(hidden, past, values, missing, scale), state
 
-        return fill(Observed(draw, values), begun, tf.shape(samples)[0])
+        return fill(Observed(draw, values), begun, num_samples, tf.shape(slots)[0])
 
     def run(self, begun):
-        """Draws the positions of a `tfgen.sampling.rollout.Rollout`, by the loop of as many rows."""
-        return tf.cond(
-            tf.shape(begun.previous)[0] == 1,
-            lambda: self.roll_single(begun.rows(lambda x: tf.gather(x, [0]))),
-            lambda: self.roll(begun),
-        )
+        """Draws the positions of a `tfgen.sampling.rollout.Rollout`, by the compiled loops."""
+        return rolling.roll_in_sizes(begun, self.roll, self.roll_single)
 
     def get_config(self):
         return constructor_config(self)
 
     from_config = made_of_parts
+
+
+def _size(rows):
+    return int(row_bucket(tf.constant(rows)))

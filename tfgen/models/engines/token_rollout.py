@@ -1,5 +1,7 @@
 """`TokenRollout`: texts sampled token by token, each given those before it."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -11,6 +13,7 @@ from tfgen.models.text.emission import TokenEmission
 from tfgen.networks import CausalNetwork
 from tfgen.networks.source_encoder import SourceEncoder
 from tfgen.sampling import decode as decoding
+from tfgen.sampling.rows import in_sizes
 
 
 @keras.saving.register_keras_serializable(package="tfgen")
@@ -252,6 +255,22 @@ class TokenRollout:
             return _guided(self.logits(hidden), scale), state
 
         return next_logits
+
+    def decoded(self, carry, tokens, *operands):
+        """`tfgen.sampling.decode.decode` of any number of rows, by the compiled loops.
+
+        Args:
+            carry: As there, as the others, but for the step.
+            tokens: As there.
+            *operands: `first`, `count`, `key`, `sampling`, and the scale of guidance or None.
+        """
+
+        def call(loop, rows, beyond):
+            carry, tokens = rows
+            return loop(carry._replace(finished=carry.finished | beyond), tokens, *operands)
+
+        loops = (functools.partial(call, loop) for loop in (self.decode, self.decode_single))
+        return in_sizes((carry, tokens), *loops)
 
     def _decode(self, carry, tokens, first, count, key, sampling, scale=None):
         step, forbidden = self.logits_step(scale), self.emission.forbidden

@@ -10,7 +10,7 @@ from tfgen.models.serving import option_specs
 from tfgen.recipe import TokenSampling
 from tfgen.sampling import decode as decoding
 from tfgen.sampling import random
-from tfgen.sampling.buckets import bucket, row_bucket
+from tfgen.sampling.buckets import bucket
 from tfgen.sampling.rows import repeat_rows
 
 # The decoding loop is compiled for room for so many tokens, times a power of two.
@@ -135,26 +135,10 @@ class TextGraphs:
         buffer = tf.zeros([tf.shape(carry.logits)[0], capacity], tf.int32)
         key = random.root(arguments["seed"], random.SAMPLING)
 
-        def found(decode, carry, tokens, rows):
-            tokens, carry = decode(carry, tokens, tf.constant(0), count, key, sampling, scale)
-            return tokens[:rows], carry.drawn[:rows], carry.trim[:rows]
-
-        def single():
-            return found(self.engine.decode_single, *_one_row((carry, buffer)), 1)
-
-        def several():
-            # Filled up by rows that have finished, for a loop is compiled for a number of rows.
-            rows = tf.shape(buffer)[0]
-            index = tf.range(row_bucket(rows))
-            full, tokens = tf.nest.map_structure(
-                lambda x: tf.gather(x, tf.minimum(index, rows - 1)), (carry, buffer)
-            )
-            full = full._replace(finished=index >= rows)
-            return found(self.engine.decode, full, tokens, rows)
-
-        texts = self.tokenizer.detokenize_without(
-            *tf.cond(tf.shape(buffer)[0] == 1, single, several)
+        tokens, carry = self.engine.decoded(
+            carry, buffer, tf.constant(0), count, key, sampling, scale
         )
+        texts = self.tokenizer.detokenize_without(tokens, carry.drawn, carry.trim)
         texts = tf.reshape(texts, [-1, num_samples])
         prefix = tf.where(arguments["strip_prompt"], tf.zeros_like(prompts), prompts)
         return tf.strings.join([tf.repeat(prefix[:, None], num_samples, axis=1), texts])
@@ -294,9 +278,3 @@ def _readable(texts):
 
 def _longest(lengths):
     return tf.reduce_max(tf.concat([lengths, [0]], axis=0))  # no text is no length
-
-
-def _one_row(nest):
-    """A nest of tensors with one row, told so."""
-    # Not `ensure_shape`, which is also run where there are several rows.
-    return tf.nest.map_structure(lambda x: tf.gather(x, [0]), nest)

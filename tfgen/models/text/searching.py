@@ -9,6 +9,7 @@ from tfgen.sampling import random
 from tfgen.sampling.beam import beam_search
 from tfgen.sampling.buckets import bucket
 from tfgen.sampling.contrastive import contrastive_search
+from tfgen.sampling.rows import in_sizes
 from tfgen.sampling.speculative import speculative_decode
 
 
@@ -95,7 +96,7 @@ class Searching:
                 f"Received: num_samples={num_samples}"
             )
         carry, sampling, scale = begun(self._graphs, capacity, 1)
-        buffer = tf.zeros([carry.logits.shape[0], capacity], tf.int32)
+        buffer = tf.zeros([tf.shape(carry.logits)[0], capacity], tf.int32)
 
         def find(state, logits, buffer, count, length_penalty, stops, scale):
             return beam_search(
@@ -111,15 +112,11 @@ class Searching:
                 spelling=self._graphs.tokenizer.spelling,
             )
 
-        found = self._jit(("beam", search.num_beams), find)(
-            carry.state,
-            carry.logits,
-            buffer,
-            tf.constant(count),
-            tf.constant(search.length_penalty, tf.float32),
-            sampling.stops,
-            scale,
-        )
+        penalty = tf.constant(search.length_penalty, tf.float32)
+        found = self._jit(
+            ("beam", search.num_beams), find, (carry.state, carry.logits, buffer),
+            tf.constant(count), penalty, sampling.stops, scale,
+        )  # fmt: skip
         tokens = tf.reshape(found.tokens[:, :num_samples], [-1, capacity])
         return tokens, *(tf.reshape(x[:, :num_samples], [-1]) for x in (found.lengths, found.trim))
 
@@ -151,17 +148,11 @@ class Searching:
                 spelling=self._graphs.tokenizer.spelling,
             )
 
-        found = self._jit(("contrastive", search.top_k), find)(
-            state,
-            tf.gather_nd(hidden, tf.stack([rows, last], axis=1)),
-            hidden,
-            valid,
-            buffer,
-            tf.constant(count),
-            tf.constant(search.alpha, tf.float32),
-            sampling.stops,
-        )
-        return found
+        last = tf.gather_nd(hidden, tf.stack([rows, last], axis=1))
+        return self._jit(
+            ("contrastive", search.top_k), find, (state, last, hidden, valid, buffer),
+            tf.constant(count), tf.constant(search.alpha, tf.float32), sampling.stops,
+        )  # fmt: skip
 
     def _speculative(self, search, begun, count, capacity, num_samples, seed):
         draft = search.draft
@@ -193,7 +184,7 @@ class Searching:
             )
 
         # The draft itself, not its id, which a later model might have again.
-        find = self._jit(("speculative", search.draft_tokens, draft), find)
+        name = "speculative", search.draft_tokens, draft
         key = random.root(seed, random.SAMPLING)
         buffer = tf.zeros([1, capacity], tf.int32)
         texts = []
@@ -202,9 +193,8 @@ class Searching:
             one, one_draft = tf.nest.map_structure(
                 lambda x: x[row : row + 1], (carry, guessing.state)
             )
-            texts.append(
-                find(one, one_draft, buffer, tf.constant(count), random.fold(key, row), sampling)
-            )
+            operands = tf.constant(count), random.fold(key, row), sampling
+            texts.append(self._jit(name, find, (one, one_draft, buffer), *operands))
         search.count(
             *(sum(int(getattr(text, name)) for text in texts) for name in ("proposed", "accepted")),
             passes=sum(int(text.rounds) for text in texts),
@@ -214,7 +204,8 @@ class Searching:
         drawn, trim = ([getattr(text, name) for text in texts] for name in ("drawn", "trim"))
         return tokens, tf.concat(drawn, axis=0), tf.concat(trim, axis=0)
 
-    def _jit(self, key, function):
+    def _jit(self, key, function, rows, *operands):
+        """What a function gives of tensors with rows, and of others, compiled for its key."""
         if key not in self._compiled:
             self._compiled[key] = tf.function(function, jit_compile=True, autograph=False)
-        return self._compiled[key]
+        return in_sizes(rows, lambda rows, beyond: self._compiled[key](*rows, *operands))

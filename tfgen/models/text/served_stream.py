@@ -10,7 +10,7 @@ from tfgen.models.text.arguments import options_of
 from tfgen.models.text.graphs import OPTIONS, SAMPLED
 from tfgen.models.text.streaming import STREAM_CHUNK
 from tfgen.sampling import random
-from tfgen.sampling.buckets import bucket, row_bucket
+from tfgen.sampling.buckets import bucket
 
 # Inputs of `generate` that a stream has not: its rows are those of its state.
 _OF_GENERATE = ("num_samples", "strip_prompt")
@@ -77,7 +77,9 @@ def stream(graphs, arguments):
         recent=_fitted(carry.recent, tf.shape(sampling.stops)[1]),
     )
     before = carry.drawn
-    tokens, carry = _drawn(engine, carry, arguments, sampling)
+    buffer = tf.zeros([tf.shape(carry.logits)[0], bucket(count, STREAM_CHUNK)], tf.int32)
+    key = random.root(arguments["seed"], random.SAMPLING)
+    tokens, carry = engine.decoded(carry, buffer, index, count, key, sampling, scale)
     new = tokens, carry.drawn - before
     if tokenizer.spelling is not None:
         new = tokenizer.spelling.of(*new)
@@ -104,33 +106,6 @@ def stream(graphs, arguments):
         "state": packed(after, like),
         "index": index + count,
     }
-
-
-def _drawn(engine, carry, arguments, sampling):
-    """`count` tokens of each row, and the `Carry` after them."""
-    count, index = arguments["max_new_tokens"], arguments["index"]
-    rows = tf.shape(carry.logits)[0]
-    tokens = tf.zeros([rows, bucket(count, STREAM_CHUNK)], tf.int32)
-    key = random.root(arguments["seed"], random.SAMPLING)
-
-    def call(decode, carry, tokens):
-        scale = arguments.get("guidance_scale")
-        found = decode(carry, tokens, index, count, key, sampling, scale)
-        return tf.nest.map_structure(lambda each: each[:rows], found)
-
-    def single():
-        one = tf.nest.map_structure(lambda each: tf.gather(each, [0]), (carry, tokens))
-        return call(engine.decode_single, *one)
-
-    def several():
-        # Filled up by rows that have finished, for a loop is compiled for a number of rows.
-        place = tf.range(row_bucket(rows))
-        full, slots = tf.nest.map_structure(
-            lambda each: tf.gather(each, tf.minimum(place, rows - 1)), (carry, tokens)
-        )
-        return call(engine.decode, full._replace(finished=full.finished | (place >= rows)), slots)
-
-    return tf.cond(rows == 1, single, several)
 
 
 def _fitted(recent, width):
