@@ -118,7 +118,9 @@ def _bits_from(begin, key, shape):
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=key)
     counter += tf.stack([tf.cast(skipped // 4, tf.uint64), tf.constant(0, tf.uint64)])
     words = _words([count + 3], key, counter)
-    return tf.reshape(tf.slice(words, [tf.cast(skipped % 4, tf.int32)], [count]), shape)
+    # Not a slice, whose beginning XLA compiles for anew.
+    place = tf.range(count) + tf.cast(skipped % 4, tf.int32)
+    return tf.reshape(tf.gather(words, place), shape)
 
 
 @contextlib.contextmanager
