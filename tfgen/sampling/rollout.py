@@ -131,7 +131,7 @@ def roll(draw, rollout):
     )
 
 
-def roll_in_sizes(rollout, several, single):
+def roll_in_sizes(rollout, several, single, alone=None):
     """`roll` of any number of rows by two compiled functions of a `Rollout`, see `in_sizes`."""
 
     def call(function, rows, beyond):
@@ -140,6 +140,6 @@ def roll_in_sizes(rollout, several, single):
         return drawn._replace(rollout=(drawn.rollout.of_rows, drawn.rollout.begun))
 
     functions = (functools.partial(call, function) for function in (several, single))
-    drawn = in_sizes(rollout.of_rows, *functions)
+    drawn = in_sizes(rollout.of_rows, *functions, alone)
     rows, begun = drawn.rollout
     return drawn._replace(rollout=rollout.with_rows(rows)._replace(begun=begun))

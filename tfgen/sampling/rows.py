@@ -5,7 +5,7 @@ import tensorflow as tf
 from tfgen.sampling.buckets import row_bucket
 
 
-def in_sizes(nest, several, single=None):
+def in_sizes(nest, several, single=None, alone=None):
     """What a compiled function gives of rows, which are filled up to one of few numbers.
 
     XLA compiles for each number of rows anew, and keeps what it has compiled. So every function
@@ -18,6 +18,7 @@ def in_sizes(nest, several, single=None):
             another.
         single: The same for one row, whose number is then known when it is traced: XLA code can go
             by it, as products with a vector do. None takes `several`.
+        alone: Whether there is one row, where that is known: only one of the functions is traced.
 
     Returns:
         The nest of tensors that the function gives, of the rows that there are. Scalars stay as
@@ -35,9 +36,12 @@ def in_sizes(nest, several, single=None):
     def filled():
         return call(several, tf.range(row_bucket(rows)))
 
-    if single is None:
+    def one():
+        return call(single, tf.constant([0]))
+
+    if single is None or alone is False:
         return filled()
-    return tf.cond(rows == 1, lambda: call(single, tf.constant([0])), filled)
+    return one() if alone else tf.cond(rows == 1, one, filled)
 
 
 def repeat_rows(nest, times):

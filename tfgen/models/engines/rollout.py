@@ -187,7 +187,7 @@ class Rollout:
         arguments = {**arguments, **self._sampling(defaults, seed, temperature, bias)}
         rows, length = int(arguments["num_samples"]), int(arguments["length"])
         with self._first_call("generate", _size(rows), self._capacity(length)):
-            result = self._graph("generate")(arguments)
+            result = self._graph("generate", alone=rows == 1)(arguments)
         return {name: value.numpy() for name, value in result.items()}
 
     def forecast(self, arguments, defaults, seed, *, temperature=None, bias=None):
@@ -196,7 +196,7 @@ class Rollout:
         rows = len(arguments["lengths"]) * int(arguments["num_samples"])
         capacity = self._capacity(int(arguments["horizon"]))
         with self._first_call("forecast", _size(rows), capacity):
-            return self._graph("forecast")(arguments)
+            return self._graph("forecast", alone=rows == 1)(arguments)
 
     def impute(self, arguments, defaults, seed, *, particles=256):
         """Fills the gaps of one series: an array `(num_samples, time, features)`.
@@ -278,14 +278,15 @@ class Rollout:
         found = specs[name](SAMPLING) if name in specs else self.positions.series_specs()
         return found | (self.source_encoder.reader.specs if self.source_encoder else {})
 
-    def _graph(self, name):
-        if name not in self._graphs:
-            function = getattr(self, f"_{name}")
+    def _graph(self, name, **known):
+        key = name, *known.values()
+        if key not in self._graphs:
+            function = functools.partial(getattr(self, f"_{name}"), **known)
             specs = [self._specs(name)]
-            self._graphs[name] = tf.function(function, input_signature=specs, autograph=False)
-        return self._graphs[name]
+            self._graphs[key] = tf.function(function, input_signature=specs, autograph=False)
+        return self._graphs[key]
 
-    def _generate(self, arguments):
+    def _generate(self, arguments, alone=None):
         rows, length = arguments["num_samples"], arguments["length"]
         count = self.positions.count(length)
         capacity = bucket(count, BUCKET)
@@ -294,7 +295,7 @@ class Rollout:
             given["known"] = self.positions.with_more(given["known"], capacity)
         covariates = self.positions.covariates_ahead(given, tf.constant(0), capacity, rows)
         begun = self.begin(rows, given, arguments, covariates, capacity)
-        drawn = self.run(begun._replace(count=count))
+        drawn = self.run(begun._replace(count=count), alone)
         return {
             "values": self.positions.restored(drawn.values)[:, :length],
             "lengths": tf.minimum(drawn.lengths * self.positions.frame, length),
@@ -320,7 +321,7 @@ class Rollout:
             bias=sampling["bias"],
         )
 
-    def _forecast(self, arguments):
+    def _forecast(self, arguments, alone=None):
         horizon, num_samples = arguments["horizon"], arguments["num_samples"]
         positions = self.positions
         if positions.patch > 1:
@@ -354,7 +355,7 @@ class Rollout:
             first=lengths == 0,
             count=frames,
         )
-        drawn = self.run(begun.with_rows(repeat_rows(begun.of_rows, num_samples)))
+        drawn = self.run(begun.with_rows(repeat_rows(begun.of_rows, num_samples)), alone)
         samples = positions.restored(drawn.values)[:, :horizon]
         samples = tf.reshape(samples, [count, num_samples, horizon, self.processor.num_features])
         return summary_of(samples, arguments["quantiles"], self.processor)
@@ -434,9 +435,9 @@ class Rollout:
 
         return fill(Observed(draw, values), begun, num_samples, tf.shape(slots)[0])
 
-    def run(self, begun):
+    def run(self, begun, alone=None):
         """Draws the positions of a `tfgen.sampling.rollout.Rollout`, by the compiled loops."""
-        return rolling.roll_in_sizes(begun, self.roll, self.roll_single)
+        return rolling.roll_in_sizes(begun, self.roll, self.roll_single, alone)
 
     def get_config(self):
         return constructor_config(self)

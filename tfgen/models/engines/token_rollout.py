@@ -256,13 +256,14 @@ class TokenRollout:
 
         return next_logits
 
-    def decoded(self, carry, tokens, *operands):
+    def decoded(self, carry, tokens, *operands, alone=None):
         """`tfgen.sampling.decode.decode` of any number of rows, by the compiled loops.
 
         Args:
             carry: As there, as the others, but for the step.
             tokens: As there.
             *operands: `first`, `count`, `key`, `sampling`, and the scale of guidance or None.
+            alone: Whether there is one row, where that is known.
         """
 
         def call(loop, rows, beyond):
@@ -270,7 +271,7 @@ class TokenRollout:
             return loop(carry._replace(finished=carry.finished | beyond), tokens, *operands)
 
         loops = (functools.partial(call, loop) for loop in (self.decode, self.decode_single))
-        return in_sizes((carry, tokens), *loops)
+        return in_sizes((carry, tokens), *loops, alone=alone)
 
     def _decode(self, carry, tokens, first, count, key, sampling, scale=None):
         step, forbidden = self.logits_step(scale), self.emission.forbidden

@@ -51,6 +51,7 @@ class TextGraphs:
         self.tokenizer = engine.emission.tokenizer
         self.max_positions = engine.network.max_positions
         self.line_end = self.tokenizer.decode([self.tokenizer.start_id])
+        self._generate_graphs = {}
 
     # The graphs
 
@@ -75,11 +76,20 @@ class TextGraphs:
         """`history`, of tensors."""
         return tf.function(self.history, autograph=False, reduce_retracing=True)
 
-    @functools.cached_property
-    def generate_graph(self):
-        """`generate`, of tensors, and whether texts are no longer than there is room for."""
-        specs = [self.generate_specs(), tf.TensorSpec([], tf.bool)]
-        return tf.function(self.generate, input_signature=specs, autograph=False)
+    def generate_graph(self, alone):
+        """`generate`, of tensors, and whether texts are no longer than there is room for.
+
+        Args:
+            alone: Whether it is for one text, or for several.
+        """
+        if alone not in self._generate_graphs:
+            specs = [self.generate_specs(), tf.TensorSpec([], tf.bool)]
+            self._generate_graphs[alone] = tf.function(
+                functools.partial(self.generate, alone=alone),
+                input_signature=specs,
+                autograph=False,
+            )
+        return self._generate_graphs[alone]
 
     @functools.cached_property
     def score_graph(self):
@@ -119,12 +129,13 @@ class TextGraphs:
 
     # The functions
 
-    def generate(self, arguments, fit=False):
+    def generate(self, arguments, fit=False, alone=None):
         """Texts that go on after prompts: strings `(batch, num_samples)`.
 
         Args:
             arguments: Tensors, as of `generate_specs`.
             fit: Whether no text is longer than its prompt leaves room for; else that is refused.
+            alone: Whether there is one text, where that is known.
         """
         prompts, count = arguments["prompts"], arguments["max_new_tokens"]
         num_samples, scale = arguments["num_samples"], arguments.get("guidance_scale")
@@ -136,7 +147,7 @@ class TextGraphs:
         key = random.root(arguments["seed"], random.SAMPLING)
 
         tokens, carry = self.engine.decoded(
-            carry, buffer, tf.constant(0), count, key, sampling, scale
+            carry, buffer, tf.constant(0), count, key, sampling, scale, alone=alone
         )
         texts = self.tokenizer.detokenize_without(tokens, carry.drawn, carry.trim)
         texts = tf.reshape(texts, [-1, num_samples])

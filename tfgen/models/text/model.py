@@ -276,7 +276,7 @@ class TextModel(TextGenerator):
             samples = [p + text for p, row in zip(prefixes, arrays) for text in row]
             return grouped(samples, num_samples, single)
         with as_input_error(), self._first_call("generate", *sizes):
-            arrays = self.graphs.generate_graph(
+            arrays = self.graphs.generate_graph(rows == 1)(
                 tensors_of(
                     prompts=given,
                     **{name: getattr(options, name) for name in OPTIONS},
