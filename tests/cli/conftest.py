@@ -26,8 +26,9 @@ class FakeModel:
         self.calls.append((prompt, options))
         yield from [prompt, "a", "bc"]
 
-    def export(self, path):
+    def export(self, path, warm):
         self.calls.append(path)
+        self.warm = warm
         path.mkdir(parents=True)
 
 

@@ -28,14 +28,16 @@ class Format(NamedTuple):
         write: Function `(functions, path, verbose)` that writes a list of `Function`s.
         random: Whether it has TensorFlow's operations for random numbers. A model gives others
             functions that do without: what they sample follows from an input, `seed`.
+        warms: Whether `write` takes `warm` as well, requests that are sent before all others.
     """
 
     write: Callable
     random: bool = True
+    warms: bool = False
 
 
 # By name.
-FORMATS = {"tf_saved_model": Format(write_saved_model)}
+FORMATS = {"tf_saved_model": Format(write_saved_model, warms=True)}
 
 
 def register_format(name, writer, random=True):
@@ -64,7 +66,7 @@ def find_format(name):
     return FORMATS[name]
 
 
-def write(functions, path, format="tf_saved_model", verbose=False):
+def write(functions, path, format="tf_saved_model", verbose=False, warm=()):
     """Writes functions in a format.
 
     Args:
@@ -73,8 +75,12 @@ def write(functions, path, format="tf_saved_model", verbose=False):
         format: One of `FORMATS`; `"tf_saved_model"`, as Keras calls it, is for TensorFlow,
             TensorFlow Serving and its C API.
         verbose: Whether to print each signature.
+        warm: List of dicts of tensors, inputs of `serving_default` that servers begin with.
 
     Raises:
         InputError: For another format, or a folder that holds something.
     """
-    find_format(format).write(functions, path, verbose)
+    found = find_format(format)
+    if warm and not found.warms:
+        raise InputError(f"The format '{format}' holds no requests to warm up by")
+    found.write(functions, path, verbose, **({"warm": warm} if warm else {}))

@@ -7,11 +7,12 @@ import logging
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tfgen.export.warmup import write_warmup
 from tfgen.files import atomic_folder, os_error
 from tfgen.values import check_text
 
 
-def write_saved_model(functions, path, verbose=False):
+def write_saved_model(functions, path, verbose=False, warm=()):
     """Writes functions as the signatures of a SavedModel.
 
     The functions are traced as they are, without AutoGraph, and may call compiled functions: those
@@ -23,6 +24,7 @@ def write_saved_model(functions, path, verbose=False):
         functions: List of `tfgen.export.Function`s, one of which is called `serving_default`.
         path: Folder to write; it must not exist or be empty.
         verbose: Whether to print each signature.
+        warm: See `write_warmup`.
 
     Raises:
         InputError: If the folder holds something already.
@@ -54,6 +56,8 @@ def write_saved_model(functions, path, verbose=False):
                 raise
             raise told from error
         _forget_custom_gradients(folder)
+        if warm:
+            write_warmup(folder, warm)
     if verbose:
         for name, function in traced.items():
             print(f"{name}: {function.pretty_printed_signature()}")

@@ -2,14 +2,55 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
+from tfgen import export
+from tfgen.errors import InputError
 from tfgen.export import Function
 from tfgen.models.conditions import NO_CLASS
 from tfgen.sampling import inversion, random
+from tfgen.sampling.buckets import row_bucket
+from tfgen.values import whole_number
 
+MOST_WARM = 4096  # rows of a request that servers warm up by
 # What is told of sequences, a row for each.
 _OF_ROWS = ("condition", "static", "known", "start_time", "source")
+
+
+def write(model, filepath, format, verbose, warm, length=1):
+    """`export` of a model.
+
+    Args:
+        model: The model.
+        filepath: As there, as the others.
+        format: As there.
+        verbose: As there.
+        warm: As there.
+        length: Positions of what is told of a sequence position by position.
+    """
+    functions = model.functions(export.find_format(format).random)
+    sizes = [whole_number("warm", size, 1) for size in warm]
+    if max(sizes, default=0) > MOST_WARM:
+        raise InputError(f"warm must be at most {MOST_WARM} rows. Received: warm={max(sizes)}")
+    sizes = sorted({int(row_bucket(tf.constant(size))) for size in sizes})
+    specs = next(each.specs for each in functions if each.name == "serving_default")
+    requests = [_request(specs, size, length) for size in sizes]
+    export.write(functions, filepath, format, verbose, requests)
+
+
+def _request(specs, rows, length):
+    """Inputs of so many rows: empty texts, and nothing told, as far as the model can do so."""
+    sequences = 1 if "num_samples" in specs else rows  # what is told of one holds for all samples
+
+    def tensor(name, spec):
+        if name == "num_samples":
+            return tf.constant(rows, spec.dtype)
+        shape = [size or (length if axis else sequences) for axis, size in enumerate(spec.shape)]
+        nothing = NO_CLASS if name == "condition" and len(shape) == 1 else 0
+        return tf.constant(np.full(shape, "" if spec.dtype == tf.string else nothing), spec.dtype)
+
+    return {name: tensor(name, spec) for name, spec in specs.items()}
 
 
 def with_defaults(functions, defaults):

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen import export
 from tfgen.data.frames import is_frame
 from tfgen.errors import InputError
+from tfgen.models import serving
 from tfgen.models.base import EXPORT_FORMAT, SequenceGenerator
 from tfgen.models.numbers.calibration import calibrated_result, check_calibrated
 from tfgen.models.numbers.decoding import decoded
@@ -391,7 +391,7 @@ class NumbersModel(SequenceGenerator):
         """
         return served(self, random)
 
-    def export(self, filepath, format=EXPORT_FORMAT, verbose=False):
+    def export(self, filepath, format=EXPORT_FORMAT, verbose=False, warm=()):
         """Writes a SavedModel that draws, forecasts, scores and so on with TensorFlow alone.
 
         All numbers are in the data's own units. Its signatures, as tensors:
@@ -422,12 +422,12 @@ class NumbersModel(SequenceGenerator):
             filepath: Folder to write; servers expect the name `<model>/<number>`.
             format: One of `tfgen.export.FORMATS`; `"tf_saved_model"`, as Keras calls it.
             verbose: Whether to print each signature.
+            warm: Samples for which servers compile `serving_default` before they serve.
 
         Raises:
             InputError: For another format, or a folder that holds something.
         """
-        functions = self.functions(export.find_format(format).random)
-        export.write(functions, filepath, format, verbose)
+        serving.write(self, filepath, format, verbose, warm, length_of(self, None))
 
     # What a person gave
 

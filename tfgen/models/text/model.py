@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen import export
 from tfgen.arguments import has_arguments_of
 from tfgen.errors import InputError, unknown
 from tfgen.layers.checks import check_kind
+from tfgen.models import serving
 from tfgen.models.base import EXPORT_FORMAT, TextGenerator
 from tfgen.models.engines.token_latent import TokenLatent
 from tfgen.models.engines.token_rollout import TokenRollout
@@ -402,7 +402,7 @@ class TextModel(TextGenerator):
         prompts = "" if single else [""] * len(latents)
         return self.generate(prompts, seed=seed, condition=latents, **options)
 
-    def export(self, filepath, format=EXPORT_FORMAT, verbose=False):
+    def export(self, filepath, format=EXPORT_FORMAT, verbose=False, warm=()):
         """Writes a SavedModel that generates, scores and encodes with TensorFlow alone.
 
         Its signatures take any number of texts:
@@ -427,13 +427,13 @@ class TextModel(TextGenerator):
             filepath: Folder to write; servers expect the name `<model>/<number>`.
             format: `"tf_saved_model"`, as Keras calls it.
             verbose: Whether to print each signature.
+            warm: Numbers of prompts for which servers compile `serving_default` before they serve.
 
         Raises:
             InputError: For another format, a folder that holds something, or a tokenizer that runs
                 outside of TensorFlow.
         """
-        functions = self.functions(export.find_format(format).random)
-        export.write(functions, filepath, format, verbose)
+        serving.write(self, filepath, format, verbose, warm)
 
     def functions(self, random=True):
         """What is served, as `tfgen.export.Function`s; see `export`.
