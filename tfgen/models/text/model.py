@@ -203,7 +203,7 @@ class TextModel(TextGenerator):
         """Continues texts.
 
         The whole generation is one compiled loop. A first call compiles it; later ones with the
-        about the same number of texts (2, 4, 8, 16, 32, then every 16), and lengths that round up to
+        about the same number of texts (1, 2, 4, 8, 16, 32, 48, ...), and lengths that round up to
         the same power of two, do not.
 
         Args:
