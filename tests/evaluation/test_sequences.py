@@ -372,7 +372,7 @@ def test_all_that_can_be_had_is_computed_by_default(quick):
     settings = {"runs": 1, "num_samples": 5, "windows": 20}
     results = evaluate_sequences(Oracle(), data(number=2, length=400), **settings)
     assert list(results["generation"]["scores"]) == [
-        *generation.DISTANCES[:-3], "nearest_neighbour_ratio", "copied_share", "masses"
+        *generation.DISTANCES[:-4], "nearest_neighbour_ratio", "copied_share", "masses"
     ]  # fmt: skip
     assert results["generation"]["scores"]["mmd"]["baseline"] == 3
     assert {"likelihood", "forecast"} < set(results) and not results["notes"]

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from tfgen.data.cuts import Parts
 from tfgen.data.music.frames import features_of
+from tfgen.data.sequences import Sequences
 from tfgen.errors import InputError
+from tfgen.evaluation.generation import score_generation
 from tfgen.evaluation.music import copied_pieces, voice_leading
+from tfgen.preprocessing import SequenceProcessor
 
 FEATURES = features_of(4, 21, 108)
 
@@ -40,6 +44,29 @@ def test_crossings_and_ranges_are_counted():
     assert found["crossings"] == 50 and found["out_of_range"] == 12.5
     with pytest.raises(InputError, match="of 4 voices. Received: features=3"):
         voice_leading([], features_of(3, 21, 108))
+
+
+def test_evaluation_sets_a_model_beside_real_pieces():
+    # The model sings chords in parallel where real pieces hold one of them.
+    first, second = (72, 64, 55, 48), (74, 65, 57, 50)
+    real = [_frames(*[first, (72, 64, 57, 48)] * 16) for _ in range(10)]
+    pieces = Sequences("pieces", "music", FEATURES, real, [str(n) for n in range(10)])
+    parts = Parts(pieces, pieces, pieces, [0] * 10, "all", False)
+
+    class Model:
+        generation, draws_in_order = None, True
+        processor = SequenceProcessor.fit(pieces)
+
+        def generate(self, number, length, seed):
+            return [_frames(*[first, second] * 16)] * number
+
+    wanted = ["voice_leading", "memorisation"]
+    section, _ = score_generation(Model(), parts, pieces, wanted, 1, 32, 10, 0, lambda line: None)
+    scores = section["scores"]
+    assert scores["parallel_fifths"]["mean"] == scores["parallel_octaves"]["mean"] == 100
+    assert scores["parallel_fifths"]["real"] == scores["parallel_octaves"]["real"] == 0
+    # What is held out is what was trained on, here.
+    assert scores["copied_pieces"]["mean"] == 0 and scores["copied_pieces"]["real"] == 1
 
 
 def test_copies_are_found_in_any_key():

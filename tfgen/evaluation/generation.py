@@ -7,12 +7,14 @@ from tfgen.errors import InputError
 from tfgen.evaluation import fidelity
 from tfgen.evaluation.context_fid import TS2Vec, context_fid
 from tfgen.evaluation.memorisation import nearest_neighbour_ratio, nearest_numbers
+from tfgen.evaluation.music import PIECE, copied_pieces, has_voices, voice_leading
 from tfgen.preprocessing.told import told_by
 from tfgen.report.score import Score
 
 DISTANCES = (
     "discriminative", "predictive", "context_fid", "correlational", "marginal", "autocorrelation",
     "mmd", "masses", "memorisation", "class_accuracy",
+    "voice_leading",
 )  # fmt: skip
 _BETTER = {
     "nearest_neighbour_ratio": {"better": "near", "target": 1.0},
@@ -25,7 +27,12 @@ _LEAST = 5  # windows of which there is a score
 _GAPS = 0.5  # the most that may be missing of each column in a real window
 _ROWS = 256  # samples of one call of `generate`
 _DRAWN = 300  # windows of a side in the picture of all of them
-_OTHERWISE = ("masses", "memorisation", "class_accuracy")  # not distances of scaled windows
+_OTHERWISE = (
+    "masses",
+    "memorisation",
+    "class_accuracy",
+    "voice_leading",
+)  # not distances of scaled windows
 _WINDOWS, _NOISE = 2, 3  # purposes of random numbers
 
 
@@ -78,6 +85,14 @@ def score_generation(
         if "class_accuracy" in wanted and real.labels is not None:
             values = _class_accuracy(parts, length, windows, features, arrays, real.labels, rng)
             scores.setdefault("class_accuracy", []).append(values)
+        if "voice_leading" in wanted and has_voices(against):
+            rows = [voice_leading(x, features) for x in (generated, other.values, noise)]
+            for name in rows[0]:
+                scores.setdefault(name, []).append([row[name] for row in rows])
+        if "memorisation" in wanted and has_voices(against) and length >= PIECE:
+            known = parts.known.values
+            row = [copied_pieces(x, known, features) for x in (generated, parts.held.values, noise)]
+            scores.setdefault("copied_pieces", []).append(row)
     section = {"windows": len(real), "length": length, "scores": {}}
     if unscaled:
         section["scale"] = "the data's own"

@@ -11,6 +11,12 @@ PIECE = 32  # frames: four bars of 4/4 in eighths
 RANGES = ((60, 81), (53, 74), (48, 69), (40, 62))
 
 
+def has_voices(sequences):
+    """Whether `Sequences` are music of four voices."""
+    voices = len(sequences.features) == len(RANGES) and not is_roll(sequences.features)
+    return sequences.kind == "music" and voices
+
+
 def voice_leading(values, features, ranges=RANGES):
     """What teachers of harmony look for in pieces of four voices.
 
@@ -23,8 +29,8 @@ def voice_leading(values, features, ranges=RANGES):
         A dict: `parallel_fifths` and `parallel_octaves`, pairs of voices that are a fifth or an
         octave apart (or so and octaves more; unisons are octaves) before and after both of them
         moved in the same direction, in 100 changes of chord; `crossings`, the percentage of frames
-        in which a voice is above a higher one; `out_of_range`, that of sung pitches; NaN where
-        there is nothing to count.
+        that are not silent in which a voice is above a higher one; `out_of_range`, that of sung
+        pitches; NaN where there is nothing to count.
 
     Raises:
         InputError: The columns are pitches, or not as many voices as ranges.
@@ -39,7 +45,7 @@ def voice_leading(values, features, ranges=RANGES):
     for each in values:
         pitches = sounding(each, features)  # (time, voices)
         there = pitches != REST
-        frames, sung = frames + len(pitches), sung + there.sum()
+        frames, sung = frames + there.any(axis=1).sum(), sung + there.sum()
         out += (there & ((pitches < low) | (pitches > high))).sum()
         apart = pitches[:, upper] - pitches[:, lower]  # (time, pairs)
         both = there[:, upper] & there[:, lower]
@@ -84,8 +90,9 @@ def _stretches(values, features, length):
     for start in range(len(pitches) - length + 1):
         stretch = pitches[start : start + length]
         there = stretch != REST
-        lowest = stretch[there].min(initial=127)
-        yield np.where(there, stretch - lowest, REST).astype(np.int8).tobytes()
+        if there.any():
+            lowest = stretch[there].min()
+            yield np.where(there, stretch - lowest, REST).astype(np.int8).tobytes()
 
 
 def _percent(count, total):

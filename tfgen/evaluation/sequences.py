@@ -8,6 +8,7 @@ from tfgen.errors import InputError, unknown
 from tfgen.evaluation.calibrated import coverage_by_step
 from tfgen.evaluation.generation import DISTANCES, score_generation
 from tfgen.evaluation.likelihood import score_likelihood
+from tfgen.evaluation.music import has_voices
 from tfgen.evaluation.opening import chosen_on_half, open_for, surrounded_error
 from tfgen.evaluation.rolling import score_forecasts, seasons_of
 from tfgen.kinds import find_kind
@@ -118,6 +119,10 @@ def evaluate_sequences(
         if type(each) is not int or each < 1:
             raise InputError(f"season must be an integer of at least 1. Received: season={each!r}")
     parts, ahead, against, reference = _open(model, data, split, reference)
+    if metrics is not None and "voice_leading" in wanted and not has_voices(against):
+        raise InputError(
+            f"voice_leading is for music of four voices (data.voices=4), not for {against.name}"
+        )
     held = ahead
     results = {
         "model": name or getattr(model, "name", None),
