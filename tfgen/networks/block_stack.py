@@ -46,6 +46,22 @@ class BlockStack:
                 weight.assign((small * scale[:, None]).T)
             self._small.append([tf.constant(np.stack(parts)) for parts in zip(*rounded)])
 
+    def block(self):
+        """A function `(index, x, places, cache, context)` to the output and the cache of a block.
+
+        A block is traced once for all of them.
+        """
+        first = self._blocks[0]
+
+        @tf.function(autograph=False)
+        def read(weights, x, places, cache, context):
+            with keras.StatelessScope(zip(first.weights, weights, strict=True)):
+                return first(x, places=places, cache=cache, return_cache=True, **context)
+
+        return lambda index, *given: read(
+            [tf.convert_to_tensor(weight) for weight in self._blocks[index].weights], *given
+        )
+
     def reader(self):
         """A function that reads a few positions `(batch, time, width)` into slots.
 

@@ -247,17 +247,25 @@ class TransformerNetwork(CausalNetwork):
         drop = self._drop(training, key, fuse)
         x = drop(self._with_positions(x, places.queries), "embedding", -1)
         caches = []
+        # Nothing but the weights differs between the blocks where there is no dropout.
+        alike = state is not None and not training and attended is None
+        read = self.stack.block() if alike else None
         for index, block in enumerate(self.blocks):
-            x, cache = block(
-                x,
-                places=places,
-                cache=None if state is None else slots.cache_of(state, index),
-                drop=lambda tensor, name, index=index: drop(tensor, name, index),
-                fuse=fuse,
-                return_cache=True,
-                attended=attended,
-                **slots.context_of(context, index),
-            )
+            own = slots.context_of(context, index)
+            cache = None if state is None else slots.cache_of(state, index)
+            if alike:
+                x, cache = read(index, x, places, cache, own)
+            else:
+                x, cache = block(
+                    x,
+                    places=places,
+                    cache=cache,
+                    drop=lambda tensor, name, index=index: drop(tensor, name, index),
+                    fuse=fuse,
+                    return_cache=True,
+                    attended=attended,
+                    **own,
+                )
             caches.append(cache)
             if record is not None:
                 record[block.name] = x
