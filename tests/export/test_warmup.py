@@ -102,7 +102,9 @@ def test_numbers_of_rows_that_are_none_are_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["lstm-text", "gru-numbers"])
+@pytest.mark.parametrize(
+    "name", ["lstm-text", pytest.param("gru-numbers", marks=pytest.mark.exhaustive)]
+)
 def test_the_requests_of_a_model_are_answered(tmp_path, name):
     """Each once, of the numbers of rows that the model is compiled for."""
     model = model_of(next(row for row in ROWS if str(row) == name))

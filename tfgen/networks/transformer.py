@@ -249,6 +249,7 @@ class TransformerNetwork(CausalNetwork):
         caches = []
         # Nothing but the weights differs between the blocks where there is no dropout.
         alike = state is not None and not training and attended is None
+        alike = alike and not tf.executing_eagerly()  # traced, not run
         read = self.stack.block() if alike else None
         for index, block in enumerate(self.blocks):
             own = slots.context_of(context, index)
