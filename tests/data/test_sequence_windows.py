@@ -285,3 +285,35 @@ def test_of_many_windows_some_are_taken_that_are_spread_evenly():
     assert some.steps_per_epoch == 2
     assert starts_of(some) == [every[i] for i in (2, 7, 12, 17)] == [10, 35, 120, 205]
     assert starts_of(SequenceWindows(data, 5, 2, drop_remainder=False, most=10)) == every
+
+
+def test_windows_of_about_the_same_length_come_together_in_batches_as_short_as_may_be():
+    lengths = [3, 4, 5, 8, 2, 7, 40, 1, 16, 12, 6, 3]
+    data = make(*lengths, ends=True)
+    windows = SequenceWindows(data, 16, 2, sizes=(4, 8, 16))
+    plain = SequenceWindows(data, 16, 2)
+    assert windows.steps_per_epoch == plain.steps_per_epoch
+    for number in range(3):
+        steps = range(number * windows.steps_per_epoch, (number + 1) * windows.steps_per_epoch)
+        batches = [windows.batch(k) for k in steps]
+        rows = {name: [] for name in ("values", "valid", "last", "first")}
+        for batch in batches:
+            size = batch["valid"].shape[1]
+            longest = batch["valid"].sum(axis=1).max()
+            assert size == next(each for each in (4, 8, 16) if each >= longest)
+            for name, found in rows.items():
+                found += list(batch[name])
+        # The same windows as without, of which padding alone is cut off.
+        whole = epoch(plain, number)
+        place = {values[0, 0]: row for row, values in enumerate(whole["values"])}
+        taken = [place[values[0, 0]] for values in rows["values"]]
+        assert sorted(taken) == sorted(place.values())
+        for name in ("values", "valid", "last"):
+            for found, row in zip(rows[name], taken):
+                np.testing.assert_array_equal(found, whole[name][row][: len(found)])
+                if name == "valid":
+                    assert found.sum() == whole[name][row].sum()
+        # Five, four and three windows of the lengths: two batches have one of either.
+        assert sorted(batch["last"].shape[1] for batch in batches) == [4, 4, 8, 8, 16, 16]
+    orders = [[windows.batch(6 * n + k)["valid"].shape[1] for k in range(6)] for n in (0, 1)]
+    assert orders[0] != orders[1] and orders[0] != sorted(orders[0])

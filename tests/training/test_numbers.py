@@ -249,3 +249,22 @@ def test_drawings_are_drawn(tmp_path, monkeypatch):
     dashboard.samples(1)
     ((drawings, titles),) = sheets
     assert len(drawings) == 16 and titles[:3] == ["hat", "kick", "hat"]
+
+
+def test_batches_are_as_long_as_their_sequences(tmp_path):
+    lengths = [5, 8, 3, 40, 6, 7, 4, 12, 9, 5, 6, 7] * 4
+    drawings = [np.tile([1.0, 1.0, 0.0], [size, 1]) for size in lengths]
+    points = np.concatenate(drawings)
+    np.savez(tmp_path / "pen.npz", points=points, offsets=np.cumsum([0, *lengths]))
+    fields = {"data.name": str(tmp_path / "pen.npz"), "data.kind": "strokes"}
+    fields |= {"training.window": 64, "training.batch_size": 4}
+
+    def sizes(family, **more):
+        windows = open_data(Recipe(family).override({**fields, **more})).windows["train"]
+        found = {windows.batch(k)["values"].shape[1] for k in range(windows.steps_per_epoch)}
+        return found
+
+    assert sizes("lstm") == sizes("transformer") == {10, 20, 40}
+    assert sizes("lstm", **{"training.carry_state": True}) == sizes("unet1d") == {64}
+    # Where most are long, there is one length: that of the longest.
+    assert sizes("lstm", **{"training.window": 6}) == {6}

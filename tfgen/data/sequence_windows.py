@@ -42,6 +42,9 @@ class SequenceWindows:
         patch: Positions that a model takes at once. In training, every other window begins
             anywhere in the first patch: so it is with a context whose end is that of a patch.
         statistic: `"mean"` or `"median"` of the absolute values of a sequence, which is its scale.
+        sizes: Ascending integers, of which the last holds the longest sequence or is `window`; None
+            is `window` alone. A batch has the fewest positions of these that hold its windows, and
+            in training windows of about the same length are in a batch together: less is padding.
 
     Attributes:
         steps_per_epoch: Batches in an epoch.
@@ -70,6 +73,7 @@ class SequenceWindows:
         statistic="mean",
         context=0,
         skip=None,
+        sizes=None,
     ):
         checks = ("window", window, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)
         for name, value, least in checks:
@@ -83,6 +87,7 @@ class SequenceWindows:
         self.augment = augment
         self.history = history
         self.patch = patch if drop_remainder else 1
+        self._sizes = np.array(sizes or [window])
         self.context = context
         self.positions = sequences.positions
         self._lengths = np.array([len(values) for values in sequences.values], np.int64)
@@ -155,7 +160,9 @@ class SequenceWindows:
             generator = np.random.default_rng([self.seed, int(k), 5])
             lead = generator.integers(self.patch, size=len(starts))
             lead *= generator.random(len(starts)) < _WITHIN
-        batch = self._augmented(self._take(numbers[chosen], starts, lead), k, lead)
+        numbers = numbers[chosen]
+        size = self._sizes[self._size_of(numbers, starts).max()]
+        batch = self._augmented(self._take(numbers, starts, lead, size), k, lead)
         if self._full:
             # Without a mask, a network compiles to less.
             del batch["valid"]
@@ -178,13 +185,18 @@ class SequenceWindows:
             batch["first"] |= begins
         return batch
 
-    def _take(self, numbers, starts, lead=None):
+    def _size_of(self, numbers, starts):
+        """Which of the sizes holds what each window has, int `(windows,)`."""
+        lengths = np.minimum(self._lengths[numbers] - starts, self.window)
+        return np.searchsorted(self._sizes, lengths)
+
+    def _take(self, numbers, starts, lead=None, size=None):
         """The batch of windows of these sequences from these positions on, their history before.
 
         Before the positions of a window are those of its `lead`, which are padding; it ends so many
         positions earlier.
         """
-        places = np.arange(-self.history - self.context, self.window)
+        places = np.arange(-self.history - self.context, size or self.window)
         positions = starts[:, None] + places
         if lead is not None:
             positions -= lead[:, None]
@@ -289,9 +301,18 @@ class SequenceWindows:
             order = np.random.default_rng([self.seed, epoch, 1]).permutation(len(numbers))
             # With gaps, the number of windows differs a little from offset to offset.
             order = np.resize(order, self._windows)
+            if len(self._sizes) > 1:
+                order = self._alike(order, self._size_of(numbers, starts), epoch)
             numbers, starts = numbers[order], starts[order]
         self._dealt = epoch, numbers, starts
         return numbers, starts
+
+    def _alike(self, order, sizes, epoch):
+        """The order with windows of one size in a batch together; batches are in random order."""
+        order = order[: self.steps_per_epoch * self.batch_size]
+        order = order[np.argsort(sizes[order], kind="stable")].reshape(-1, self.batch_size)
+        batches = np.random.default_rng([self.seed, epoch, 6]).permutation(len(order))
+        return order[batches].ravel()
 
 
 def _bytes_of(texts):

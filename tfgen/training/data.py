@@ -23,6 +23,9 @@ from tfgen.training.opened import OF_HALF, SPLIT_NAMES, Data, choose_on_of
 from tfgen.training.series_dashboard import SeriesDashboard
 from tfgen.training.text_data import open_text_data
 
+_PARTS = 4, 2, 1  # of the longest: how long batches of short sequences are
+_WORTH = 0.75  # share of the positions that is left, for which as many steps are compiled
+
 
 def open_data(recipe, preprocessing=None, data=None):
     """Returns the `tfgen.training.opened.Data` of a recipe.
@@ -88,10 +91,14 @@ def _open_numbers(recipe, processor, data):
         held, lead = _after_context(*ends, models.context_of(recipe), history)
     given = {"history": history, "statistic": processor.scaler.statistic}
     patch = recipe.model.get("frame", 1) if processor.kind == "series" else 1
+    lead |= _sizes(held, recipe)
     windows = {
-        "train": _windows(parts["train"], "train", config, given, patch, augment=augment),
-        "validation": _windows(held, "validation", config, {**given, **lead}, drop_remainder=False),
-    }
+        "train": _windows(
+            parts["train"], "train", config, given | _sizes(parts["train"], recipe), patch,
+            augment=augment,
+        ),
+        "validation": _windows(held, "validation", config, given | lead, drop_remainder=False),
+    }  # fmt: skip
     summary = (
         f"{train.positions:,} positions of {processor.num_features} features in {len(train):,} "
         f"sequences to train on, {validation.positions:,} in {len(validation):,} to validate"
@@ -179,6 +186,21 @@ def _after_context(sequences, bounds, context, history):
     ]
     skip = [bound[0] - span[0] for bound, span in zip(bounds, spans) if span[0] < span[1]]
     return sequences.cut(spans), {"context": context, "skip": skip}
+
+
+def _sizes(sequences, recipe):
+    """How long batches are of sequences that are shorter than a window, as an argument."""
+    window = recipe.training.window
+    family = models.family(recipe.family)
+    any_length = family.network is not None and family.engine == "rollout"
+    if not any_length or recipe.training.carry_state or recipe.model.get("frame", 1) > 1:
+        return {}
+    lengths = [min(len(values), window) for values in sequences.values]
+    longest = max(lengths, default=window)
+    sizes = np.array([-(-longest // part) for part in _PARTS])
+    if np.mean(sizes[np.searchsorted(sizes, lengths)]) >= _WORTH * longest:
+        sizes = sizes[-1:]
+    return {"sizes": sizes.tolist()}
 
 
 def _windows(sequences, split, config, given, patch=1, drop_remainder=True, augment=None):

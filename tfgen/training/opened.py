@@ -40,6 +40,17 @@ class Data:
     model: dict = dataclasses.field(default_factory=dict)
 
 
+def count_positions(batch):
+    """How many positions the rows of a batch have, padding included."""
+    if isinstance(batch, dict):
+        rows, time = batch["values"].shape[:2]
+    elif isinstance(batch, tuple):
+        rows, time = batch[1].shape
+    else:
+        rows, time = batch.shape[0], batch.shape[1] - 1  # the last token is a target alone
+    return rows * time
+
+
 def choose_on_of(config):
     """`"half"` or `"all"`, as far as the recipe tells. One validation alone chooses nothing."""
     return config.choose_on or ("half" if config.validate_every else "all")

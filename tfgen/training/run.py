@@ -25,6 +25,7 @@ from tfgen.training.guard import Guard
 from tfgen.training.hparams import hyperparameters
 from tfgen.training.interrupt import Interrupt
 from tfgen.training.objectives import open_objective
+from tfgen.training.opened import count_positions
 from tfgen.training.optimizers import make_optimizer
 from tfgen.training.prefetch import Prefetch
 from tfgen.training.profile import Profile
@@ -129,15 +130,14 @@ class Run:
                 self.state.losses.append(loss)
                 self.state.norms.append(norms)
                 self.state.step += 1
-                timed += 1
+                timed += count_positions(batch)
                 bar.update()
                 if self._due(config.log_every):
                     # Reading the losses waits for the device, so it is done for a stretch at once.
                     self._check_finite()
                     mean = float(np.mean(numbers(self.state.losses)))
-                    positions = timed * self.windows["train"].batch_size * config.window
                     elapsed = time.perf_counter() - started
-                    speed = positions / elapsed
+                    speed = timed / elapsed
                     self.dashboard.progress(
                         self.state.step,
                         mean,
