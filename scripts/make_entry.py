@@ -37,6 +37,11 @@ GOLDEN_STEPS = 8  # of a diffusion model
 SAMPLES, SAMPLE_TOKENS, LINES = 20, 500, 1000
 CROPS = 4096
 BEAMS = 5
+WRITTEN = (  # for a card, by a model that writes
+    "hello world", "The quick brown", "fox jumps over", "the lazy dog.", "Pack my box",
+    "with five dozen", "liquor jugs!", "Sphinx of black", "quartz, judge", "my vow?", "0123456789",
+    "(a + b) * c",
+)  # fmt: skip
 
 
 @script
@@ -184,8 +189,9 @@ def write_golden_numbers(model, held_out, path):
     """The beginnings of two held-out sequences with what the model says of them, and a draw."""
     longest = np.argsort([-len(values) for values in held_out.values], kind="stable")[:2]
     count = max(GOLDEN_POSITIONS, 4 * model.engine.positions.frame)
-    windows = SequenceWindows(held_out.select(longest), count, 2, drop_remainder=False)
-    batch = windows.batch(0)
+    two = held_out.select(longest)
+    batch = SequenceWindows(two, count, 2, drop_remainder=False).batch(0)
+    told = {} if two.texts is None else {"source": list(two.texts)}
     outputs = model(batch)
     if model.engine.loss_is_likelihood:
         parameters = {
@@ -193,19 +199,22 @@ def write_golden_numbers(model, held_out, path):
             for head, found in outputs.items()
             for name, value in found.items()
         }
-        drawn, *_ = model.draw(2, count // 4, temperature=0, seed=0)
+        drawn, *_ = model.draw(2, count // 4, temperature=0, seed=0, **told)
     else:
         parameters = {"parameters/x0_hat": outputs.numpy()}
         drawn, *_ = model.draw(2, count // 4, num_steps=GOLDEN_STEPS, seed=0)
     inputs = {f"inputs/{name}": value for name, value in batch.items()}
     with atomic_file(path) as temporary:
-        np.savez_compressed(temporary, **inputs, **parameters, drawn=drawn)
+        np.savez_compressed(temporary, **inputs, **parameters, **told, drawn=drawn)
 
 
 def picture(model, held_out):
     """What the model's card shows: a forecast, a sheet of drawings, or sounds."""
     processor = model.processor
     classes = list(processor.classes)
+    if held_out.texts is not None:
+        drawn = model.generate(len(WRITTEN), seed=0, source=list(WRITTEN))
+        return stroke_sheet(drawn, columns=4)
     if processor.kind in ("strokes", "audio"):
         # A column for each class.
         count = 8 if processor.kind == "audio" else 5 * len(classes) or 48
