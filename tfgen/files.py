@@ -130,6 +130,26 @@ def read_json(path, limit):
         raise InputError(f"{path}: not valid JSON: {error}") from None
 
 
+def read_record(path, what, limit):
+    """Returns the dict of a JSON file that says `what` there is and its `config`, and no more.
+
+    Args:
+        path: Of the file.
+        what: A key, as `"tokenizer"`.
+        limit: As of `read_json`.
+
+    Raises:
+        InputError: If the file cannot be read or is no such file.
+    """
+    try:
+        record = read_json(path, limit)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if not isinstance(record, dict) or set(record) != {what, "config"}:
+        raise InputError(f"{path} is no {what} file: its keys must be '{what}' and 'config'")
+    return record
+
+
 @contextlib.contextmanager
 def atomic_file(path):
     """Yields a temporary path in the folder of `path`, renamed to `path` when the block succeeds.

@@ -6,6 +6,7 @@ from tfgen.data.archives import load_npz
 from tfgen.data.columns import Coded
 from tfgen.data.dates import NO_TIME
 from tfgen.data.layout import clean_names
+from tfgen.data.readers import parquet_of
 from tfgen.errors import InputError
 
 _ROWS = 1 << 14  # read at once
@@ -14,15 +15,7 @@ NUMBERS_OF_A_ROW = 4
 
 
 def read_parquet(path, table):
-    try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise InputError(
-            f"{path} cannot be read: Parquet files need pyarrow: "
-            "pip install 'tfgen-sequences[data]'"
-        ) from error
-    try:
+    with parquet_of(path) as (arrow, parquet):
         with parquet.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
             groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
@@ -41,11 +34,6 @@ def read_parquet(path, table):
                     columns = zip(schema.names, batch.columns, strict=True)
                     cells = [_of_arrow(arrow, path, name, column) for name, column in columns]
                     table.add(stores, cells)
-    except (arrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} cannot be read as Parquet: {reason[:200]}") from error
 
 
 def _of_arrow(arrow, path, name, column):

@@ -5,7 +5,6 @@ is an object whose `drawing` is a list of lines, each `[[x, ...], [y, ...]]`, in
 a third list, of times, which is not read. A `.bin` holds the simplified drawings as bytes.
 """
 
-import json
 import struct
 
 import numpy as np
@@ -31,7 +30,7 @@ def holds_drawings(path):
         if suffix == ".bin":
             return any(True for _ in _binary_rows(path, readers.Report()))
         for number, line in readers.numbered_lines(path):
-            row = _object(line) if line.strip() else None
+            row = readers.json_object(line) if line.strip() else None
             if row is not None:
                 return isinstance(row.get("drawing"), list)
             if number >= _LOOKED_AT:
@@ -106,19 +105,11 @@ def _json_rows(path, report):
     for number, line in readers.numbered_lines(path):
         if not line.strip():
             continue
-        row = _object(line)
+        row = readers.json_object(line)
         if row is None:
             report.drop("the line is no JSON object", f"{path}:{number}")
         else:
             yield f"{path}:{number}", row
-
-
-def _object(line):
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None
 
 
 def _binary_rows(path, report):

@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import dataclasses
 import gzip
+import json
 import lzma
 import zlib
 
@@ -228,3 +229,38 @@ def open_binary(path):
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
         raise Unreadable("cannot be read", message) from error
+
+
+@contextlib.contextmanager
+def parquet_of(path):
+    """Yields pyarrow and its module for Parquet files; what goes wrong with `path` has one line.
+
+    Raises:
+        Unreadable: It is no Parquet file that can be read.
+        InputError: pyarrow is missing, or as the block raises it.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise InputError(
+            f"{path} cannot be read: Parquet files need pyarrow: "
+            "pip install 'tfgen-sequences[data]'"
+        ) from error
+    try:
+        yield pyarrow, parquet
+    except InputError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        message = f"{path} cannot be read as Parquet: {reason[:200]}"
+        raise Unreadable("damaged", message) from error
+
+
+def json_object(line):
+    """The object of a line of JSON, a dict; None if it is none."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None

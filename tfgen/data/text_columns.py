@@ -63,7 +63,7 @@ def _records(path):
         yield from _parquet(path)
     elif "json" in suffix_of(path):
         for _, line in readers.numbered_lines(path):
-            row = _object(line)
+            row = readers.json_object(line)
             if row is not None:
                 yield row
     else:
@@ -160,14 +160,6 @@ def _valid(value):
     return value
 
 
-def _object(line):
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None
-
-
 def _parquet_rows(path, columns, report):
     for number, row in enumerate(_parquet(path, columns), 1):
         yield number, [row[column] for column in columns]
@@ -175,26 +167,10 @@ def _parquet_rows(path, columns, report):
 
 def _parquet(path, columns=None):
     """Yields the rows of a Parquet file as dicts, with some columns if these are asked for."""
-    try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise InputError(
-            f"{path} cannot be read: Parquet files need pyarrow: "
-            "pip install 'tfgen-sequences[data]'"
-        ) from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            for column in columns or ():
-                if column not in names:
-                    raise unknown(f"column of {path}", column, names)
-            for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=columns):
-                yield from batch.to_pylist()
-    except (arrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise readers.Unreadable(
-            "damaged", f"{path} cannot be read as Parquet: {reason[:200]}"
-        ) from error
+    with readers.parquet_of(path) as (_, parquet), parquet.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        for column in columns or ():
+            if column not in names:
+                raise unknown(f"column of {path}", column, names)
+        for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=columns):
+            yield from batch.to_pylist()

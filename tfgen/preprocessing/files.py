@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tfgen.arguments import argument_names
 from tfgen.errors import InputError, unknown
-from tfgen.files import atomic_file, read_json, read_text
+from tfgen.files import atomic_file, read_record, read_text
 from tfgen.kinds import find_kind
 from tfgen.preprocessing.byte import ByteTokenizer
 from tfgen.preprocessing.byte_pair import BytePairTokenizer
@@ -93,12 +93,7 @@ def load_tokenizer(path):
         InputError: If the file is no such file.
     """
     path = Path(path)
-    try:
-        record = read_json(path, MAX_FILE_BYTES)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    if not isinstance(record, dict) or set(record) != {"tokenizer", "config"}:
-        raise InputError(f"{path} is no tokenizer file: its keys must be 'tokenizer' and 'config'")
+    record = read_record(path, "tokenizer", MAX_FILE_BYTES)
     name, config = record["tokenizer"], record["config"]
     if not isinstance(name, str) or name not in _STORED:
         raise unknown(f"tokenizer in {path}", name, _STORED)

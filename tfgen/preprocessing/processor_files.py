@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tfgen.arguments import argument_names
 from tfgen.errors import InputError
-from tfgen.files import atomic_file, read_json
+from tfgen.files import atomic_file, read_record
 from tfgen.preprocessing.sequence_arguments import without_former
 from tfgen.preprocessing.sequence_processor import SequenceProcessor
 
@@ -39,12 +39,7 @@ def load_processor(path):
         InputError: If the file is no such file.
     """
     path = Path(path)
-    try:
-        record = read_json(path, MAX_FILE_BYTES)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    if not isinstance(record, dict) or set(record) != {"processor", "config"}:
-        raise InputError(f"{path} is no processor file: its keys must be 'processor' and 'config'")
+    record = read_record(path, "processor", MAX_FILE_BYTES)
     if record["processor"] != "sequence":
         raise InputError(
             f"{path} is no processor file. Received: processor={str(record['processor'])[:40]!r}"
