@@ -68,6 +68,18 @@ def test_windows_of_drawings_are_as_long_as_these(tmp_path):
     assert choose(recipe)[0].training.window == 16
 
 
+def test_windows_of_drawings_that_say_a_text_hold_them_all(tmp_path):
+    sizes = [5, 300, 9, 7]
+    points, texts = np.ones([sum(sizes), 3]) * [1, 1, 0], np.array(["a", "bc", "d", "e"])
+    offsets = np.cumsum([0, *sizes])
+    np.savez(tmp_path / "pen.npz", points=points, offsets=offsets, texts=texts)
+    data = {"data.name": str(tmp_path / "pen.npz"), "data.kind": "strokes"}
+    recipe, said = choose(Recipe("lstm").override({**data, "data.source": "texts"}))
+    assert recipe.training.window == 304 and "training.window=304" in said
+    assert recipe.model["soft_window"] == 10
+    assert choose(Recipe("lstm").override(data))[0].training.window == 128
+
+
 @pytest.mark.parametrize(("mean", "head"), [(2, ""), (0.3, "zero_inflated_")])
 def test_small_counts_are_counts(mean, head):
     recipe, _ = chosen("gru", {"sold": RNG.poisson(mean, 300)})

@@ -54,6 +54,7 @@ _USUAL_WINDOW = 128
 # Which is also chosen by: a forecast is good without latents.
 _OF_THE_PAST = ("model.lags", "model.seasonal_skip", "model.linear_skip", "training.choose_by")
 _MULTIPLE = 8  # of which windows of drawings are
+_MOST_WRITTEN = 512  # positions of a window of drawings that say a text
 _MOST_PLAYED = 128  # positions of a window that a generator makes
 
 
@@ -124,7 +125,8 @@ def _of_series(recipe, row, said, data):
 def _of_drawings(recipe, row, said, data):
     """A window no longer than the longest of them.
 
-    Of those that say a text an encoder, along which a recurrent network moves a soft window.
+    Of those that say a text one that holds them, for longer ones are left out, and an encoder,
+    along which a recurrent network moves a soft window.
     """
     arguments, reads = row.arguments(), {}
     if recipe.data.source is not None and "encoder" in arguments:
@@ -132,9 +134,10 @@ def _of_drawings(recipe, row, said, data):
         if "soft_window" in arguments:
             reads = {"model.encoder": "embedding", "model.soft_window": 10, "model.residual": True}
     longest = max(map(len, open_sequences(recipe.data, data).values), default=0)
-    longest = -(-longest // _MULTIPLE) * _MULTIPLE
-    shorter = 0 < longest < recipe.training.window
-    return reads | ({"training.window": longest} if shorter else {})
+    most = _MOST_WRITTEN if reads else recipe.training.window
+    window = min(-(-longest // _MULTIPLE) * _MULTIPLE, most)
+    changed = window not in (0, recipe.training.window)
+    return reads | ({"training.window": window} if changed else {})
 
 
 # By the kind of data.
