@@ -68,36 +68,38 @@ def read_scores(path):
 def _piece(score, name):
     """The `Piece` of a score of music21's."""
     parts = list(score.parts) or [score]
-    first = parts[0].flatten()
+    flat = [part.flatten() for part in parts]
     metres = [
         (_ticks(each.offset), each.numerator, each.denominator)
-        for each in first.getElementsByClass("TimeSignature")
+        for each in flat[0].getElementsByClass("TimeSignature")
     ]
     keys = [
         (_ticks(each.offset), each.sharps, int(getattr(each, "mode", None) == _MINOR))
-        for each in first.getElementsByClass("KeySignature")
+        for each in flat[0].getElementsByClass("KeySignature")
         if -7 <= (each.sharps or 0) <= 7
     ]
     tempos = {
-        _ticks(each.offset): each.getQuarterBPM()
-        for part in parts
-        for each in part.flatten().getElementsByClass("MetronomeMark")
-        if each.getQuarterBPM()
+        _ticks(mark.offset): tempo
+        for each in flat
+        for mark in each.getElementsByClass("MetronomeMark")
+        if (tempo := mark.getQuarterBPM())
     }
     return Piece(
-        notes=[row for number, part in enumerate(parts) for row in _notes(part, number)],
+        notes=[
+            row
+            for number, (part, own) in enumerate(zip(parts, flat))
+            for row in _notes(own, part.getInstrument(returnDefault=False), number)
+        ],
         ticks_per_quarter=DIVISION, tempos=list(tempos.items()), metres=metres, keys=keys,
         name=name,
     )  # fmt: skip
 
 
-def _notes(part, number):
-    """Rows of a `Piece` of a part."""
+def _notes(flat, instrument, number):
+    """Rows of a `Piece` of a flat part, whose ties it takes away, and of its instrument or None."""
     from music21.volume import realizeVolume
 
-    flat = part.flatten()
     realizeVolume(flat)
-    instrument = part.getInstrument(returnDefault=False)
     program = (instrument and instrument.midiProgram) or 0
     flat.stripTies(inPlace=True)
     for each in flat.notes:
